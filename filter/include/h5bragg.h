@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * h5bragg.h - sparsify and densify X-ray diffraction frames.
+ *
+ * The one public C header of h5bragg: encode, decode, inspect and unpack chunks, describe
+ * detectors, and build the cd_values of the HDF5 filter.  No HDF5 type occurs here; C programs
+ * that create HDF5 datasets also want H5Zbragg.h.
+ *
+ * Conventions.  A frame is ny rows (slow axis) of nx pixels (fast axis).  Pixel coordinates count
+ * from the outer corner of the first pixel, so the centre of pixel (0, 0) is (0.5, 0.5).  The
+ * laboratory frame has its origin in the sample, z along the beam; an untilted detector has its
+ * fast axis along x and its slow axis along y.  Lengths are metres, angles radians.
+ *
+ * Thread safety: every function may be called from any number of threads at once.
+ * Nothing prints, nothing reads the environment, and no function keeps a pointer it was given.
+ *
+ * The Python package reads the declarations between the two CFFI marks.
+ */
+#ifndef H5BRAGG_H
+#define H5BRAGG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define H5BRAGG_API __declspec(dllexport)
+#elif defined(__GNUC__)
+#define H5BRAGG_API __attribute__((visibility("default")))
+#else
+#define H5BRAGG_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* CFFI-BEGIN */
+
+/* HDF5 filter identifier, in the private range until The HDF Group assigns one. */
+#define H5BRAGG_FILTER_ID 43947
+/* Version of the chunk format that h5bragg_encode writes (docs/format.md). */
+#define H5BRAGG_FORMAT_VERSION 0
+/* Number of 32-bit words in the filter's cd_values: always this many. */
+#define H5BRAGG_CONFIG_NWORDS 16
+/* Largest number of mask codes, radial bins and panels. */
+#define H5BRAGG_MAX_MASK_CODES 2
+#define H5BRAGG_MAX_RADIAL_BINS 4096
+#define H5BRAGG_MAX_PANELS 1024
+
+/* Outcome of every function that can fail; h5bragg_status_text() gives the sentence. */
+typedef enum h5bragg_status {
+    H5BRAGG_OK = 0,
+    H5BRAGG_NO_MEMORY = 1,
+    H5BRAGG_BAD_ARGUMENT = 2,
+    H5BRAGG_BAD_SHAPE = 3,
+    H5BRAGG_BAD_PIXEL_TYPE = 4,
+    H5BRAGG_BAD_PARAMETER = 5,
+    H5BRAGG_BAD_MASK_CODE = 6,
+    H5BRAGG_BAD_GEOMETRY = 7,
+    H5BRAGG_UNKNOWN_GEOMETRY = 8,
+    H5BRAGG_BUFFER_TOO_SMALL = 9,
+    H5BRAGG_NOT_A_CHUNK = 10,
+    H5BRAGG_TRUNCATED = 11,
+    H5BRAGG_BAD_CHECKSUM = 12,
+    H5BRAGG_BAD_VERSION = 13,
+    H5BRAGG_CORRUPT = 14,
+    H5BRAGG_BAD_CONFIG = 15
+} h5bragg_status;
+
+typedef enum h5bragg_pixel_type {
+    H5BRAGG_U8 = 0,
+    H5BRAGG_U16 = 1,
+    H5BRAGG_U32 = 2,
+    H5BRAGG_I16 = 3,
+    H5BRAGG_I32 = 4
+} h5bragg_pixel_type;
+
+/* How the standard deviation of a ring follows from its pixels. */
+typedef enum h5bragg_error_model {
+    H5BRAGG_POISSON = 0,   /* variance = mean: photon-counting detectors */
+    H5BRAGG_AZIMUTHAL = 1, /* variance measured in the ring */
+    H5BRAGG_HYBRID = 2     /* clip with the measured variance, pick with variance = mean */
+} h5bragg_error_model;
+
+/* What a discarded pixel becomes on reading. */
+typedef enum h5bragg_fill {
+    H5BRAGG_FILL_NOISE = 0, /* drawn from the ring's distribution under its threshold */
+    H5BRAGG_FILL_MEAN = 1   /* the nearest integer to the mean of that distribution */
+} h5bragg_fill;
+
+/*
+ * One flat panel: the pixels [slow_start, slow_stop) x [fast_start, fast_stop) of the frame.  The
+ * centre of its pixel (i, j), counted from its own corner, lies at
+ * origin_m + (i + 0.5) * slow_m + (j + 0.5) * fast_m.  Vectors are (x, y, z).
+ */
+typedef struct h5bragg_panel {
+    uint32_t slow_start;
+    uint32_t slow_stop;
+    uint32_t fast_start;
+    uint32_t fast_stop;
+    float origin_m[3];
+    float slow_m[3];
+    float fast_m[3];
+} h5bragg_panel;
+
+/*
+ * A detector.  Pixels on no panel belong to no ring and are stored exactly.  distance_m is the
+ * reference length of reported radii.  mask, if not NULL, has ny * nx bytes; pixels with a
+ * non-zero byte are kept out of the background and stored exactly.
+ */
+typedef struct h5bragg_geometry {
+    uint32_t ny;
+    uint32_t nx;
+    float distance_m;
+    float wavelength_m;
+    uint32_t npanels;
+    const h5bragg_panel *panels;
+    const uint8_t *mask;
+} h5bragg_geometry;
+
+/*
+ * One flat, possibly tilted detector, as PONI files describe it: distance_m and the coordinates
+ * in pixels of the point of normal incidence, then three rotations in radians applied in the order 1, 2, 3
+ * about the slow axis' direction, the fast axis' direction and the beam (pyFAI's convention).
+ * Without rotations the point of normal incidence is the beam centre.
+ */
+typedef struct h5bragg_flat {
+    uint32_t ny;
+    uint32_t nx;
+    float pixel_slow_m;
+    float pixel_fast_m;
+    float distance_m;
+    float poni_slow_px;
+    float poni_fast_px;
+    float wavelength_m;
+    float rot1;
+    float rot2;
+    float rot3;
+} h5bragg_flat;
+
+/* How to sparsify; h5bragg_params_init() sets the defaults given in brackets. */
+typedef struct h5bragg_params {
+    double snr_pick;           /* pick pixels above mean + snr_pick * sigma, 0..127 [2] */
+    double snr_clip;           /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
+    uint32_t cycles;           /* most cycles of the sigma-clip, 0..255 [5] */
+    uint32_t error_model;      /* h5bragg_error_model [poisson] */
+    uint32_t radial_bins;      /* rings; 0 = one per two pixels, at most 1024 [0] */
+    uint32_t local_counts;     /* block edge in pixels, 0 = off [0]; other values: not in version 0 */
+    uint32_t use_polarization; /* non-zero: correct for polarization [1] */
+    double polarization;       /* factor, -1..1; 1 = fully along the lab x axis [0.99] */
+    uint32_t use_solid_angle;  /* non-zero: correct for the solid angle of a pixel [1] */
+    uint32_t seed;             /* of the restored noise [0] */
+    uint32_t auto_mask_codes;  /* non-zero: max and max-1 of unsigned types, -1 and -2 of signed [1] */
+    uint32_t n_mask_codes;     /* else: how many of mask_codes mark masked pixels */
+    int64_t mask_codes[2];     /* each within 126 of the type's maximum or of 0 below, or the minimum */
+    uint32_t file_big_endian;  /* non-zero: the HDF5 file type is big-endian [0] */
+} h5bragg_params;
+
+/* What a chunk says of itself. */
+typedef struct h5bragg_info {
+    uint32_t format_version;
+    uint32_t nframes;
+    uint32_t ny;
+    uint32_t nx;
+    uint32_t pixel_type;
+    uint32_t nbins;            /* rings actually used */
+    uint32_t npanels;
+    uint32_t sparse_frames;    /* frames stored as picked pixels and background */
+    uint32_t lossless_frames;  /* frames stored whole because that was smaller */
+    float wavelength_m;
+    float distance_m;
+    uint64_t chunk_nbytes;
+    uint64_t frames_nbytes;    /* of the decoded pixels, all frames */
+    uint64_t picked_pixels;    /* of all sparse frames */
+    uint64_t masked_pixels;
+    h5bragg_params params;
+} h5bragg_info;
+
+/* One ring of a background: normalised values are counts divided by the pixel's normalisation. */
+typedef struct h5bragg_ring {
+    double radius_m;      /* distance_m * tan(2 theta) at the middle of the ring */
+    double two_theta_rad;
+    double mean;          /* normalised background */
+    double std;           /* of one pixel of unit normalisation */
+    double sem;           /* standard error of the mean */
+    uint32_t count;       /* pixels left after sigma-clipping */
+    uint32_t npixels;     /* valid pixels before */
+} h5bragg_ring;
+
+/* The picked pixels of one sparse frame; the caller owns the arrays. */
+typedef struct h5bragg_sparse {
+    uint64_t capacity;    /* in: entries that index and value have room for */
+    uint64_t npicked;     /* out */
+    uint64_t nmasked;     /* out */
+    uint32_t *index;      /* slow * nx + fast, ascending */
+    int64_t *value;
+    uint8_t *mask;        /* ny * nx bytes: 0 valid, else 1 + number of the mask code; may be NULL */
+    float *mean;          /* nbins, or NULL */
+    float *std;           /* nbins, or NULL */
+    uint32_t is_lossless; /* out: non-zero if the frame is stored whole; then npicked = 0 */
+} h5bragg_sparse;
+
+/* Version of the library, "major.minor.patch". */
+H5BRAGG_API const char *h5bragg_version(void);
+
+/* One English sentence for a status; never NULL, never to be freed. */
+H5BRAGG_API const char *h5bragg_status_text(h5bragg_status status);
+
+/* Size of one pixel in bytes, 0 for an unknown type. */
+H5BRAGG_API size_t h5bragg_pixel_nbytes(h5bragg_pixel_type type);
+
+/* Sets every parameter to its default. */
+H5BRAGG_API void h5bragg_params_init(h5bragg_params *params);
+
+/* Checks parameters for frames of one pixel type. */
+H5BRAGG_API h5bragg_status h5bragg_params_check(const h5bragg_params *params,
+                                                h5bragg_pixel_type type);
+
+/* The single panel that a flat detector amounts to. */
+H5BRAGG_API h5bragg_status h5bragg_flat_panel(const h5bragg_flat *flat, h5bragg_panel *panel);
+
+/* Bytes that h5bragg_encode needs in `out` at most; 0 if the size overflows. */
+H5BRAGG_API size_t h5bragg_bound(h5bragg_pixel_type type, uint32_t nframes,
+                                 const h5bragg_geometry *geometry);
+
+/*
+ * Encodes nframes frames of native byte order into one chunk.  *out_nbytes receives its size.
+ * The same input gives the same bytes, on every machine.
+ */
+H5BRAGG_API h5bragg_status h5bragg_encode(const void *frames, h5bragg_pixel_type type,
+                                          uint32_t nframes, const h5bragg_geometry *geometry,
+                                          const h5bragg_params *params, void *out,
+                                          size_t out_capacity, size_t *out_nbytes);
+
+/* Decodes a chunk into frames of native byte order.  out_nbytes must be info.frames_nbytes. */
+H5BRAGG_API h5bragg_status h5bragg_decode(const void *chunk, size_t chunk_nbytes, void *out,
+                                          size_t out_nbytes, h5bragg_fill fill);
+
+/* Reads a chunk's header and frame headers, after verifying its checksum. */
+H5BRAGG_API h5bragg_status h5bragg_inspect(const void *chunk, size_t chunk_nbytes,
+                                           h5bragg_info *info);
+
+/* Copies the chunk's panels; capacity must be at least info.npanels. */
+H5BRAGG_API h5bragg_status h5bragg_inspect_panels(const void *chunk, size_t chunk_nbytes,
+                                                  h5bragg_panel *panels, uint32_t capacity);
+
+/* Takes one frame of a chunk apart without densifying it. */
+H5BRAGG_API h5bragg_status h5bragg_unpack(const void *chunk, size_t chunk_nbytes, uint32_t frame,
+                                          h5bragg_sparse *sparse);
+
+/* Number of rings that h5bragg_background gives; 0 if geometry or parameters are unusable. */
+H5BRAGG_API uint32_t h5bragg_nbins(const h5bragg_geometry *geometry, const h5bragg_params *params);
+
+/* Sigma-clipped background of one frame, ring by ring from the beam outwards. */
+H5BRAGG_API h5bragg_status h5bragg_background(const void *frame, h5bragg_pixel_type type,
+                                              const h5bragg_geometry *geometry,
+                                              const h5bragg_params *params, h5bragg_ring *rings,
+                                              uint32_t nrings);
+
+/*
+ * Per pixel: ring (65535 where the pixel is on no panel) and normalisation as the encoder uses
+ * them.  Each array has ny * nx entries; either may be NULL.
+ */
+H5BRAGG_API h5bragg_status h5bragg_map_pixels(const h5bragg_geometry *geometry,
+                                              const h5bragg_params *params, uint16_t *ring,
+                                              float *normalisation);
+
+/* cd_values for a flat detector.  set_local of the filter fills in shape and pixel type. */
+H5BRAGG_API h5bragg_status h5bragg_config_flat(const h5bragg_flat *flat,
+                                               const h5bragg_params *params,
+                                               uint32_t cd_values[16]);
+
+/*
+ * cd_values for any geometry, which is copied and registered in this process under a hash of its
+ * contents: an encoder in another process must register it too; reading needs nothing.
+ */
+H5BRAGG_API h5bragg_status h5bragg_config_registered(const h5bragg_geometry *geometry,
+                                                     const h5bragg_params *params,
+                                                     uint32_t cd_values[16]);
+
+/* CFFI-END */
+
+#ifdef __cplusplus
+}
+#endif
+#endif
