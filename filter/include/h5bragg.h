@@ -150,9 +150,9 @@ typedef struct h5bragg_params {
     double polarization;       /* factor, -1..1; 1 = fully along the lab x axis [0.99] */
     uint32_t use_solid_angle;  /* non-zero: correct for the solid angle of a pixel [1] */
     uint32_t seed;             /* of the restored noise [0] */
-    uint32_t auto_mask_codes;  /* non-zero: max and max-1 of unsigned types, -1 and -2 of signed [1] */
+    uint32_t auto_mask_codes;  /* non-zero: max, max-1 of unsigned types; -1, -2, min of signed [1] */
     uint32_t n_mask_codes;     /* else: how many of mask_codes mark masked pixels */
-    int64_t mask_codes[2];     /* each within 126 of the type's maximum or of 0 below, or the minimum */
+    int64_t mask_codes[2];     /* within 126 of the maximum, -127..-1, or the minimum */
     uint32_t file_big_endian;  /* non-zero: the HDF5 file type is big-endian [0] */
 } h5bragg_params;
 

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * exp, log and the normal tail from additions, multiplications and divisions alone, in a fixed
+ * order (docs/format.md, "Arithmetic").  The C library's own differ in the last bit from machine to
+ * machine; these do not, so encoders agree on every byte and decoders on every pixel.
+ */
+#ifndef BRAGG_PORTABLE_MATH_H
+#define BRAGG_PORTABLE_MATH_H
+
+/* e^x; 0 below -700, e^700 above 700. */
+double portable_exp(double x);
+
+/* Natural logarithm of a positive normal number. */
+double portable_log(double x);
+
+/* Probability that a standard normal variate exceeds x >= 0; relative error below 2e-7. */
+double portable_normal_tail(double x);
+
+#endif
