@@ -47,7 +47,7 @@ static int find_pixel_type(const bragg_hdf5 *hdf5, hdf5_id type_id, h5bragg_pixe
 {
     const int type_class = hdf5->type_class(type_id);
     const size_t nbytes = hdf5->type_size(type_id);
-    type_advice advice = {"this kind (not numbers)", "uint32"};
+    type_advice advice = {"non-integer", "uint32"};
     if (type_class == HDF5_TYPE_INTEGER) {
         const int is_unsigned = hdf5->type_sign(type_id) == HDF5_SIGN_NONE;
         if (describe_integer(nbytes, is_unsigned, type, &advice))
@@ -57,8 +57,8 @@ static int find_pixel_type(const bragg_hdf5 *hdf5, hdf5_id type_id, h5bragg_pixe
         advice.instead = "int32";
     }
     snprintf(sentence, BRAGG_SENTENCE_NBYTES,
-             "h5bragg cannot store pixels of %s: convert them to %s, or any of uint8, uint16, "
-             "uint32, int16 and int32, before creating the dataset",
+             "h5bragg cannot store %s pixels: convert them to %s, or any of uint8, uint16, uint32, "
+             "int16 and int32, before creating the dataset",
              advice.name, advice.instead);
     return 0;
 }
@@ -85,7 +85,7 @@ static chunk_shape one_frame_chunk(const chunk_shape *chunk, uint32_t ny, uint32
     return wanted;
 }
 
-/* Number of whole frames of shape (ny, nx) in a chunk, 0 if it does not hold whole frames. */
+/* Frames of shape (ny, nx) in a chunk, 0 if it cuts them; MAX_NFRAMES + 1 means too many. */
 static hdf5_size count_frames(const chunk_shape *chunk, uint32_t ny, uint32_t nx)
 {
     if (chunk->rank < 2 || chunk->size[chunk->rank - 2] != ny || chunk->size[chunk->rank - 1] != nx)
@@ -95,7 +95,7 @@ static hdf5_size count_frames(const chunk_shape *chunk, uint32_t ny, uint32_t nx
         /* HDF5 limits each side to 32 bits, so this product cannot overflow. */
         nframes *= chunk->size[k];
         if (nframes > MAX_NFRAMES)
-            return 0;
+            return MAX_NFRAMES + 1;
     }
     return nframes;
 }
@@ -111,7 +111,7 @@ static int find_nframes(const bragg_hdf5 *hdf5, hdf5_id dcpl, uint32_t ny, uint3
         return 0;
     }
     *nframes = (uint32_t)count_frames(&chunk, ny, nx);
-    if (*nframes > 0)
+    if (*nframes > 0 && *nframes <= MAX_NFRAMES)
         return 1;
     char got[64];
     char wanted[64];
@@ -119,9 +119,9 @@ static int find_nframes(const bragg_hdf5 *hdf5, hdf5_id dcpl, uint32_t ny, uint3
     append_shape(got, sizeof(got), &chunk);
     append_shape(wanted, sizeof(wanted), &advice);
     snprintf(sentence, BRAGG_SENTENCE_NBYTES,
-             "h5bragg's chunks must hold whole frames of the geometry, %u rows of %u pixels, at "
-             "most %u of them: these are %s, create the dataset with chunks=%s",
-             ny, nx, MAX_NFRAMES, got, wanted);
+             "h5bragg stores %s frames of the geometry, %u rows of %u pixels, in a chunk: create "
+             "the dataset with chunks=%s, not %s",
+             *nframes == 0 ? "whole" : "at most 65535", ny, nx, wanted, got);
     return 0;
 }
 
@@ -135,8 +135,8 @@ static int find_words(const bragg_hdf5 *hdf5, hdf5_id dcpl, uint32_t words[H5BRA
     if (status >= 0 && nwords == H5BRAGG_CONFIG_NWORDS)
         return 1;
     snprintf(sentence, BRAGG_SENTENCE_NBYTES,
-             "h5bragg needs its %d cd_values, not %zu: take them from h5bragg.Bragg in Python, "
-             "H5Pset_bragg in C, or the command 'h5bragg config'",
+             "h5bragg needs its %d cd_values, not %zu: take them from h5bragg.Bragg in Python or "
+             "h5bragg_config_flat in C",
              H5BRAGG_CONFIG_NWORDS, nwords);
     return 0;
 }
@@ -158,26 +158,34 @@ static int check_is_first(const bragg_hdf5 *hdf5, hdf5_id dcpl,
     return 0;
 }
 
+static int check_words(const uint32_t words[H5BRAGG_CONFIG_NWORDS],
+                       char sentence[BRAGG_SENTENCE_NBYTES])
+{
+    bragg_settings settings;
+    const h5bragg_status status = bragg_settings_from_words(words, &settings);
+    if (status == H5BRAGG_OK)
+        return 1;
+    snprintf(sentence, BRAGG_SENTENCE_NBYTES, "h5bragg cannot use the dataset's cd_values: %s",
+             h5bragg_status_text(status));
+    return 0;
+}
+
 int bragg_dataset_check(const bragg_hdf5 *hdf5, hdf5_id dcpl, hdf5_id type,
                         uint32_t words[H5BRAGG_CONFIG_NWORDS], unsigned *flags,
                         char sentence[BRAGG_SENTENCE_NBYTES])
 {
     h5bragg_pixel_type pixel_type;
     uint32_t nframes;
-    bragg_settings settings;
     if (!find_words(hdf5, dcpl, words, flags, sentence) || !check_is_first(hdf5, dcpl, sentence) ||
         !find_pixel_type(hdf5, type, &pixel_type, sentence))
         return 0;
     const uint32_t ny = bragg_words_ny(words);
     const uint32_t nx = bragg_words_nx(words);
-    if (!find_nframes(hdf5, dcpl, ny, nx, &nframes, sentence))
-        return 0;
     const int is_big_endian = hdf5->type_order(type) == HDF5_ORDER_BIG_ENDIAN;
+    /* Checked as if for one frame: only words known to be good tell the frame's shape. */
+    bragg_words_set_frames(words, pixel_type, is_big_endian, 1, ny, nx);
+    if (!check_words(words, sentence) || !find_nframes(hdf5, dcpl, ny, nx, &nframes, sentence))
+        return 0;
     bragg_words_set_frames(words, pixel_type, is_big_endian, nframes, ny, nx);
-    const h5bragg_status status = bragg_settings_from_words(words, &settings);
-    if (status == H5BRAGG_OK)
-        return 1;
-    snprintf(sentence, BRAGG_SENTENCE_NBYTES, "h5bragg cannot use these cd_values: %s",
-             h5bragg_status_text(status));
-    return 0;
+    return 1;
 }

@@ -133,10 +133,20 @@ static int find_fill(h5bragg_fill *fill)
 }
 
 /* Older HDF5 reads past the end of a buffer that is shorter than the dataset's chunk. */
-static int is_expected(const h5bragg_info *info, const bragg_settings *settings)
+static int is_expected(const h5bragg_info *info, const bragg_settings *settings,
+                       char sentence[BRAGG_SENTENCE_NBYTES])
 {
-    return info->nframes == settings->nframes && info->ny == settings->ny &&
-           info->nx == settings->nx && info->pixel_type == (uint32_t)settings->type;
+    if (info->nframes == settings->nframes && info->ny == settings->ny &&
+        info->nx == settings->nx && info->pixel_type == (uint32_t)settings->type)
+        return 1;
+    snprintf(sentence, BRAGG_SENTENCE_NBYTES,
+             "an h5bragg chunk holds %u frames of %u x %u pixels of %zu bytes (type %u), but its "
+             "dataset expects %u of %u x %u of %zu bytes (type %d): it belongs to another dataset",
+             info->nframes, info->ny, info->nx,
+             h5bragg_pixel_nbytes((h5bragg_pixel_type)info->pixel_type), info->pixel_type,
+             settings->nframes, settings->ny, settings->nx, h5bragg_pixel_nbytes(settings->type),
+             (int)settings->type);
+    return 0;
 }
 
 static h5bragg_status decode_buffer(const host_buffer *buffer, const h5bragg_info *info,
@@ -196,11 +206,10 @@ static size_t decode_filter(const host_buffer *buffer, size_t cd_nelmts, const u
         uint32_t is_big_endian = info.params.file_big_endian;
         if (read_settings(cd_nelmts, cd_values, &settings) == H5BRAGG_OK) {
             is_big_endian = settings.params.file_big_endian;
-            if (!is_expected(&info, &settings))
-                status = H5BRAGG_BAD_SHAPE;
+            if (!is_expected(&info, &settings, sentence))
+                return 0;
         }
-        if (status == H5BRAGG_OK)
-            status = decode_buffer(buffer, &info, fill, is_big_endian, &out_nbytes);
+        status = decode_buffer(buffer, &info, fill, is_big_endian, &out_nbytes);
     }
     if (status == H5BRAGG_OK)
         return out_nbytes;
