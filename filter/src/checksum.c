@@ -5,7 +5,8 @@
 #include "bytes.h"
 #include "checksum_table.h"
 
-uint32_t bragg_crc32c(uint32_t crc, const void *data, size_t nbytes) {
+uint32_t bragg_crc32c(uint32_t crc, const void *data, size_t nbytes)
+{
     const uint8_t *p = data;
     crc = ~crc;
     for (; nbytes >= 4; nbytes -= 4, p += 4) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Slice-by-four tables of CRC-32C, polynomial 0x82F63B78 (reflected): table[k][b] is the checksum of
- * the byte b followed by k zero bytes, without pre- and post-inversion. */
+/* Slice-by-four tables of CRC-32C, polynomial 0x82F63B78 (reflected): table[k][b] is the checksum
+ * of the byte b followed by k zero bytes, without pre- and post-inversion. */
 #ifndef BRAGG_CHECKSUM_TABLE_H
 #define BRAGG_CHECKSUM_TABLE_H
 

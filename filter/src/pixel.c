@@ -2,7 +2,8 @@
 /* Sizes and ranges of the pixel types. */
 #include "pixel.h"
 
-size_t h5bragg_pixel_nbytes(h5bragg_pixel_type type) {
+size_t h5bragg_pixel_nbytes(h5bragg_pixel_type type)
+{
     switch (type) {
     case H5BRAGG_U8:
         return 1;
@@ -16,7 +17,8 @@ size_t h5bragg_pixel_nbytes(h5bragg_pixel_type type) {
     return 0;
 }
 
-int64_t pixel_minimum(h5bragg_pixel_type type) {
+int64_t pixel_minimum(h5bragg_pixel_type type)
+{
     switch (type) {
     case H5BRAGG_I16:
         return INT16_MIN;
@@ -27,7 +29,8 @@ int64_t pixel_minimum(h5bragg_pixel_type type) {
     }
 }
 
-int64_t pixel_maximum(h5bragg_pixel_type type) {
+int64_t pixel_maximum(h5bragg_pixel_type type)
+{
     switch (type) {
     case H5BRAGG_U8:
         return UINT8_MAX;

@@ -23,7 +23,8 @@ typedef struct bragg_frame {
     uint32_t nx;
 } bragg_frame;
 
-BRAGG_INLINE int64_t pixel_get(const void *pixels, h5bragg_pixel_type type, size_t i) {
+BRAGG_INLINE int64_t pixel_get(const void *pixels, h5bragg_pixel_type type, size_t i)
+{
     switch (type) {
     case H5BRAGG_U8:
         return ((const uint8_t *)pixels)[i];
@@ -39,7 +40,8 @@ BRAGG_INLINE int64_t pixel_get(const void *pixels, h5bragg_pixel_type type, size
     return 0;
 }
 
-BRAGG_INLINE void pixel_set(void *pixels, h5bragg_pixel_type type, size_t i, int64_t value) {
+BRAGG_INLINE void pixel_set(void *pixels, h5bragg_pixel_type type, size_t i, int64_t value)
+{
     switch (type) {
     case H5BRAGG_U8:
         ((uint8_t *)pixels)[i] = (uint8_t)value;

@@ -10,7 +10,8 @@ static const double LN2_HIGH = 6.93147180369123816490e-01;
 static const double LN2_LOW = 1.90821492927058770002e-10;
 static const double INV_LN2 = 1.44269504088896338700e+00;
 
-static double power_of_two(int k) {
+static double power_of_two(int k)
+{
     const uint64_t bits = (uint64_t)(k + 1023) << 52;
     double x;
     memcpy(&x, &bits, sizeof x);
@@ -18,7 +19,8 @@ static double power_of_two(int k) {
 }
 
 /* x = k ln 2 + r with |r| <= ln(2)/2, then the Taylor series of e^r to r^14. */
-double portable_exp(double x) {
+double portable_exp(double x)
+{
     if (!(x > -700.0))
         return 0.0;
     if (x > 700.0)
@@ -33,7 +35,8 @@ double portable_exp(double x) {
 }
 
 /* x = 2^k m with m in [sqrt(1/2), sqrt(2)), then log m = 2 artanh((m - 1) / (m + 1)). */
-double portable_log(double x) {
+double portable_log(double x)
+{
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     int k = (int)(bits >> 52) - 1023;
@@ -57,7 +60,8 @@ double portable_log(double x) {
  * Chauvenet's criterion looks, the continued fraction x + 1/(x + 2/(x + ...)) of phi(x) over
  * the tail (Abramowitz and Stegun 26.2.11 and 26.2.14).
  */
-double portable_normal_tail(double x) {
+double portable_normal_tail(double x)
+{
     const double density = 0.39894228040143267794 * portable_exp(-0.5 * x * x);
     if (x < 2.5) {
         double term = x;

@@ -27,8 +27,10 @@ static const h5bragg_pixel_type ALL_TYPES[] = {H5BRAGG_U8, H5BRAGG_I16, H5BRAGG_
                                                H5BRAGG_U32};
 enum { CODE_NONE = 0, CODE_MINIMUM = -128, CODE_REACH = 127, REFERENCE_NONE = 0 };
 
-/* Type whose maximum lies at most 126 above `value`, as 1 + type; REFERENCE_NONE if there is none. */
-static uint32_t reference_type(int64_t value) {
+/* Type whose maximum lies at most 126 above `value`, as 1 + type; REFERENCE_NONE if there is none.
+ */
+static uint32_t reference_type(int64_t value)
+{
     for (size_t k = 0; k < sizeof ALL_TYPES / sizeof *ALL_TYPES; k++) {
         const int64_t distance = pixel_maximum(ALL_TYPES[k]) - value;
         if (distance >= 0 && distance < CODE_REACH)
@@ -38,7 +40,8 @@ static uint32_t reference_type(int64_t value) {
 }
 
 /* The byte for one mask code; *reference is set for codes near a maximum. 0 if impossible. */
-static int encode_mask_code(int64_t value, uint32_t *reference) {
+static int encode_mask_code(int64_t value, uint32_t *reference)
+{
     if (value == INT16_MIN || value == INT32_MIN)
         return CODE_MINIMUM;
     if (value < 0)
@@ -50,14 +53,16 @@ static int encode_mask_code(int64_t value, uint32_t *reference) {
     return (int)(pixel_maximum((h5bragg_pixel_type)(found - 1)) - value) + 1;
 }
 
-static int64_t decode_mask_code(int code, h5bragg_pixel_type type) {
+static int64_t decode_mask_code(int code, h5bragg_pixel_type type)
+{
     if (code == CODE_MINIMUM)
         return pixel_minimum(type);
     return code < 0 ? code : pixel_maximum(type) + 1 - code;
 }
 
 /* Bytes of both mask codes and their reference; 0 where a code cannot be stored. */
-static int pack_mask_codes(const h5bragg_params *params, int codes[2], uint32_t *reference) {
+static int pack_mask_codes(const h5bragg_params *params, int codes[2], uint32_t *reference)
+{
     codes[0] = codes[1] = CODE_NONE;
     *reference = REFERENCE_NONE;
     if (params->auto_mask_codes)
@@ -73,7 +78,8 @@ static int pack_mask_codes(const h5bragg_params *params, int codes[2], uint32_t 
 static int in_range(double x, double low, double high) { return x >= low && x <= high; }
 
 /* Everything that does not depend on the pixel type. */
-static h5bragg_status check_untyped(const h5bragg_params *params) {
+static h5bragg_status check_untyped(const h5bragg_params *params)
+{
     int codes[2];
     uint32_t reference;
     if (!in_range(params->snr_pick, 1.0 / SNR_UNIT, 127.0) || !in_range(params->snr_clip, 0, 127.0))
@@ -89,7 +95,8 @@ static h5bragg_status check_untyped(const h5bragg_params *params) {
     return pack_mask_codes(params, codes, &reference) ? H5BRAGG_OK : H5BRAGG_BAD_MASK_CODE;
 }
 
-h5bragg_status h5bragg_params_check(const h5bragg_params *params, h5bragg_pixel_type type) {
+h5bragg_status h5bragg_params_check(const h5bragg_params *params, h5bragg_pixel_type type)
+{
     if (!params)
         return H5BRAGG_BAD_ARGUMENT;
     if (!h5bragg_pixel_nbytes(type))
@@ -108,7 +115,8 @@ h5bragg_status h5bragg_params_check(const h5bragg_params *params, h5bragg_pixel_
     return H5BRAGG_OK;
 }
 
-void h5bragg_params_init(h5bragg_params *params) {
+void h5bragg_params_init(h5bragg_params *params)
+{
     memset(params, 0, sizeof *params);
     params->snr_pick = 2.0;
     params->cycles = 5;
@@ -119,7 +127,8 @@ void h5bragg_params_init(h5bragg_params *params) {
     params->auto_mask_codes = 1;
 }
 
-void bragg_params_to_words(const h5bragg_params *params, uint32_t words[16]) {
+void bragg_params_to_words(const h5bragg_params *params, uint32_t words[16])
+{
     int codes[2];
     uint32_t reference;
     pack_mask_codes(params, codes, &reference);
@@ -138,22 +147,25 @@ void bragg_params_to_words(const h5bragg_params *params, uint32_t words[16]) {
 }
 
 void bragg_words_set_frames(uint32_t words[16], h5bragg_pixel_type type, int big_endian,
-                            uint32_t nframes, uint32_t ny, uint32_t nx) {
+                            uint32_t nframes, uint32_t ny, uint32_t nx)
+{
     words[5] = ny | nx << 16;
     words[6] = (uint32_t)type | (big_endian ? 1u << 8 : 0u) | nframes << 16;
 }
 
-uint32_t bragg_words_ny(const uint32_t words[16]) { return words[5] & 0xFFFF; }
-uint32_t bragg_words_nx(const uint32_t words[16]) { return words[5] >> 16; }
+uint32_t bragg_words_ny(const uint32_t words[7]) { return words[5] & 0xFFFF; }
+uint32_t bragg_words_nx(const uint32_t words[7]) { return words[5] >> 16; }
 
 /* Signed 16 and 8 bit fields without relying on conversions. */
-static int signed_field(uint32_t field, int bits) {
+static int signed_field(uint32_t field, int bits)
+{
     const uint32_t sign = 1u << (bits - 1);
     return (int)(field ^ sign) - (int)sign;
 }
 
 static h5bragg_status unpack_mask_codes(const uint32_t words[7], h5bragg_pixel_type type,
-                                        h5bragg_params *params) {
+                                        h5bragg_params *params)
+{
     const uint32_t reference = words[2] >> 24;
     if (reference != REFERENCE_NONE && reference != 1 + (uint32_t)type)
         return H5BRAGG_BAD_MASK_CODE;
@@ -165,7 +177,8 @@ static h5bragg_status unpack_mask_codes(const uint32_t words[7], h5bragg_pixel_t
     return H5BRAGG_OK;
 }
 
-h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7], bragg_settings *s) {
+h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7], bragg_settings *s)
+{
     memset(s, 0, sizeof *s);
     if (words[0] >> 24 != WORDS_MAGIC || (words[0] >> 16 & 0xFF) != WORDS_LAYOUT)
         return H5BRAGG_BAD_CONFIG;
@@ -196,7 +209,8 @@ h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7], brag
     return status ? status : h5bragg_params_check(p, s->type);
 }
 
-h5bragg_status bragg_settings_from_words(const uint32_t words[16], bragg_settings *s) {
+h5bragg_status bragg_settings_from_words(const uint32_t words[16], bragg_settings *s)
+{
     const h5bragg_status status = bragg_settings_from_parameter_words(words, s);
     if (status)
         return status;
@@ -216,7 +230,8 @@ h5bragg_status bragg_settings_from_words(const uint32_t words[16], bragg_setting
 }
 
 h5bragg_status bragg_params_canonical(const h5bragg_params *params, h5bragg_pixel_type type,
-                                      h5bragg_params *canonical) {
+                                      h5bragg_params *canonical)
+{
     const h5bragg_status status = h5bragg_params_check(params, type);
     if (status)
         return status;
@@ -229,7 +244,8 @@ h5bragg_status bragg_params_canonical(const h5bragg_params *params, h5bragg_pixe
     return packed;
 }
 
-bragg_mask_codes bragg_mask_codes_of(const h5bragg_params *params, h5bragg_pixel_type type) {
+bragg_mask_codes bragg_mask_codes_of(const h5bragg_params *params, h5bragg_pixel_type type)
+{
     const bragg_mask_codes signed_codes = {3, {-1, -2, pixel_minimum(type)}};
     const bragg_mask_codes unsigned_codes = {2, {pixel_maximum(type), pixel_maximum(type) - 1, 0}};
     const bragg_mask_codes given = {params->n_mask_codes,
@@ -241,7 +257,8 @@ bragg_mask_codes bragg_mask_codes_of(const h5bragg_params *params, h5bragg_pixel
 
 /* Parameters and shape of cd_values whose pixel type is still to be set. */
 static h5bragg_status config_start(const h5bragg_params *params, uint32_t ny, uint32_t nx,
-                                   uint32_t cd_values[16]) {
+                                   uint32_t cd_values[16])
+{
     if (!params)
         return H5BRAGG_BAD_ARGUMENT;
     if (ny == 0 || nx == 0 || ny > BRAGG_MAX_SIDE || nx > BRAGG_MAX_SIDE)
@@ -257,7 +274,8 @@ static h5bragg_status config_start(const h5bragg_params *params, uint32_t ny, ui
 }
 
 h5bragg_status h5bragg_config_flat(const h5bragg_flat *flat, const h5bragg_params *params,
-                                   uint32_t cd_values[16]) {
+                                   uint32_t cd_values[16])
+{
     h5bragg_panel panel;
     if (!flat || !cd_values)
         return H5BRAGG_BAD_ARGUMENT;
@@ -275,7 +293,8 @@ h5bragg_status h5bragg_config_flat(const h5bragg_flat *flat, const h5bragg_param
 }
 
 h5bragg_status bragg_config_hash(uint64_t hash, const h5bragg_params *params, uint32_t ny,
-                                 uint32_t nx, uint32_t cd_values[16]) {
+                                 uint32_t nx, uint32_t cd_values[16])
+{
     const h5bragg_status status = config_start(params, ny, nx, cd_values);
     if (status)
         return status;

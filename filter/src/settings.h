@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parameters as sixteen 32-bit words: the cd_values of the HDF5 filter and, the first seven of them,
- * the parameter block of a chunk (docs/format.md, "Parameter words").
+ * Parameters as sixteen 32-bit words: the cd_values of the HDF5 filter and, the first seven of
+ * them, the parameter block of a chunk (docs/format.md, "Parameter words").
  */
 #ifndef BRAGG_SETTINGS_H
 #define BRAGG_SETTINGS_H
@@ -28,7 +28,7 @@ typedef struct bragg_settings {
     uint32_t nframes;
     uint32_t ny;
     uint32_t nx;
-    int is_registered;      /* geometry is named by a hash, else flat */
+    int is_registered; /* geometry is named by a hash, else flat */
     uint64_t geometry_hash;
     h5bragg_flat flat;
 } bragg_settings;
@@ -41,14 +41,15 @@ void bragg_words_set_frames(uint32_t words[16], h5bragg_pixel_type type, int big
                             uint32_t nframes, uint32_t ny, uint32_t nx);
 
 /* Words 0..6 back; only params, type, nframes, ny and nx of the settings are set. */
-h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7], bragg_settings *settings);
+h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7],
+                                                   bragg_settings *settings);
 
 /* All sixteen words back, checked. */
 h5bragg_status bragg_settings_from_words(const uint32_t words[16], bragg_settings *settings);
 
 /* The geometry's shape as h5bragg_config_* wrote it. */
-uint32_t bragg_words_ny(const uint32_t words[16]);
-uint32_t bragg_words_nx(const uint32_t words[16]);
+uint32_t bragg_words_ny(const uint32_t words[7]);
+uint32_t bragg_words_nx(const uint32_t words[7]);
 
 /* cd_values for a geometry registered under a hash. */
 h5bragg_status bragg_config_hash(uint64_t hash, const h5bragg_params *params, uint32_t ny,

@@ -8,7 +8,8 @@
 
 const char *h5bragg_version(void) { return H5BRAGG_VERSION; }
 
-const char *h5bragg_status_text(h5bragg_status status) {
+const char *h5bragg_status_text(h5bragg_status status)
+{
     switch (status) {
     case H5BRAGG_OK:
         return "no error";
@@ -26,7 +27,8 @@ const char *h5bragg_status_text(h5bragg_status status) {
         return "a mask code must lie within 126 of the pixel type's maximum, between -127 and -1, "
                "or be the type's minimum";
     case H5BRAGG_BAD_GEOMETRY:
-        return "the geometry is unusable: a length is not positive and finite, or panels overlap or "
+        return "the geometry is unusable: a length is not positive and finite, or panels overlap "
+               "or "
                "leave the frame";
     case H5BRAGG_UNKNOWN_GEOMETRY:
         return "the dataset's detector geometry is not registered in this process: register it "

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* Dense frames -> chunk: frame, mask, radial bins, background, picking, packing, in that order. */
+#include "encode.h"
+
+#include <stdlib.h>
+
+#include "checksum.h"
+#include "chunk_header.h"
+#include "entropy.h"
+#include "map_cache.h"
+#include "noise_fit.h"
+#include "picking.h"
+
+/* Buffers for the streams of one frame, reused for all frames of a chunk. */
+typedef struct frame_streams {
+    uint8_t *memory;
+    byte_writer profile;
+    byte_writer mask;
+    byte_writer gaps;
+    byte_writer excesses;
+} frame_streams;
+
+/* What is made of one frame. */
+typedef struct frame_encoder {
+    const h5bragg_geometry *geometry;
+    noise_frame noise;
+    ring_background *background;
+    ring_profile *profile;
+    cell_range *range;
+    frame_streams streams;
+} frame_encoder;
+
+static void encoder_free(frame_encoder *e)
+{
+    map_cache_release(e->noise.map);
+    free(e->background);
+    free(e->profile);
+    free(e->range);
+    free(e->streams.memory);
+}
+
+/* A sparse frame is only wanted if it is smaller than the frame, so no stream needs more room. */
+static h5bragg_status encoder_make(const bragg_settings *s, const h5bragg_geometry *geometry,
+                                   size_t frame_nbytes, frame_encoder *e)
+{
+    memset(e, 0, sizeof *e);
+    e->geometry = geometry;
+    const h5bragg_status status = map_cache_acquire(geometry, &s->params, &e->noise.map);
+    if (status)
+        return status;
+    const ring_map *map = e->noise.map;
+    e->noise.params = &s->params;
+    e->noise.codes = bragg_mask_codes_of(&s->params, s->type);
+    e->noise.type = s->type;
+    e->background = malloc(map->nbins * sizeof *e->background);
+    e->profile = malloc(map->nbins * sizeof *e->profile);
+    e->range = malloc((map->ncells + 1u) * sizeof *e->range);
+    e->streams.memory = frame_nbytes > SIZE_MAX / 4 ? NULL : malloc(4 * frame_nbytes);
+    if (e->background && e->profile && e->range && e->streams.memory)
+        return H5BRAGG_OK;
+    encoder_free(e);
+    return H5BRAGG_NO_MEMORY;
+}
+
+static void streams_reset(frame_streams *s, size_t frame_nbytes)
+{
+    byte_writer *const writers[] = {&s->profile, &s->mask, &s->gaps, &s->excesses};
+    for (size_t k = 0; k < 4; k++) {
+        uint8_t *start = s->memory + k * frame_nbytes;
+        *writers[k] = (byte_writer){start, start + frame_nbytes, 0};
+    }
+}
+
+static size_t writer_nbytes(const byte_writer *w, size_t capacity)
+{
+    return capacity - (size_t)(w->end - w->at);
+}
+
+/* The background of the frame and what is discarded under it. */
+static h5bragg_status model_frame(frame_encoder *e, const bragg_frame *frame)
+{
+    const ring_map *map = e->noise.map;
+    const h5bragg_params *params = e->noise.params;
+    const h5bragg_error_model model = (h5bragg_error_model)params->error_model;
+    histogram h;
+    h5bragg_status status = histogram_make(frame, &e->noise.codes, e->geometry->mask, map, &h);
+    if (!status)
+        status = background_make(&h, map, params, e->background);
+    if (!status) {
+        e->noise.is_counting = !h.has_negative;
+        profile_from_background(e->background, map->nbins, model, e->profile);
+        noise_ranges(&e->noise, e->profile, e->range);
+        noise_fit(&e->noise, &h, e->range, e->profile);
+    }
+    histogram_free(&h);
+    return status;
+}
+
+/* The same frame and seed parameter give the same noise; different frames different noise. */
+static uint64_t frame_seed(uint32_t seed, const uint8_t *gaps, size_t gaps_nbytes,
+                           const uint8_t *excesses, size_t excesses_nbytes)
+{
+    uint8_t start[4];
+    store_u32(start, seed);
+    const uint32_t low = bragg_crc32c(bragg_crc32c(0, start, 4), gaps, gaps_nbytes);
+    const uint32_t high = bragg_crc32c(bragg_crc32c(low, start, 4), excesses, excesses_nbytes);
+    return low | (uint64_t)high << 32;
+}
+
+/* Writes the streams behind each other; a failed stream fails the frame's writer. */
+static void pack_frame(frame_encoder *e, size_t frame_nbytes, const picked_pixels *picked,
+                       uint32_t nmasked, byte_writer *w)
+{
+    frame_streams *s = &e->streams;
+    const byte_writer *const writers[] = {&s->profile, &s->mask, &s->gaps, &s->excesses};
+    size_t nbytes[4];
+    for (size_t k = 0; k < 4; k++) {
+        w->failed |= writers[k]->failed;
+        nbytes[k] = writer_nbytes(writers[k], frame_nbytes);
+    }
+    const uint8_t *gaps = s->memory + 2 * frame_nbytes;
+    const uint8_t *excesses = s->memory + 3 * frame_nbytes;
+    const uint64_t seed = frame_seed(e->noise.params->seed, gaps, nbytes[2], excesses, nbytes[3]);
+    const uint8_t flags = (uint8_t)((e->noise.is_counting ? FRAME_IS_COUNTING : 0) |
+                                    (picked->has_negative ? FRAME_HAS_NEGATIVE_EXCESS : 0));
+    frame_header_write_sparse(w, flags, seed, picked->n, nmasked);
+    for (size_t k = 0; k < 4 && !w->failed; k++)
+        stream_write(w, s->memory + k * frame_nbytes, nbytes[k]);
+}
+
+/* The sparse form of a frame; w fails if it is not smaller than the frame. */
+static h5bragg_status encode_sparse(frame_encoder *e, const bragg_frame *frame, size_t frame_nbytes,
+                                    byte_writer *w)
+{
+    const h5bragg_error_model model = (h5bragg_error_model)e->noise.params->error_model;
+    frame_streams *s = &e->streams;
+    picked_pixels picked = {0};
+    uint32_t nmasked = 0;
+    streams_reset(s, frame_nbytes);
+    h5bragg_status status = model_frame(e, frame);
+    if (!status)
+        status = picked_select(frame, &e->noise, e->range, e->geometry->mask, &picked);
+    if (!status)
+        status = mask_write(frame, &e->noise.codes, &s->mask, &nmasked);
+    if (!status) {
+        profile_write(e->profile, e->noise.map->nbins, model, &s->profile);
+        picked_write(&picked, &s->gaps, &s->excesses);
+        pack_frame(e, frame_nbytes, &picked, nmasked, w);
+    }
+    picked_free(&picked);
+    if (status == H5BRAGG_BUFFER_TOO_SMALL) {
+        w->failed = 1;
+        status = H5BRAGG_OK;
+    }
+    return status;
+}
+
+BRAGG_INLINE void write_little_endian(const h5bragg_pixel_type type, const bragg_frame *frame,
+                                      uint8_t *out)
+{
+    const size_t npixels = (size_t)frame->ny * frame->nx;
+    const size_t nbytes = h5bragg_pixel_nbytes(type);
+    for (size_t i = 0; i < npixels; i++) {
+        const uint64_t value = (uint64_t)pixel_get(frame->pixels, type, i);
+        for (size_t k = 0; k < nbytes; k++)
+            out[i * nbytes + k] = (uint8_t)(value >> (8 * k));
+    }
+}
+
+/* One frame with its header, sparse if that is smaller and whole if not. */
+static h5bragg_status encode_frame(frame_encoder *e, const bragg_frame *frame, size_t frame_nbytes,
+                                   byte_writer *w)
+{
+    uint8_t *header = write_bytes(w, FRAME_HEADER_NBYTES);
+    if (!header || (size_t)(w->end - w->at) < frame_nbytes)
+        return H5BRAGG_BUFFER_TOO_SMALL;
+    byte_writer body = {w->at, w->at + frame_nbytes, 0};
+    const h5bragg_status status = encode_sparse(e, frame, frame_nbytes, &body);
+    if (status)
+        return status;
+    const int is_whole = body.failed || body.at == body.end;
+    if (is_whole) {
+        DISPATCH_PIXEL_TYPE(frame->type, write_little_endian, frame, w->at)
+    }
+    const size_t nbytes = is_whole ? frame_nbytes : (size_t)(body.at - w->at);
+    header[0] = is_whole ? FRAME_WHOLE : FRAME_SPARSE;
+    store_u32(header + 1, (uint32_t)nbytes);
+    w->at += nbytes;
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status encode_chunk(const bragg_settings *s, const h5bragg_geometry *geometry,
+                                   const uint8_t *frames, uint8_t *out, size_t capacity,
+                                   size_t *out_nbytes)
+{
+    const size_t frame_nbytes = (size_t)s->ny * s->nx * h5bragg_pixel_nbytes(s->type);
+    byte_writer w = {out, out + capacity, 0};
+    frame_encoder e;
+    if (frame_nbytes > UINT32_MAX)
+        return H5BRAGG_BAD_SHAPE;
+    h5bragg_status status = encoder_make(s, geometry, frame_nbytes, &e);
+    if (status)
+        return status;
+    chunk_header_write(s, geometry, e.noise.map->nbins, &w);
+    if (w.failed)
+        status = H5BRAGG_BUFFER_TOO_SMALL;
+    for (uint32_t k = 0; k < s->nframes && !status; k++) {
+        const bragg_frame frame = {frames + k * frame_nbytes, s->type, s->ny, s->nx};
+        status = encode_frame(&e, &frame, frame_nbytes, &w);
+    }
+    if (!status) {
+        *out_nbytes = (size_t)(w.at - out);
+        chunk_header_seal(out, *out_nbytes);
+    }
+    encoder_free(&e);
+    return status;
+}
+
+size_t h5bragg_bound(h5bragg_pixel_type type, uint32_t nframes, const h5bragg_geometry *geometry)
+{
+    if (!geometry || nframes == 0 || geometry->ny > BRAGG_MAX_SIDE || geometry->nx > BRAGG_MAX_SIDE)
+        return 0;
+    const uint64_t frame =
+        (uint64_t)geometry->ny * geometry->nx * h5bragg_pixel_nbytes(type) + FRAME_HEADER_NBYTES;
+    if (frame > SIZE_MAX / 2 / nframes || geometry->npanels > H5BRAGG_MAX_PANELS)
+        return 0;
+    return chunk_header_nbytes(geometry) + (size_t)frame * nframes;
+}
+
+h5bragg_status h5bragg_encode(const void *frames, h5bragg_pixel_type type, uint32_t nframes,
+                              const h5bragg_geometry *geometry, const h5bragg_params *params,
+                              void *out, size_t out_capacity, size_t *out_nbytes)
+{
+    bragg_settings s = {.type = type, .nframes = nframes};
+    if (!frames || !geometry || !params || !out || !out_nbytes)
+        return H5BRAGG_BAD_ARGUMENT;
+    if (nframes == 0 || nframes > BRAGG_MAX_FRAMES)
+        return H5BRAGG_BAD_SHAPE;
+    s.ny = geometry->ny;
+    s.nx = geometry->nx;
+    h5bragg_status status = bragg_params_canonical(params, type, &s.params);
+    if (!status)
+        status = bragg_geometry_check(geometry);
+    if (status)
+        return status;
+    return encode_chunk(&s, geometry, frames, out, out_capacity, out_nbytes);
+}
+
+/* The geometry that settings name; a flat one is expanded into *panel. */
+static h5bragg_status settings_geometry(const bragg_settings *s, h5bragg_panel *panel,
+                                        h5bragg_geometry *geometry)
+{
+    if (!s->is_registered) {
+        *geometry = (h5bragg_geometry){.ny = s->ny,
+                                       .nx = s->nx,
+                                       .distance_m = s->flat.distance_m,
+                                       .wavelength_m = s->flat.wavelength_m,
+                                       .npanels = 1,
+                                       .panels = panel};
+        return h5bragg_flat_panel(&s->flat, panel);
+    }
+    const h5bragg_geometry *found = bragg_geometry_find(s->geometry_hash);
+    if (!found)
+        return H5BRAGG_UNKNOWN_GEOMETRY;
+    *geometry = *found;
+    return found->ny == s->ny && found->nx == s->nx ? H5BRAGG_OK : H5BRAGG_BAD_SHAPE;
+}
+
+h5bragg_status bragg_encode_settings(const bragg_settings *s, const void *frames, void *out,
+                                     size_t capacity, size_t *out_nbytes)
+{
+    h5bragg_panel panel;
+    h5bragg_geometry geometry;
+    const h5bragg_status status = settings_geometry(s, &panel, &geometry);
+    if (status)
+        return status;
+    return h5bragg_encode(frames, s->type, s->nframes, &geometry, &s->params, out, capacity,
+                          out_nbytes);
+}
+
+size_t bragg_settings_bound(const bragg_settings *s)
+{
+    h5bragg_panel panel;
+    h5bragg_geometry geometry;
+    if (settings_geometry(s, &panel, &geometry))
+        return 0;
+    return h5bragg_bound(s->type, s->nframes, &geometry);
+}

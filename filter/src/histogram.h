@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One histogram per cell of the ring map, filled in a single pass over the frame.
+ *
+ * Diffraction frames are small integers, so nearly all pixels land in a short array of counters;
+ * the others, and negative values, go to a list sorted by cell.  Every later step that needs
+ * statistics of the frame works on this instead of the pixels.
+ */
+#ifndef BRAGG_HISTOGRAM_H
+#define BRAGG_HISTOGRAM_H
+
+#include "mask.h"
+#include "ring_map.h"
+
+enum { HISTOGRAM_NCOUNTS = 64 };
+
+typedef struct histogram {
+    uint32_t ncells;
+    int64_t value_offset;     /* an overflow entry v stands for the value value_offset + v */
+    uint32_t *count;          /* ncells rows of HISTOGRAM_NCOUNTS */
+    uint32_t *overflow_start; /* ncells + 1: where a cell's overflow entries begin */
+    uint32_t *overflow;
+    int has_negative; /* a valid pixel is below zero */
+} histogram;
+
+/* Number of pixels of a cell in a range of values, their sum and sum of squares. */
+typedef struct value_sums {
+    double n;
+    double sum;
+    double sum_squares;
+} value_sums;
+
+/*
+ * Counts the valid pixels of a frame: those with a cell, without a mask code, and not under
+ * static_mask (ny * nx bytes or NULL).  Free with histogram_free, also after an error.
+ */
+h5bragg_status histogram_make(const bragg_frame *frame, const bragg_mask_codes *codes,
+                              const uint8_t *static_mask, const ring_map *map, histogram *h);
+
+void histogram_free(histogram *h);
+
+/* Sums over the pixels of a cell with low <= value <= high. */
+value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Thresholds and distributions of the cells: docs/format.md, "Threshold" and "Noise". */
+#include "noise_model.h"
+
+#include <math.h>
+
+#include "portable_math.h"
+
+/* The normal distribution is followed this many standard deviations below the mean. */
+static const double NORMAL_REACH = 8.0;
+
+/* Standard deviation of one pixel of a cell, in counts. */
+static double cell_sigma(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+{
+    const double w = f->map->normalisation[cell];
+    if (f->params->error_model == H5BRAGG_AZIMUTHAL)
+        return ring->std * w;
+    const double expected = ring->mean * w;
+    return expected > 0 ? sqrt(expected) : 0;
+}
+
+/* floor(mean + snr_pick * sigma), within the type, and not a mask code. */
+static int64_t threshold(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+{
+    const double expected = ring->mean * f->map->normalisation[cell];
+    const double cut = floor(expected + f->params->snr_pick * cell_sigma(f, ring, cell));
+    const double type_max = (double)pixel_maximum(f->type);
+    const double least = f->is_counting ? 0.0 : (double)pixel_minimum(f->type);
+    int64_t t = (int64_t)(cut < least ? least : cut > type_max ? type_max : cut);
+    while (mask_number(&f->codes, t) && t > pixel_minimum(f->type))
+        t--;
+    return t;
+}
+
+static cell_range counting_range(int64_t high)
+{
+    const cell_range r = {0, high, 1, (uint32_t)high + 1, 0};
+    return r;
+}
+
+/* From `high` down to NORMAL_REACH below the mean, in at most NOISE_MAX_VALUES equal steps. */
+static cell_range normal_range(const noise_frame *f, int64_t high, double sigma)
+{
+    const double span = ceil((f->params->snr_pick + NORMAL_REACH) * sigma) + 1.0;
+    const int64_t least = f->is_counting ? 0 : pixel_minimum(f->type);
+    cell_range r = {0, high, 1, 1, 1};
+    while (span > (double)r.step * NOISE_MAX_VALUES)
+        r.step *= 2;
+    const int64_t wanted = (int64_t)ceil(span / (double)r.step);
+    const int64_t possible = (high - least + 1) / r.step;
+    const int64_t n = wanted < possible ? wanted : possible;
+    if (n < 1) {
+        r.step = 1;
+        r.low = high;
+        return r;
+    }
+    r.nvalues = (uint32_t)n;
+    r.low = high - n * r.step + 1;
+    return r;
+}
+
+void noise_ranges(const noise_frame *f, const ring_profile *profile, cell_range *range)
+{
+    for (uint32_t ring = 0; ring < f->map->nbins; ring++) {
+        const uint32_t first = f->map->first_cell[ring];
+        const uint32_t last = f->map->first_cell[ring + 1];
+        int is_normal = !f->is_counting;
+        for (uint32_t c = first; c < last; c++) {
+            range[c].high = threshold(f, &profile[ring], c);
+            is_normal |= range[c].high >= NOISE_MAX_VALUES;
+        }
+        for (uint32_t c = first; c < last; c++)
+            range[c] = is_normal ? normal_range(f, range[c].high, cell_sigma(f, &profile[ring], c))
+                                 : counting_range(range[c].high);
+    }
+}
+
+double noise_scale(const ring_profile *ring) { return ring->std > 0.5f ? (double)ring->std : 0.5; }
+
+/* The logarithm of the weight is base + linear * n + square * n^2 (+ ln of the Poisson weight). */
+typedef struct exponent {
+    double linear;
+    double square;
+} exponent;
+
+/*
+ * Weights from value `from` to value `to` (up or down), the one at `from` being set.  Neighbours
+ * differ by exp(linear d + square ((n + d)^2 - n^2)), itself a geometric sequence, so that two
+ * exponentials serve a whole distribution.
+ */
+static void extend_weights(const cell_range *r, exponent e, double expected, int from, int to,
+                           double *weight)
+{
+    const int way = to >= from ? 1 : -1;
+    const double d = way * (double)r->step;
+    const double n = noise_value(r, (uint32_t)from);
+    double ratio = portable_exp(d * (e.linear + e.square * (2.0 * n + d)));
+    const double growth = portable_exp(2.0 * e.square * d * d);
+    for (int j = from; j != to; j += way) {
+        double factor = ratio;
+        if (!r->is_normal)
+            factor = way > 0 ? ratio * expected / (j + 1) : expected > 0 ? ratio * j / expected : 0;
+        weight[j + way] = weight[j] * factor;
+        ratio *= growth;
+    }
+}
+
+/* A draw must never look like a masked pixel. */
+static void forbid_mask_codes(const bragg_mask_codes *codes, const cell_range *r, double *weight)
+{
+    for (uint32_t k = 0; k < codes->n && r->step == 1; k++) {
+        if (codes->value[k] >= r->low && codes->value[k] <= r->high)
+            weight[codes->value[k] - r->low] = 0;
+    }
+}
+
+void noise_weights(const noise_frame *f, const ring_profile *ring, double tilt1, double tilt2,
+                   uint32_t cell, const cell_range *r, double *weight)
+{
+    const double scale = noise_scale(ring);
+    const double expected = ring->mean * f->map->normalisation[cell];
+    const double b = tilt2 / (scale * scale);
+    exponent e = {tilt1 / scale - 2.0 * b * ring->mean, b};
+    if (r->is_normal) {
+        const double sigma = cell_sigma(f, ring, cell);
+        const double v = sigma > 0.25 ? sigma * sigma : 0.0625;
+        e.linear += expected / v;
+        e.square -= 0.5 / v;
+    }
+    /* Start at the value nearest to the expectation: weights stay near 1 where it matters. */
+    const double guess = (expected - (double)r->low) / (double)r->step;
+    const int last = (int)r->nvalues - 1;
+    const int start = guess < 0 ? 0 : guess > last ? last : (int)guess;
+    weight[start] = 1.0;
+    extend_weights(r, e, expected, start, last, weight);
+    extend_weights(r, e, expected, start, 0, weight);
+    forbid_mask_codes(&f->codes, r, weight);
+}

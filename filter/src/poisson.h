@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The Poisson distribution: integer quantiles and truncated means, for the sigma-clip. */
+#ifndef BRAGG_POISSON_H
+#define BRAGG_POISSON_H
+
+#include <stdint.h>
+
+/* Above this mean the normal approximation, corrected for skewness, serves. */
+#define POISSON_EXACT_LIMIT 200.0
+
+/* The values that a sigma-clip at `cut` standard deviations keeps. */
+typedef struct poisson_range {
+    int64_t low;
+    int64_t high;
+} poisson_range;
+
+/*
+ * The range outside of which, on either side, a variate of this mean falls no more often than a
+ * normal variate beyond `cut` standard deviations.
+ */
+poisson_range poisson_clip_range(double mean, double cut);
+
+/* Mean of a Poisson variate conditioned on low <= n <= high; mean > 0, high >= low. */
+double poisson_truncated_mean(double mean, int64_t low, int64_t high);
+
+#endif

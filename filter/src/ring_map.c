@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes the ring map: docs/format.md, "Ring map".
+ *
+ * The radial coordinate is 2 sin(theta), proportional to the scattering vector: like the radius
+ * near the beam, and still finite where a wide detector reaches 90 degrees.  Only sums, products,
+ * quotients and square roots of doubles are used, in the order written here, so every machine makes
+ * the same map.
+ */
+#include "ring_map.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "portable_math.h"
+
+/* Normalisation classes are 1/32 apart in the logarithm: pixels are within 1.6 % of their class. */
+enum { CLASS_LIMIT = 127, NCLASSES = 2 * CLASS_LIMIT + 1, AUTO_MAX_BINS = 1024 };
+static const double CLASS_STEP = 1.0 / 32;
+static const uint8_t OFF_PANEL = 0xFF;
+
+typedef struct class_bounds {
+    double lower[NCLASSES + 1]; /* lower[k]: smallest normalisation of class k - CLASS_LIMIT */
+} class_bounds;
+
+/* A panel in double precision, with what is constant over it. */
+typedef struct panel_frame {
+    double origin[3];
+    double slow[3];
+    double fast[3];
+    double plane_m; /* distance of its plane from the sample */
+} panel_frame;
+
+typedef struct map_maker {
+    const h5bragg_geometry *geometry;
+    const h5bragg_params *params;
+    class_bounds bounds;
+    ring_map *map;
+    uint8_t *pixel_class; /* ny * nx */
+    uint8_t *class_min;   /* nbins: of the pixels of the ring */
+    uint8_t *class_max;
+} map_maker;
+
+static panel_frame panel_frame_of(const h5bragg_panel *p)
+{
+    panel_frame f;
+    for (int k = 0; k < 3; k++) {
+        f.origin[k] = p->origin_m[k];
+        f.slow[k] = p->slow_m[k];
+        f.fast[k] = p->fast_m[k];
+    }
+    const double n0 = f.slow[1] * f.fast[2] - f.slow[2] * f.fast[1];
+    const double n1 = f.slow[2] * f.fast[0] - f.slow[0] * f.fast[2];
+    const double n2 = f.slow[0] * f.fast[1] - f.slow[1] * f.fast[0];
+    const double norm = sqrt(n0 * n0 + n1 * n1 + n2 * n2);
+    const double dot = n0 * f.origin[0] + n1 * f.origin[1] + n2 * f.origin[2];
+    f.plane_m = norm > 0 ? fabs(dot) / norm : 0;
+    return f;
+}
+
+static void pixel_position(const panel_frame *f, uint32_t i, uint32_t j, double v[3])
+{
+    const double a = i + 0.5;
+    const double b = j + 0.5;
+    for (int k = 0; k < 3; k++)
+        v[k] = f->origin[k] + a * f->slow[k] + b * f->fast[k];
+}
+
+/* 2 sin(theta); with z > 0 in the form without cancellation near the beam. */
+static double scatter_of(const double v[3])
+{
+    const double t2 = v[0] * v[0] + v[1] * v[1];
+    const double r = sqrt(t2 + v[2] * v[2]);
+    if (!(r > 0))
+        return 0;
+    if (v[2] > 0)
+        return sqrt(2.0 * (t2 / (r * (r + v[2]))));
+    return sqrt(2.0 * (1.0 - v[2] / r));
+}
+
+/*
+ * Polarization (1 + cos^2(2 theta) - p cos(2 phi) sin^2(2 theta)) / 2 and solid angle relative to a
+ * pixel at normal incidence at the reference distance, plane D^2 / r^3: (D / r)^3 on a flat panel.
+ */
+static double normalisation_of(const map_maker *m, const panel_frame *f, const double v[3])
+{
+    const double x2 = v[0] * v[0];
+    const double y2 = v[1] * v[1];
+    const double z2 = v[2] * v[2];
+    const double r2 = x2 + y2 + z2;
+    double result = 1.0;
+    if (!(r2 > 0))
+        return result;
+    if (m->params->use_polarization)
+        result = 0.5 * (1.0 + (z2 - m->params->polarization * (x2 - y2)) / r2);
+    if (m->params->use_solid_angle) {
+        const double d = m->geometry->distance_m;
+        result = result * (f->plane_m * (d * d) / (r2 * sqrt(r2)));
+    }
+    return result;
+}
+
+static void fill_class_bounds(class_bounds *bounds)
+{
+    for (int k = 0; k <= NCLASSES; k++)
+        bounds->lower[k] = portable_exp((k - CLASS_LIMIT - 0.5) * CLASS_STEP);
+}
+
+/* Class of a normalisation; `near` is a guess, usually the neighbour's. */
+static uint8_t class_of(const class_bounds *bounds, double normalisation, uint8_t near)
+{
+    int k = near;
+    while (k > 0 && normalisation < bounds->lower[k])
+        k--;
+    while (k < NCLASSES - 1 && normalisation >= bounds->lower[k + 1])
+        k++;
+    return (uint8_t)k;
+}
+
+static void scatter_range(const h5bragg_geometry *g, double *low, double *high)
+{
+    *low = 4.0;
+    *high = 0.0;
+    for (uint32_t n = 0; n < g->npanels; n++) {
+        const h5bragg_panel *p = &g->panels[n];
+        const panel_frame f = panel_frame_of(p);
+        for (uint32_t i = 0; i < p->slow_stop - p->slow_start; i++) {
+            for (uint32_t j = 0; j < p->fast_stop - p->fast_start; j++) {
+                double v[3];
+                pixel_position(&f, i, j, v);
+                const double s = scatter_of(v);
+                *low = s < *low ? s : *low;
+                *high = s > *high ? s : *high;
+            }
+        }
+    }
+}
+
+/* One ring per two pixels of the first panel's fast axis, at small angles. */
+static uint32_t auto_bins(const h5bragg_geometry *g, double range)
+{
+    const float *f = g->panels[0].fast_m;
+    const double pitch = sqrt((double)f[0] * f[0] + (double)f[1] * f[1] + (double)f[2] * f[2]);
+    const double bins = ceil(range * g->distance_m / (2.0 * pitch));
+    return bins < 1 ? 1 : bins > AUTO_MAX_BINS ? AUTO_MAX_BINS : (uint32_t)bins;
+}
+
+static h5bragg_status allocate(map_maker *m, uint32_t nbins)
+{
+    const size_t npixels = (size_t)m->geometry->ny * m->geometry->nx;
+    ring_map *map = m->map;
+    map->nbins = nbins;
+    map->cell = malloc(npixels * sizeof *map->cell);
+    map->first_cell = calloc(nbins + 1u, sizeof *map->first_cell);
+    m->pixel_class = malloc(npixels);
+    m->class_min = malloc(nbins);
+    m->class_max = calloc(nbins, 1);
+    if (!map->cell || !map->first_cell || !m->pixel_class || !m->class_min || !m->class_max)
+        return H5BRAGG_NO_MEMORY;
+    memset(map->cell, 0xFF, npixels * sizeof *map->cell);
+    memset(m->pixel_class, OFF_PANEL, npixels);
+    memset(m->class_min, 0xFF, nbins);
+    return H5BRAGG_OK;
+}
+
+/* Ring and class of every pixel of a panel; cell[] holds the ring for now. */
+static void classify_panel(map_maker *m, const h5bragg_panel *p)
+{
+    const panel_frame f = panel_frame_of(p);
+    ring_map *map = m->map;
+    const double bins_per_scatter = 1.0 / map->scatter_width;
+    for (uint32_t i = 0; i < p->slow_stop - p->slow_start; i++) {
+        const size_t row = (size_t)(p->slow_start + i) * map->nx + p->fast_start;
+        uint8_t k = CLASS_LIMIT;
+        for (uint32_t j = 0; j < p->fast_stop - p->fast_start; j++) {
+            double v[3];
+            pixel_position(&f, i, j, v);
+            const double position = (scatter_of(v) - map->scatter_min) * bins_per_scatter;
+            const uint32_t ring = position < map->nbins - 1 ? (uint32_t)position : map->nbins - 1;
+            k = class_of(&m->bounds, normalisation_of(m, &f, v), k);
+            map->cell[row + j] = (uint16_t)ring;
+            m->pixel_class[row + j] = k;
+            if (k < m->class_min[ring])
+                m->class_min[ring] = k;
+            if (k > m->class_max[ring])
+                m->class_max[ring] = k;
+        }
+    }
+}
+
+static h5bragg_status number_cells(map_maker *m)
+{
+    ring_map *map = m->map;
+    for (uint32_t ring = 0; ring < map->nbins; ring++) {
+        const int low = m->class_min[ring];
+        const int high = m->class_max[ring];
+        map->first_cell[ring + 1] =
+            map->first_cell[ring] + (uint32_t)(high < low ? 0 : high - low + 1);
+    }
+    map->ncells = map->first_cell[map->nbins];
+    if (map->ncells > BRAGG_MAX_CELLS)
+        return H5BRAGG_BAD_PARAMETER;
+    map->normalisation = malloc((map->ncells + 1u) * sizeof *map->normalisation);
+    if (!map->normalisation)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t ring = 0; ring < map->nbins; ring++) {
+        for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++) {
+            const int k = m->class_min[ring] + (int)(c - map->first_cell[ring]) - CLASS_LIMIT;
+            map->normalisation[c] = portable_exp(k * CLASS_STEP);
+        }
+    }
+    return H5BRAGG_OK;
+}
+
+static void rings_to_cells(map_maker *m)
+{
+    ring_map *map = m->map;
+    const size_t npixels = (size_t)map->ny * map->nx;
+    for (size_t i = 0; i < npixels; i++) {
+        if (m->pixel_class[i] == OFF_PANEL)
+            continue;
+        const uint32_t ring = map->cell[i];
+        map->cell[i] = (uint16_t)(map->first_cell[ring] + m->pixel_class[i] - m->class_min[ring]);
+    }
+}
+
+static h5bragg_status fill_map(map_maker *m)
+{
+    const h5bragg_geometry *g = m->geometry;
+    double high;
+    scatter_range(g, &m->map->scatter_min, &high);
+    const double range = high - m->map->scatter_min;
+    const uint32_t nbins = m->params->radial_bins ? m->params->radial_bins : auto_bins(g, range);
+    m->map->scatter_width = range > 0 ? range / nbins : 1.0;
+    h5bragg_status status = allocate(m, nbins);
+    if (status)
+        return status;
+    fill_class_bounds(&m->bounds);
+    for (uint32_t n = 0; n < g->npanels; n++)
+        classify_panel(m, &g->panels[n]);
+    status = number_cells(m);
+    if (!status)
+        rings_to_cells(m);
+    return status;
+}
+
+h5bragg_status ring_map_make(const h5bragg_geometry *geometry, const h5bragg_params *params,
+                             ring_map **result)
+{
+    map_maker m = {.geometry = geometry, .params = params};
+    m.map = calloc(1, sizeof *m.map);
+    if (!m.map)
+        return H5BRAGG_NO_MEMORY;
+    m.map->ny = geometry->ny;
+    m.map->nx = geometry->nx;
+    const h5bragg_status status = fill_map(&m);
+    free(m.pixel_class);
+    free(m.class_min);
+    free(m.class_max);
+    if (status) {
+        ring_map_free(m.map);
+        m.map = NULL;
+    }
+    *result = m.map;
+    return status;
+}
+
+void ring_map_free(ring_map *map)
+{
+    if (!map)
+        return;
+    free(map->cell);
+    free(map->first_cell);
+    free(map->normalisation);
+    free(map);
+}
