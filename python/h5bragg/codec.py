@@ -46,7 +46,7 @@ class ChunkInfo:
     picked_pixels, masked_pixels : int
         Pixels stored exactly for their value and for their mask code.
     params : SparsifyParams
-        Parameters of the encoder.
+        Parameters of the encoder, rounded to the steps in which the format stores them.
     geometry : Geometry
         Detector of the encoder, without its mask.
     """
@@ -72,7 +72,7 @@ class ChunkInfo:
         return self.frames_nbytes / self.chunk_nbytes
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SparseFrame:
     """One frame of a chunk in its parts, see `unpack`.
 
@@ -99,6 +99,14 @@ class SparseFrame:
     background_std: NDArray[np.float32]
     shape: tuple[int, int]
     is_lossless: bool
+
+    def __repr__(self) -> str:
+        """Sum the frame up in one line."""
+        return (
+            f"<SparseFrame {self.shape[0]} x {self.shape[1]}, {len(self.index)} picked pixels, "
+            f"{np.count_nonzero(self.mask)} masked, {len(self.background_mean)} rings"
+            f"{', lossless' if self.is_lossless else ''}>"
+        )
 
 
 def encode(frames: ArrayLike, geometry: Geometry, params: SparsifyParams | None = None) -> bytes:

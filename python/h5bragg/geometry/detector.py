@@ -231,7 +231,7 @@ beam (1100.5, 1034.2), wavelength 1 A>
         GeometryError
             The file cannot be read or describes no detector; the sentence says what is missing.
         """
-        from .from_file import read_geometry  # noqa: PLC0415  (readers import this class)
+        from .from_file import read_geometry  # noqa: PLC0415  (a cycle)
 
         return read_geometry(path, shape=shape)
 
@@ -263,11 +263,10 @@ beam (1100.5, 1034.2), wavelength 1 A>
         return replace(self, mask=None if mask is None else _frozen_mask(mask, self.shape))
 
     def two_theta_rad(self) -> NDArray[np.float64]:
-        """Return the scattering angle of every pixel centre: shape (slow, fast), NaN on no panel."""
+        """Return the scattering angle of pixel centres: (slow, fast), NaN on no panel."""
         two_theta = np.full(self.shape, np.nan)
         for panel in self.panels:
-            x, y, z = np.moveaxis(panel.positions_m(), -1, 0)
-            two_theta[slice(*panel.slow), slice(*panel.fast)] = np.arctan2(np.hypot(x, y), z)
+            two_theta[slice(*panel.slow), slice(*panel.fast)] = panel.two_theta_rad()
         return two_theta
 
     def ring_map(

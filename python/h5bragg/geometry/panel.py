@@ -108,15 +108,16 @@ class Panel:
         hit: NDArray[np.float64] = np.linalg.solve(columns, -np.asarray(self.origin_m))
         return hit
 
-    def positions_m(self) -> NDArray[np.float64]:
-        """Return the lab positions of the panel's pixel centres: shape (ny, nx, 3)."""
-        ny, nx = self.shape
-        i = (np.arange(ny) + 0.5)[:, None, None]
-        j = (np.arange(nx) + 0.5)[None, :, None]
-        positions: NDArray[np.float64] = (
-            np.asarray(self.origin_m) + i * np.asarray(self.slow_m) + j * np.asarray(self.fast_m)
+    def two_theta_rad(self) -> NDArray[np.float64]:
+        """Return the scattering angle of every pixel centre: shape (slow, fast)."""
+        i = (np.arange(self.shape[0]) + 0.5)[:, None]
+        j = (np.arange(self.shape[1]) + 0.5)[None, :]
+        x, y, z = (
+            origin + i * slow + j * fast
+            for origin, slow, fast in zip(self.origin_m, self.slow_m, self.fast_m, strict=True)
         )
-        return positions
+        np.hypot(x, y, out=x)
+        return np.arctan2(x, z, out=x)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""Find out what kind of geometry file a path is, and read it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+
+from ..errors import GeometryError
+from .file_head import read_head
+from .mini_cbf import read_mini_cbf
+from .nexus import read_nexus
+from .poni import read_poni
+
+if TYPE_CHECKING:
+    from .detector import Geometry
+
+_HEAD_NBYTES = 65536
+_KINDS = "a mini-CBF frame, an Eiger/NXmx master file or a pyFAI PONI file"
+
+
+def read_geometry(
+    path: str | os.PathLike[str], *, shape: tuple[int, int] | None = None
+) -> Geometry:
+    """Read a detector from a file, whose kind is told from its contents.
+
+    Parameters and errors are those of `Geometry.from_file`.
+    """
+    path = Path(path)
+    try:
+        return _read(path, shape)
+    except GeometryError as error:
+        raise GeometryError(f"{path}: {error}") from error
+
+
+def _read(path: Path, shape: tuple[int, int] | None) -> Geometry:
+    head = read_head(path, _HEAD_NBYTES)
+    if not head:
+        raise GeometryError(f"the file is empty: give {_KINDS}")
+    if h5py.is_hdf5(path):
+        return read_nexus(path, shape=shape)
+    if head.startswith(b"###CBF"):
+        return read_mini_cbf(path)
+    if b"poni" in head.lower():
+        return read_poni(path, shape=shape)
+    raise GeometryError(f"the file holds no geometry that h5bragg can read: give {_KINDS}")
