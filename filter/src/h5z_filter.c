@@ -92,7 +92,7 @@ static h5bragg_status encode_native(const host_buffer *buffer, const bragg_setti
 {
     const size_t capacity = bragg_settings_bound(settings);
     if (capacity == 0)
-        return H5BRAGG_UNKNOWN_GEOMETRY;
+        return settings->is_registered ? H5BRAGG_UNKNOWN_GEOMETRY : H5BRAGG_BAD_SHAPE;
     void *chunk = allocate(buffer->hdf5, capacity);
     if (chunk == NULL)
         return H5BRAGG_NO_MEMORY;
