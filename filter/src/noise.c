@@ -115,19 +115,21 @@ void noise_tables_free(noise_tables *tables)
     free(tables);
 }
 
-/* Number of thresholds not above r: by halves where there are many. */
+/*
+ * Number of thresholds not above r.  Halves until few are left, then counts without a branch on r:
+ * the draw is random, so a search that stops early would be mispredicted at nearly every pixel.
+ */
 BRAGG_INLINE uint32_t draw(const uint32_t *threshold, uint32_t n, uint32_t r)
 {
     uint32_t low = 0;
     while (n > 16) {
         const uint32_t half = n / 2;
-        if (threshold[low + half - 1] <= r)
-            low += half;
+        low += threshold[low + half - 1] <= r ? half : 0;
         n -= half;
     }
     uint32_t j = low;
-    while (j < low + n && threshold[j] <= r)
-        j++;
+    for (uint32_t k = low; k < low + n; k++)
+        j += threshold[k] <= r;
     return j;
 }
 
