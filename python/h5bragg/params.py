@@ -14,7 +14,7 @@ _ERROR_MODELS: tuple[ErrorModel, ...] = get_args(ErrorModel)
 
 # What each field accepts, for error messages; the C library decides whether a value is good.
 _ACCEPTED = {
-    "snr_pick": "a number from 0 to 127",
+    "snr_pick": "a number above 0, at most 127",
     "snr_clip": "a number from 0 to 127, 0 leaving Chauvenet's cut-off alone",
     "cycles": "an integer from 0 to 255",
     "error_model": "one of " + ", ".join(repr(name) for name in _ERROR_MODELS),
@@ -73,7 +73,7 @@ class SparsifyParams:
     >>> SparsifyParams(snr_pick=-1)
     Traceback (most recent call last):
     ...
-    h5bragg.errors.ParameterError: snr_pick=-1.0 is not usable: give a number from 0 to 127
+    h5bragg.errors.ParameterError: snr_pick=-1.0 is not usable: give a number above 0, at most 127
     """
 
     snr_pick: float = 2.0
@@ -215,7 +215,7 @@ def check_params(params: Any, pixel_type: int, pixel_name: str) -> None:
 
 
 def effective_params(
-    params: SparsifyParams | None, polarization: float | None, **overrides: Any
+    params: SparsifyParams | None, polarization: float | None, /, **overrides: Any
 ) -> SparsifyParams:
     """Return the parameters to use when a caller may leave them out.
 

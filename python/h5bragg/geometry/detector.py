@@ -294,10 +294,10 @@ beam (1100.5, 1034.2), wavelength 1 A>
 
         Examples
         --------
-        >>> from h5bragg import Geometry
+        >>> from h5bragg import Geometry, SparsifyParams
         >>> geometry = Geometry.flat(shape=(9, 9), pixel_size_m=1e-4, distance_m=0.1,
         ...                          beam_center_px=(4.5, 4.5), wavelength_m=1e-10)
-        >>> ring, normalisation = geometry.ring_map()
+        >>> ring, normalisation = geometry.ring_map(SparsifyParams(radial_bins=6))
         >>> int(ring[4, 4]), bool(ring[0, 0] > ring[4, 0])
         (0, True)
         """
