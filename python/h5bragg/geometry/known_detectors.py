@@ -56,6 +56,8 @@ _EIGER2 = {
     "16m": (4362, 4148),
 }
 
+_EIGER2_CDTE = {size: shape for size, shape in _EIGER2.items() if size != "250k"}
+
 _FAMILIES = (
     ("pilatus", 172e-6, _PILATUS),
     ("pilatuscdte", 172e-6, _PILATUS_CDTE),
@@ -63,7 +65,7 @@ _FAMILIES = (
     ("pilatus4cdte", 150e-6, _PILATUS4),
     ("eiger", 75e-6, _EIGER),
     ("eiger2", 75e-6, _EIGER2),
-    ("eiger2cdte", 75e-6, _EIGER2),
+    ("eiger2cdte", 75e-6, _EIGER2_CDTE),
 )
 
 KNOWN_DETECTORS = {

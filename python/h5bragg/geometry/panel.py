@@ -15,6 +15,14 @@ from ..errors import GeometryError
 
 Vector = tuple[float, float, float]
 
+_PANEL_FIELDS: dict[str, type[int] | type[float]] = {
+    "slow": int,
+    "fast": int,
+    "origin_m": float,
+    "slow_m": float,
+    "fast_m": float,
+}
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -51,7 +59,9 @@ class Panel:
     fast_m: Vector
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the numbers, and make them plain Python ones."""
+        for name, kind in _PANEL_FIELDS.items():
+            object.__setattr__(self, name, tuple(kind(x) for x in getattr(self, name)))
         for start, stop in (self.slow, self.fast):
             if not 0 <= start < stop:
                 raise GeometryError(f"a panel covers pixels {start} to {stop}: give start < stop")

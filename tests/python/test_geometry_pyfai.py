@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""PONI files and corrections against pyFAI itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from h5bragg import Geometry, GeometryError, SparsifyParams
+from h5bragg.geometry.known_detectors import KNOWN_DETECTORS, find_known_detector
+
+pytest.importorskip("pyFAI")
+from pyFAI import detectors
+from pyFAI.integrator.azimuthal import AzimuthalIntegrator
+
+SHAPE = (130, 170)
+TILTS = [(0, 0, 0), (0.1, 0.2, 0.3), (-0.3, 0.15, 2.0), (0.02, -0.4, -3.0), (0, 0, -0.5)]
+
+
+def integrator(
+    rotations: tuple[float, float, float] = (0, 0, 0), orientation: int = 3
+) -> AzimuthalIntegrator:
+    """A detector of oblong pixels, far from square and with the beam off its centre."""
+    config = {
+        "pixel1": 1e-4, "pixel2": 1.5e-4, "max_shape": list(SHAPE), "orientation": orientation,
+    }  # fmt: skip
+    rot1, rot2, rot3 = rotations
+    return AzimuthalIntegrator(
+        dist=0.1, poni1=0.005, poni2=0.012, rot1=rot1, rot2=rot2, rot3=rot3, wavelength=1e-10,
+        detector=detectors.detector_factory("Detector", config),
+    )  # fmt: skip
+
+
+def through_file(ai: AzimuthalIntegrator, path: Path) -> Geometry:
+    ai.save(str(path))
+    return Geometry.from_file(path)
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4])
+@pytest.mark.parametrize("rotations", TILTS)
+def test_every_pixel_scatters_at_the_angle_of_pyfai(
+    tmp_path: Path, rotations: tuple[float, float, float], orientation: int
+) -> None:
+    ai = integrator(rotations, orientation)
+    geometry = through_file(ai, tmp_path / "detector.poni")
+    expected = ai.center_array(SHAPE, unit="2th_rad")
+    np.testing.assert_allclose(geometry.two_theta_rad(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rotations", TILTS)
+def test_rings_are_rings_of_pyfai(tmp_path: Path, rotations: tuple[float, float, float]) -> None:
+    ai = integrator(rotations)
+    geometry = through_file(ai, tmp_path / "detector.poni")
+    ring, _ = geometry.ring_map(SparsifyParams(radial_bins=50))
+    radius = np.tan(ai.center_array(SHAPE, unit="2th_rad")) * geometry.distance_m
+    outer = np.array([radius[ring == i].max(initial=0) for i in range(50)])
+    inner = np.array([radius[ring == i].min(initial=np.inf) for i in range(50)])
+    assert np.all(inner[1:] > outer[:-1] - 1e-8)
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4])
+@pytest.mark.parametrize("factor", [0.99, -0.5])
+@pytest.mark.parametrize("rotations", TILTS)
+def test_normalisation_is_that_of_pyfai_but_for_its_steps(
+    tmp_path: Path, rotations: tuple[float, float, float], factor: float, orientation: int
+) -> None:
+    ai = integrator(rotations, orientation)
+    geometry = through_file(ai, tmp_path / "detector.poni")
+    _, normalisation = geometry.ring_map(SparsifyParams(polarization=factor))
+    expected = ai.polarization(SHAPE, factor=factor) * ai.solidAngleArray(SHAPE)
+    # The format rounds the logarithm of the normalisation to steps of 1/32.
+    np.testing.assert_allclose(np.log(normalisation / expected), 0, atol=1 / 64 + 1e-5)
+
+
+def test_known_detectors_are_those_of_pyfai() -> None:
+    for name, known in KNOWN_DETECTORS.items():
+        matches = [
+            cls
+            for cls in detectors.Detector.registry.values()
+            if find_known_detector(cls.__name__) is known
+        ]
+        assert matches, name
+        for cls in matches:
+            detector = cls()
+            assert detector.max_shape == known.shape
+            assert detector.pixel1 == detector.pixel2 == pytest.approx(known.pixel_m)
+
+
+def test_aliases_of_pyfai_find_the_same_detector() -> None:
+    for cls in set(detectors.Detector.registry.values()):
+        known = find_known_detector(cls.__name__)
+        if known is not None:
+            assert all(find_known_detector(alias) == known for alias in cls.aliases)
+
+
+@pytest.mark.parametrize("name", ["Pilatus6M", "Eiger2CdTe_4M", "Eiger16M", "Pilatus4_4M"])
+def test_poni_of_a_named_detector(tmp_path: Path, name: str) -> None:
+    detector = detectors.detector_factory(name)
+    ai = AzimuthalIntegrator(
+        dist=0.2, poni1=0.1, poni2=0.11, rot1=0.05, wavelength=9e-11, detector=detector
+    )
+    geometry = through_file(ai, tmp_path / "detector.poni")
+    assert geometry.shape == detector.max_shape
+    rows = np.s_[::97]
+    expected = ai.center_array(detector.max_shape, unit="2th_rad")[rows]
+    np.testing.assert_allclose(geometry.two_theta_rad()[rows], expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["Aarhus", "Cirpad", "Pixirad1", "Xpad_flat"])
+def test_irregular_detector_is_refused(tmp_path: Path, name: str) -> None:
+    ai = AzimuthalIntegrator(dist=0.2, detector=detectors.detector_factory(name))
+    with pytest.raises(GeometryError, match="not a regular flat detector"):
+        through_file(ai, tmp_path / "detector.poni")
