@@ -2,20 +2,22 @@
 /*
  * H5Zbragg.h - the h5bragg filter on an HDF5 property list, for C and C++ writers.
  *
- * Header only: it compiles against the caller's own HDF5, which finds the plugin through
- * HDF5_PLUGIN_PATH or H5PLappend().
+ * It compiles against the caller's own HDF5, which finds the plugin through HDF5_PLUGIN_PATH or
+ * H5PLappend(); the caller links libh5bragg for the functions of h5bragg.h.
  *
- *     h5bragg_flat detector = {...};
+ *     const h5bragg_flat detector = {...};
+ *     const hsize_t chunk[3] = {1, detector.ny, detector.nx};
  *     h5bragg_params params;
  *     uint32_t cd_values[H5BRAGG_CONFIG_NWORDS];
- *     const hsize_t chunk[3] = {1, detector.ny, detector.nx};
  *     h5bragg_params_init(&params);
  *     h5bragg_config_flat(&detector, &params, cd_values);
  *     H5Pset_chunk(dcpl, 3, chunk);
- *     H5Pset_bragg(dcpl, cd_values);
+ *     H5Pset_bragg(dcpl, H5T_STD_U16LE, cd_values);
  */
 #ifndef H5ZBRAGG_H
 #define H5ZBRAGG_H
+
+#include <string.h>
 
 #include <hdf5.h>
 
@@ -25,17 +27,68 @@
 #error "h5bragg writes with HDF5 1.10 or newer"
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
- * Adds the filter to a dataset creation property list.  cd_values come from h5bragg_config_flat()
- * or h5bragg_config_registered(); H5Dcreate() completes them with the pixel type and the number of
- * frames a chunk.  Call it before any other H5Pset_...() that adds a filter: h5bragg must be the
- * first.  The filter is mandatory, so that a frame which cannot be encoded makes H5Dwrite() fail.
- * Returns a negative value on failure, also if HDF5 does not find the plugin.
+ * Completes cd_values with what the chunks hold: pixels of one type, in the byte order of the HDF5
+ * file type, nframes frames of ny rows of nx pixels.  H5Pset_bragg() calls it.  Fails with
+ * H5BRAGG_BAD_SHAPE if ny and nx are not those of the geometry in cd_values.
  */
-static inline herr_t H5Pset_bragg(hid_t dcpl, const uint32_t cd_values[H5BRAGG_CONFIG_NWORDS])
+H5BRAGG_API h5bragg_status h5bragg_config_frames(uint32_t cd_values[16], h5bragg_pixel_type type,
+                                                 uint32_t file_big_endian, uint32_t nframes,
+                                                 uint32_t ny, uint32_t nx);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* Pixel type of an HDF5 type; one that h5bragg_config_frames() refuses if there is none. */
+static inline h5bragg_pixel_type h5zbragg_pixel_type(hid_t type)
 {
-    return H5Pset_filter(dcpl, H5BRAGG_FILTER_ID, H5Z_FLAG_MANDATORY, H5BRAGG_CONFIG_NWORDS,
-                         cd_values);
+    const int is_signed = H5Tget_sign(type) == H5T_SGN_2;
+    const size_t nbytes = H5Tget_class(type) == H5T_INTEGER ? H5Tget_size(type) : 0;
+    if (nbytes == 1 && !is_signed)
+        return H5BRAGG_U8;
+    if (nbytes == 2)
+        return is_signed ? H5BRAGG_I16 : H5BRAGG_U16;
+    if (nbytes == 4)
+        return is_signed ? H5BRAGG_I32 : H5BRAGG_U32;
+    return (h5bragg_pixel_type)0xFF;
+}
+
+/*
+ * Adds the filter to a dataset creation property list on which H5Pset_chunk() was called.  type is
+ * the type of the dataset in the file; cd_values come from h5bragg_config_flat() or
+ * h5bragg_config_registered().  h5bragg must be the first filter of the list.  It is mandatory: a
+ * frame that cannot be encoded makes the write fail.  Returns a negative value on failure, with the
+ * reason on HDF5's error stack (H5Eprint2).
+ */
+static inline herr_t H5Pset_bragg(hid_t dcpl, hid_t type,
+                                  const uint32_t cd_values[H5BRAGG_CONFIG_NWORDS])
+{
+    uint32_t words[H5BRAGG_CONFIG_NWORDS];
+    hsize_t chunk[H5S_MAX_RANK];
+    const int rank = H5Pget_chunk(dcpl, H5S_MAX_RANK, chunk);
+    const uint32_t is_big_endian = H5Tget_order(type) == H5T_ORDER_BE;
+    const h5bragg_pixel_type pixel_type = h5zbragg_pixel_type(type);
+    h5bragg_status status = H5BRAGG_BAD_SHAPE;
+    memcpy(words, cd_values, sizeof(words));
+    if (rank >= 2) {
+        hsize_t nframes = 1;
+        for (int k = 0; k < rank - 2 && nframes <= UINT32_MAX; k++)
+            nframes *= chunk[k];
+        if (nframes <= UINT32_MAX)
+            status = h5bragg_config_frames(words, pixel_type, is_big_endian, (uint32_t)nframes,
+                                           (uint32_t)chunk[rank - 2], (uint32_t)chunk[rank - 1]);
+    }
+    if (status != H5BRAGG_OK) {
+        H5Epush2(H5E_DEFAULT, __FILE__, "H5Pset_bragg", __LINE__, H5E_ERR_CLS, H5E_PLINE,
+                 H5E_BADVALUE, "%s", h5bragg_status_text(status));
+        return -1;
+    }
+    return H5Pset_filter(dcpl, H5BRAGG_FILTER_ID, H5Z_FLAG_MANDATORY, H5BRAGG_CONFIG_NWORDS, words);
 }
 
 #endif

@@ -18,10 +18,13 @@ PROGRAM = r"""
 
 int main(int argc, char **argv)
 {
+    if (argc != 4)
+        return 1;
     const h5bragg_flat detector = {96, 80, 75e-6f, 75e-6f, 0.1f, 50.0f, 40.0f, 1e-10f, 0, 0, 0};
     h5bragg_params params;
     uint32_t cd_values[H5BRAGG_CONFIG_NWORDS];
-    const hsize_t chunk[3] = {1, 96, argc > 2 ? (hsize_t)atoi(argv[2]) : 80};
+    const hsize_t chunk[3] = {1, 96, (hsize_t)atoi(argv[2])};
+    const hid_t type = strcmp(argv[3], "float") ? H5T_STD_U16BE : H5T_IEEE_F32LE;
     const hsize_t size[3] = {2, 96, 80};
     static uint16_t frames[2 * 96 * 80];
     for (size_t k = 0; k < 2 * 96 * 80; k++)
@@ -34,10 +37,12 @@ int main(int argc, char **argv)
     const hid_t space = H5Screate_simple(3, size, NULL);
     const hid_t file = H5Fcreate(argv[1], H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     H5Pset_chunk(dcpl, 3, chunk);
-    if (H5Pset_bragg(dcpl, cd_values) < 0)
+    if (H5Pset_bragg(dcpl, type, cd_values) < 0) {
+        H5Eprint2(H5E_DEFAULT, stderr);
         return 3;
+    }
     const hid_t data =
-        H5Dcreate(file, "data", H5T_NATIVE_UINT16, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
+        H5Dcreate(file, "data", type, space, H5P_DEFAULT, dcpl, H5P_DEFAULT);
     if (data < 0)
         return 4;
     if (H5Dwrite(data, H5T_NATIVE_UINT16, H5S_ALL, H5S_ALL, H5P_DEFAULT, frames) < 0)
@@ -50,9 +55,9 @@ int main(int argc, char **argv)
 """
 
 
-@pytest.fixture(scope="module")
-def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled program."""
+@pytest.fixture(scope="module", params=["dynamic", "static"])
+def writer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled program; in a static one the plugin cannot see HDF5 at all."""
     h5cc = shutil.which("h5cc")
     if h5cc is None:
         pytest.skip("h5cc is not installed: Debian has it in libhdf5-dev")
@@ -61,19 +66,21 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.write_text(PROGRAM)
     config = h5bragg.get_config()
     program = folder / "writer"
-    warnings = ("-Wall", "-Wextra", "-Werror")
-    # HDF5's own headers are not clean under -Wconversion, so that one is left out here.
+    linking = "-shlib" if request.param == "dynamic" else "-noshlib"
+    # Not -Wconversion: HDF5's own headers are not clean under it.
+    options = (linking, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{config['include_path']}")
     library = (config["library"], f"-Wl,-rpath,{config['plugin_path']}")
-    include = f"-I{config['include_path']}"
-    done = run_host(h5cc, "-std=c11", *warnings, include, source, "-o", program, *library)
+    done = run_host(h5cc, *options, source, "-o", program, *library)
     assert done.returncode == 0, done.stderr
+    links_hdf5 = "libhdf5" in run_host("ldd", program).stdout
+    assert links_hdf5 == (request.param == "dynamic")
     return program
 
 
 def test_a_c_program_writes_what_python_reads(writer: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.h5"
-    done = run_host(writer, path)
-    assert done.returncode == 0, done.stderr
+    done = run_host(writer, path, "80", "uint16")
+    assert (done.returncode, done.stderr) == (0, "")
     k = np.arange(2 * 96 * 80, dtype=np.uint64)
     counts = np.where(k % 977 == 0, 500, (k * 2654435761 >> 16) % 5)
     frames = counts.astype("u2").reshape(2, 96, 80)
@@ -82,11 +89,21 @@ def test_a_c_program_writes_what_python_reads(writer: Path, tmp_path: Path) -> N
         restored = file["data"][...]
     assert mask == 0
     assert h5bragg.inspect(chunk).params.snr_pick == 3.0
+    assert restored.dtype == np.dtype(">u2")
     np.testing.assert_array_equal(restored[frames == 500], 500)
     assert (restored == 500).sum() == (frames == 500).sum()
 
 
-def test_a_c_program_is_told_which_chunks_would_do(writer: Path, tmp_path: Path) -> None:
-    done = run_host(writer, tmp_path / "c.h5", "40")
-    assert done.returncode == 4
-    assert "create the dataset with chunks=(1, 96, 80), not (1, 96, 40)" in done.stderr
+@pytest.mark.parametrize(
+    ("width", "type_name", "reason"),
+    [
+        ("40", "uint16", "the frame's shape is"),
+        ("80", "float", "pixels must be uint8, uint16, uint32, int16 or int32"),
+    ],
+)
+def test_a_c_program_is_told_what_is_wrong(
+    writer: Path, tmp_path: Path, width: str, type_name: str, reason: str
+) -> None:
+    done = run_host(writer, tmp_path / "c.h5", width, type_name)
+    assert done.returncode == 3
+    assert reason in done.stderr

@@ -48,9 +48,9 @@ def flip_middle(chunk: bytearray) -> bytearray:
         (flip_middle, "checksum"),
         (lambda chunk: chunk[: len(chunk) // 2], "cut short"),
         (lambda _chunk: b"\x00" * 500, "not an h5bragg chunk"),
-        (lambda _chunk: b"", ""),
+        (lambda _chunk: b"h", "h5bragg could not decode a chunk"),
     ],
-    ids=["flipped bit", "cut", "zeros", "empty"],
+    ids=["flipped bit", "cut", "zeros", "one byte"],
 )
 def test_a_damaged_chunk_is_refused_and_others_stay_readable(
     python_host: str,
@@ -150,14 +150,21 @@ def test_a_registered_geometry_writes_here_and_reads_anywhere(
     np.testing.assert_array_equal(np.load(out), expected)
 
 
-def test_without_the_plugin_python_says_what_to_install(
+def test_without_the_plugin_python_fails_and_the_file_says_what_to_install(
     python_host: str, make_sample: Callable[..., Sample], tmp_path: Path
 ) -> None:
+    """h5py shows HDF5's innermost message alone, but the file carries the filter's name."""
     sample = make_sample()
-    command = [python_host, "-c", READ_SCRIPT, sample.path, sample.name, tmp_path / "out.npy"]
-    done = run_host(*command, HDF5_PLUGIN_PATH="/nonexistent")
-    assert done.returncode == 1
-    assert "pip install h5bragg" in done.stderr
+    nowhere = {"HDF5_PLUGIN_PATH": "/nonexistent"}
+    out = tmp_path / "out.npy"
+    failed = run_host(python_host, "-c", READ_SCRIPT, sample.path, sample.name, out, **nowhere)
+    assert failed.returncode == 1
+    assert "OSError" in failed.stderr
+    look = READ_SCRIPT.replace(
+        "numpy.save(out, file[name][...])", "print(file[name].id.get_create_plist().get_filter(0))"
+    )
+    named = run_host(python_host, "-c", look, sample.path, sample.name, out, **nowhere)
+    assert "pip install h5bragg" in named.stdout
 
 
 def test_without_the_plugin_h5dump_says_what_to_install(

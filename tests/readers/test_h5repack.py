@@ -74,7 +74,7 @@ def test_repacking_into_h5bragg_encodes_as_the_library(
     assert read_chunks(Sample(target, sample.name, sample.frames, sample.geometry)) == expected
 
 
-def test_repacking_into_chunks_that_cut_frames_fails(
+def test_repacking_into_chunks_that_cut_frames_says_which_would_do(
     make_sample: Callable[..., Sample], tmp_path: Path
 ) -> None:
     sample = make_sample()
@@ -82,5 +82,4 @@ def test_repacking_into_chunks_that_cut_frames_fails(
     target = tmp_path / "cut.h5"
     h5repack = need_program("h5repack")
     done = run_host(h5repack, "--enable-error-stack", "-l", layout, sample.path, target)
-    assert done.returncode != 0
     assert "create the dataset with chunks=(1, 211, 187), not (1, 50, 50)" in done.stderr
