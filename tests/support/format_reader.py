@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: MIT
+"""A second decoder, written from docs/format.md alone: slow, plain Python, and independent of the C library."""
+
+import math
+import struct
+
+CRC_POLYNOMIAL = 0x82F63B78
+PIXEL = {0: ("B", 0, 2**8 - 1), 1: ("H", 0, 2**16 - 1), 2: ("I", 0, 2**32 - 1),
+         3: ("h", -(2**15), 2**15 - 1), 4: ("i", -(2**31), 2**31 - 1)}  # fmt: skip
+POISSON, AZIMUTHAL = 0, 1
+WORD = 2**32
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (CRC_POLYNOMIAL if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def exp(x):
+    if not x > -700:
+        return 0.0
+    x = min(x, 700.0)
+    scaled = x * 1.44269504088896338700
+    k = int(scaled + (-0.5 if scaled < 0 else 0.5))
+    r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10
+    s = 1.0
+    for n in range(14, 0, -1):
+        s = 1.0 + s * r / n
+    return s * 2.0**k
+
+
+def unzigzag(x):
+    return -(x + 1) // 2 if x & 1 else x // 2
+
+
+def signed(field, bits):
+    return field - (1 << bits) if field >> (bits - 1) else field
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        self.at += n
+        assert self.at <= len(self.data), "read past the end"
+        return self.data[self.at - n : self.at]
+
+    def numbers(self, layout):
+        return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))
+
+    def varint(self):
+        x = shift = 0
+        while True:
+            (byte,) = self.take(1)
+            x |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                return x
+
+    def done(self):
+        return self.at == len(self.data)
+
+    def stream(self):
+        (method,) = self.take(1)
+        n = self.varint()
+        if method == 0:
+            return Reader(self.take(n))
+        m = self.varint()
+        lengths = [nibble for byte in self.take(128) for nibble in (byte & 15, byte >> 4)]
+        codes, code = {}, 0
+        for length in range(1, 13):
+            for symbol in range(256):
+                if lengths[symbol] == length:
+                    codes[length, code] = symbol
+                    code += 1
+            code <<= 1
+        bits = (byte >> k & 1 for byte in self.take(m) for k in range(8))
+        out = bytearray()
+        while len(out) < n:
+            length = code = 0
+            while (length, code) not in codes:
+                code = code << 1 | next(bits)
+                length += 1
+            out.append(codes[length, code])
+        return Reader(bytes(out))
+
+
+class Chunk:
+    def __init__(self, data):
+        magic, version, size, crc = struct.unpack("<4sIQI", data[:20])
+        assert magic == bytes.fromhex("89425247")
+        assert version == 0
+        assert size == len(data)
+        assert crc == crc32c(data[20:])
+        r = Reader(data)
+        r.take(20)
+        self.words = r.numbers("7I")
+        self.read_parameters()
+        self.distance, _, npanels = r.numbers("ffI")
+        self.panels = [r.numbers("4H9f") for _ in range(npanels)]
+        (self.nbins,) = r.numbers("I")
+        self.map_pixels()
+        self.frames = [self.frame(r) for _ in range(self.words[6] >> 16)]
+        assert r.done()
+
+    def read_parameters(self):
+        w = self.words
+        assert w[0] >> 24 == 0xB5
+        self.model = w[0] & 3
+        self.snr_pick = (w[1] & 0xFFFF) / 512
+        self.polarization = signed(w[3] & 0xFFFF, 16) / 32767
+        self.ny, self.nx = w[5] & 0xFFFF, w[5] >> 16
+        self.letter, self.smallest, self.largest = PIXEL[w[6] & 0xFF]
+        if w[0] >> 4 & 1:
+            negative = self.smallest < 0
+            self.codes = [-1, -2, self.smallest] if negative else [self.largest, self.largest - 1]
+            return
+        self.codes = []
+        for c in (signed(w[3] >> 16 & 0xFF, 8), signed(w[3] >> 24, 8)):
+            if c:
+                low = self.smallest if c == -128 else c
+                self.codes.append(self.largest + 1 - c if c > 0 else low)
+
+    def positions(self):
+        for s0, s1, f0, f1, *v in self.panels:
+            o, s, f = v[0:3], v[3:6], v[6:9]
+            n = [s[1] * f[2] - s[2] * f[1], s[2] * f[0] - s[0] * f[2], s[0] * f[1] - s[1] * f[0]]
+            plane = abs(n[0] * o[0] + n[1] * o[1] + n[2] * o[2])
+            plane /= math.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2])
+            for i in range(s1 - s0):
+                for j in range(f1 - f0):
+                    p = [(o[k] + (i + 0.5) * s[k]) + (j + 0.5) * f[k] for k in range(3)]
+                    yield (s0 + i) * self.nx + f0 + j, p, plane
+
+    @staticmethod
+    def radial(p):
+        x, y, z = p
+        t = x * x + y * y
+        r = math.sqrt(t + z * z)
+        if r == 0:
+            return 0.0
+        return math.sqrt(2.0 * (t / (r * (r + z)))) if z > 0 else math.sqrt(2.0 * (1.0 - z / r))
+
+    def normalisation_class(self, p, plane):
+        x2, y2, z2 = (c * c for c in p)
+        r2 = x2 + y2 + z2
+        g, d = 1.0, self.distance
+        if self.words[0] >> 3 & 1:
+            g = 0.5 * (1.0 + (z2 - self.polarization * (x2 - y2)) / r2)
+        if self.words[0] >> 2 & 1:
+            g = g * (plane * (d * d) / (r2 * math.sqrt(r2)))
+        k = -127
+        while k < 127 and g >= exp((k + 0.5) / 32):
+            k += 1
+        return k
+
+    def map_pixels(self):
+        radial = [(i, self.radial(p), p, plane) for i, p, plane in self.positions()]
+        c0, c1 = min(c for _, c, _, _ in radial), max(c for _, c, _, _ in radial)
+        wanted = self.words[2] & 0xFFFF
+        f = self.panels[0][10:13]
+        h = math.sqrt(f[0] * f[0] + f[1] * f[1] + f[2] * f[2])
+        auto = min(max(math.ceil((c1 - c0) * self.distance / (2.0 * h)), 1), 1024)
+        assert self.nbins == (wanted or auto)
+        width = (c1 - c0) / self.nbins if c1 > c0 else 1.0
+        self.cell = {}
+        for i, c, p, plane in radial:
+            ring = min(math.floor((c - c0) * (1.0 / width)), self.nbins - 1)
+            self.cell[i] = (ring, self.normalisation_class(p, plane))
+
+    def frame(self, r):
+        mode, nbytes = r.numbers("BI")
+        body = Reader(r.take(nbytes))
+        if mode == 0:
+            return list(body.numbers(f"{self.ny * self.nx}{self.letter}"))
+        self.flags, seed, npicked, nmasked = body.numbers("BQII")
+        self.read_profile(body.stream())
+        mask = self.read_mask(body.stream())
+        assert nmasked == sum(number > 0 for number in mask)
+        picked = self.read_picked(body.stream(), body.stream(), npicked)
+        assert body.done()
+        pixels = []
+        for i, number in enumerate(mask):
+            if number:
+                pixels.append(self.codes[number - 1])
+            elif i in picked:
+                pixels.append(picked[i])
+            else:
+                pixels.append(self.draw(i, seed))
+        return pixels
+
+    def read_profile(self, s):
+        mean = s.numbers(f"{self.nbins}f")
+        if self.model == AZIMUTHAL:
+            std = s.numbers(f"{self.nbins}f")
+        else:
+            rounded = [struct.pack("<f", math.sqrt(max(m, 0))) for m in mean]
+            std = [struct.unpack("<f", x)[0] for x in rounded]
+        a = [unzigzag(s.varint()) / 1024 for _ in range(self.nbins)]
+        b = [unzigzag(s.varint()) / 1024 for _ in range(self.nbins)]
+        assert s.done()
+        self.profile = list(zip(mean, std, a, b, strict=True))
+        thresholds = {cell: self.threshold(cell) for cell in set(self.cell.values())}
+        normal = {ring for (ring, _), t in thresholds.items() if t >= 256}
+        if not self.flags & 1:
+            normal = set(range(self.nbins))
+        self.tables = {c: self.table(c, t, c[0] in normal) for c, t in thresholds.items()}
+
+    def expected_and_sigma(self, cell):
+        ring, k = cell
+        mean, std, _, _ = self.profile[ring]
+        g = exp(k / 32)
+        e = mean * g
+        if self.model == AZIMUTHAL:
+            return e, std * g
+        return e, math.sqrt(e) if e > 0 else 0.0
+
+    def threshold(self, cell):
+        e, sigma = self.expected_and_sigma(cell)
+        smallest = 0 if self.flags & 1 else self.smallest
+        t = min(max(math.floor(e + self.snr_pick * sigma), smallest), self.largest)
+        while t in self.codes:
+            t -= 1
+        return t
+
+    def steps(self, t, sigma, normal):
+        """Lowest value, step and number of steps of a range."""
+        if not normal:
+            return 0, 1, t + 1
+        smallest = 0 if self.flags & 1 else self.smallest
+        span = math.ceil((self.snr_pick + 8.0) * sigma) + 1.0
+        h = 1
+        while span > 256 * h:
+            h *= 2
+        n = min(math.ceil(span / h), (t - smallest + 1) // h)
+        return (t, 1, 1) if n < 1 else (t - n * h + 1, h, n)
+
+    def table(self, cell, t, normal):
+        mean, std, a, b = self.profile[cell[0]]
+        e, sigma = self.expected_and_sigma(cell)
+        low, h, n = self.steps(t, sigma, normal)
+        values = [low + j * h + 0.5 * (h - 1) for j in range(n)]
+        scale = std if std > 0.5 else 0.5
+        q = b / (scale * scale)
+        linear = a / scale - 2.0 * q * mean
+        if normal:
+            v = sigma * sigma if sigma > 0.25 else 0.0625
+            linear += e / v
+            q -= 0.5 / v
+        start = min(max(int((e - low) / h), 0), n - 1)
+        weight = [0.0] * n
+        weight[start] = 1.0
+        for way, last in ((1, n - 1), (-1, 0)):
+            d = way * h
+            ratio = exp(d * (linear + q * (2.0 * values[start] + d)))
+            growth = exp(2.0 * q * d * d)
+            for j in range(start, last, way):
+                factor = ratio
+                if not normal and way > 0:
+                    factor = ratio * e / (j + 1)
+                elif not normal:
+                    factor = ratio * j / e if e > 0 else 0.0
+                weight[j + way] = weight[j] * factor
+                ratio *= growth
+        if h == 1:
+            weight = [0.0 if low + j in self.codes else w for j, w in enumerate(weight)]
+        return t, low, h, self.cumulative(weight)
+
+    @staticmethod
+    def cumulative(weight):
+        total = 0.0
+        for w in weight:
+            total += w
+        below, limits = 0.0, []
+        for w in weight[:-1]:
+            below += w
+            limits.append(math.floor(below / total * 65536 + 0.5))
+        return limits
+
+    def read_mask(self, s):
+        changes, at = {}, 0
+        while not s.done():
+            at += s.varint()
+            coded = s.varint()
+            for i in range(at, at + coded // 4):
+                changes[i] = coded % 4
+            at += coded // 4
+        mask = []
+        for i in range(self.ny * self.nx):
+            above = mask[i - self.nx] if i >= self.nx else 0
+            mask.append(changes.get(i, above))
+        return mask
+
+    def read_picked(self, gaps, excesses, n):
+        picked, at = {}, -1
+        for _ in range(n):
+            at += 1 + gaps.varint()
+            x = excesses.varint()
+            x = unzigzag(x) if self.flags & 2 else x
+            picked[at] = x + (self.tables[self.cell[at]][0] + 1 if at in self.cell else 0)
+        assert gaps.done()
+        assert excesses.done()
+        return picked
+
+    @staticmethod
+    def hash(seed, x):
+        x ^= seed % WORD
+        x ^= x >> 16
+        x = x * 0x7FEB352D % WORD
+        x ^= x >> 15
+        x = (x + (seed >> 32)) % WORD
+        x = x * 0x846CA68B % WORD
+        x ^= x >> 16
+        x = x * 0x9E3779B1 % WORD
+        return x ^ x >> 15
+
+    def draw(self, i, seed):
+        _, low, h, limits = self.tables[self.cell[i]]
+        pair = self.hash(seed, i // 2)
+        r = pair >> 16 if i % 2 else pair & 0xFFFF
+        value = low + h * sum(limit <= r for limit in limits)
+        if h > 1:
+            value += self.hash(2**64 - 1 - seed, i) * h >> 32
+            while value in self.codes:
+                value += 1
+        return value
+
+
+def decode(data):
+    """Frames of a chunk, each a list of pixels in scan order."""
+    return Chunk(data).frames
