@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Encode and decode through the public functions, and decode damaged chunks whose checksum is
+ * right. */
+#include "check.h"
+#include "chunk_header.h"
+
+enum { NY = 60, NX = 80, NFRAMES = 2 };
+static const h5bragg_flat FLAT = {.ny = NY,
+                                  .nx = NX,
+                                  .pixel_slow_m = 1e-4f,
+                                  .pixel_fast_m = 1e-4f,
+                                  .distance_m = 0.02f,
+                                  .poni_slow_px = 20,
+                                  .poni_fast_px = 41};
+
+/* Sums of bits: binomial counts of mean `bits`. */
+static void simulate(uint16_t *frames, int bits)
+{
+    unsigned state = 5;
+    for (size_t i = 0; i < NFRAMES * NY * NX; i++) {
+        frames[i] = 0;
+        for (int k = 0; k < 2 * bits; k++)
+            frames[i] = (uint16_t)(frames[i] + random_bits(&state) % 2);
+        if (random_bits(&state) % 100 == 0)
+            frames[i] = (uint16_t)(random_bits(&state) % 65536);
+        if (i / NX % NY / 4 == 3)
+            frames[i] = UINT16_MAX;
+    }
+}
+
+static size_t encode(const uint16_t *frames, uint8_t *chunk, size_t capacity)
+{
+    h5bragg_panel panel;
+    h5bragg_params params;
+    size_t nbytes = 0;
+    h5bragg_params_init(&params);
+    CHECK(h5bragg_flat_panel(&FLAT, &panel) == H5BRAGG_OK);
+    const h5bragg_geometry g = {NY, NX, FLAT.distance_m, 0, 1, &panel, NULL};
+    CHECK(h5bragg_bound(H5BRAGG_U16, NFRAMES, &g) <= capacity);
+    CHECK(h5bragg_encode(frames, H5BRAGG_U16, NFRAMES, &g, &params, chunk, capacity, &nbytes) ==
+          H5BRAGG_OK);
+    CHECK(h5bragg_encode(frames, H5BRAGG_U16, NFRAMES, &g, &params, chunk, 100, &nbytes) ==
+          H5BRAGG_BUFFER_TOO_SMALL);
+    CHECK(h5bragg_encode(frames, H5BRAGG_U16, NFRAMES, &g, &params, chunk, capacity, &nbytes) ==
+          H5BRAGG_OK);
+    return nbytes;
+}
+
+/* The decoder must survive what a checksum cannot exclude: a forger computes it too. */
+static void damage(const uint8_t *chunk, size_t nbytes, uint16_t *restored)
+{
+    unsigned state = 11;
+    uint8_t *copy = malloc(nbytes);
+    CHECK(copy);
+    for (int k = 0; k < 4000; k++) {
+        memcpy(copy, chunk, nbytes);
+        const size_t reach = k % 2 ? nbytes : 400;
+        for (unsigned n = random_bits(&state) % 3 + 1; n > 0; n--)
+            copy[CHUNK_START_NBYTES + random_bits(&state) % (reach - CHUNK_START_NBYTES)] =
+                (uint8_t)random_bits(&state);
+        chunk_header_seal(copy, nbytes);
+        h5bragg_info info;
+        if (h5bragg_inspect(copy, nbytes, &info) == H5BRAGG_OK &&
+            info.frames_nbytes == sizeof(uint16_t) * NFRAMES * NY * NX)
+            (void)h5bragg_decode(copy, nbytes, restored, (size_t)info.frames_nbytes, k / 2 % 2);
+    }
+    free(copy);
+}
+
+int main(void)
+{
+    static uint16_t frames[NFRAMES * NY * NX];
+    static uint16_t restored[NFRAMES * NY * NX];
+    static uint8_t chunk[sizeof frames + 1000];
+    for (int bits = 0; bits < 4; bits++) {
+        simulate(frames, bits);
+        const size_t nbytes = encode(frames, chunk, sizeof chunk);
+        CHECK(h5bragg_decode(chunk, nbytes, restored, sizeof restored, H5BRAGG_FILL_NOISE) ==
+              H5BRAGG_OK);
+        for (size_t i = 0; i < NFRAMES * NY * NX; i++)
+            CHECK(frames[i] < 200 || frames[i] == restored[i]);
+        CHECK(h5bragg_decode(chunk, nbytes, restored, sizeof restored - 1, H5BRAGG_FILL_NOISE) ==
+              H5BRAGG_BUFFER_TOO_SMALL);
+        damage(chunk, nbytes, restored);
+    }
+    CHECK(h5bragg_decode(NULL, 0, restored, 1, H5BRAGG_FILL_NOISE) == H5BRAGG_NOT_A_CHUNK);
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+
+#include "check.h"
+#include "portable_math.h"
+
+static void check_close(double found, double wanted, double relative)
+{
+    CHECK(fabs(found - wanted) <= relative * fabs(wanted));
+}
+
+int main(void)
+{
+    for (double x = -690; x < 690; x += 0.37)
+        check_close(portable_exp(x), exp(x), 1e-13);
+    CHECK(portable_exp(0) == 1.0);
+    CHECK(portable_exp(-1e9) == 0.0);
+    CHECK(portable_exp((double)NAN) == 0.0);
+    CHECK(portable_exp(1e9) == portable_exp(700));
+    for (double x = 1e-300; x < 1e300; x *= 1.7)
+        CHECK(fabs(portable_log(x) - log(x)) < 1e-13 * (1 + fabs(log(x))));
+    CHECK(portable_log(1.0) == 0.0);
+    for (double x = 0; x < 37; x += 0.01)
+        check_close(portable_normal_tail(x), 0.5 * erfc(x / sqrt(2.0)), 2e-7);
+    return 0;
+}
