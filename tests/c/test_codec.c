@@ -62,7 +62,8 @@ static void damage(const uint8_t *chunk, size_t nbytes, uint16_t *restored)
         h5bragg_info info;
         if (h5bragg_inspect(copy, nbytes, &info) == H5BRAGG_OK &&
             info.frames_nbytes == sizeof(uint16_t) * NFRAMES * NY * NX)
-            (void)h5bragg_decode(copy, nbytes, restored, (size_t)info.frames_nbytes, k / 2 % 2);
+            (void)h5bragg_decode(copy, nbytes, restored, (size_t)info.frames_nbytes,
+                                 k / 2 % 2 ? H5BRAGG_FILL_MEAN : H5BRAGG_FILL_NOISE);
     }
     free(copy);
 }
