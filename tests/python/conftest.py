@@ -2,26 +2,15 @@
 """Frames for the Python tests: real ones read once, and a small simulated one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from real_frames import RealFrame
 
 from h5bragg import Geometry
-
-DTYPES = ("uint8", "uint16", "uint32", "int16", "int32")
-
-
-@dataclass(frozen=True)
-class RealFrame:
-    """A frame of a real detector and its geometry, both from one CBF file."""
-
-    path: Path
-    pixels: NDArray[np.int32]
-    geometry: Geometry
 
 
 @pytest.fixture(scope="session")

@@ -59,9 +59,9 @@ def find_axis(group: h5py.Group, path: str) -> h5py.Dataset | None:
     return target
 
 
-def axis_step_m(axis: h5py.Dataset) -> NDArray[np.float64]:
-    """Return a translation's vector times its value: (3,) in metres."""
-    return _vector(axis) * _constant(axis, "length")
+def pixel_step_m(axis: h5py.Dataset) -> NDArray[np.float64]:
+    """Return a pixel direction times the pixel size: (3,) in metres."""
+    return _direction(axis) * _constant(axis, "length")
 
 
 def _axis_matrix(axis: h5py.Dataset) -> Matrix:
@@ -69,9 +69,10 @@ def _axis_matrix(axis: h5py.Dataset) -> Matrix:
     matrix: Matrix = np.eye(4)
     kind = read_text(axis.attrs.get("transformation_type", ""))
     if kind == "rotation":
-        matrix[:3, :3] = _rotation(_vector(axis), _constant(axis, "angle"))
+        matrix[:3, :3] = _rotation(_direction(axis), _constant(axis, "angle"))
     elif kind == "translation":
-        matrix[:3, 3] = axis_step_m(axis)
+        # Some writers put the length of a shift into its vector; DIALS multiplies as well.
+        matrix[:3, 3] = _triple(axis, "vector") * _constant(axis, "length")
     else:
         raise GeometryError(f"{axis.name} has transformation_type {kind!r}: it moves nothing")
     matrix[:3, 3] += axis_offset_m(axis)
@@ -100,7 +101,7 @@ def _constant(axis: h5py.Dataset, quantity: Literal["length", "angle"]) -> float
     return to_si(float(values.flat[0]), units, quantity)
 
 
-def _vector(axis: h5py.Dataset) -> NDArray[np.float64]:
+def _direction(axis: h5py.Dataset) -> NDArray[np.float64]:
     """Return the direction of an axis, normalised: (3,)."""
     vector = _triple(axis, "vector")
     length = float(np.linalg.norm(vector))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import GeometryError
 from .detector import Geometry
 from .flat_fit import fit_flat_detector
-from .nexus_axes import axis_offset_m, axis_step_m, chain_matrix, find_axis, parent_axis
+from .nexus_axes import axis_offset_m, chain_matrix, find_axis, parent_axis, pixel_step_m
 from .nexus_fields import child_groups, find_dataset, read_numbers, read_text
 from .panel import Panel, Vector
 
@@ -78,8 +78,8 @@ def _read_panel(detector: h5py.Group, module: h5py.Group) -> Panel:
         slow=(slow_start, slow_start + slow_size),
         fast=(fast_start, fast_start + fast_size),
         origin_m=_to_lab(origin[:3]),
-        slow_m=_to_lab(slow_chain[:3, :3] @ axis_step_m(slow_axis)),
-        fast_m=_to_lab(fast_chain[:3, :3] @ axis_step_m(fast_axis)),
+        slow_m=_to_lab(slow_chain[:3, :3] @ pixel_step_m(slow_axis)),
+        fast_m=_to_lab(fast_chain[:3, :3] @ pixel_step_m(fast_axis)),
     )
 
 
