@@ -25,6 +25,7 @@ PYTHON_LEVELS = {
     "filter": 3,
     "opencl": 3,
     "__init__": 3,
+    "__main__": 5,
     "cli": 5,
 }
 TOOL_LEVEL = 4

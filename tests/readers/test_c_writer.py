@@ -70,7 +70,7 @@ def writer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     # Not -Wconversion: HDF5's own headers are not clean under it.
     options = (linking, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{config['include_path']}")
     library = (config["library"], f"-Wl,-rpath,{config['plugin_path']}")
-    done = run_host(h5cc, *options, source, "-o", program, *library)
+    done = run_host(h5cc, *options, source, "-o", program, *library, folder=folder)
     assert done.returncode == 0, done.stderr
     links_hdf5 = "libhdf5" in run_host("ldd", program).stdout
     assert links_hdf5 == (request.param == "dynamic")

@@ -12,20 +12,12 @@ from hdf5_hosts import (
     decode_sample,
     need_program,
     read_chunks,
+    read_with_h5dump,
     read_with_python,
     run_host,
 )
 
 DTYPES = ["u1", "u2", "u4", "i2", "i4", ">u2", ">i4"]
-
-
-def read_with_h5dump(sample: Sample, out: Path) -> np.ndarray:
-    """Reads as h5dump's native binary output, which is in the host's byte order."""
-    h5dump = need_program("h5dump")
-    done = run_host(h5dump, "-d", sample.name, "-b", "NATIVE", "-o", out, sample.path)
-    assert done.returncode == 0, done.stderr
-    dtype = sample.frames.dtype.newbyteorder("=")
-    return np.fromfile(out, dtype).reshape(sample.frames.shape)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

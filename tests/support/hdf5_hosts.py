@@ -38,10 +38,13 @@ def host_environment(**variables: str) -> dict[str, str]:
     return environment | variables
 
 
-def run_host(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program; the caller looks at its exit status."""
+def run_host(
+    *command: str | Path, folder: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program, in a folder if one is given; the caller looks at its exit status."""
     return subprocess.run(
         [str(word) for word in command],
+        cwd=folder,
         env=host_environment(**variables),
         capture_output=True,
         text=True,
@@ -61,6 +64,15 @@ def read_with_python(interpreter: str, sample: Sample, out: Path, **variables: s
     done = run_host(interpreter, "-c", READ_SCRIPT, sample.path, sample.name, out, **variables)
     assert done.returncode == 0, done.stderr
     return np.load(out)
+
+
+def read_with_h5dump(sample: Sample, out: Path) -> np.ndarray:
+    """Reads as h5dump's native binary output, which is in the host's byte order."""
+    h5dump = need_program("h5dump")
+    done = run_host(h5dump, "-d", sample.name, "-b", "NATIVE", "-o", out, sample.path)
+    assert done.returncode == 0, done.stderr
+    dtype = sample.frames.dtype.newbyteorder("=")
+    return np.fromfile(out, dtype).reshape(sample.frames.shape)
 
 
 def make_geometry(shape: tuple[int, int]) -> h5bragg.Geometry:

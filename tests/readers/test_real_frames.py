@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""Real frames: the same bytes through h5py, h5dump, and h5repack to another filter."""
+
+import sys
+from pathlib import Path
+
+import fabio
+import h5py
+import numpy as np
+import pytest
+from hdf5_hosts import (
+    Sample,
+    decode_sample,
+    need_program,
+    read_with_h5dump,
+    read_with_python,
+    run_host,
+)
+
+import h5bragg
+
+NAMES = ["thau_3_2_0003.cbf.bz2", "DLS_I03_smargon_0001.cbf.gz", "dlsnxs2cbf_therm_0001.cbf.gz"]
+SNRS = [pytest.param(1.0, marks=pytest.mark.slow), 2.0, pytest.param(3.0, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("snr_pick", SNRS)
+@pytest.mark.parametrize("name", NAMES)
+def test_programs_agree_on_real_frames(
+    data_path: Path, tmp_path: Path, name: str, snr_pick: float
+) -> None:
+    geometry = h5bragg.Geometry.from_file(data_path / name)
+    frame = fabio.open(str(data_path / name)).data.astype("i4")
+    path = tmp_path / "real.h5"
+    with h5py.File(path, "w") as file:
+        filter_options = h5bragg.Bragg(geometry, snr_pick=snr_pick)
+        file.create_dataset("data", data=frame[None], chunks=(1, *frame.shape), **filter_options)
+    sample = Sample(path, "data", frame[None], geometry)
+    expected = decode_sample(sample)
+    np.testing.assert_array_equal(expected[0] < 0, frame < 0)
+    np.testing.assert_array_equal(expected[0][frame < 0], frame[frame < 0])
+
+    by_python = read_with_python(sys.executable, sample, tmp_path / "out.npy")
+    np.testing.assert_array_equal(by_python, expected)
+    by_h5dump = read_with_h5dump(sample, tmp_path / "out.bin")
+    np.testing.assert_array_equal(by_h5dump, expected)
+    repacked = tmp_path / "repacked.h5"
+    done = run_host(need_program("h5repack"), "-f", "GZIP=1", path, repacked)
+    assert done.returncode == 0, done.stderr
+    with h5py.File(repacked, "r") as file:
+        np.testing.assert_array_equal(file["data"][...], expected)
