@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""h5bragg compress: many input frames become one sparse HDF5 file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import writer
+from ..chunk_totals import ChunkTotals
+from ..errors import GeometryError, ParameterError
+from ..frame_source import InputError
+from ..frames import FrameSequence, open_frames
+from ..geometry import Geometry
+from ..params import SparsifyParams
+from .options import DATASET, FORCE, OUTPUT, QUIET, THREADS, in_bytes
+from .progress import frame_progress
+
+
+class _Polarization(click.ParamType):  # type: ignore[type-arg]
+    """A number, or `none`."""
+
+    name = "number|none"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
+        """Return the number, or the word."""
+        if value == "none":
+            return "none"
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'none'", param, ctx)
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@OUTPUT
+@click.option(
+    "--geometry",
+    "geometry_file",
+    type=click.Path(path_type=Path),
+    help="Mini-CBF frame, Eiger/NXmx master or PONI file.  [default: the first input]",
+)
+@click.option(
+    "--snr-pick",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="Keep pixels this many sigma above the background.",
+)
+@click.option(
+    "--error-model",
+    type=click.Choice(["poisson", "azimuthal", "hybrid"]),
+    default="poisson",
+    show_default=True,
+    help="Where sigma comes from.",
+)
+@click.option(
+    "--radial-bins",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Number of rings; 0 = one per two pixels, at most 1024.",
+)
+@click.option(
+    "--polarization",
+    type=_Polarization(),
+    default=None,
+    help="Polarization factor, or 'none'.  [default: the geometry's, else 0.99]",
+)
+@click.option(
+    "--mask-code",
+    "mask_codes",
+    type=int,
+    multiple=True,
+    help="Value of masked pixels; may be given twice.  [default: by pixel type]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the restored noise.")
+@click.option(
+    "--frames-per-chunk",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Frames that are encoded together.",
+)
+@DATASET
+@THREADS
+@FORCE
+@QUIET
+def compress(
+    *,
+    inputs: tuple[Path, ...],
+    output: Path,
+    geometry_file: Path | None,
+    dataset: str | None,
+    frames_per_chunk: int,
+    threads: int | None,
+    force: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Compress INPUTS, in the order given, into one NXmx-style HDF5 file.
+
+    INPUTS are frames of any format that FabIO opens (CBF, EDF, TIFF, ..., also .gz and .bz2) and
+    HDF5 files: Eiger or NXmx masters, or data files.  Metadata is taken from the first.
+    """
+    with open_frames(inputs, dataset=dataset) as frames:
+        geometry = _geometry(geometry_file, frames)
+        params = _params(options, geometry)
+        with frame_progress("compressing", len(frames), quiet=quiet) as progress:
+            totals = writer.compress(
+                frames,
+                output,
+                geometry=geometry,
+                params=params,
+                frames_per_chunk=frames_per_chunk,
+                threads=threads,
+                force=force,
+                progress=progress,
+            )
+    if not quiet:
+        click.echo(f"{output}: {describe(totals)}")
+
+
+def describe(totals: ChunkTotals) -> str:
+    """Sum up in one line how frames were stored.
+
+    Examples
+    --------
+    >>> describe(ChunkTotals(sparse_frames=2, picked_pixels=3, sparse_pixels=100, raw_nbytes=400,
+    ...                      stored_nbytes=20))
+    '2 frames, 400 B -> 20 B (20 times smaller), 2 sparse, 0 lossless, 3.00 % of pixels picked'
+    """
+    nframes = totals.sparse_frames + totals.lossless_frames + totals.unfiltered_frames
+    sizes = f"{in_bytes(totals.raw_nbytes)} -> {in_bytes(totals.stored_nbytes)}"
+    return (
+        f"{nframes} frame{'s' if nframes != 1 else ''}, {sizes} "
+        f"({totals.ratio:.3g} times smaller), {totals.sparse_frames} sparse, "
+        f"{totals.lossless_frames} lossless, {100 * totals.picked_fraction:.2f} % of pixels picked"
+    )
+
+
+def _geometry(path: Path | None, frames: FrameSequence) -> Geometry:
+    """Read the geometry from a file of its own, or from the first input."""
+    if path is not None:
+        if not path.exists():
+            raise InputError(f"{path} does not exist: check the name of the geometry file")
+        return Geometry.from_file(path, shape=frames.shape)
+    try:
+        return Geometry.from_file(frames.first.path, shape=frames.shape)
+    except GeometryError as error:
+        raise GeometryError(
+            f"no geometry in the input ({error}): name a file that has it with --geometry"
+        ) from error
+
+
+def _params(options: dict[str, Any], geometry: Geometry) -> SparsifyParams:
+    """Turn the options into parameters."""
+    codes = options.pop("mask_codes")
+    polarization = options.pop("polarization")
+    if polarization is None and geometry.polarization is not None:
+        options["polarization"] = geometry.polarization
+    elif polarization is not None:
+        options["polarization"] = None if polarization == "none" else polarization
+    if len(codes) > 2:
+        raise ParameterError(f"{len(codes)} mask codes are not usable: give at most two")
+    return SparsifyParams(mask_codes=codes or None, **options)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""h5bragg info: what is in a file and how it is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..codec import ChunkInfo
+from ..file_summary import DatasetSummary, summarize
+from ..params import SparsifyParams
+from ..reader import is_sparse, open_hdf5
+from .options import QUIET, in_bytes
+from .progress import frame_progress
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@QUIET
+def info(*, file: Path, quiet: bool) -> None:
+    """Tell how the datasets of FILE are compressed and what h5bragg kept of them."""
+    with open_hdf5(file) as opened:
+        data = opened.get("entry/data/data")
+        nframes = data.shape[0] if data is not None and is_sparse(data) else 0
+        with frame_progress("inspecting", nframes, quiet=quiet) as progress:
+            summaries = summarize(opened, progress=progress)
+    if not summaries:
+        click.echo(f"{file}: no dataset of two or more dimensions")
+    for summary in summaries:
+        click.echo("\n".join(_lines(summary)))
+
+
+def _lines(summary: DatasetSummary) -> list[str]:
+    """Describe one dataset."""
+    shape = " x ".join(map(str, summary.shape))
+    chunks = " x ".join(map(str, summary.chunks)) if summary.chunks else "none"
+    lines = [
+        f"{summary.name}: {shape} {summary.dtype}",
+        f"  filter      {', '.join(summary.filters) or 'none'}; chunks {chunks}",
+        f"  size        {in_bytes(summary.stored_nbytes)} of {in_bytes(summary.raw_nbytes)}"
+        + _ratio(summary),
+    ]
+    if summary.totals is not None:
+        lines += _sparse_lines(summary)
+    return lines
+
+
+def _ratio(summary: DatasetSummary) -> str:
+    if not summary.stored_nbytes:
+        return ""
+    return f", {summary.raw_nbytes / summary.stored_nbytes:.3g} times smaller"
+
+
+def _sparse_lines(summary: DatasetSummary) -> list[str]:
+    """Describe what only h5bragg's datasets have."""
+    totals = summary.totals
+    assert totals is not None
+    lines = [
+        f"  frames      {totals.sparse_frames} sparse, {totals.lossless_frames} lossless, "
+        f"{totals.unfiltered_frames} stored raw because encoding failed, "
+        f"{summary.missing_frames} never written",
+        f"  pixels      {100 * totals.picked_fraction:.3f} % picked, "
+        f"{totals.masked_pixels} masked in all",
+    ]
+    if summary.chunk is not None:
+        lines += [
+            f"  parameters  {_parameters(summary.chunk.params)}",
+            f"  geometry    {repr(summary.chunk.geometry)[1:-1].removeprefix('Geometry ')}",
+            f"  format      version {summary.chunk.format_version}, {_rings(summary.chunk)}",
+        ]
+    return lines
+
+
+def _parameters(params: SparsifyParams) -> str:
+    """Name the parameters that are in force."""
+    codes = "automatic" if params.mask_codes is None else str(list(params.mask_codes))
+    return (
+        f"snr_pick {params.snr_pick:g}, error model {params.error_model}, "
+        f"polarization {params.polarization}, solid angle {'on' if params.solid_angle else 'off'}, "
+        f"mask codes {codes}, seed {params.seed}"
+    )
+
+
+def _rings(chunk: ChunkInfo) -> str:
+    return f"{chunk.nbins} rings"

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Print a comparison as a table."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from ..comparison import Comparison
+from ..ring_test import LEAST_PIXELS, RingTest
+
+
+def report(console: Console, comparison: Comparison) -> None:
+    """Print sizes, exactness and the test of the rings.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    comparison : Comparison
+    """
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("frames", str(comparison.frames))
+    table.add_row("size", f"{comparison.ratio:.1f} times smaller than raw")
+    table.add_row("", f"{comparison.bitshuffle_ratio:.2f} times smaller than bitshuffle-LZ4")
+    rows = (
+        ("picked pixels", comparison.picked_pixels, comparison.picked_wrong, "differ"),
+        ("masked pixels", comparison.masked_pixels, comparison.masked_wrong, "differ"),
+        (
+            "restored pixels",
+            comparison.discarded_pixels,
+            comparison.over_threshold,
+            "above their threshold",
+        ),
+    )
+    for name, count, wrong, what in rows:
+        style = "red" if wrong else "green"
+        table.add_row(name, f"{count}, [{style}]{wrong} {what}[/]")
+    if comparison.raw_over_threshold:
+        lost = comparison.raw_over_threshold
+        table.add_row("", f"[red]{lost} raw pixels above the threshold were discarded[/]")
+    test = comparison.ring_test()
+    if test is None or not len(test.rings):
+        table.add_row("rings", "no ring has enough discarded pixels that vary")
+    else:
+        _add_test(table, test)
+    console.print(table, soft_wrap=True)
+
+
+def _add_test(table: Table, test: RingTest) -> None:
+    verdict = "[green]within[/]" if test.is_consistent else "[yellow]beyond[/]"
+    table.add_row(
+        "background",
+        f"mean {test.mean_ratio:.5f} of raw, variance {test.variance_ratio:.5f} of raw",
+    )
+    table.add_row(
+        "ring test",
+        f"{len(test.rings)} rings of {LEAST_PIXELS} and more discarded pixels, z = (restored - "
+        "raw) / sampling error of the restored:",
+    )
+    for name, chi2, z in (
+        ("mean", test.chi2_mean, test.z_mean),
+        ("variance", test.chi2_variance, test.z_variance),
+    ):
+        table.add_row(
+            "", f"{name}: mean z^2 {chi2:.2f} (chance gives 1), largest |z| {abs(z).max():.1f}"
+        )
+    table.add_row(
+        "",
+        f"{verdict} the statistical error (mean z^2 up to {test.limit:.2f} is chance at 4 sigma)",
+    )

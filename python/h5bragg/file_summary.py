@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What is in an HDF5 file: its image datasets, how they are compressed, what h5bragg kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+
+from .chunk_totals import ChunkTotals
+from .codec import ChunkInfo, inspect
+from .reader import SparseDataset, is_sparse
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSummary:
+    """One dataset of two or more dimensions.
+
+    Parameters
+    ----------
+    name : str
+        Path in the file.
+    shape : tuple of int
+    dtype : str
+    chunks : tuple of int or None
+    filters : tuple of str
+        Names of its HDF5 filters.
+    stored_nbytes, raw_nbytes : int
+        Size in the file, and dense.
+    totals : ChunkTotals or None
+        How h5bragg stored the frames; None for other datasets.
+    chunk : ChunkInfo or None
+        What the first chunk says of format, parameters and geometry.
+    missing_frames : int
+        Frames that were never written.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    chunks: tuple[int, ...] | None
+    filters: tuple[str, ...]
+    stored_nbytes: int
+    raw_nbytes: int
+    totals: ChunkTotals | None = None
+    chunk: ChunkInfo | None = None
+    missing_frames: int = 0
+
+
+def summarize(
+    file: h5py.File, *, progress: Callable[[int], None] = lambda _: None
+) -> list[DatasetSummary]:
+    """Summarise the datasets of a file that may be images.
+
+    Parameters
+    ----------
+    file : h5py.File
+    progress : callable
+        Called with the number of frames that have just been looked at.
+
+    Raises
+    ------
+    InputError
+        A chunk is damaged.
+
+    Examples
+    --------
+    >>> import h5py, numpy as np
+    >>> with h5py.File("x", "w", driver="core", backing_store=False) as file:
+    ...     file.create_dataset("a", data=np.zeros((9, 9)), compression="gzip").name
+    ...     [found.filters for found in summarize(file)]
+    '/a'
+    [('deflate',)]
+    """
+    found: dict[tuple[str, str], DatasetSummary] = {}
+
+    def visit(group: h5py.Group, depth: int) -> None:
+        for name in group:
+            try:
+                item = group[name]
+            except (KeyError, OSError, RuntimeError):
+                continue  # a link that leads nowhere
+            if isinstance(item, h5py.Group) and depth < 32:
+                visit(item, depth + 1)
+            elif isinstance(item, h5py.Dataset) and item.ndim >= 2:
+                key = (item.file.filename, item.name)
+                if key not in found:
+                    found[key] = _summarize(item, progress)
+
+    visit(file, 0)
+    return list(found.values())
+
+
+def _summarize(data: h5py.Dataset, progress: Callable[[int], None]) -> DatasetSummary:
+    details: dict[str, Any] = {}
+    if is_sparse(data):
+        sparse = SparseDataset(data)
+        totals = sparse.totals(progress)
+        seen = totals.sparse_frames + totals.lossless_frames + totals.unfiltered_frames
+        details = {
+            "totals": totals,
+            "chunk": next((inspect(c.data) for c in sparse.chunks() if c.is_encoded), None),
+            "missing_frames": sparse.nframes - seen,
+        }
+    return DatasetSummary(
+        name=data.name,
+        shape=tuple(data.shape),
+        dtype=data.dtype.name,
+        chunks=data.chunks,
+        filters=_filter_names(data),
+        stored_nbytes=int(data.id.get_storage_size()),
+        raw_nbytes=int(data.size) * data.dtype.itemsize,
+        **details,
+    )
+
+
+def _filter_names(data: h5py.Dataset) -> tuple[str, ...]:
+    plist: Any = data.id.get_create_plist()
+    filters = (plist.get_filter(i) for i in range(plist.get_nfilters()))
+    return tuple(
+        found[3].decode("utf-8", "replace").split("\0")[0].split(";")[0] or f"filter {found[0]}"
+        for found in filters
+    )
