@@ -23,28 +23,15 @@
 
 /* The buffer that HDF5 lends to a filter, and the memory functions that go with it. */
 typedef struct host_buffer {
-    const bragg_hdf5 *hdf5;
+    bragg_memory memory;
     size_t nbytes;    /* of data */
     size_t *capacity; /* the host's record of the size of *data */
     void **data;
 } host_buffer;
 
-static void *allocate(const bragg_hdf5 *hdf5, size_t nbytes)
-{
-    return hdf5->allocate_memory != NULL ? hdf5->allocate_memory(nbytes, 0) : malloc(nbytes);
-}
-
-static void release(const bragg_hdf5 *hdf5, void *memory)
-{
-    if (hdf5->free_memory != NULL)
-        hdf5->free_memory(memory);
-    else
-        free(memory);
-}
-
 static void replace(const host_buffer *buffer, void *data, size_t capacity)
 {
-    release(buffer->hdf5, *buffer->data);
+    buffer->memory.release(*buffer->data);
     *buffer->data = data;
     *buffer->capacity = capacity;
 }
@@ -93,7 +80,7 @@ static h5bragg_status encode_native(const host_buffer *buffer, const bragg_setti
     const size_t capacity = bragg_settings_bound(settings);
     if (capacity == 0)
         return settings->is_registered ? H5BRAGG_UNKNOWN_GEOMETRY : H5BRAGG_BAD_SHAPE;
-    void *chunk = allocate(buffer->hdf5, capacity);
+    void *chunk = buffer->memory.allocate(capacity, 0);
     if (chunk == NULL)
         return H5BRAGG_NO_MEMORY;
     const h5bragg_status status =
@@ -101,7 +88,7 @@ static h5bragg_status encode_native(const host_buffer *buffer, const bragg_setti
     if (status == H5BRAGG_OK)
         replace(buffer, chunk, capacity);
     else
-        release(buffer->hdf5, chunk);
+        buffer->memory.release(chunk);
     return status;
 }
 
@@ -155,13 +142,13 @@ static h5bragg_status decode_buffer(const host_buffer *buffer, const h5bragg_inf
     if (info->frames_nbytes > SIZE_MAX)
         return H5BRAGG_NO_MEMORY;
     const size_t nbytes = (size_t)info->frames_nbytes;
-    void *frames = allocate(buffer->hdf5, nbytes);
+    void *frames = buffer->memory.allocate(nbytes, 0);
     if (frames == NULL)
         return H5BRAGG_NO_MEMORY;
     const h5bragg_status status =
         h5bragg_decode(*buffer->data, buffer->nbytes, frames, nbytes, fill);
     if (status != H5BRAGG_OK) {
-        release(buffer->hdf5, frames);
+        buffer->memory.release(frames);
         return status;
     }
     if (is_big_endian != is_host_big_endian())
@@ -218,24 +205,31 @@ static size_t decode_filter(const host_buffer *buffer, size_t cd_nelmts, const u
     return 0;
 }
 
+/* HDF5 stores the chunk of an optional filter that fails as it is: no error for its stack. */
+static void report_failure(const void *caller, unsigned flags, const char *sentence)
+{
+    bragg_hdf5 hdf5;
+    if ((flags & HDF5_FLAG_DECODE) == 0 && (flags & HDF5_FLAG_OPTIONAL) != 0) {
+        bragg_diagnose(sentence);
+        return;
+    }
+    bragg_hdf5_find(caller, &hdf5);
+    bragg_report(&hdf5, sentence);
+}
+
 static size_t filter_chunk(unsigned flags, size_t cd_nelmts, const unsigned cd_values[],
                            size_t nbytes, size_t *buf_size, void **buf)
 {
-    bragg_hdf5 hdf5;
-    bragg_hdf5_find(__builtin_return_address(0), &hdf5);
-    const host_buffer buffer = {&hdf5, nbytes, buf_size, buf};
+    const void *caller = __builtin_return_address(0);
     const int is_decode = (flags & HDF5_FLAG_DECODE) != 0;
+    host_buffer buffer = {.nbytes = nbytes, .capacity = buf_size, .data = buf};
     char sentence[BRAGG_SENTENCE_NBYTES];
+    bragg_memory_find(caller, &buffer.memory);
     const size_t out_nbytes = is_decode ? decode_filter(&buffer, cd_nelmts, cd_values, sentence)
                                         : encode_filter(&buffer, cd_nelmts, cd_values, sentence);
-    if (out_nbytes != 0)
-        return out_nbytes;
-    /* HDF5 stores the chunk of an optional filter that fails as it is: no error for its stack. */
-    if (!is_decode && (flags & HDF5_FLAG_OPTIONAL) != 0)
-        bragg_diagnose(sentence);
-    else
-        bragg_report(&hdf5, sentence);
-    return 0;
+    if (out_nbytes == 0)
+        report_failure(caller, flags, sentence);
+    return out_nbytes;
 }
 
 /*

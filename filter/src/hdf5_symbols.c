@@ -13,6 +13,7 @@
 #include "hdf5_symbols.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The loaded object in which symbols are looked up. */
@@ -86,16 +87,6 @@ static void find_error_functions(const host_image *image, bragg_hdf5 *hdf5)
     }
 }
 
-static void find_memory_functions(const host_image *image, bragg_hdf5 *hdf5)
-{
-    FIND(image, hdf5->allocate_memory, "H5allocate_memory");
-    FIND(image, hdf5->free_memory, "H5free_memory");
-    if (hdf5->allocate_memory == NULL || hdf5->free_memory == NULL) {
-        hdf5->allocate_memory = NULL;
-        hdf5->free_memory = NULL;
-    }
-}
-
 /* The functions without which no dataset can be looked at; returns whether all are there. */
 static int find_dataset_functions(const host_image *image, bragg_hdf5 *hdf5)
 {
@@ -122,10 +113,37 @@ void bragg_hdf5_find(const void *caller, bragg_hdf5 *hdf5)
     hdf5->state = find_version(&image);
     if (hdf5->state == BRAGG_HDF5_FOUND) {
         find_error_functions(&image, hdf5);
-        find_memory_functions(&image, hdf5);
         if (!find_dataset_functions(&image, hdf5))
             hdf5->state = BRAGG_HDF5_HIDDEN;
     }
     /* Gives back a reference alone: the caller stays loaded while it runs. */
     dlclose(image.handle);
+}
+
+static void *allocate_here(size_t nbytes, unsigned char clear)
+{
+    return clear ? calloc(nbytes, 1) : malloc(nbytes);
+}
+
+static int release_here(void *memory)
+{
+    free(memory);
+    return 0;
+}
+
+void bragg_memory_find(const void *caller, bragg_memory *memory)
+{
+    bragg_memory host = {NULL, NULL};
+#if !defined(__linux__)
+    const host_image image = open_image(caller);
+    if (image.handle != NULL) {
+        FIND(&image, host.allocate, "H5allocate_memory");
+        FIND(&image, host.release, "H5free_memory");
+        dlclose(image.handle);
+    }
+#else
+    (void)caller;
+#endif
+    const bragg_memory here = {allocate_here, release_here};
+    *memory = host.allocate != NULL && host.release != NULL ? host : here;
 }

@@ -68,9 +68,6 @@ typedef struct bragg_hdf5 {
     hdf5_status (*push_error)(hdf5_id stack, const char *file, const char *function, unsigned line,
                               hdf5_id error_class, hdf5_id major, hdf5_id minor, const char *format,
                               ...);
-    /* Memory that the host can free and resize; NULL together. */
-    void *(*allocate_memory)(size_t nbytes, unsigned char clear);
-    hdf5_status (*free_memory)(void *memory);
     hdf5_id error_class; /* identifiers for push_error */
     hdf5_id error_major;
     hdf5_id error_minor;
@@ -79,7 +76,20 @@ typedef struct bragg_hdf5 {
 /*
  * Finds the HDF5 that contains the code address `caller`, the return address of a callback.
  * Never fails: hdf5->state tells what was found, and pointers are NULL unless it is FOUND.
+ * Takes some hundred microseconds, so it is for dataset creation and for errors.
  */
 void bragg_hdf5_find(const void *caller, bragg_hdf5 *hdf5);
+
+/* How to allocate buffers that the host frees, and to free buffers of the host. */
+typedef struct bragg_memory {
+    void *(*allocate)(size_t nbytes, unsigned char clear);
+    int (*release)(void *memory);
+} bragg_memory;
+
+/*
+ * The host's own functions for memory.  On Linux every HDF5 shares malloc() and free() with the
+ * plugin, which spares a search on every chunk; elsewhere each library may bring its own.
+ */
+void bragg_memory_find(const void *caller, bragg_memory *memory);
 
 #endif
