@@ -150,7 +150,7 @@ def test_inspect_returns_what_was_encoded(small_frame, small_geometry):
     assert (info.sparse_frames, info.lossless_frames) == (1, 0)
 
 
-def test_every_changed_byte_is_detected(small_geometry):
+def test_every_changed_byte_is_detected():
     raw = np.random.default_rng(4).poisson(0.3, (30, 40)).astype("uint16")
     chunk = encode(raw, flat((30, 40)))
     for at in range(len(chunk)):
@@ -181,7 +181,9 @@ def test_every_truncation_is_refused():
     seed=st.integers(0, 2**32 - 1),
 )
 @settings(max_examples=150, deadline=None)
-def test_any_frame_round_trips(shape, dtype, mean, snr_pick, error_model, bins, cycles, seed):
+def test_any_frame_round_trips(  # noqa: PLR0917
+    shape, dtype, mean, snr_pick, error_model, bins, cycles, seed
+):
     random = np.random.default_rng(seed)
     raw = random.poisson(mean, shape)
     peaks = random.random(shape) < 0.05

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A second decoder, written from docs/format.md alone: slow, plain Python, and independent of the C library."""
+"""A second decoder, written from docs/format.md alone: slow, plain, without the C library."""
 
 import math
 import struct

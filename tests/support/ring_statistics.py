@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Statistical tests of restored background against the raw frame, ring by ring.
 
-Over the N discarded pixels of a ring the encoder fits a distribution whose mean m and variance v are those
-of the raw pixels, and the decoder draws N independent pixels from it. So, given the raw frame,
+Over the N discarded pixels of a ring the encoder fits a distribution whose mean m and variance v
+are those of the raw pixels, and the decoder draws N independent pixels from it. So, given the raw
+frame,
 
     z_mean = (sum restored - sum raw) / sqrt(N v)
     z_variance = (sum (restored - m)^2 - sum (raw - m)^2) / sqrt(N (m4 - v^2))
 
-with m4 the fourth central moment are standard normal if the restoration is unbiased. Rings with too few
-events for a normal approximation are left out. Three figures are tested for both: the sum of all rings, the sum of
-squares (chi-squared with one degree of freedom a ring), and the largest (Bonferroni).
+with m4 the fourth central moment are standard normal if the restoration is unbiased. Rings with
+too few events for a normal approximation are left out. Three figures are tested for both: the sum
+of all rings, the sum of squares (chi-squared with one degree of freedom a ring), and the largest
+(Bonferroni).
 """
 
 from dataclasses import dataclass
@@ -41,7 +43,9 @@ def thresholds(chunk: bytes, geometry: Geometry, params: SparsifyParams) -> NDAr
     ring = np.minimum(ring, len(sparse.background_mean))
     norm = np.exp(np.round(32 * np.log(np.maximum(normalisation, 1e-6).astype(float))) / 32)
     expected = background[ring] * norm
-    sigma = std[ring] * norm if params.error_model == "azimuthal" else np.sqrt(np.maximum(expected, 0))
+    sigma = (
+        std[ring] * norm if params.error_model == "azimuthal" else np.sqrt(np.maximum(expected, 0))
+    )
     return np.floor(expected + params.snr_pick * sigma)
 
 
@@ -84,7 +88,9 @@ def assert_standard_normal(z: NDArray[np.float64], what: str) -> None:
     total = z.sum() / np.sqrt(n)
     assert abs(total) < LIMIT, f"{what}: the sum over {n} rings is {total:.2f} sigma from zero"
     squares = (np.sum(z**2) - n) / np.sqrt(2 * n)
-    assert abs(squares) < LIMIT + 2 / np.sqrt(n), f"{what}: chi-squared of {n} rings is {squares:.2f} sigma off"
+    assert abs(squares) < LIMIT + 2 / np.sqrt(n), (
+        f"{what}: chi-squared of {n} rings is {squares:.2f} sigma off"
+    )
     # Bonferroni; the tail of a normal variate falls like exp(-z^2 / 2).
     largest = np.sqrt(LIMIT**2 + 2 * np.log(n))
     assert np.abs(z).max() < largest, f"{what}: a ring is {np.abs(z).max():.2f} sigma off"
