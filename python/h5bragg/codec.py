@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._clib import STATUS, check, ffi, library
-from .errors import ChunkError, ParameterError
+from .errors import ChunkError, GeometryError, ParameterError
 from .geometry import Geometry
 from .geometry.c_geometry import CGeometry
 from .geometry.panel import panel_from_c
@@ -158,7 +158,9 @@ def encode(frames: ArrayLike, geometry: Geometry, params: SparsifyParams | None 
     with CGeometry(geometry) as c_geometry:
         capacity = library().h5bragg_bound(kind, nframes, c_geometry)
         if not capacity:
-            raise MemoryError(f"{nframes} frames of shape {geometry.shape} do not fit one chunk")
+            raise GeometryError(
+                f"{nframes} frames of shape {geometry.shape} do not fit one chunk: encode fewer"
+            )
         out = np.empty(capacity, np.uint8)
         status = library().h5bragg_encode(
             ffi.from_buffer(native), kind, nframes, c_geometry, settings,
