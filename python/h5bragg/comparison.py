@@ -287,7 +287,8 @@ def thresholds(
     mean = np.append(sparse.background_mean, np.inf).astype(float)
     std = np.append(sparse.background_std, 0).astype(float)
     index = np.where(ring == NO_RING, nbins, ring)
-    scale = normalisation.astype(float)
+    # The encoder's normalisation classes in full precision: powers of exp(1/32).
+    scale = np.exp(np.round(32 * np.log(np.maximum(normalisation, 1e-6), dtype=float)) / 32)
     expected = mean[index] * np.where(ring == NO_RING, 1, scale)
     if params.error_model == "azimuthal":
         sigma = std[index] * scale

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .comparison import FramePair
 from .mask_bits import is_masked, mask_codes
-from .output_file import output_path
+from .output_file import OutputError, output_path
 from .ring_test import LEAST_PIXELS, RingMoments
 from .rings import background
 
@@ -52,11 +52,10 @@ def plot_comparison(
     OutputError
         The file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (slow import)
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415  (slow import)
 
+    kind = picture_format(path)
     figure = Figure(figsize=(12.6, 8.2), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
         2, 3, height_ratios=(1.55, 1), left=0.055, right=0.985, top=0.905, bottom=0.07,
         wspace=0.06, hspace=0.24,
@@ -65,7 +64,30 @@ def plot_comparison(
     _draw_frames([figure.add_subplot(grid[0, i]) for i in range(3)], pair)
     _draw_profiles(figure, grid, pair, moments)
     with output_path(path, force=True) as temporary:
-        figure.savefig(temporary, format=path.suffix.lstrip(".").lower() or "png")
+        figure.savefig(temporary, format=kind)
+
+
+def picture_format(path: Path) -> str:
+    """Return the image format that a file name asks for.
+
+    Raises
+    ------
+    OutputError
+        It is none that can be drawn.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> picture_format(Path("a.PNG"))
+    'png'
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (slow import)
+
+    known = FigureCanvasAgg.get_supported_filetypes()
+    kind = path.suffix.lstrip(".").lower()
+    if kind not in known:
+        raise OutputError(f"{path} has no suffix of a picture: end its name in .png, .pdf or .svg")
+    return kind
 
 
 def _draw_frames(axes: list[Axes], pair: FramePair) -> None:
@@ -79,7 +101,7 @@ def _draw_frames(axes: list[Axes], pair: FramePair) -> None:
     panels = (
         ("raw", raw, "Greys", 0.0, top),
         ("restored", restored, "Greys", 0.0, top),
-        ("difference: restored \N{MINUS SIGN} raw", restored - raw, "RdBu_r", -top / 2, top / 2),
+        ("difference: restored \N{MINUS SIGN} raw", restored - raw, "RdBu_r", -top / 3, top / 3),
     )
     for axis, (name, image, colors, low, high) in zip(axes, panels, strict=True):
         _draw_image(axis, image, colors, (low, high), zoom)

@@ -11,6 +11,7 @@ import h5py
 
 from .chunk_totals import ChunkTotals
 from .codec import ChunkInfo, inspect
+from .hdf5_links import walk_datasets
 from .reader import SparseDataset, is_sparse
 
 
@@ -74,23 +75,7 @@ def summarize(
     '/a'
     [('deflate',)]
     """
-    found: dict[tuple[str, str], DatasetSummary] = {}
-
-    def visit(group: h5py.Group, depth: int) -> None:
-        for name in group:
-            try:
-                item = group[name]
-            except (KeyError, OSError, RuntimeError):
-                continue  # a link that leads nowhere
-            if isinstance(item, h5py.Group) and depth < 32:
-                visit(item, depth + 1)
-            elif isinstance(item, h5py.Dataset) and item.ndim >= 2:
-                key = (item.file.filename, item.name)
-                if key not in found:
-                    found[key] = _summarize(item, progress)
-
-    visit(file, 0)
-    return list(found.values())
+    return [_summarize(data, progress) for data in walk_datasets(file) if data.ndim >= 2]
 
 
 def _summarize(data: h5py.Dataset, progress: Callable[[int], None]) -> DatasetSummary:

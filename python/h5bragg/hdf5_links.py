@@ -1,12 +1,52 @@
 # SPDX-License-Identifier: MIT
-"""Which other files an HDF5 dataset is read from."""
+"""Follow the links of an HDF5 file: every dataset once, and the files that it is read from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import h5py
+
+_DEEPEST = 32
+
+
+def object_key(item: h5py.HLObject) -> tuple[str, int]:
+    """Return what tells one object of the opened files from another, whatever its names."""
+    return item.file.filename, h5py.h5o.get_info(item.id).addr
+
+
+def walk_datasets(file: h5py.File) -> Iterator[h5py.Dataset]:
+    """Yield every dataset of a file once, those in linked files included.
+
+    Parameters
+    ----------
+    file : h5py.File
+
+    Examples
+    --------
+    >>> import h5py
+    >>> with h5py.File("walk", "w", driver="core", backing_store=False) as file:
+    ...     file["a/b"] = [1, 2]
+    ...     file["c"] = h5py.SoftLink("/a/b")
+    ...     [data.name for data in walk_datasets(file)]
+    ['/a/b']
+    """
+    seen: set[tuple[str, int]] = set()
+
+    def visit(group: h5py.Group, depth: int) -> Iterator[h5py.Dataset]:
+        for name in group:
+            try:
+                item = group[name]
+            except (KeyError, OSError, RuntimeError):
+                continue  # a link that leads nowhere
+            if isinstance(item, h5py.Group) and depth < _DEEPEST:
+                yield from visit(item, depth + 1)
+            elif isinstance(item, h5py.Dataset) and object_key(item) not in seen:
+                seen.add(object_key(item))
+                yield item
+
+    return visit(file, 0)
 
 
 def external_files(datasets: Iterable[h5py.Dataset]) -> tuple[Path, ...]:

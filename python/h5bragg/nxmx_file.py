@@ -20,6 +20,7 @@ from .filter import Bragg
 from .geometry import Geometry, Panel
 from .geometry.nexus_fields import child_groups
 from .hdf5_frames import Hdf5Source
+from .hdf5_links import object_key
 from .tree_copy import copy_tree
 
 DATA_PATH = "/entry/data/data"
@@ -37,11 +38,11 @@ def copy_metadata(source: Hdf5Source, file: h5py.File) -> None:
     file : h5py.File
         The output, still empty.
     """
-    frames = {(data.file.filename, data.name) for data in source.datasets}
+    frames = {object_key(data) for data in source.datasets}
 
     def is_image(data: h5py.Dataset, _group: h5py.Group, _name: str) -> bool:
         is_stack = data.ndim == 3 and data.shape[-2:] == source.shape
-        return is_stack or (data.file.filename, data.name) in frames
+        return is_stack or object_key(data) in frames
 
     copy_tree(source.file, file, is_image)
 

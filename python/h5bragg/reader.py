@@ -18,6 +18,7 @@ from .chunk_totals import ChunkTotals
 from .codec import Fill, decode
 from .errors import ChunkError, ParameterError
 from .frame_source import InputError
+from .hdf5_links import walk_datasets
 from .output_file import output_hdf5
 from .threads import ordered_map
 from .tree_copy import copy_attributes, copy_tree
@@ -234,26 +235,13 @@ def find_sparse(file: h5py.File) -> list[SparseDataset]:
     InputError
         There is none.
     """
-    found: dict[tuple[str, str], SparseDataset] = {}
-
-    def visit(group: h5py.Group, depth: int) -> None:
-        for name in group:
-            try:
-                item = group[name]
-            except (KeyError, OSError, RuntimeError):
-                continue  # a link that leads nowhere
-            if isinstance(item, h5py.Group) and depth < 32:
-                visit(item, depth + 1)
-            elif isinstance(item, h5py.Dataset) and is_sparse(item):
-                found.setdefault((item.file.filename, item.name), SparseDataset(item))
-
-    visit(file, 0)
+    found = [SparseDataset(data) for data in walk_datasets(file) if is_sparse(data)]
     if not found:
         raise InputError(
             f"{file.filename} has no dataset that h5bragg compressed: give the output of "
             "'h5bragg compress'"
         )
-    return list(found.values())
+    return found
 
 
 def densify(

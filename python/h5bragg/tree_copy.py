@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import h5py
 
+from .hdf5_links import object_key
+
 Replace = Callable[[h5py.Dataset, h5py.Group, str], bool]
 
 # Object references into the old file mean nothing in the new one.
@@ -50,8 +52,7 @@ class _Copier:
             self._copy_item(item, target, name)
 
     def _copy_item(self, item: h5py.HLObject, target: h5py.Group, name: str) -> None:
-        info = h5py.h5o.get_info(item.id)
-        key = (item.file.filename, info.addr)
+        key = object_key(item)
         if key in self._copied:
             target[name] = h5py.SoftLink(self._copied[key])
             return

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from ..comparison import Comparer, Comparison
-from ..comparison_plot import plot_comparison
+from ..comparison_plot import picture_format, plot_comparison
 from ..frame_source import InputError
 from ..frames import open_frames
 from ..reader import find_sparse, open_hdf5
@@ -43,6 +43,8 @@ def compare(
     Exit status 1 means that a pixel which must be exact is not, or that a restored pixel is above
     its threshold.  The test of the rings is statistical and only reported.
     """
+    if plot is not None:
+        picture_format(plot)  # before the long work
     with open_frames(raw, dataset=dataset) as frames, open_hdf5(sparse) as file:
         found = find_sparse(file)
         if len(found) > 1:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..comparison import Comparison
-from ..ring_test import LEAST_PIXELS, RingTest
+from ..ring_test import RingTest
 
 
 def report(console: Console, comparison: Comparison) -> None:
@@ -47,24 +47,17 @@ def report(console: Console, comparison: Comparison) -> None:
 
 
 def _add_test(table: Table, test: RingTest) -> None:
-    verdict = "[green]within[/]" if test.is_consistent else "[yellow]beyond[/]"
+    """Add the test of the rings, which ring_test.py explains."""
     table.add_row(
         "background",
         f"mean {test.mean_ratio:.5f} of raw, variance {test.variance_ratio:.5f} of raw",
     )
-    table.add_row(
-        "ring test",
-        f"{len(test.rings)} rings of {LEAST_PIXELS} and more discarded pixels, z = (restored - "
-        "raw) / sampling error of the restored:",
-    )
+    verdict = "[green]within[/]" if test.is_consistent else "[yellow]beyond[/]"
+    table.add_row("ring test", f"{len(test.rings)} rings, {verdict} their statistical error")
     for name, chi2, z in (
-        ("mean", test.chi2_mean, test.z_mean),
-        ("variance", test.chi2_variance, test.z_variance),
+        ("ring means", test.chi2_mean, test.z_mean),
+        ("ring variances", test.chi2_variance, test.z_variance),
     ):
-        table.add_row(
-            "", f"{name}: mean z^2 {chi2:.2f} (chance gives 1), largest |z| {abs(z).max():.1f}"
-        )
-    table.add_row(
-        "",
-        f"{verdict} the statistical error (mean z^2 up to {test.limit:.2f} is chance at 4 sigma)",
-    )
+        table.add_row(name, f"mean z^2 {chi2:.2f}, largest |z| {abs(z).max():.1f}")
+    table.add_row("", "z = (restored - raw) / sampling error of the restored ring;")
+    table.add_row("", f"chance gives a mean z^2 of 1, and up to {test.limit:.2f} within 4 sigma")
