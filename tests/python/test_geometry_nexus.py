@@ -373,6 +373,18 @@ def test_truncated_master_is_refused(master: h5py.File) -> None:
         Geometry.from_file(path)
 
 
+@pytest.mark.parametrize("signature", [b"TREE", b"HEAP", b"SNOD"])
+def test_damaged_master_is_refused_in_one_sentence(master: h5py.File, signature: bytes) -> None:
+    path = Path(master.filename)
+    master.close()
+    content = path.read_bytes()
+    assert signature in content
+    path.write_bytes(content.replace(signature, b"OOPS"))
+    with pytest.raises(GeometryError, match="truncated or damaged") as caught:
+        Geometry.from_file(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_damaged_pixel_mask_is_refused(master: h5py.File) -> None:
     detector = master["entry/instrument/detector"]
     del detector["pixel_mask"]

@@ -4,6 +4,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from h5bragg import Geometry, GeometryError
 
@@ -105,3 +107,23 @@ def test_unusable_file_is_refused_in_one_sentence(
     assert sentence in str(caught.value)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+@given(
+    cut=st.tuples(st.integers(0, len(VERSION_2)), st.integers(0, 30)),
+    patch=st.text(max_size=6) | st.binary(max_size=6),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_damaged_file_is_read_or_refused_in_one_sentence(
+    tmp_path: Path, cut: tuple[int, int], patch: str | bytes
+) -> None:
+    content, (start, length) = VERSION_2.encode(), cut
+    middle = patch if isinstance(patch, bytes) else patch.encode("utf-8", "surrogatepass")
+    path = tmp_path / "damaged.poni"
+    path.write_bytes(content[:start] + middle + content[start + length :])
+    sentence = ""
+    try:
+        Geometry.from_file(path)
+    except GeometryError as error:
+        sentence = str(error)
+    assert "\n" not in sentence

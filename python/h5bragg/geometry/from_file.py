@@ -33,7 +33,8 @@ def read_geometry(
     try:
         return _read(path, shape)
     except GeometryError as error:
-        raise GeometryError(f"{path}: {error}") from error
+        # Reasons that come from HDF5 or from damaged text may hold line breaks.
+        raise GeometryError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def _read(path: Path, shape: tuple[int, int] | None) -> Geometry:

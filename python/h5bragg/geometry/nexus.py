@@ -37,14 +37,20 @@ def read_nexus(path: Path, *, shape: tuple[int, int] | None = None) -> Geometry:
         The file is damaged or does not describe one detector.
     """
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            return _read(file, shape)
+    except GeometryError:
+        raise
+    # What h5py raises where the bytes of a file make no sense is any of these.
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError) as error:
         raise GeometryError(f"the HDF5 file is truncated or damaged: {error}") from error
-    with file:
-        entry, detector = _find_detector(file)
-        mask = _pixel_mask(detector)
-        geometry = _read_detector(entry, detector, _shape(entry, detector, mask, shape))
-        return geometry.with_mask(mask) if mask is not None and mask.any() else geometry
+
+
+def _read(file: h5py.File, shape: tuple[int, int] | None) -> Geometry:
+    entry, detector = _find_detector(file)
+    mask = _pixel_mask(detector)
+    geometry = _read_detector(entry, detector, _shape(entry, detector, mask, shape))
+    return geometry.with_mask(mask) if mask is not None and mask.any() else geometry
 
 
 def _find_detector(file: h5py.File) -> tuple[h5py.Group, h5py.Group]:
