@@ -50,12 +50,8 @@ def axis(
 def write_simple(file: h5py.File) -> h5py.Group:
     """An Eiger master of the old kind: beam centre, distance, no transformations."""
     detector = file.create_group("entry/instrument/detector")
-    for path, nx_class in (
-        ("entry", "NXentry"),
-        ("entry/instrument", "NXinstrument"),
-        ("entry/instrument/detector", "NXdetector"),
-    ):
-        file[path].attrs["NX_class"] = np.bytes_(nx_class)
+    for path in ("entry", "entry/instrument", "entry/instrument/detector"):
+        file[path].attrs["NX_class"] = np.bytes_(f"NX{path.split('/')[-1]}")
     field(file, "entry/instrument/beam/incident_wavelength", np.float32(0.98), "angstrom")
     field(detector, "x_pixel_size", np.float32(75e-6), "m")
     field(detector, "y_pixel_size", np.float32(100e-6), "m")
