@@ -88,7 +88,7 @@ def test_impossible_places_are_named(tmp_path: Path) -> None:
 
 def test_read_only_folder_is_named() -> None:
     # Not even the superuser creates files here.
-    with pytest.raises(OutputError, match="not writable|cannot be written"):
+    with pytest.raises(OutputError, match=r"not writable|cannot be written"):
         write("x", Path("/proc/h5bragg_test"))
 
 
