@@ -52,7 +52,7 @@ static double expected_sum(const ring_clip *c, double mean)
         const poisson_range r = c->keep[k];
         if (c->sums[k].n == 0)
             continue;
-        const int is_cut = r.high < INT64_MAX && expected <= POISSON_EXACT_LIMIT;
+        const int is_cut = r.high <= POISSON_MAX_COUNT && expected <= POISSON_EXACT_LIMIT;
         sum += c->sums[k].n * (is_cut ? poisson_truncated_mean(expected, r.low, r.high) : expected);
     }
     return sum;
@@ -102,8 +102,10 @@ static poisson_range clip_range(const ring_clip *c, uint32_t cell)
     const double w = c->map->normalisation[cell];
     if (c->is_poisson)
         return poisson_clip_range(c->mean * w, c->cut);
-    const double half = c->cut * c->std * w;
-    const poisson_range r = {(int64_t)ceil(c->mean * w - half), (int64_t)floor(c->mean * w + half)};
+    /* The slack keeps pixels that are all equal, whose mean may be a rounding error away. */
+    const double expected = c->mean * w;
+    const double half = c->cut * c->std * w + 1e-9 * (1.0 + fabs(expected));
+    const poisson_range r = {(int64_t)ceil(expected - half), (int64_t)floor(expected + half)};
     return r;
 }
 
@@ -119,6 +121,19 @@ static int move_cuts(ring_clip *c, int lower_too)
             c->keep[k].low = r.low;
     }
     return moved;
+}
+
+/* Where nothing survives both cuts: gives up the lower one and, if need be, the upper one. */
+static void reopen_cuts(ring_clip *c)
+{
+    for (uint32_t k = c->first; k < c->last; k++)
+        c->keep[k].low = INT64_MIN;
+    sum_cells(c);
+    if (c->n > 0)
+        return;
+    for (uint32_t k = c->first; k < c->last; k++)
+        c->keep[k].high = INT64_MAX;
+    sum_cells(c);
 }
 
 /* sqrt(2 ln(n / sqrt(2 pi))): beyond it less than about one of n pixels is expected. */
@@ -147,13 +162,13 @@ static void clip_ring(ring_clip *c, const h5bragg_params *params, ring_backgroun
             lower_too = 1;
             moved = move_cuts(c, lower_too);
         }
-        const double before = c->n;
         sum_cells(c);
-        if (c->n == 0) { /* nothing survives: the last estimate stands */
-            c->n = before;
-            break;
-        }
+        const int is_empty = c->n == 0;
+        if (is_empty)
+            reopen_cuts(c);
         estimate(c, &ring->sem);
+        if (is_empty)
+            break;
     }
     if (params->error_model == H5BRAGG_HYBRID) {
         c->is_poisson = 1;

@@ -11,6 +11,9 @@
 #include "noise_fit.h"
 #include "picking.h"
 
+/* What a stage says when a frame has no sparse form smaller than itself: it is stored whole. */
+static const h5bragg_status NOT_SPARSE = H5BRAGG_BUFFER_TOO_SMALL;
+
 /* Buffers for the streams of one frame, reused for all frames of a chunk. */
 typedef struct frame_streams {
     uint8_t *memory;
@@ -88,7 +91,10 @@ static h5bragg_status model_frame(frame_encoder *e, const bragg_frame *frame)
         status = background_make(&h, map, params, e->background);
     if (!status) {
         e->noise.is_counting = !h.has_negative;
-        profile_from_background(e->background, map->nbins, model, e->profile);
+        if (!profile_from_background(e->background, map->nbins, model, e->profile))
+            status = NOT_SPARSE;
+    }
+    if (!status) {
         noise_ranges(&e->noise, e->profile, e->range);
         noise_fit(&e->noise, &h, e->range, e->profile);
     }
@@ -148,7 +154,7 @@ static h5bragg_status encode_sparse(frame_encoder *e, const bragg_frame *frame, 
         pack_frame(e, frame_nbytes, &picked, nmasked, w);
     }
     picked_free(&picked);
-    if (status == H5BRAGG_BUFFER_TOO_SMALL) {
+    if (status == NOT_SPARSE) {
         w->failed = 1;
         status = H5BRAGG_OK;
     }

@@ -37,7 +37,7 @@ poisson_range poisson_clip_range(double mean, double cut)
     poisson_range r = {0, 0};
     double probability = portable_exp(-mean);
     double below = 0; /* P(n < high) */
-    while (1.0 - below - probability > tail && r.high < 1000) {
+    while (1.0 - below - probability > tail && r.high < POISSON_MAX_COUNT) {
         below += probability;
         if (below <= tail)
             r.low = r.high + 1;
@@ -60,5 +60,7 @@ double poisson_truncated_mean(double mean, int64_t low, int64_t high)
             sum += weight * (double)n;
         }
     }
-    return sum / total;
+    if (total > 0)
+        return sum / total;
+    return (double)(low > mean ? low : high);
 }

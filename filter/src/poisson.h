@@ -7,6 +7,8 @@
 
 /* Above this mean the normal approximation, corrected for skewness, serves. */
 #define POISSON_EXACT_LIMIT 200.0
+/* Counts beyond this do not occur below that mean. */
+#define POISSON_MAX_COUNT 1000
 
 /* The values that a sigma-clip at `cut` standard deviations keeps. */
 typedef struct poisson_range {
@@ -20,7 +22,11 @@ typedef struct poisson_range {
  */
 poisson_range poisson_clip_range(double mean, double cut);
 
-/* Mean of a Poisson variate conditioned on low <= n <= high; mean > 0, high >= low. */
+/*
+ * Mean of a Poisson variate conditioned on low <= n <= high, for a mean up to POISSON_EXACT_LIMIT
+ * and high up to POISSON_MAX_COUNT; the nearer bound where the range has no probability to speak
+ * of.
+ */
 double poisson_truncated_mean(double mean, int64_t low, int64_t high);
 
 #endif

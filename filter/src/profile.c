@@ -4,16 +4,22 @@
 
 #include <math.h>
 
+/* No ring of counts comes near this; it keeps pixel arithmetic within 64 bits. */
+static const double MAX_STATISTIC = 1e12;
+
 static float model_std(float mean) { return mean > 0 ? (float)sqrt((double)mean) : 0.0f; }
 
-void profile_from_background(const ring_background *rings, uint32_t nbins,
-                             h5bragg_error_model model, ring_profile *profile)
+int profile_from_background(const ring_background *rings, uint32_t nbins, h5bragg_error_model model,
+                            ring_profile *profile)
 {
+    int is_storable = 1;
     for (uint32_t k = 0; k < nbins; k++) {
         const float mean = (float)rings[k].mean;
         const float std = model == H5BRAGG_AZIMUTHAL ? (float)rings[k].std : model_std(mean);
         profile[k] = (ring_profile){mean, std, 0, 0};
+        is_storable &= mean >= -MAX_STATISTIC && mean <= MAX_STATISTIC && std <= MAX_STATISTIC;
     }
+    return is_storable;
 }
 
 void profile_write(const ring_profile *profile, uint32_t nbins, h5bragg_error_model model,
@@ -44,7 +50,7 @@ static int32_t read_tilt(byte_reader *r, int32_t low, int32_t high)
 static float read_statistic(byte_reader *r, double low)
 {
     const float x = read_f32(r);
-    if (!(x >= low && x <= 1e12)) {
+    if (!(x >= low && x <= MAX_STATISTIC)) {
         r->failed = 1;
         return 0;
     }
@@ -55,7 +61,7 @@ h5bragg_status profile_read(byte_reader *r, uint32_t nbins, h5bragg_error_model 
                             ring_profile *profile)
 {
     for (uint32_t k = 0; k < nbins; k++)
-        profile[k].mean = read_statistic(r, -1e12);
+        profile[k].mean = read_statistic(r, -MAX_STATISTIC);
     for (uint32_t k = 0; k < nbins; k++)
         profile[k].std =
             model == H5BRAGG_AZIMUTHAL ? read_statistic(r, 0) : model_std(profile[k].mean);

@@ -18,9 +18,12 @@ typedef struct ring_profile {
     int32_t tilt2;
 } ring_profile;
 
-/* Rounds a background to what is stored; tilts are zero. */
-void profile_from_background(const ring_background *rings, uint32_t nbins,
-                             h5bragg_error_model model, ring_profile *profile);
+/*
+ * Rounds a background to what is stored; tilts are zero.  Returns 0 if a ring has values that a
+ * chunk cannot hold.
+ */
+int profile_from_background(const ring_background *rings, uint32_t nbins, h5bragg_error_model model,
+                            ring_profile *profile);
 
 void profile_write(const ring_profile *profile, uint32_t nbins, h5bragg_error_model model,
                    byte_writer *w);

@@ -170,6 +170,21 @@ def test_every_truncation_is_refused():
         decode(chunk + b"\0")
 
 
+@pytest.mark.parametrize("error_model", ["poisson", "azimuthal", "hybrid"])
+@pytest.mark.parametrize("cycles", [0, 1, 2, 5])
+def test_a_ring_that_clipping_would_empty_keeps_a_finite_background(error_model, cycles):
+    raw = np.zeros((3, 10), "uint32")
+    raw[0, 9] = 1808685358
+    params = SparsifyParams(error_model=error_model, radial_bins=9, cycles=cycles, snr_pick=1)
+    found = h5bragg.background(raw, flat(raw.shape), params)
+    assert np.all(np.isfinite(found.mean))
+    assert np.all(np.isfinite(found.std))
+    chunk = encode(raw, flat(raw.shape), params)
+    restored = decode(chunk)
+    free = discarded(chunk)
+    np.testing.assert_array_equal(restored[~free], raw[~free])
+
+
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     dtype=st.sampled_from(DTYPES),
