@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ class DatasetSummary:
 def summarize(
     file: h5py.File, *, progress: Callable[[int], None] = lambda _: None
 ) -> list[DatasetSummary]:
-    """Summarise the datasets of a file that may be images.
+    """Summarise the image stacks of a file, or without any its two-dimensional datasets.
 
     Parameters
     ----------
@@ -75,7 +76,9 @@ def summarize(
     '/a'
     [('deflate',)]
     """
-    return [_summarize(data, progress) for data in walk_datasets(file) if data.ndim >= 2]
+    found = [data for data in walk_datasets(file) if data.ndim >= 2]
+    stacks = [data for data in found if data.ndim >= 3 or is_sparse(data)]
+    return [_summarize(data, progress) for data in stacks or found]
 
 
 def _summarize(data: h5py.Dataset, progress: Callable[[int], None]) -> DatasetSummary:
@@ -104,7 +107,8 @@ def _summarize(data: h5py.Dataset, progress: Callable[[int], None]) -> DatasetSu
 def _filter_names(data: h5py.Dataset) -> tuple[str, ...]:
     plist: Any = data.id.get_create_plist()
     filters = (plist.get_filter(i) for i in range(plist.get_nfilters()))
+    # Plugins put installation hints behind their name.
     return tuple(
-        found[3].decode("utf-8", "replace").split("\0")[0].split(";")[0] or f"filter {found[0]}"
+        re.split(r"[;:\0]", found[3].decode("utf-8", "replace"))[0] or f"filter {found[0]}"
         for found in filters
     )

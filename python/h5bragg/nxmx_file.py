@@ -26,6 +26,8 @@ from .tree_copy import copy_tree
 DATA_PATH = "/entry/data/data"
 _DETECTOR = "/entry/instrument/detector"
 _DET_Z = f"{_DETECTOR}/transformations/det_z"
+# DIALS insists on a sensor with a thickness; with this one its parallax correction is nothing.
+_NO_PARALLAX_M = 1e-9
 _OMEGA = "/entry/sample/transformations/omega"
 
 
@@ -195,8 +197,8 @@ def _write_detector(detector: h5py.Group, experiment: Experiment) -> None:
     _field(detector, "type", "Pixel")
     _field(detector, "underload_value", 0)
     values: tuple[tuple[str, Any, str | None], ...] = (
-        ("sensor_material", experiment.sensor_material or None, None),
-        ("sensor_thickness", experiment.sensor_thickness_m, "m"),
+        ("sensor_material", experiment.sensor_material or "Si", None),
+        ("sensor_thickness", experiment.sensor_thickness_m or _NO_PARALLAX_M, "m"),
         ("count_time", experiment.count_time_s, "s"),
         ("frame_time", experiment.frame_time_s, "s"),
         ("threshold_energy", experiment.threshold_energy_ev, "eV"),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from ..codec import ChunkInfo
 from ..file_summary import DatasetSummary, summarize
 from ..params import SparsifyParams
 from ..reader import is_sparse, open_hdf5
@@ -67,20 +66,17 @@ def _sparse_lines(summary: DatasetSummary) -> list[str]:
         lines += [
             f"  parameters  {_parameters(summary.chunk.params)}",
             f"  geometry    {repr(summary.chunk.geometry)[1:-1].removeprefix('Geometry ')}",
-            f"  format      version {summary.chunk.format_version}, {_rings(summary.chunk)}",
+            f"  format      version {summary.chunk.format_version}, {summary.chunk.nbins} rings",
         ]
     return lines
 
 
 def _parameters(params: SparsifyParams) -> str:
-    """Name the parameters that are in force."""
+    """Name the parameters that are in force; chunks hold them in single precision."""
     codes = "automatic" if params.mask_codes is None else str(list(params.mask_codes))
+    polarization = "none" if params.polarization is None else f"{params.polarization:.3g}"
     return (
-        f"snr_pick {params.snr_pick:g}, error model {params.error_model}, "
-        f"polarization {params.polarization}, solid angle {'on' if params.solid_angle else 'off'}, "
+        f"snr_pick {params.snr_pick:.3g}, error model {params.error_model}, "
+        f"polarization {polarization}, solid angle {'on' if params.solid_angle else 'off'}, "
         f"mask codes {codes}, seed {params.seed}"
     )
-
-
-def _rings(chunk: ChunkInfo) -> str:
-    return f"{chunk.nbins} rings"

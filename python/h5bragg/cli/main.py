@@ -24,7 +24,10 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(h5bragg.__version__, prog_name="h5bragg")
 def h5bragg_command() -> None:
     """Sparsify X-ray diffraction frames in HDF5 files that any HDF5 program reads dense."""

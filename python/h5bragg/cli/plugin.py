@@ -23,7 +23,7 @@ _SYSTEM_DIRECTORIES = (
 )
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def plugin() -> None:
     """Let other HDF5 programs find the h5bragg filter."""
 
