@@ -111,9 +111,12 @@ static double newton_step(const moments *found, const moments *expected, int fit
         da = (h22 * g1 - h12 * g2) / det;
         db = (h11 * g2 - h12 * g1) / det;
     }
-    const double length = fabs(da) > fabs(db) ? fabs(da) : fabs(db);
-    if (!(length < 1e300))
+    const double length = fabs(da) + fabs(db);
+    if (!(length < 1e300)) { /* weights beyond the range of doubles: stay with the plain ones */
+        *a = 0;
+        *b = 0;
         return 0;
+    }
     const double damping = length > MAX_STEP ? MAX_STEP / length : 1.0;
     *a = limited(*a + damping * da, -PROFILE_MAX_TILT1 * PROFILE_TILT_UNIT,
                  PROFILE_MAX_TILT1 * PROFILE_TILT_UNIT);
@@ -147,18 +150,17 @@ static void fit_ring(const ring_fit *fit, uint32_t nvalues, ring_profile *ring)
 void noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
                ring_profile *profile)
 {
+    const uint32_t *first_cell = frame->map->first_cell;
     for (uint32_t ring = 0; ring < frame->map->nbins; ring++) {
-        const ring_fit fit = {frame,
-                              h,
-                              range,
-                              &profile[ring],
-                              frame->map->first_cell[ring],
-                              frame->map->first_cell[ring + 1],
-                              noise_scale(&profile[ring])};
+        const uint32_t first = first_cell[ring];
+        const uint32_t last = first_cell[ring + 1];
         uint32_t nvalues = 0;
-        for (uint32_t c = fit.first; c < fit.last; c++)
+        for (uint32_t c = first; c < last; c++)
             nvalues = range[c].nvalues > nvalues ? range[c].nvalues : nvalues;
-        if (nvalues > 1)
-            fit_ring(&fit, nvalues, &profile[ring]);
+        if (nvalues < 2) /* nothing to fit, or an empty ring */
+            continue;
+        const double scale = noise_scale(&profile[ring], range[first].is_normal);
+        const ring_fit fit = {frame, h, range, &profile[ring], first, last, scale};
+        fit_ring(&fit, nvalues, &profile[ring]);
     }
 }

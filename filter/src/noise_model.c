@@ -75,7 +75,13 @@ void noise_ranges(const noise_frame *f, const ring_profile *profile, cell_range 
     }
 }
 
-double noise_scale(const ring_profile *ring) { return ring->std > 0.5f ? (double)ring->std : 0.5; }
+double noise_scale(const ring_profile *ring, int is_normal)
+{
+    double scale = ring->std > 0.5f ? (double)ring->std : 0.5;
+    if (!is_normal && ring->mean > scale * scale)
+        scale = sqrt((double)ring->mean);
+    return scale;
+}
 
 /* The logarithm of the weight is base + linear * n + square * n^2 (+ ln of the Poisson weight). */
 typedef struct exponent {
@@ -117,7 +123,7 @@ static void forbid_mask_codes(const bragg_mask_codes *codes, const cell_range *r
 void noise_weights(const noise_frame *f, const ring_profile *ring, double tilt1, double tilt2,
                    uint32_t cell, const cell_range *r, double *weight)
 {
-    const double scale = noise_scale(ring);
+    const double scale = noise_scale(ring, r->is_normal);
     const double expected = ring->mean * f->map->normalisation[cell];
     const double b = tilt2 / (scale * scale);
     exponent e = {tilt1 / scale - 2.0 * b * ring->mean, b};

@@ -21,10 +21,10 @@ enum { NOISE_MAX_VALUES = 256, NOISE_DRAW_RANGE = 65536 };
  * - 1. */
 typedef struct cell_range {
     int64_t low;
-    int64_t high;       /* the threshold: low + nvalues * step - 1 */
-    int64_t step;       /* a power of two; 1 unless the background is wide */
-    uint32_t nvalues;   /* 1 .. NOISE_MAX_VALUES */
-    uint32_t is_normal; /* normal distribution instead of Poisson */
+    int64_t high;     /* the threshold: low + nvalues * step - 1 */
+    int64_t step;     /* a power of two; 1 unless the background is wide */
+    uint32_t nvalues; /* 1 .. NOISE_MAX_VALUES */
+    int is_normal;    /* normal distribution instead of Poisson */
 } cell_range;
 
 /* What all cells of a frame share. */
@@ -43,8 +43,8 @@ void noise_ranges(const noise_frame *frame, const ring_profile *profile, cell_ra
 void noise_weights(const noise_frame *frame, const ring_profile *ring, double tilt1, double tilt2,
                    uint32_t cell, const cell_range *range, double *weight);
 
-/* Length that the tilts are relative to. */
-double noise_scale(const ring_profile *ring);
+/* Length that the tilts are relative to: about the width of the distribution, at least 0.5. */
+double noise_scale(const ring_profile *ring, int is_normal);
 
 /* Value at the middle of step j. */
 static inline double noise_value(const cell_range *range, uint32_t j)

@@ -246,6 +246,8 @@ class Chunk:
         low, h, n = self.steps(t, sigma, normal)
         values = [low + j * h + 0.5 * (h - 1) for j in range(n)]
         scale = std if std > 0.5 else 0.5
+        if not normal and mean > scale * scale:
+            scale = math.sqrt(mean)
         q = b / (scale * scale)
         linear = a / scale - 2.0 * q * mean
         if normal:
