@@ -101,7 +101,13 @@ def _draw_frames(axes: list[Axes], pair: FramePair) -> None:
     panels = (
         ("raw", raw, "Greys", 0.0, top),
         ("restored", restored, "Greys", 0.0, top),
-        ("difference: restored \N{MINUS SIGN} raw", restored - raw, "RdBu_r", -top / 3, top / 3),
+        (
+            "difference: restored \N{MINUS SIGN} raw",
+            restored - raw,
+            "RdBu_r",
+            -max(top / 3, 2),
+            max(top / 3, 2),
+        ),
     )
     for axis, (name, image, colors, low, high) in zip(axes, panels, strict=True):
         _draw_image(axis, image, colors, (low, high), zoom)

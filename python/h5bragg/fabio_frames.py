@@ -20,7 +20,8 @@ from .frame_source import Frame, InputError, as_stored, stored_dtype
 from .geometry.file_head import read_head
 
 _CBF_BINARY_START = b"\x0c\x1a\x04\xd5"
-_CBF_HEADER_LIMIT = 1 << 20
+# Most headers end in the first piece; beamlines put whole CIF templates into others.
+_CBF_HEADER_NBYTES = (1 << 16, 1 << 20)
 # Formats of one frame a file, which need not be opened to be counted.
 _SINGLE_FRAME_SUFFIXES = {".cbf", ".img", ".mccd"}
 _COMPRESSED_SUFFIXES = {".gz", ".bz2"}
@@ -171,8 +172,9 @@ def _format_suffix(path: Path) -> str:
 def _check_cbf_header(path: Path) -> None:
     """Refuse a CBF file that ends within its header: FabIO would search it for ever."""
     try:
-        head = read_head(path, _CBF_HEADER_LIMIT)
+        heads = (read_head(path, nbytes) for nbytes in _CBF_HEADER_NBYTES)
+        is_whole = any(_CBF_BINARY_START in head for head in heads)
     except GeometryError as error:
         raise InputError(_damaged(path, str(error))) from error
-    if _CBF_BINARY_START not in head:
+    if not is_whole:
         raise InputError(_damaged(path, "no binary section follows its header"))

@@ -171,13 +171,15 @@ def write_rotation(
 def extend_rotation(file: h5py.File, path: str, angles_deg: Sequence[float]) -> None:
     """Give a copied rotation axis the angles of all inputs instead of the first one's.
 
+    Without angles the axis goes: those of the first input alone would mislead.
+
     Parameters
     ----------
     file : h5py.File
     path : str
         The copied axis.
     angles_deg : sequence of float
-        Angle at the start of each frame of the output.
+        Angle at the start of each frame of the output; empty if they are not known.
     """
     old = file[path]
     attributes = dict(old.attrs)
@@ -187,6 +189,8 @@ def extend_rotation(file: h5py.File, path: str, angles_deg: Sequence[float]) -> 
     columns = {path: start} if width is None else {path: start, ends: start + width}
     for name, values in columns.items():
         del file[name]
+        if not len(angles_deg):
+            continue
         data = file.create_dataset(name, data=values)
         data.attrs.update({**attributes, "units": _text("deg")})
 

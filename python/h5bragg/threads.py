@@ -12,6 +12,9 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# More threads than this wait for HDF5, which one thread at a time may enter.
+_MOST_THREADS = 16
+
 
 def usable_cpus() -> int:
     """Return how many CPUs this process may use.
@@ -31,15 +34,15 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Apply a function to items in threads and yield the results in the order of the items.
 
-    At most two items a thread are in flight, so a slow consumer never fills the memory.  The
-    function should release the GIL for most of its time, as the C library does.
+    Two items more than threads are in flight at most, so a slow consumer never fills the memory.
+    The function should release the GIL for most of its time, as the C library does.
 
     Parameters
     ----------
     function : callable
     items : iterable
     threads : int or None
-        None means one a CPU.
+        None means one a CPU, at most 16.
 
     Raises
     ------
@@ -51,13 +54,13 @@ def ordered_map(
     >>> list(ordered_map(abs, [-1, 2, -3], threads=2))
     [1, 2, 3]
     """
-    workers = max(1, usable_cpus() if threads is None else threads)
+    workers = max(1, min(usable_cpus(), _MOST_THREADS) if threads is None else threads)
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="h5bragg") as pool:
         try:
             for item in items:
                 pending.append(pool.submit(function, item))
-                if len(pending) >= 2 * workers:
+                if len(pending) >= workers + 2:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

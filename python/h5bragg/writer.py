@@ -57,7 +57,7 @@ class _Rotation:
         angles = known if len(known) == len(frames) else []
         first = frames.first
         axis = first.rotation if isinstance(first, Hdf5Source) else None
-        if axis is not None and axis.path in file and len(frames.sources) > 1 and angles:
+        if axis is not None and axis.path in file and len(frames.sources) > 1:
             nxmx_file.extend_rotation(file, axis.path, angles)
         nxmx_file.write_rotation(file, angles, self.width_deg, first.experiment.axis)
 

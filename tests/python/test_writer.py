@@ -200,6 +200,20 @@ def test_several_masters_join_their_rotations(
         np.testing.assert_allclose(ends, [0.1, 0.2, 50.1, 50.2])
 
 
+def test_a_rotation_that_only_the_first_input_knows_is_left_out(
+    tmp_path: Path, small_frame: SmallFrame, small_geometry: Geometry
+) -> None:
+    data = write_data(tmp_path / "d.h5", small_frame("uint16")[None])
+    master = write_master(tmp_path / "m.h5", [(data, 1)], small_geometry)
+    output = tmp_path / "out.h5"
+    run([master, data], output, small_geometry)
+    with h5py.File(output) as file:
+        assert len(file["entry/data/data"]) == 2
+        assert "omega" not in file["entry/sample/goniometer"]
+        assert "omega_end" not in file["entry/sample/goniometer"]
+        assert file["entry/sample/depends_on"][()] == b"."
+
+
 @pytest.mark.parametrize("frames_per_chunk", [1, 2, 3, 5, 9])
 def test_chunks_of_many_frames_and_an_incomplete_last_one(
     tmp_path: Path,

@@ -70,4 +70,5 @@ def _print(console: Console, found: Demonstration) -> None:
         f"{found.write_speed:.2f} times the speed of bitshuffle-LZ4",
         soft_wrap=True,
     )
-    console.print(f"wrote {found.data} ({in_bytes(found.data.stat().st_size)}) and {found.picture}")
+    size = in_bytes(found.data.stat().st_size)
+    click.echo(f"wrote {found.data} ({size}) and {found.picture}")

@@ -16,7 +16,7 @@ THREADS = click.option(
     "--threads",
     type=click.IntRange(min=1),
     default=None,
-    help="Threads to use.  [default: one a CPU]",
+    help="Threads to use.  [default: one a CPU, at most 16]",
 )
 DATASET = click.option(
     "--dataset",

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Items mapped in threads: in order, few at a time, errors at their turn."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from h5bragg.threads import ordered_map, usable_cpus
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7, None])
+def test_results_come_in_the_order_of_the_items(threads: int | None) -> None:
+    def slow_first(item: int) -> int:
+        time.sleep(0.02 if item == 0 else 0)
+        return item * item
+
+    assert list(ordered_map(slow_first, range(50), threads=threads)) == [i * i for i in range(50)]
+    assert usable_cpus() >= 1
+
+
+def test_few_items_are_begun_before_their_results_are_taken() -> None:
+    begun: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            begun.append(item)
+            yield item
+
+    results = ordered_map(abs, items(), threads=3)
+    assert next(results) == 0
+    assert len(begun) <= 3 + 2
+
+
+def test_an_error_comes_at_its_turn_and_ends_the_work() -> None:
+    seen: list[int] = []
+
+    def work(item: int) -> int:
+        seen.append(item)
+        if item == 5:
+            raise ValueError("five")
+        return item
+
+    results = ordered_map(work, range(1000), threads=2)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="five"):
+        next(results)
+    assert len(seen) < 20
+
+
+def test_work_runs_in_other_threads_at_the_same_time() -> None:
+    barrier = threading.Barrier(2, timeout=30)
+
+    def meet(_item: int) -> int:
+        barrier.wait()
+        return threading.get_ident()
+
+    idents = set(ordered_map(meet, range(2), threads=2))
+    assert len(idents) == 2
+    assert threading.get_ident() not in idents
