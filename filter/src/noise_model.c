@@ -6,8 +6,8 @@
 
 #include "portable_math.h"
 
-/* The normal distribution is followed this many standard deviations below the mean. */
-static const double NORMAL_REACH = 8.0;
+/* Pixels this many standard deviations below the mean are picked, being no background. */
+static const double LOW_REACH = 8.0;
 
 /* Standard deviation of one pixel of a cell, in counts. */
 static double cell_sigma(const noise_frame *f, const ring_profile *ring, uint32_t cell)
@@ -32,16 +32,21 @@ static int64_t threshold(const noise_frame *f, const ring_profile *ring, uint32_
     return t;
 }
 
-static cell_range counting_range(int64_t high)
+/* Single counts up to `high`: from zero, unless that is far below the background. */
+static cell_range counting_range(const noise_frame *f, const ring_profile *ring, uint32_t cell,
+                                 int64_t high)
 {
-    const cell_range r = {0, high, 1, (uint32_t)high + 1, 0};
+    const double expected = ring->mean * f->map->normalisation[cell];
+    const double least = floor(expected - LOW_REACH * cell_sigma(f, ring, cell));
+    const int64_t low = least <= 0 ? 0 : least < (double)high ? (int64_t)least : high;
+    const cell_range r = {low, high, 1, (uint32_t)(high - low) + 1, 0};
     return r;
 }
 
-/* From `high` down to NORMAL_REACH below the mean, in at most NOISE_MAX_VALUES equal steps. */
+/* From `high` down to LOW_REACH below the mean, in at most NOISE_MAX_VALUES equal steps. */
 static cell_range normal_range(const noise_frame *f, int64_t high, double sigma)
 {
-    const double span = ceil((f->params->snr_pick + NORMAL_REACH) * sigma) + 1.0;
+    const double span = ceil((f->params->snr_pick + LOW_REACH) * sigma) + 1.0;
     const int64_t least = f->is_counting ? 0 : pixel_minimum(f->type);
     cell_range r = {0, high, 1, 1, 1};
     while (span > (double)r.step * NOISE_MAX_VALUES)
@@ -69,9 +74,11 @@ void noise_ranges(const noise_frame *f, const ring_profile *profile, cell_range 
             range[c].high = threshold(f, &profile[ring], c);
             is_normal |= range[c].high >= NOISE_MAX_VALUES;
         }
-        for (uint32_t c = first; c < last; c++)
-            range[c] = is_normal ? normal_range(f, range[c].high, cell_sigma(f, &profile[ring], c))
-                                 : counting_range(range[c].high);
+        for (uint32_t c = first; c < last; c++) {
+            const int64_t high = range[c].high;
+            range[c] = is_normal ? normal_range(f, high, cell_sigma(f, &profile[ring], c))
+                                 : counting_range(f, &profile[ring], c, high);
+        }
     }
 }
 
@@ -89,6 +96,14 @@ typedef struct exponent {
     double square;
 } exponent;
 
+/* Poisson probability of n + way counts relative to n. */
+static double poisson_ratio(double expected, double n, int way)
+{
+    if (way > 0)
+        return expected / (n + 1.0);
+    return expected > 0 ? n / expected : 0;
+}
+
 /*
  * Weights from value `from` to value `to` (up or down), the one at `from` being set.  Neighbours
  * differ by exp(linear d + square ((n + d)^2 - n^2)), itself a geometric sequence, so that two
@@ -105,7 +120,7 @@ static void extend_weights(const cell_range *r, exponent e, double expected, int
     for (int j = from; j != to; j += way) {
         double factor = ratio;
         if (!r->is_normal)
-            factor = way > 0 ? ratio * expected / (j + 1) : expected > 0 ? ratio * j / expected : 0;
+            factor *= poisson_ratio(expected, (double)r->low + j, way);
         weight[j + way] = weight[j] * factor;
         ratio *= growth;
     }

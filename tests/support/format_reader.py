@@ -228,10 +228,11 @@ class Chunk:
             t -= 1
         return t
 
-    def steps(self, t, sigma, normal):
+    def steps(self, t, e, sigma, normal):
         """Lowest value, step and number of steps of a range."""
         if not normal:
-            return 0, 1, t + 1
+            low = min(max(math.floor(e - 8.0 * sigma), 0), t)
+            return low, 1, t - low + 1
         smallest = 0 if self.flags & 1 else self.smallest
         span = math.ceil((self.snr_pick + 8.0) * sigma) + 1.0
         h = 1
@@ -243,7 +244,7 @@ class Chunk:
     def table(self, cell, t, normal):
         mean, std, a, b = self.profile[cell[0]]
         e, sigma = self.expected_and_sigma(cell)
-        low, h, n = self.steps(t, sigma, normal)
+        low, h, n = self.steps(t, e, sigma, normal)
         values = [low + j * h + 0.5 * (h - 1) for j in range(n)]
         scale = std if std > 0.5 else 0.5
         if not normal and mean > scale * scale:
@@ -264,9 +265,9 @@ class Chunk:
             for j in range(start, last, way):
                 factor = ratio
                 if not normal and way > 0:
-                    factor = ratio * e / (j + 1)
+                    factor = ratio * (e / (values[j] + 1.0))
                 elif not normal:
-                    factor = ratio * j / e if e > 0 else 0.0
+                    factor = ratio * (values[j] / e if e > 0 else 0.0)
                 weight[j + way] = weight[j] * factor
                 ratio *= growth
         if h == 1:
