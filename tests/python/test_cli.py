@@ -312,6 +312,15 @@ def test_plugin_install_names_directories_that_will_not_do(tmp_path: Path, cli: 
     assert_one_sentence(cli("plugin", "install", h5bragg.PLUGIN_PATH), "the plugin itself")
 
 
+# Shells start background jobs with interrupts ignored.
+INTERRUPTIBLE = """
+import signal
+from h5bragg.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_run_leaves_no_output_under_its_name(
     tmp_path: Path, small_frame: SmallFrame, small_geometry: Geometry, number: signal.Signals
@@ -328,7 +337,7 @@ def test_a_killed_run_leaves_no_output_under_its_name(
     out.mkdir()
     arguments = ["compress", str(data), "-o", str(out / "out.h5"), "--geometry", str(poni)]
     run = subprocess.Popen(
-        [sys.executable, "-m", "h5bragg.cli", *arguments, "--threads", "1"],
+        [sys.executable, "-c", INTERRUPTIBLE, *arguments, "--threads", "1"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: MIT
 """DIALS, which knows nothing of h5bragg, finds the simulated crystal in a compressed scan."""
 
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from hdf5_hosts import run_host
 
-import h5bragg
 from h5bragg.frames import FrameSequence
 from h5bragg.simulation import Simulation
 from h5bragg.writer import compress
@@ -18,13 +16,8 @@ CELL = (58.0, 58.0, 150.0, 90.0, 90.0, 90.0)
 
 
 def run_dials(folder: Path, *command: str) -> str:
-    """Run one program of DIALS with the plugin's folder and return what it prints."""
-    hidden = {"PYTHONPATH", "H5BRAGG_LIBRARY"}
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    environment["HDF5_PLUGIN_PATH"] = h5bragg.PLUGIN_PATH
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    """Run one program of DIALS and return what it prints."""
+    done = run_host(*command, folder=folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 
