@@ -120,9 +120,9 @@ typedef struct h5bragg_geometry {
 
 /*
  * One flat, possibly tilted detector, as PONI files describe it: distance_m and the coordinates
- * in pixels of the point of normal incidence, then three rotations in radians applied in the order 1, 2, 3
- * about the slow axis' direction, the fast axis' direction and the beam (pyFAI's convention).
- * Without rotations the point of normal incidence is the beam centre.
+ * in pixels of the point of normal incidence, then three rotations in radians applied in the order
+ * 1, 2, 3 about the slow axis' direction, the fast axis' direction and the beam (pyFAI's
+ * convention). Without rotations the point of normal incidence is the beam centre.
  */
 typedef struct h5bragg_flat {
     uint32_t ny;
@@ -140,20 +140,21 @@ typedef struct h5bragg_flat {
 
 /* How to sparsify; h5bragg_params_init() sets the defaults given in brackets. */
 typedef struct h5bragg_params {
-    double snr_pick;           /* pick pixels above mean + snr_pick * sigma, 0..127 [2] */
-    double snr_clip;           /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
-    uint32_t cycles;           /* most cycles of the sigma-clip, 0..255 [5] */
-    uint32_t error_model;      /* h5bragg_error_model [poisson] */
-    uint32_t radial_bins;      /* rings; 0 = one per two pixels, at most 1024 [0] */
-    uint32_t local_counts;     /* block edge in pixels, 0 = off [0]; other values: not in version 0 */
+    double snr_pick;       /* pick pixels above mean + snr_pick * sigma, 1/512..127 [2] */
+    double snr_clip;       /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
+    uint32_t cycles;       /* most cycles of the sigma-clip, 0..255 [5] */
+    uint32_t error_model;  /* h5bragg_error_model [poisson] */
+    uint32_t radial_bins;  /* rings; 0 = one per two pixels, at most 1024 [0] */
+    uint32_t local_counts; /* block edge in pixels, 0 = off [0]; other values: not in version 0 */
     uint32_t use_polarization; /* non-zero: correct for polarization [1] */
     double polarization;       /* factor, -1..1; 1 = fully along the lab x axis [0.99] */
     uint32_t use_solid_angle;  /* non-zero: correct for the solid angle of a pixel [1] */
     uint32_t seed;             /* of the restored noise [0] */
-    uint32_t auto_mask_codes;  /* non-zero: max, max-1 of unsigned types; -1, -2, min of signed [1] */
-    uint32_t n_mask_codes;     /* else: how many of mask_codes mark masked pixels */
-    int64_t mask_codes[2];     /* within 126 of the maximum, -127..-1, or the minimum */
-    uint32_t file_big_endian;  /* non-zero: the HDF5 file type is big-endian [0] */
+    uint32_t
+        auto_mask_codes;   /* non-zero: max, max-1 of unsigned types; -1, -2, min of signed [1] */
+    uint32_t n_mask_codes; /* else: how many of mask_codes mark masked pixels */
+    int64_t mask_codes[2]; /* within 126 of the maximum, -127..-1, or the minimum */
+    uint32_t file_big_endian; /* non-zero: the HDF5 file type is big-endian [0] */
 } h5bragg_params;
 
 /* What a chunk says of itself. */
@@ -163,40 +164,40 @@ typedef struct h5bragg_info {
     uint32_t ny;
     uint32_t nx;
     uint32_t pixel_type;
-    uint32_t nbins;            /* rings actually used */
+    uint32_t nbins; /* rings actually used */
     uint32_t npanels;
-    uint32_t sparse_frames;    /* frames stored as picked pixels and background */
-    uint32_t lossless_frames;  /* frames stored whole because that was smaller */
+    uint32_t sparse_frames;   /* frames stored as picked pixels and background */
+    uint32_t lossless_frames; /* frames stored whole because that was smaller */
     float wavelength_m;
     float distance_m;
     uint64_t chunk_nbytes;
-    uint64_t frames_nbytes;    /* of the decoded pixels, all frames */
-    uint64_t picked_pixels;    /* of all sparse frames */
+    uint64_t frames_nbytes; /* of the decoded pixels, all frames */
+    uint64_t picked_pixels; /* of all sparse frames */
     uint64_t masked_pixels;
     h5bragg_params params;
 } h5bragg_info;
 
 /* One ring of a background: normalised values are counts divided by the pixel's normalisation. */
 typedef struct h5bragg_ring {
-    double radius_m;      /* distance_m * tan(2 theta) at the middle of the ring */
+    double radius_m; /* distance_m * tan(2 theta) at the middle of the ring */
     double two_theta_rad;
-    double mean;          /* normalised background */
-    double std;           /* of one pixel of unit normalisation */
-    double sem;           /* standard error of the mean */
-    uint32_t count;       /* pixels left after sigma-clipping */
-    uint32_t npixels;     /* valid pixels before */
+    double mean;      /* normalised background */
+    double std;       /* of one pixel of unit normalisation */
+    double sem;       /* standard error of the mean */
+    uint32_t count;   /* pixels left after sigma-clipping */
+    uint32_t npixels; /* valid pixels before */
 } h5bragg_ring;
 
 /* The picked pixels of one sparse frame; the caller owns the arrays. */
 typedef struct h5bragg_sparse {
-    uint64_t capacity;    /* in: entries that index and value have room for */
-    uint64_t npicked;     /* out */
-    uint64_t nmasked;     /* out */
-    uint32_t *index;      /* slow * nx + fast, ascending */
+    uint64_t capacity; /* in: entries that index and value have room for */
+    uint64_t npicked;  /* out */
+    uint64_t nmasked;  /* out */
+    uint32_t *index;   /* slow * nx + fast, ascending */
     int64_t *value;
-    uint8_t *mask;        /* ny * nx bytes: 0 valid, else 1 + number of the mask code; may be NULL */
-    float *mean;          /* nbins, or NULL */
-    float *std;           /* nbins, or NULL */
+    uint8_t *mask; /* ny * nx bytes: 0 valid, else 1 + number of the mask code; may be NULL */
+    float *mean;   /* nbins, or NULL */
+    float *std;    /* nbins, or NULL */
     uint32_t is_lossless; /* out: non-zero if the frame is stored whole; then npicked = 0 */
 } h5bragg_sparse;
 

@@ -62,5 +62,5 @@ double poisson_truncated_mean(double mean, int64_t low, int64_t high)
     }
     if (total > 0)
         return sum / total;
-    return (double)(low > mean ? low : high);
+    return (double)((double)low > mean ? low : high);
 }
