@@ -9,7 +9,8 @@ raw ring's by the sampling error of n draws:
     z_variance = (v' - v) / sqrt((c' - v'^2 (n - 3) / (n - 1)) / n)
 
 m, v raw and m', v', c' restored mean, variance and fourth central moment.  Over the rings, z has
-mean 0 and variance 1, and the mean of z^2 is chi^2 / degrees of freedom.
+mean 0 and variance 1, the mean of z^2 is chi^2 / degrees of freedom, and the largest of N rings is
+rarely above sqrt(2 ln N).  Rings of few pixels or few counts, whose z is not normal, are left out.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Rings with fewer discarded pixels are too small for their variance to be near normal.
 LEAST_PIXELS = 500
+LEAST_EVENTS = 100
 # A ring's chi^2 / n over N rings scatters by sqrt(2 / N); so many of these are still chance.
 LIMIT_SIGMA = 4.0
 
@@ -143,7 +144,8 @@ class RingTest:
             error_mean = np.sqrt(restored.variance / n)
             spread = restored.fourth - restored.variance**2 * (n - 3) / (n - 1)
             error_variance = np.sqrt(np.maximum(spread, 0) / n)
-            tested = (n >= LEAST_PIXELS) & (error_mean > 0) & (error_variance > 0)
+            events = n * restored.variance * np.minimum(1, restored.variance / restored.fourth)
+            tested = (n >= LEAST_PIXELS) & (events >= LEAST_EVENTS) & (error_variance > 0)
             z_mean = (restored.mean - raw.mean) / error_mean
             z_variance = (restored.variance - raw.variance) / error_variance
         return cls(
@@ -172,9 +174,22 @@ class RingTest:
         return 1 + LIMIT_SIGMA * math.sqrt(2 / max(1, len(self.rings)))
 
     @property
+    def largest(self) -> float:
+        """Largest |z| of means and variances."""
+        return max(
+            (float(np.abs(z).max()) for z in (self.z_mean, self.z_variance) if len(z)), default=0
+        )
+
+    @property
+    def largest_limit(self) -> float:
+        """Largest |z| of one ring among all that chance explains (4 sigma)."""
+        return math.sqrt(LIMIT_SIGMA**2 + 2 * math.log(max(1, len(self.rings))))
+
+    @property
     def is_consistent(self) -> bool:
         """Whether means and variances agree within their statistical error."""
-        return self.chi2_mean <= self.limit and self.chi2_variance <= self.limit
+        worst = max(self.chi2_mean, self.chi2_variance)
+        return worst <= self.limit and self.largest <= self.largest_limit
 
 
 def _total_ratio(restored: NDArray[np.float64], raw: NDArray[np.float64]) -> float:

@@ -168,6 +168,29 @@ def test_a_biased_mean_or_variance_fails_the_ring_test() -> None:
     assert not spread.is_consistent
 
 
+def test_one_wrong_ring_among_many_fails_the_ring_test() -> None:
+    random = np.random.default_rng(3)
+    ring = np.repeat(np.arange(700), 1000)
+    mean = np.full(700, 3.0)
+    raw = RingMoments.of(ring, random.poisson(3, ring.size), 700)
+    mean[:] = raw.mean
+    mean[350] += 0.5
+    restored = RingMoments.of(ring, random.poisson(np.repeat(mean, 1000)), 700)
+    found = RingTest.of(raw, restored)
+    assert found.chi2_mean < found.limit
+    assert found.largest > found.largest_limit
+    assert not found.is_consistent
+
+
+def test_rings_of_few_counts_are_left_out() -> None:
+    ring = np.repeat(np.arange(2), 1000)
+    value = np.zeros(2000)
+    value[:50] = 1
+    value[1000:1400] = 1
+    moments = RingMoments.of(ring, value, 2)
+    assert RingTest.of(moments, moments).rings.tolist() == [1]
+
+
 def test_moments_add_up() -> None:
     random = np.random.default_rng(2)
     ring, value = random.integers(0, 5, 1000), random.poisson(4, 1000)

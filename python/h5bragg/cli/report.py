@@ -60,4 +60,8 @@ def _add_test(table: Table, test: RingTest) -> None:
     ):
         table.add_row(name, f"mean z^2 {chi2:.2f}, largest |z| {abs(z).max():.1f}")
     table.add_row("", "z = (restored - raw) / sampling error of the restored ring;")
-    table.add_row("", f"chance gives a mean z^2 of 1, and up to {test.limit:.2f} within 4 sigma")
+    table.add_row(
+        "",
+        f"chance gives a mean z^2 of 1, up to {test.limit:.2f}, and |z| up to "
+        f"{test.largest_limit:.1f} within 4 sigma",
+    )
