@@ -15,8 +15,13 @@
 enum { MAX_STEPS = 25 };
 static const double CONVERGED = 1e-5;
 static const double MAX_STEP = 1.0;
-/* A pull to zero that matters only where pixels say nothing about a tilt, in pixels. */
-static const double PRIOR = 1e-3;
+/*
+ * Pulls to zero, as weights of squares of the tilts.  That of b is worth one pixel: it decides only
+ * where pixels leave b open, as where a handful of them alone could exceed one count.  The mean
+ * must be matched in any case, so that of a merely keeps the matrix regular.
+ */
+static const double PRIOR_A = 1e-3;
+static const double PRIOR_B = 1.0;
 
 /* Sums over the discarded pixels of a ring, and their expectation for some tilts. */
 typedef struct moments {
@@ -99,10 +104,10 @@ static double limited(double x, double low, double high)
 static double newton_step(const moments *found, const moments *expected, int fit_variance,
                           double *a, double *b)
 {
-    const double g1 = found->y - expected->y - PRIOR * *a;
-    const double g2 = found->y2 - expected->y2 - PRIOR * *b;
-    const double h11 = expected->var_y + PRIOR;
-    const double h22 = expected->var_y2 + PRIOR;
+    const double g1 = found->y - expected->y - PRIOR_A * *a;
+    const double g2 = found->y2 - expected->y2 - PRIOR_B * *b;
+    const double h11 = expected->var_y + PRIOR_A;
+    const double h22 = expected->var_y2 + PRIOR_B;
     const double h12 = expected->cov;
     const double det = h11 * h22 - h12 * h12;
     double da = g1 / h11;

@@ -63,6 +63,37 @@ def test_real_frames_come_back_exact_where_picked_and_unbiased_elsewhere(frame, 
         assert_standard_normal(rings.z_variance, "ring variances")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("snr_pick", [1, 2, 3])
+@pytest.mark.parametrize("number", [6, 9, 14, 19])
+def test_rings_of_more_real_frames_are_unbiased(number, snr_pick, real_frame):
+    real = real_frame(f"thau_3_2_{number:04d}.cbf.bz2")
+    assert_unbiased(real.pixels, SparsifyParams(snr_pick=snr_pick), real.geometry)
+
+
+def test_a_ring_whose_few_bright_pixels_say_nothing_about_the_variance():
+    # Found in a real frame: discarded pixels are 0 or 1, but a few could have been 2.
+    shape = (1, 2340)
+    geometry = Geometry.flat(
+        shape=shape,
+        pixel_size_m=1e-4,
+        distance_m=0.3,
+        beam_center_px=(3000, 1170),
+        wavelength_m=1e-10,
+    )
+    params = SparsifyParams(snr_pick=1, radial_bins=1, polarization=0.99)
+    _, normalisation = geometry.ring_map(params)
+    random = np.random.default_rng(11)
+    raw = (random.random(shape) < 0.5).astype(np.uint16)
+    raw[random.random(shape) < 0.25] = 3
+    assert len(np.unique(normalisation)) > 1
+    chunk = encode(raw, geometry, params)
+    free = discarded(chunk)
+    n = np.count_nonzero(free)
+    difference = decode(chunk)[free].mean() - raw[free].mean()
+    assert abs(difference) < LIMIT * np.sqrt(raw[free].var() / n)
+
+
 @pytest.mark.parametrize("snr_pick", [1.0, 2.0, 3.0, 6.0])
 @pytest.mark.parametrize("mean", [0.02, 0.05, 0.2, 0.5, 1, 3, 10, 50, 300])
 def test_poisson_background_keeps_mean_and_variance(mean, snr_pick):
