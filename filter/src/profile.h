@@ -9,7 +9,7 @@
 
 /* Tilts are stored in these units (docs/format.md, "Noise"). */
 #define PROFILE_TILT_UNIT (1.0 / 1024)
-enum { PROFILE_MAX_TILT1 = 8 * 1024, PROFILE_MAX_TILT2 = 4 * 1024, PROFILE_MIN_TILT2 = -8 * 1024 };
+enum { PROFILE_MAX_TILT1 = 64 * 1024, PROFILE_MAX_TILT2 = 4 * 1024, PROFILE_MIN_TILT2 = -8 * 1024 };
 
 typedef struct ring_profile {
     float mean;    /* background per unit of normalisation */

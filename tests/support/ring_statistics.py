@@ -9,10 +9,10 @@ frame,
     z_variance = (sum (restored - m)^2 - sum (raw - m)^2) / sqrt(N (m4 - v^2))
 
 with m4 the fourth central moment (the larger of raw and restored: in a ring of zeros and ones alone
-m4 = v^2, which the drawn pixels need not share) are standard normal if the restoration is unbiased. Rings with
-too few events for a normal approximation are left out. Three figures are tested for both: the sum
-of all rings, the sum of squares (chi-squared with one degree of freedom a ring), and the largest
-(Bonferroni).
+m4 = v^2, which the drawn pixels need not share) are standard normal if the restoration is unbiased.
+Rings with too few events for a normal approximation are left out. Three figures are tested for
+both: the sum of all rings, the sum of squares (chi-squared with one degree of freedom a ring), and
+the largest (Bonferroni).
 """
 
 from dataclasses import dataclass
