@@ -15,6 +15,7 @@ from .codec import ChunkInfo, SparseFrame, decode, encode, inspect, unpack
 from .errors import ChunkError, GeometryError, H5braggError, ParameterError
 from .filter import Bragg, register
 from .geometry import FlatDetector, Geometry, Panel
+from .parallel_read import read_frames
 from .params import SparsifyParams
 from .rings import Background, background
 
@@ -44,6 +45,7 @@ __all__ = [
     "encode",
     "get_config",
     "inspect",
+    "read_frames",
     "register",
     "unpack",
 ]

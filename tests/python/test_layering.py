@@ -24,7 +24,7 @@ PYTHON_LEVELS = {
     "rings": 3,
     "filter": 3,
     "opencl": 3,
-    "__init__": 3,
+    "__init__": 4,
     "__main__": 5,
     "cli": 5,
 }

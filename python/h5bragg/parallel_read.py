@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""read_frames: many frames of a dataset into one array, decoded in parallel.
+
+HDF5 decodes chunk by chunk under its global lock.  Here the lock is held only while the stored
+bytes of a chunk are fetched; decoding runs in threads, each straight into its place of the result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .codec import Fill, decode
+from .errors import ChunkError, ParameterError
+from .frame_source import InputError
+from .reader import SparseDataset, is_sparse
+from .threads import ordered_map
+
+Selection = int | slice | Sequence[int] | NDArray[Any]
+
+
+def read_frames(
+    dataset: h5py.Dataset,
+    selection: Selection = slice(None),
+    *,
+    threads: int | None = None,
+    out: NDArray[Any] | None = None,
+    fill: Fill = "noise",
+) -> NDArray[Any]:
+    """Read frames of a dataset into one array, on all CPUs.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Shape (frame, slow, fast).  One that h5bragg did not compress is read through HDF5.
+    selection : int, slice or sequence of int
+        Which frames, as NumPy selects: in any order, from the end, repeated.
+    threads : int or None
+        Decoding threads; None means one a CPU, at most 16.
+    out : ndarray or None
+        C-contiguous array of native byte order to read into, which spares the cost of fresh
+        memory; None makes a new one.
+    fill : {"noise", "mean"}
+        See `h5bragg.decode`.
+
+    Returns
+    -------
+    ndarray
+        Shape (n, slow, fast), or (slow, fast) for a single number; `out` if it was given.
+
+    Raises
+    ------
+    IndexError
+        A frame is not in the dataset.
+    ParameterError
+        `out` or the dataset's shape does not suit.
+    h5bragg.frame_source.InputError
+        A chunk is damaged; the message names its frame.
+
+    Examples
+    --------
+    >>> import h5py, h5bragg, numpy as np
+    >>> geometry = h5bragg.Geometry.flat(shape=(64, 80), pixel_size_m=1e-4, distance_m=0.1,
+    ...                                  beam_center_px=(30, 40), wavelength_m=1e-10)
+    >>> frames = np.random.default_rng(1).poisson(3, (5, 64, 80)).astype("uint16")
+    >>> with h5py.File("frames.h5", "w", driver="core", backing_store=False) as file:
+    ...     data = file.create_dataset("data", data=frames, chunks=(1, 64, 80),
+    ...                                **h5bragg.Bragg(geometry))
+    ...     h5bragg.read_frames(data, slice(1, 4), threads=2).shape
+    (3, 64, 80)
+    """
+    if dataset.ndim != 3:
+        raise ParameterError(
+            f"{dataset.name} has {dataset.ndim} dimensions: give a dataset of shape "
+            "(frame, slow, fast)"
+        )
+    numbers = np.arange(dataset.shape[0])[selection]
+    frames = _target(dataset, numbers, out)
+    stack = frames.reshape(-1, *dataset.shape[1:])
+    if is_sparse(dataset):
+        _read_sparse(SparseDataset(dataset), numbers.ravel(), stack, threads, fill)
+    else:
+        for place, number in enumerate(numbers.ravel()):
+            dataset.read_direct(stack, np.s_[number], np.s_[place])
+    return frames
+
+
+def _target(
+    dataset: h5py.Dataset, numbers: NDArray[np.intp], out: NDArray[Any] | None
+) -> NDArray[Any]:
+    """Return the array to read into, checked."""
+    shape = (*numbers.shape, *dataset.shape[1:])
+    dtype = dataset.dtype.newbyteorder("=")
+    if out is None:
+        return np.empty(shape, dtype)
+    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
+        raise ParameterError(
+            f"out is a {out.dtype} array of shape {out.shape}: give a C-contiguous one of "
+            f"{dtype} and shape {shape}"
+        )
+    return out
+
+
+def _read_sparse(
+    data: SparseDataset,
+    numbers: NDArray[np.intp],
+    stack: NDArray[Any],
+    threads: int | None,
+    fill: Fill,
+) -> None:
+    """Read each chunk once and put its frames where they are wanted."""
+    wanted: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for place, number in enumerate(numbers.tolist()):
+        first = number - number % data.frames_per_chunk
+        wanted[first].append((place, number - first))
+
+    def read(first: int) -> None:
+        places = wanted[first]
+        if data.frames_per_chunk == 1 and _decode_in_place(data, first, stack[places[0][0]], fill):
+            for place, _ in places[1:]:
+                stack[place] = stack[places[0][0]]
+            return
+        frames = data.decode_chunk(first, fill)
+        for place, number in places:
+            stack[place] = frames[number]
+
+    for _ in ordered_map(read, wanted, threads=threads):
+        pass
+
+
+def _decode_in_place(data: SparseDataset, first: int, frame: NDArray[Any], fill: Fill) -> bool:
+    """Decode a chunk of one frame without a copy; False if it is not an encoded chunk."""
+    stored = data.read_chunk(first)
+    if stored is None or not stored.is_encoded:
+        return False
+    try:
+        decode(stored.data, out=frame, fill=fill)
+    except ChunkError as error:
+        raise InputError(f"{data.where}, frame {first}: {error}") from error
+    return True
