@@ -140,6 +140,10 @@ def main() -> None:
     if not options.no_peer:
         codecs |= {f"pyFAI + FabIO, {k} sigma": peer_codec(k) for k in (1, 3)}
     codecs |= {f"h5bragg, {k} sigma": our_codec(snr_pick=k) for k in (1, 2, 3)}
+    codecs |= {
+        f"{k} sigma, local {edge}": our_codec(snr_pick=k, local_counts=edge)
+        for k, edge in ((3, 3), (3, 4), (4, 4), (4, 8))
+    }
     hdf5plugin.get_config()  # bitshuffle is used through its plugin file
     for background in options.background:
         scene = simulate(background, options.frames, seed=1)

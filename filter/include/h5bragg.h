@@ -140,12 +140,12 @@ typedef struct h5bragg_flat {
 
 /* How to sparsify; h5bragg_params_init() sets the defaults given in brackets. */
 typedef struct h5bragg_params {
-    double snr_pick;       /* pick pixels above mean + snr_pick * sigma, 1/512..127 [2] */
-    double snr_clip;       /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
-    uint32_t cycles;       /* most cycles of the sigma-clip, 0..255 [5] */
-    uint32_t error_model;  /* h5bragg_error_model [poisson] */
-    uint32_t radial_bins;  /* rings; 0 = one per two pixels, at most 1024 [0] */
-    uint32_t local_counts; /* block edge in pixels, 0 = off [0]; other values: not in version 0 */
+    double snr_pick;           /* pick pixels above mean + snr_pick * sigma, 1/512..127 [2] */
+    double snr_clip;           /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
+    uint32_t cycles;           /* most cycles of the sigma-clip, 0..255 [5] */
+    uint32_t error_model;      /* h5bragg_error_model [poisson] */
+    uint32_t radial_bins;      /* rings; 0 = one per two pixels, at most 1024 [0] */
+    uint32_t local_counts;     /* edge of the blocks that keep their counts, 2..15; 0 = off [0] */
     uint32_t use_polarization; /* non-zero: correct for polarization [1] */
     double polarization;       /* factor, -1..1; 1 = fully along the lab x axis [0.99] */
     uint32_t use_solid_angle;  /* non-zero: correct for the solid angle of a pixel [1] */

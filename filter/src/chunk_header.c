@@ -86,11 +86,12 @@ h5bragg_status chunk_header_read(const void *chunk, size_t nbytes, chunk_header 
 void chunk_header_free(chunk_header *header) { bragg_geometry_free(&header->geometry); }
 
 void frame_header_write_sparse(byte_writer *w, uint8_t flags, uint64_t seed, uint32_t npicked,
-                               uint32_t nmasked)
+                               uint32_t nkept, uint32_t nmasked)
 {
     write_u8(w, flags);
     write_u64(w, seed);
     write_u32(w, npicked);
+    write_u32(w, nkept);
     write_u32(w, nmasked);
 }
 
@@ -108,9 +109,10 @@ h5bragg_status frame_header_read(byte_reader *frames, size_t npixels, frame_head
     frame->flags = read_u8(&frame->body);
     frame->seed = read_u64(&frame->body);
     frame->npicked = read_u32(&frame->body);
+    frame->nkept = read_u32(&frame->body);
     frame->nmasked = read_u32(&frame->body);
     if (frame->body.failed || frame->mode != FRAME_SPARSE || frame->npicked > npixels ||
-        frame->nmasked > npixels)
+        frame->nkept > npixels || frame->nmasked > npixels)
         return H5BRAGG_CORRUPT;
     return H5BRAGG_OK;
 }

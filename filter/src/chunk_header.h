@@ -9,7 +9,6 @@
 enum {
     CHUNK_START_NBYTES = 20, /* magic, version, size, checksum */
     FRAME_HEADER_NBYTES = 5,
-    FRAME_SPARSE_NBYTES = 17, /* fixed part of a sparse frame */
     FRAME_WHOLE = 0,
     FRAME_SPARSE = 1,
     FRAME_IS_COUNTING = 1,
@@ -30,6 +29,7 @@ typedef struct frame_header {
     uint8_t flags;
     uint64_t seed;
     uint32_t npicked;
+    uint32_t nkept; /* pixels of kept blocks */
     uint32_t nmasked;
     byte_reader body; /* pixels of a whole frame, or streams */
 } frame_header;
@@ -50,7 +50,7 @@ h5bragg_status chunk_header_read(const void *chunk, size_t nbytes, chunk_header 
 void chunk_header_free(chunk_header *header);
 
 void frame_header_write_sparse(byte_writer *w, uint8_t flags, uint64_t seed, uint32_t npicked,
-                               uint32_t nmasked);
+                               uint32_t nkept, uint32_t nmasked);
 
 /* Reads one frame's header and moves on to the next frame. */
 h5bragg_status frame_header_read(byte_reader *frames, size_t npixels, frame_header *frame);

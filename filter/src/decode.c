@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Chunk -> dense frames: check, unpack, background, noise, picked and masked pixels, in that order.
  */
+#include "local_counts.h"
 #include "map_cache.h"
 #include "noise.h"
 #include "sparse_frame.h"
+
+#include <stdlib.h>
 
 BRAGG_INLINE void read_little_endian(const h5bragg_pixel_type type, const uint8_t *in,
                                      size_t npixels, void *pixels)
@@ -28,6 +31,21 @@ static h5bragg_status decode_whole(const bragg_settings *s, const frame_header *
     return H5BRAGG_OK;
 }
 
+/* Gives the drawn pixels of every block the block's sum. */
+static h5bragg_status restore_local_counts(sparse_frame *frame, const noise_tables *tables,
+                                           uint64_t seed, void *pixels)
+{
+    const ring_map *map = frame->noise.map;
+    uint8_t *exact = malloc((size_t)map->ny * map->nx);
+    if (!exact)
+        return H5BRAGG_NO_MEMORY;
+    local_mark_exact(map, frame->mask, &frame->picked, exact);
+    const local_frame local = {&frame->noise, tables, frame->range, &frame->grid, exact, seed};
+    const h5bragg_status status = local_apply(&local, frame->sums, pixels);
+    free(exact);
+    return status;
+}
+
 static h5bragg_status decode_sparse(const chunk_header *chunk, const ring_map *map,
                                     frame_header *header, h5bragg_fill fill, void *pixels)
 {
@@ -37,8 +55,11 @@ static h5bragg_status decode_sparse(const chunk_header *chunk, const ring_map *m
     h5bragg_status status = sparse_frame_read(chunk, map, header, &frame);
     if (!status)
         status = noise_tables_make(&frame.noise, frame.profile, frame.range, &tables);
-    if (!status) {
+    if (!status)
         noise_fill(tables, header->seed, fill, pixels);
+    if (!status && frame.has_local && fill == H5BRAGG_FILL_NOISE)
+        status = restore_local_counts(&frame, tables, header->seed, pixels);
+    if (!status) {
         picked_apply(&frame.picked, &frame.noise, frame.range, pixels);
         mask_apply(frame.mask, &frame.noise.codes, frame.noise.type, npixels, pixels);
     }

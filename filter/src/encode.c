@@ -7,6 +7,7 @@
 #include "checksum.h"
 #include "chunk_header.h"
 #include "entropy.h"
+#include "local_stage.h"
 #include "map_cache.h"
 #include "noise_fit.h"
 #include "picking.h"
@@ -14,13 +15,13 @@
 /* What a stage says when a frame has no sparse form smaller than itself: it is stored whole. */
 static const h5bragg_status NOT_SPARSE = H5BRAGG_BUFFER_TOO_SMALL;
 
+/* The streams of a sparse frame, in the order in which they are stored. */
+enum { PROFILE, MASK, GAPS, EXCESSES, LOCAL, NSTREAMS = LOCAL + LOCAL_NSTREAMS };
+
 /* Buffers for the streams of one frame, reused for all frames of a chunk. */
 typedef struct frame_streams {
-    uint8_t *memory;
-    byte_writer profile;
-    byte_writer mask;
-    byte_writer gaps;
-    byte_writer excesses;
+    uint8_t *memory; /* NSTREAMS parts */
+    byte_writer writer[NSTREAMS];
 } frame_streams;
 
 /* What is made of one frame. */
@@ -31,6 +32,8 @@ typedef struct frame_encoder {
     ring_profile *profile;
     cell_range *range;
     frame_streams streams;
+    int has_local;
+    local_stage local;
 } frame_encoder;
 
 static void encoder_free(frame_encoder *e)
@@ -40,6 +43,7 @@ static void encoder_free(frame_encoder *e)
     free(e->profile);
     free(e->range);
     free(e->streams.memory);
+    local_stage_free(&e->local);
 }
 
 /* A sparse frame is only wanted if it is smaller than the frame, so no stream needs more room. */
@@ -58,25 +62,50 @@ static h5bragg_status encoder_make(const bragg_settings *s, const h5bragg_geomet
     e->background = malloc(map->nbins * sizeof *e->background);
     e->profile = malloc(map->nbins * sizeof *e->profile);
     e->range = malloc((map->ncells + 1u) * sizeof *e->range);
-    e->streams.memory = frame_nbytes > SIZE_MAX / 4 ? NULL : malloc(4 * frame_nbytes);
+    e->streams.memory = frame_nbytes > SIZE_MAX / NSTREAMS ? NULL : malloc(NSTREAMS * frame_nbytes);
+    e->has_local = s->params.local_counts > 0;
+    h5bragg_status made = H5BRAGG_NO_MEMORY;
     if (e->background && e->profile && e->range && e->streams.memory)
-        return H5BRAGG_OK;
-    encoder_free(e);
-    return H5BRAGG_NO_MEMORY;
+        made = e->has_local ? local_stage_make(map, s->params.local_counts, &e->local) : H5BRAGG_OK;
+    if (made)
+        encoder_free(e);
+    return made;
 }
 
 static void streams_reset(frame_streams *s, size_t frame_nbytes)
 {
-    byte_writer *const writers[] = {&s->profile, &s->mask, &s->gaps, &s->excesses};
-    for (size_t k = 0; k < 4; k++) {
+    for (size_t k = 0; k < NSTREAMS; k++) {
         uint8_t *start = s->memory + k * frame_nbytes;
-        *writers[k] = (byte_writer){start, start + frame_nbytes, 0};
+        s->writer[k] = (byte_writer){start, start + frame_nbytes, 0};
     }
 }
 
-static size_t writer_nbytes(const byte_writer *w, size_t capacity)
+/* What has been written to stream k. */
+static byte_reader stream_content(const frame_streams *s, size_t k, size_t frame_nbytes)
 {
-    return capacity - (size_t)(w->end - w->at);
+    const uint8_t *start = s->memory + k * frame_nbytes;
+    return (byte_reader){start, s->writer[k].at, 0};
+}
+
+/* Tilts from the pixels that are discarded: with local counts not those of kept blocks. */
+static h5bragg_status fit_noise(frame_encoder *e, const bragg_frame *frame, const histogram *h)
+{
+    const ring_map *map = e->noise.map;
+    if (!e->has_local) {
+        noise_fit(&e->noise, h, e->range, NULL, e->profile);
+        return H5BRAGG_OK;
+    }
+    histogram discarded = {0};
+    h5bragg_status status =
+        local_find_kept(&e->local, frame, &e->noise, e->profile, e->geometry->mask);
+    if (!status)
+        status = histogram_make(frame, &e->noise.codes, e->local.excluded, map, &discarded);
+    if (!status)
+        status = local_variance(&e->local, frame, &e->noise, e->profile, e->range);
+    if (!status)
+        noise_fit(&e->noise, &discarded, e->range, e->local.variance, e->profile);
+    histogram_free(&discarded);
+    return status;
 }
 
 /* The background of the frame and what is discarded under it. */
@@ -96,42 +125,46 @@ static h5bragg_status model_frame(frame_encoder *e, const bragg_frame *frame)
     }
     if (!status) {
         noise_ranges(&e->noise, e->profile, e->range);
-        noise_fit(&e->noise, &h, e->range, e->profile);
+        status = fit_noise(e, frame, &h);
     }
     histogram_free(&h);
     return status;
 }
 
 /* The same frame and seed parameter give the same noise; different frames different noise. */
-static uint64_t frame_seed(uint32_t seed, const uint8_t *gaps, size_t gaps_nbytes,
-                           const uint8_t *excesses, size_t excesses_nbytes)
+static uint64_t frame_seed(uint32_t seed, byte_reader gaps, byte_reader excesses)
 {
     uint8_t start[4];
     store_u32(start, seed);
-    const uint32_t low = bragg_crc32c(bragg_crc32c(0, start, 4), gaps, gaps_nbytes);
-    const uint32_t high = bragg_crc32c(bragg_crc32c(low, start, 4), excesses, excesses_nbytes);
+    const uint32_t low = bragg_crc32c(bragg_crc32c(0, start, 4), gaps.at, bytes_left(&gaps));
+    const uint32_t high =
+        bragg_crc32c(bragg_crc32c(low, start, 4), excesses.at, bytes_left(&excesses));
     return low | (uint64_t)high << 32;
 }
 
-/* Writes the streams behind each other; a failed stream fails the frame's writer. */
-static void pack_frame(frame_encoder *e, size_t frame_nbytes, const picked_pixels *picked,
-                       uint32_t nmasked, byte_writer *w)
+/* Local counts, if wanted, and then all streams behind each other; a failed one fails w. */
+static h5bragg_status pack_frame(frame_encoder *e, const bragg_frame *frame, size_t frame_nbytes,
+                                 const picked_pixels *picked, uint32_t nmasked, byte_writer *w)
 {
     frame_streams *s = &e->streams;
-    const byte_writer *const writers[] = {&s->profile, &s->mask, &s->gaps, &s->excesses};
-    size_t nbytes[4];
-    for (size_t k = 0; k < 4; k++) {
-        w->failed |= writers[k]->failed;
-        nbytes[k] = writer_nbytes(writers[k], frame_nbytes);
+    uint32_t nkept = 0;
+    const uint64_t seed = frame_seed(e->noise.params->seed, stream_content(s, GAPS, frame_nbytes),
+                                     stream_content(s, EXCESSES, frame_nbytes));
+    if (e->has_local) {
+        const h5bragg_status status = local_pack(&e->local, frame, &e->noise, e->profile, e->range,
+                                                 picked, seed, &s->writer[LOCAL], &nkept);
+        if (status)
+            return status;
     }
-    const uint8_t *gaps = s->memory + 2 * frame_nbytes;
-    const uint8_t *excesses = s->memory + 3 * frame_nbytes;
-    const uint64_t seed = frame_seed(e->noise.params->seed, gaps, nbytes[2], excesses, nbytes[3]);
     const uint8_t flags = (uint8_t)((e->noise.is_counting ? FRAME_IS_COUNTING : 0) |
                                     (picked->has_negative ? FRAME_HAS_NEGATIVE_EXCESS : 0));
-    frame_header_write_sparse(w, flags, seed, picked->n, nmasked);
-    for (size_t k = 0; k < 4 && !w->failed; k++)
-        stream_write(w, s->memory + k * frame_nbytes, nbytes[k]);
+    frame_header_write_sparse(w, flags, seed, picked->n, nkept, nmasked);
+    for (size_t k = 0; k < (e->has_local ? NSTREAMS : LOCAL) && !w->failed; k++) {
+        const byte_reader content = stream_content(s, k, frame_nbytes);
+        stream_write(w, content.at, bytes_left(&content));
+        w->failed |= s->writer[k].failed;
+    }
+    return H5BRAGG_OK;
 }
 
 /* The sparse form of a frame; w fails if it is not smaller than the frame. */
@@ -146,12 +179,14 @@ static h5bragg_status encode_sparse(frame_encoder *e, const bragg_frame *frame, 
     h5bragg_status status = model_frame(e, frame);
     if (!status)
         status = picked_select(frame, &e->noise, e->range, e->geometry->mask, &picked);
+    if (!status && e->has_local)
+        local_drop_kept(&e->local, e->noise.map, &picked);
     if (!status)
-        status = mask_write(frame, &e->noise.codes, &s->mask, &nmasked);
+        status = mask_write(frame, &e->noise.codes, &s->writer[MASK], &nmasked);
     if (!status) {
-        profile_write(e->profile, e->noise.map->nbins, model, &s->profile);
-        picked_write(&picked, &s->gaps, &s->excesses);
-        pack_frame(e, frame_nbytes, &picked, nmasked, w);
+        profile_write(e->profile, e->noise.map->nbins, model, &s->writer[PROFILE]);
+        picked_write(&picked, &s->writer[GAPS], &s->writer[EXCESSES]);
+        status = pack_frame(e, frame, frame_nbytes, &picked, nmasked, w);
     }
     picked_free(&picked);
     if (status == NOT_SPARSE) {

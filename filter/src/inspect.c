@@ -14,7 +14,7 @@ static h5bragg_status count_frames(const chunk_header *header, h5bragg_info *inf
             return status;
         info->sparse_frames += frame.mode == FRAME_SPARSE;
         info->lossless_frames += frame.mode == FRAME_WHOLE;
-        info->picked_pixels += frame.npicked;
+        info->picked_pixels += (uint64_t)frame.npicked + frame.nkept;
         info->masked_pixels += frame.nmasked;
     }
     return H5BRAGG_OK;

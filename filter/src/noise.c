@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "noise_hash.h"
+
 /* One cell, as the fill loop wants it. */
 typedef struct cell_table {
     int64_t low;
@@ -19,6 +21,7 @@ typedef struct cell_table {
     int64_t mean;
     uint32_t nvalues;
     uint32_t first; /* index of its nvalues - 1 thresholds */
+    cell_moments moments;
 } cell_table;
 
 struct noise_tables {
@@ -26,21 +29,6 @@ struct noise_tables {
     cell_table *cell;
     uint32_t *threshold;
 };
-
-/* Mixes a 32-bit counter with both halves of a seed (a multiply-xorshift hash after C. Wellons). */
-BRAGG_INLINE uint32_t noise_hash(uint64_t seed, uint32_t counter)
-{
-    uint32_t x = counter ^ (uint32_t)seed;
-    x ^= x >> 16;
-    x *= 0x7FEB352Du;
-    x ^= x >> 15;
-    x += (uint32_t)(seed >> 32);
-    x *= 0x846CA68Bu;
-    x ^= x >> 16;
-    x *= 0x9E3779B1u;
-    x ^= x >> 15;
-    return x;
-}
 
 /* Restored values that would read as masked move up to the next that does not. */
 static int64_t avoid_mask_codes(const bragg_mask_codes *codes, int64_t value)
@@ -55,9 +43,12 @@ static void tabulate(const bragg_mask_codes *codes, const cell_range *r, const d
 {
     double total = 0;
     double sum = 0;
+    double sum_squares = 0;
     for (uint32_t j = 0; j < r->nvalues; j++) {
+        const double y = noise_value(r, j) - (double)r->low;
         total += weight[j];
-        sum += weight[j] * noise_value(r, j);
+        sum += weight[j] * y;
+        sum_squares += weight[j] * y * y;
     }
     cell->low = r->low;
     cell->step = r->step;
@@ -65,6 +56,7 @@ static void tabulate(const bragg_mask_codes *codes, const cell_range *r, const d
     if (!(total > 0 && total < 1e300)) { /* only a forged profile: any value in range will do */
         cell->mean = cell->low = r->high;
         cell->step = cell->nvalues = 1;
+        cell->moments = (cell_moments){(double)(r->high - r->low), 0};
         return;
     }
     double below = 0;
@@ -72,7 +64,10 @@ static void tabulate(const bragg_mask_codes *codes, const cell_range *r, const d
         below += weight[j];
         threshold[j] = (uint32_t)floor(below / total * NOISE_DRAW_RANGE + 0.5);
     }
-    cell->mean = avoid_mask_codes(codes, (int64_t)floor(sum / total + 0.5));
+    const double mean = sum / total;
+    const double variance = sum_squares / total - mean * mean;
+    cell->moments = (cell_moments){mean, variance > 0 ? variance : 0};
+    cell->mean = avoid_mask_codes(codes, r->low + (int64_t)floor(mean + 0.5));
 }
 
 h5bragg_status noise_tables_make(const noise_frame *frame, const ring_profile *profile,
@@ -104,6 +99,11 @@ h5bragg_status noise_tables_make(const noise_frame *frame, const ring_profile *p
         }
     }
     return H5BRAGG_OK;
+}
+
+cell_moments noise_moments(const noise_tables *tables, uint32_t cell)
+{
+    return tables->cell[cell].moments;
 }
 
 void noise_tables_free(noise_tables *tables)

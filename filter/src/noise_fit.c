@@ -40,6 +40,7 @@ typedef struct ring_fit {
     uint32_t first;
     uint32_t last;
     double scale;
+    double variance; /* of a pixel, if not to be taken from the histograms; else negative */
 } ring_fit;
 
 static moments found_moments(const ring_fit *fit)
@@ -48,8 +49,13 @@ static moments found_moments(const ring_fit *fit)
     const double mean = fit->ring->mean;
     for (uint32_t c = fit->first; c < fit->last; c++) {
         const value_sums s = histogram_sums(fit->h, c, fit->range[c].low, fit->range[c].high);
-        m.y += (s.sum - s.n * mean) / fit->scale;
-        m.y2 += (s.sum_squares - mean * (2 * s.sum - mean * s.n)) / (fit->scale * fit->scale);
+        if (s.n == 0)
+            continue;
+        const double offset = s.sum / s.n - mean;
+        const double variance =
+            fit->variance < 0 ? s.sum_squares / s.n - (s.sum / s.n) * (s.sum / s.n) : fit->variance;
+        m.y += s.n * offset / fit->scale;
+        m.y2 += s.n * (offset * offset + variance) / (fit->scale * fit->scale);
     }
     return m;
 }
@@ -153,7 +159,7 @@ static void fit_ring(const ring_fit *fit, uint32_t nvalues, ring_profile *ring)
 }
 
 void noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
-               ring_profile *profile)
+               const double *variance, ring_profile *profile)
 {
     const uint32_t *first_cell = frame->map->first_cell;
     for (uint32_t ring = 0; ring < frame->map->nbins; ring++) {
@@ -165,7 +171,8 @@ void noise_fit(const noise_frame *frame, const histogram *h, const cell_range *r
         if (nvalues < 2) /* nothing to fit, or an empty ring */
             continue;
         const double scale = noise_scale(&profile[ring], range[first].is_normal);
-        const ring_fit fit = {frame, h, range, &profile[ring], first, last, scale};
+        const ring_fit fit = {frame, h,    range, &profile[ring],
+                              first, last, scale, variance ? variance[ring] : -1.0};
         fit_ring(&fit, nvalues, &profile[ring]);
     }
 }

@@ -6,8 +6,12 @@
 
 #include "noise_model.h"
 
-/* Sets tilt1 and tilt2 of every ring of the profile. */
+/*
+ * Sets tilt1 and tilt2 of every ring of the profile, from the discarded pixels in the histograms.
+ * variance, if not NULL, has the variance of a pixel in every ring, to be matched instead of that
+ * of the histograms; negative where it is unknown.
+ */
 void noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
-               ring_profile *profile);
+               const double *variance, ring_profile *profile);
 
 #endif

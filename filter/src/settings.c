@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "local_grid.h"
 #include "pixel.h"
 
 /* Word 0: magic, layout version, cycles and flags. */
@@ -86,7 +87,8 @@ static h5bragg_status check_untyped(const h5bragg_params *params)
         return H5BRAGG_BAD_PARAMETER;
     if (params->cycles > 255 || params->error_model > H5BRAGG_HYBRID)
         return H5BRAGG_BAD_PARAMETER;
-    if (params->radial_bins > H5BRAGG_MAX_RADIAL_BINS || params->local_counts != 0)
+    if (params->radial_bins > H5BRAGG_MAX_RADIAL_BINS || params->local_counts == 1 ||
+        params->local_counts > LOCAL_MAX_EDGE)
         return H5BRAGG_BAD_PARAMETER;
     if (params->use_polarization && !in_range(params->polarization, -1.0, 1.0))
         return H5BRAGG_BAD_PARAMETER;

@@ -7,7 +7,7 @@
 #include "entropy.h"
 
 /* Most bytes a number of each stream can take: no stream of an honest chunk is longer. */
-enum { PROFILE_MAX_NBYTES = 18, MASK_MAX_NBYTES = 20, PICKED_MAX_NBYTES = 10 };
+enum { PROFILE_MAX_NBYTES = 18, MASK_MAX_NBYTES = 20, NUMBER_MAX_NBYTES = 10 };
 
 static h5bragg_status read_profile(const chunk_header *chunk, frame_header *header,
                                    sparse_frame *frame)
@@ -41,7 +41,7 @@ static h5bragg_status read_mask(const chunk_header *chunk, frame_header *header,
 static h5bragg_status read_picked(const chunk_header *chunk, frame_header *header,
                                   sparse_frame *frame)
 {
-    const size_t max_nbytes = (size_t)header->npicked * PICKED_MAX_NBYTES;
+    const size_t max_nbytes = (size_t)header->npicked * NUMBER_MAX_NBYTES;
     const size_t npixels = (size_t)chunk->settings.ny * chunk->settings.nx;
     byte_reader gaps;
     byte_reader excesses;
@@ -56,6 +56,63 @@ static h5bragg_status read_picked(const chunk_header *chunk, frame_header *heade
                         (header->flags & FRAME_HAS_NEGATIVE_EXCESS) != 0, npixels, &frame->picked);
     free(owned_gaps);
     free(owned_excesses);
+    return status;
+}
+
+static h5bragg_status read_kept_blocks(frame_header *header, sparse_frame *frame)
+{
+    byte_reader stream;
+    uint8_t *owned;
+    frame->kept = malloc(local_nblocks(&frame->grid));
+    if (!frame->kept)
+        return H5BRAGG_NO_MEMORY;
+    h5bragg_status status = stream_read(
+        &header->body, local_nblocks(&frame->grid) * NUMBER_MAX_NBYTES, &stream, &owned);
+    if (!status)
+        status = kept_read_blocks(&stream, &frame->grid, frame->kept);
+    free(owned);
+    return status;
+}
+
+static h5bragg_status merge_kept(frame_header *header, sparse_frame *frame,
+                                 byte_reader values[KEPT_NCLASSES])
+{
+    const noise_frame *noise = &frame->noise;
+    const uint32_t npicked = frame->picked.n;
+    double *expected = malloc((noise->map->ncells + 1u) * sizeof *expected);
+    if (!expected)
+        return H5BRAGG_NO_MEMORY;
+    kept_expected(noise, frame->profile, expected);
+    const h5bragg_status status = kept_merge(values, noise, expected, frame->range, &frame->grid,
+                                             frame->kept, frame->mask, &frame->picked);
+    free(expected);
+    if (!status && frame->picked.n - npicked != header->nkept)
+        return H5BRAGG_CORRUPT;
+    return status;
+}
+
+/* Kept blocks, merged into the picked pixels, and the sums, for local_apply to read. */
+static h5bragg_status read_local(const chunk_header *chunk, frame_header *header,
+                                 sparse_frame *frame)
+{
+    const bragg_settings *s = &chunk->settings;
+    const size_t max_values = (size_t)header->nkept * NUMBER_MAX_NBYTES;
+    byte_reader values[KEPT_NCLASSES];
+    uint8_t *owned[KEPT_NCLASSES] = {NULL};
+    frame->has_local = s->params.local_counts > 0;
+    if (!frame->has_local)
+        return H5BRAGG_OK;
+    frame->grid = local_grid_of(s->params.local_counts, s->ny, s->nx);
+    h5bragg_status status = read_kept_blocks(header, frame);
+    for (int c = 0; c < KEPT_NCLASSES && !status; c++)
+        status = stream_read(&header->body, max_values, &values[c], &owned[c]);
+    if (!status)
+        status = merge_kept(header, frame, values);
+    for (int c = 0; c < KEPT_NCLASSES; c++)
+        free(owned[c]);
+    const size_t max_sums = local_nblocks(&frame->grid) * NUMBER_MAX_NBYTES;
+    for (int c = 0; c < LOCAL_NCLASSES && !status; c++)
+        status = stream_read(&header->body, max_sums, &frame->sums[c], &frame->owned_sums[c]);
     return status;
 }
 
@@ -85,6 +142,8 @@ h5bragg_status sparse_frame_read(const chunk_header *chunk, const ring_map *map,
     }
     if (!status)
         status = read_picked(chunk, header, frame);
+    if (!status)
+        status = read_local(chunk, header, frame);
     if (!status && (bytes_left(&header->body) ||
                     !picked_values_fit(&frame->picked, &frame->noise, frame->range)))
         status = H5BRAGG_CORRUPT;
@@ -96,5 +155,8 @@ void sparse_frame_free(sparse_frame *frame)
     free(frame->profile);
     free(frame->range);
     free(frame->mask);
+    free(frame->kept);
+    for (int c = 0; c < LOCAL_NCLASSES; c++)
+        free(frame->owned_sums[c]);
     picked_free(&frame->picked);
 }

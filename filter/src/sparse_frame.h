@@ -4,14 +4,20 @@
 #define BRAGG_SPARSE_FRAME_H
 
 #include "chunk_header.h"
-#include "picking.h"
+#include "kept_blocks.h"
+#include "local_counts.h"
 
 typedef struct sparse_frame {
     noise_frame noise;
     ring_profile *profile; /* nbins */
     cell_range *range;     /* ncells */
     uint8_t *mask;         /* ny * nx mask numbers */
-    picked_pixels picked;
+    picked_pixels picked;  /* those of kept blocks too */
+    int has_local;
+    local_grid grid;
+    uint8_t *kept; /* blocks */
+    byte_reader sums[LOCAL_NCLASSES];
+    uint8_t *owned_sums[LOCAL_NCLASSES];
 } sparse_frame;
 
 /* Reads a frame of mode FRAME_SPARSE; free with sparse_frame_free, also after an error. */

@@ -28,12 +28,13 @@ static void simulate(uint16_t *frames, int bits)
     }
 }
 
-static size_t encode(const uint16_t *frames, uint8_t *chunk, size_t capacity)
+static size_t encode(const uint16_t *frames, uint32_t local_counts, uint8_t *chunk, size_t capacity)
 {
     h5bragg_panel panel;
     h5bragg_params params;
     size_t nbytes = 0;
     h5bragg_params_init(&params);
+    params.local_counts = local_counts;
     CHECK(h5bragg_flat_panel(&FLAT, &panel) == H5BRAGG_OK);
     const h5bragg_geometry g = {NY, NX, FLAT.distance_m, 0, 1, &panel, NULL};
     CHECK(h5bragg_bound(H5BRAGG_U16, NFRAMES, &g) <= capacity);
@@ -73,9 +74,9 @@ int main(void)
     static uint16_t frames[NFRAMES * NY * NX];
     static uint16_t restored[NFRAMES * NY * NX];
     static uint8_t chunk[sizeof frames + 1000];
-    for (int bits = 0; bits < 4; bits++) {
-        simulate(frames, bits);
-        const size_t nbytes = encode(frames, chunk, sizeof chunk);
+    for (int run = 0; run < 8; run++) {
+        simulate(frames, run / 2);
+        const size_t nbytes = encode(frames, run % 2 ? 4 : 0, chunk, sizeof chunk);
         CHECK(h5bragg_decode(chunk, nbytes, restored, sizeof restored, H5BRAGG_FILL_NOISE) ==
               H5BRAGG_OK);
         for (size_t i = 0; i < NFRAMES * NY * NX; i++)

@@ -62,3 +62,25 @@ def test_panels_and_pixels_between_them():
 def test_frame_stored_whole():
     raw = np.random.default_rng(4).integers(0, 2**32, SHAPE, dtype="uint32")
     assert_agreement(raw, TILTED, SparsifyParams())
+
+
+@pytest.mark.parametrize("edge", [2, 4, 7, 15])
+@pytest.mark.parametrize("mean", [0.3, 4, 60])
+def test_local_counts(edge, mean):
+    random = np.random.default_rng(5)
+    raw = random.poisson(mean * random.gamma(5, 0.2, SHAPE)).astype("uint16")
+    raw[5:9] = 65535
+    raw[30:33, 40:44] += 20
+    raw[40:, :30] //= 3
+    assert_agreement(raw, TILTED, SparsifyParams(snr_pick=3, local_counts=edge, radial_bins=8))
+
+
+def test_local_counts_of_charge_integrating_frames():
+    raw = np.random.default_rng(6).normal(5, 300, SHAPE).round().astype("int32")
+    params = SparsifyParams(error_model="azimuthal", radial_bins=6, local_counts=4)
+    assert_agreement(raw, TILTED, params)
+
+
+def test_local_counts_between_panels():
+    raw = np.random.default_rng(7).poisson(2, SHAPE).astype("uint16")
+    assert_agreement(raw, two_panels(), SparsifyParams(local_counts=4, snr_pick=4))

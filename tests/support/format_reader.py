@@ -178,11 +178,18 @@ class Chunk:
         body = Reader(r.take(nbytes))
         if mode == 0:
             return list(body.numbers(f"{self.ny * self.nx}{self.letter}"))
-        self.flags, seed, npicked, nmasked = body.numbers("BQII")
+        self.flags, seed, npicked, nkept, nmasked = body.numbers("BQIII")
         self.read_profile(body.stream())
         mask = self.read_mask(body.stream())
         assert nmasked == sum(number > 0 for number in mask)
         picked = self.read_picked(body.stream(), body.stream(), npicked)
+        edge = self.words[2] >> 16 & 0xFF
+        if edge:
+            blocks = list(self.blocks(edge))
+            kept = self.read_kept(blocks, mask, body.stream(), [body.stream() for _ in range(4)])
+            assert nkept == len(kept)
+            picked |= kept
+            sums = [body.stream() for _ in range(3)]
         assert body.done()
         pixels = []
         for i, number in enumerate(mask):
@@ -192,7 +199,103 @@ class Chunk:
                 pixels.append(picked[i])
             else:
                 pixels.append(self.draw(i, seed))
+        if edge:
+            drawn = [[i for i in b if not mask[i] and i not in picked] for b in blocks]
+            self.apply_sums(pixels, drawn, -(-self.nx // edge), sums, seed)
         return pixels
+
+    def blocks(self, edge):
+        """Pixel indices of every block."""
+        for top in range(0, self.ny, edge):
+            for left in range(0, self.nx, edge):
+                rows = range(top, min(top + edge, self.ny))
+                columns = range(left, min(left + edge, self.nx))
+                yield [row * self.nx + column for row in rows for column in columns]
+
+    def read_kept(self, blocks, mask, numbers, values):
+        kept, at = set(), -1
+        while not numbers.done():
+            at += 1 + numbers.varint()
+            kept |= set(blocks[at])
+        found = {}
+        for i in sorted(kept):
+            if i in self.cell and not mask[i]:
+                e, _ = self.expected_and_sigma(self.cell[i])
+                stream = values[sum(e >= limit for limit in (0.35, 1.2, 4.0))]
+                found[i] = math.floor(e + 0.5) + unzigzag(stream.varint())
+        assert all(stream.done() for stream in values)
+        return found
+
+    def apply_sums(self, pixels, drawn, nfast, sums, seed):
+        history = {}
+        for number, block in enumerate(drawn):
+            tables = [self.tables[self.cell[i]] for i in block]
+            expected = variance = 0.0
+            for table in tables:
+                expected += table[4]
+                variance += table[5]
+            capacity = sum(table[0] - table[1] for table in tables)
+            if capacity == 0:
+                continue
+            before = [] if number % nfast == 0 else [number - 1]
+            first = number - nfast - (number % nfast > 0)
+            before += range(first, number - nfast + 1 + (number % nfast + 1 < nfast))
+            restored = predicted = 0.5 * expected
+            for k in before:
+                restored += history.get(k, (0.0, 0.0))[0]
+                predicted += history.get(k, (0.0, 0.0))[1]
+            ratio = restored / predicted if predicted > 0 else 1.0
+            step = min(max(math.floor(math.sqrt(variance * ratio)), 1), 10**9)
+            dither = self.hash(seed ^ 0x5DEECE66D, number) * step >> 32
+            stream = sums[sum(variance * ratio >= limit for limit in (0.5, 2.0))]
+            guess = math.floor(min(expected * ratio, capacity) + 0.5)
+            start = ((guess + dither) // step + unzigzag(stream.varint())) * step - dither
+            bits = self.bits(self.hash(seed ^ 0x2545F491, number) | 1)
+            low, high = max(start, 0), min(start + step - 1, capacity)
+            wanted = low + (high - low + (next(bits) >> 31)) // 2
+            history[number] = (float(wanted), expected)
+            self.reach_sum(pixels, block, wanted, bits)
+        assert all(stream.done() for stream in sums)
+
+    @staticmethod
+    def bits(x):
+        while True:
+            x ^= x << 13 & WORD - 1
+            x ^= x >> 17
+            x ^= x << 5 & WORD - 1
+            yield x
+
+    def reach_sum(self, pixels, block, wanted, bits):
+        low = {i: self.tables[self.cell[i]][1] for i in block}
+
+        def change(i, by):
+            value = pixels[i] + by
+            if not low[i] <= value <= self.tables[self.cell[i]][0] or value in self.codes:
+                return 0
+            pixels[i] = value
+            return by
+
+        found = sum(pixels[i] - low[i] for i in block)
+        if any(self.cell[i][0] in self.normal for i in block):
+            for _ in range(4):
+                missing = abs(wanted - found) // len(block)
+                each = missing if wanted > found else -missing
+                for i in block:
+                    least = low[i] - pixels[i]
+                    most = self.tables[self.cell[i]][0] - pixels[i]
+                    found += change(i, min(max(each, least), most))
+        for _ in range(64 * min(abs(wanted - found), 4096)):
+            if found == wanted:
+                break
+            if found < wanted:
+                found += change(block[next(bits) * len(block) >> 32], 1)
+                continue
+            count = next(bits) * found >> 32
+            for i in block:
+                count -= pixels[i] - low[i]
+                if count < 0:
+                    found += change(i, -1)
+                    break
 
     def read_profile(self, s):
         mean = s.numbers(f"{self.nbins}f")
@@ -209,6 +312,7 @@ class Chunk:
         normal = {ring for (ring, _), t in thresholds.items() if t >= 256}
         if not self.flags & 1:
             normal = set(range(self.nbins))
+        self.normal = normal
         self.tables = {c: self.table(c, t, c[0] in normal) for c, t in thresholds.items()}
 
     def expected_and_sigma(self, cell):
@@ -272,7 +376,17 @@ class Chunk:
                 ratio *= growth
         if h == 1:
             weight = [0.0 if low + j in self.codes else w for j, w in enumerate(weight)]
-        return t, low, h, self.cumulative(weight)
+        return t, low, h, self.cumulative(weight), *self.moments(weight, low, values)
+
+    @staticmethod
+    def moments(weight, low, values):
+        total = first = second = 0.0
+        for w, n in zip(weight, values, strict=True):
+            total += w
+            first += w * (n - low)
+            second += w * (n - low) * (n - low)
+        mean = first / total
+        return mean, max(second / total - mean * mean, 0.0)
 
     @staticmethod
     def cumulative(weight):
@@ -323,7 +437,7 @@ class Chunk:
         return x ^ x >> 15
 
     def draw(self, i, seed):
-        _, low, h, limits = self.tables[self.cell[i]]
+        _, low, h, limits, _, _ = self.tables[self.cell[i]]
         pair = self.hash(seed, i // 2)
         r = pair >> 16 if i % 2 else pair & 0xFFFF
         value = low + h * sum(limit <= r for limit in limits)

@@ -51,6 +51,13 @@ class _Polarization(click.ParamType):  # type: ignore[type-arg]
     help="Keep pixels this many sigma above the background.",
 )
 @click.option(
+    "--local-counts",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Edge in pixels of the blocks that keep their counts; 4 is a good choice, 0 = off.",
+)
+@click.option(
     "--error-model",
     type=click.Choice(["poisson", "azimuthal", "hybrid"]),
     default="poisson",

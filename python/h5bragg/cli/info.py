@@ -78,5 +78,5 @@ def _parameters(params: SparsifyParams) -> str:
     return (
         f"snr_pick {params.snr_pick:.3g}, error model {params.error_model}, "
         f"polarization {polarization}, solid angle {'on' if params.solid_angle else 'off'}, "
-        f"mask codes {codes}, seed {params.seed}"
+        f"local counts {params.local_counts or 'off'}, mask codes {codes}, seed {params.seed}"
     )
