@@ -60,24 +60,15 @@ def _stored_nbytes(path: Path) -> int:
     return total
 
 
-def sparsify_and_densify(
-    frames: NDArray[np.integer], geometry: h5bragg.Geometry, cutoff_pick: float
+def _one_frame(
+    frame: NDArray[np.integer], geometry: h5bragg.Geometry, cutoff_pick: float
 ) -> tuple[NDArray[np.integer], int]:
-    """Send a stack of frames through pyFAI and FabIO.
-
-    Returns
-    -------
-    tuple
-        The dense frames that FabIO restores with noise, and the bytes that pyFAI stored for them.
-    """
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         _write_poni(work / "detector.poni", geometry)
-        names = [f"raw_{k:04d}.edf" for k in range(len(frames))]
-        for name, frame in zip(names, frames, strict=True):
-            fabio.edfimage.EdfImage(frame).write(str(work / name))
+        fabio.edfimage.EdfImage(frame).write(str(work / "raw.edf"))
         command = [sys.executable, "-m", "pyFAI.app.sparsify", "-p", "detector.poni"]
-        command += ["--cutoff-pick", str(cutoff_pick), *names]
+        command += ["--cutoff-pick", str(cutoff_pick), "raw.edf"]
         done = subprocess.run(
             command, cwd=work, env=_environment(), capture_output=True, text=True, check=False
         )
@@ -85,5 +76,18 @@ def sparsify_and_densify(
         if sparse is None:
             raise RuntimeError(f"pyFAI failed: {done.stdout[-500:]} {done.stderr[-2000:]}")
         with fabio.open(str(sparse)) as image:
-            dense = np.stack([image.get_frame(k).data for k in range(len(frames))])
-        return dense, _stored_nbytes(sparse)
+            return image.data, _stored_nbytes(sparse)
+
+
+def sparsify_and_densify(
+    frames: NDArray[np.integer], geometry: h5bragg.Geometry, cutoff_pick: float
+) -> tuple[NDArray[np.integer], int]:
+    """Send frames through pyFAI and FabIO, one by one: stacks lost frames in the version tried.
+
+    Returns
+    -------
+    tuple
+        The dense frames that FabIO restores with noise, and the bytes that pyFAI stored for them.
+    """
+    dense, nbytes = zip(*(_one_frame(f, geometry, cutoff_pick) for f in frames), strict=True)
+    return np.stack(dense), sum(nbytes)
