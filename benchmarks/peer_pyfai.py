@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
-import sys
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import fabio
 import h5py
@@ -21,13 +21,12 @@ import h5bragg
 _PER_FILE = ("mask", "radius")
 
 
-def _environment() -> dict[str, str]:
+def _one_driver() -> None:
     """Name one OpenCL driver: with two copies of PoCL in a process pyFAI finds no device."""
     spec = importlib.util.find_spec("pyopencl")
-    drivers = Path(str(spec.origin)).parent.glob(".libs/*.icd") if spec else iter(())
-    own = next(drivers, None)
-    given = {} if own is None else {"OCL_ICD_VENDORS": str(own)}
-    return {**given, **os.environ}
+    own = sorted(Path(str(spec.origin)).parent.glob(".libs/*.icd")) if spec else []
+    if own:
+        os.environ.setdefault("OCL_ICD_VENDORS", str(own[0]))
 
 
 def _write_poni(path: Path, geometry: h5bragg.Geometry) -> None:
@@ -60,34 +59,55 @@ def _stored_nbytes(path: Path) -> int:
     return total
 
 
-def _one_frame(
-    frame: NDArray[np.integer], geometry: h5bragg.Geometry, cutoff_pick: float
-) -> tuple[NDArray[np.integer], int]:
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        _write_poni(work / "detector.poni", geometry)
-        fabio.edfimage.EdfImage(frame).write(str(work / "raw.edf"))
-        command = [sys.executable, "-m", "pyFAI.app.sparsify", "-p", "detector.poni"]
-        command += ["--cutoff-pick", str(cutoff_pick), "raw.edf"]
-        done = subprocess.run(
-            command, cwd=work, env=_environment(), capture_output=True, text=True, check=False
-        )
-        sparse = next(work.glob("*_sparse.h5"), None)
-        if sparse is None:
-            raise RuntimeError(f"pyFAI failed: {done.stdout[-500:]} {done.stderr[-2000:]}")
-        with fabio.open(str(sparse)) as image:
-            return image.data, _stored_nbytes(sparse)
+@cache
+def _peak_finder(poni: Path, shape: tuple[int, int]) -> tuple[Any, Any]:
+    """Set pyFAI up as its program sparsify-Bragg does by default."""
+    _one_driver()
+    from pyFAI import load
+    from pyFAI.opencl.peak_finder import OCL_PeakFinder
+    from pyFAI.units import to_unit
+
+    unit = to_unit("r_m")
+    integrator = load(str(poni))
+    sparse = integrator.setup_sparse_integrator(
+        shape, 800, mask=None, unit=unit, split="no", algo="CSR", scale=False
+    )
+    finder = OCL_PeakFinder(
+        sparse.lut,
+        image_size=shape[0] * shape[1],
+        unit=unit,
+        bin_centers=sparse.bin_centers,
+        radius=integrator.array_from_unit(typ="center", unit=unit, scale=False),
+        mask=None,
+    )
+    return integrator, finder
+
+
+@cache
+def _poni_of(geometry: h5bragg.Geometry) -> Path:
+    path = Path(tempfile.mkdtemp()) / "detector.poni"
+    _write_poni(path, geometry)
+    return path
 
 
 def sparsify_and_densify(
     frames: NDArray[np.integer], geometry: h5bragg.Geometry, cutoff_pick: float
 ) -> tuple[NDArray[np.integer], int]:
-    """Send frames through pyFAI and FabIO, one by one: stacks lost frames in the version tried.
+    """Send a stack of frames through pyFAI and FabIO.
 
     Returns
     -------
     tuple
         The dense frames that FabIO restores with noise, and the bytes that pyFAI stored for them.
     """
-    dense, nbytes = zip(*(_one_frame(f, geometry, cutoff_pick) for f in frames), strict=True)
-    return np.stack(dense), sum(nbytes)
+    integrator, finder = _peak_finder(_poni_of(geometry), geometry.shape)
+    options = {"cutoff_clip": 0.0, "cycle": 5, "noise": 1.0, "cutoff_pick": cutoff_pick}
+    sparse = [finder.sparsify(frame, error_model="poisson", **options) for frame in frames]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sparse.h5"
+        save_sparse = importlib.import_module("pyFAI.io.sparse_frame").save_sparse
+        extra = {**options, "error_model": "poisson", "unit": finder.unit}
+        save_sparse(str(path), sparse, ai=integrator, extra=extra)
+        with fabio.open(str(path)) as image:
+            dense = np.stack([image.get_frame(k).data for k in range(len(frames))])
+        return dense, _stored_nbytes(path)
