@@ -20,8 +20,8 @@ from .frames import FrameSequence
 from .geometry import NO_RING
 from .mask_bits import is_masked, mask_codes
 from .params import SparsifyParams
-from .reader import SparseDataset
 from .ring_test import RingMoments, RingTest
+from .sparse_dataset import SparseDataset
 from .threads import ordered_map
 
 Progress = Callable[[int], None]

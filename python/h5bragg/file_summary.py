@@ -13,7 +13,7 @@ import h5py
 from .chunk_totals import ChunkTotals
 from .codec import ChunkInfo, inspect
 from .hdf5_links import walk_datasets
-from .reader import SparseDataset, is_sparse
+from .sparse_dataset import SparseDataset, is_sparse
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .codec import Fill, decode
 from .errors import ChunkError, ParameterError
 from .frame_source import InputError
-from .reader import SparseDataset, is_sparse
+from .sparse_dataset import SparseDataset, is_sparse
 from .threads import ordered_map
 
 Selection = int | slice | Sequence[int] | NDArray[Any]

@@ -9,7 +9,8 @@ import click
 
 from ..file_summary import DatasetSummary, summarize
 from ..params import SparsifyParams
-from ..reader import is_sparse, open_hdf5
+from ..reader import open_hdf5
+from ..sparse_dataset import is_sparse
 from .options import QUIET, in_bytes
 from .progress import frame_progress
 

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""One dataset that h5bragg compressed, read chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ._clib import FILTER_ID
+from .chunk_totals import ChunkTotals
+from .codec import Fill, decode
+from .errors import ChunkError
+from .frame_source import InputError
+from .threads import ordered_map
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """One chunk as it is in the file.
+
+    Parameters
+    ----------
+    start : int
+        Number of its first frame.
+    nframes : int
+        How many of its frames belong to the dataset; a last chunk may hold more.
+    data : bytes
+        The stored bytes.
+    is_encoded : bool
+        False if HDF5 stored the frames raw because encoding failed.
+    """
+
+    start: int
+    nframes: int
+    data: bytes
+    is_encoded: bool
+
+
+class SparseDataset:
+    """A dataset that h5bragg compressed.
+
+    Parameters
+    ----------
+    data : h5py.Dataset
+        Shape (frame, slow, fast) or (slow, fast), with the h5bragg filter and no other.
+
+    Raises
+    ------
+    InputError
+        It is compressed otherwise.
+    """
+
+    def __init__(self, data: h5py.Dataset) -> None:
+        plist: Any = data.id.get_create_plist()
+        filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+        where = f"{data.file.filename} ({data.name})"
+        if FILTER_ID not in filters:
+            raise InputError(f"{where} is not compressed by h5bragg: give a file that is")
+        if filters != [FILTER_ID]:
+            raise InputError(
+                f"{where} has further HDF5 filters ({filters}): rewrite it with h5bragg's alone"
+            )
+        self.data = data
+        self.where = where
+        self.frame_shape: tuple[int, int] = data.shape[-2:]
+        self.nframes = int(data.shape[0]) if data.ndim == 3 else 1
+        self.frames_per_chunk = int(data.chunks[0]) if data.ndim == 3 else 1
+
+    def starts(self) -> range:
+        """Return the first frame of every chunk."""
+        return range(0, self.nframes, self.frames_per_chunk)
+
+    def read_chunk(self, start: int) -> StoredChunk | None:
+        """Read one chunk's bytes.
+
+        Parameters
+        ----------
+        start : int
+            Number of its first frame, see `starts`.
+
+        Returns
+        -------
+        StoredChunk or None
+            None if the chunk was never written.
+
+        Raises
+        ------
+        InputError
+            HDF5 cannot read it.
+        """
+        offset = (start, 0, 0) if self.data.ndim == 3 else (0, 0)
+        try:
+            if self.data.id.get_chunk_info_by_coord(offset).byte_offset is None:
+                return None
+            filter_mask, data = self.data.id.read_direct_chunk(offset)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"{self.where}, frame {start}, cannot be read, is the file truncated? ({error})"
+            ) from error
+        count = min(self.frames_per_chunk, self.nframes - start)
+        return StoredChunk(start, count, bytes(data), not filter_mask & 1)
+
+    def decode_chunk(self, start: int, fill: Fill = "noise") -> NDArray[Any]:
+        """Read one chunk's frames.
+
+        Parameters
+        ----------
+        start : int
+            Number of its first frame.
+        fill : {"noise", "mean"}
+            See `decode`.
+
+        Returns
+        -------
+        ndarray
+            Shape (frame, slow, fast), native byte order; zeros if the chunk was never written.
+
+        Raises
+        ------
+        InputError
+            The chunk is damaged; the message names the frame.
+        """
+        stored = self.read_chunk(start)
+        native = self.data.dtype.newbyteorder("=")
+        if stored is None:
+            count = min(self.frames_per_chunk, self.nframes - start)
+            return np.zeros((count, *self.frame_shape), native)
+        if not stored.is_encoded:
+            frames = np.frombuffer(stored.data, self.data.dtype).astype(native)
+        else:
+            try:
+                frames = decode(stored.data, fill=fill)
+            except ChunkError as error:
+                raise InputError(f"{self.where}, frame {start}: {error}") from error
+        return frames.reshape(-1, *self.frame_shape)[: stored.nframes]
+
+    def frames(self, *, threads: int | None = None, fill: Fill = "noise") -> Iterator[NDArray[Any]]:
+        """Yield the frames of one chunk after another, decoded in threads.
+
+        Parameters
+        ----------
+        threads : int or None
+            None means one a CPU.
+        fill : {"noise", "mean"}
+            See `decode`.
+        """
+        return ordered_map(
+            lambda start: self.decode_chunk(start, fill), self.starts(), threads=threads
+        )
+
+    def chunks(self) -> Iterator[StoredChunk]:
+        """Yield every chunk that was written."""
+        stored = (self.read_chunk(start) for start in self.starts())
+        return (chunk for chunk in stored if chunk is not None)
+
+    def totals(self, progress: Progress = lambda _: None) -> ChunkTotals:
+        """Sum up how the frames are stored.
+
+        Parameters
+        ----------
+        progress : callable
+            Called with the number of frames that have just been looked at.
+
+        Raises
+        ------
+        InputError
+            A chunk is damaged.
+        """
+        totals = ChunkTotals()
+        for chunk in self.chunks():
+            if chunk.is_encoded:
+                try:
+                    totals.add_chunk(chunk.data, nframes=chunk.nframes)
+                except ChunkError as error:
+                    raise InputError(f"{self.where}, frame {chunk.start}: {error}") from error
+            else:
+                nbytes = len(chunk.data) // self.frames_per_chunk * chunk.nframes
+                totals.add_unfiltered(
+                    nframes=chunk.nframes, raw_nbytes=nbytes, stored_nbytes=len(chunk.data)
+                )
+            progress(chunk.nframes)
+        return totals
+
+
+def is_sparse(data: h5py.Dataset) -> bool:
+    """Whether a dataset has the h5bragg filter."""
+    plist: Any = data.id.get_create_plist()
+    return any(plist.get_filter(i)[0] == FILTER_ID for i in range(plist.get_nfilters()))
