@@ -20,7 +20,8 @@ enum { PROFILE, MASK, GAPS, EXCESSES, LOCAL, NSTREAMS = LOCAL + LOCAL_NSTREAMS }
 
 /* Buffers for the streams of one frame, reused for all frames of a chunk. */
 typedef struct frame_streams {
-    uint8_t *memory; /* NSTREAMS parts */
+    size_t n;        /* without local counts only LOCAL of them */
+    uint8_t *memory; /* n parts */
     byte_writer writer[NSTREAMS];
 } frame_streams;
 
@@ -62,8 +63,10 @@ static h5bragg_status encoder_make(const bragg_settings *s, const h5bragg_geomet
     e->background = malloc(map->nbins * sizeof *e->background);
     e->profile = malloc(map->nbins * sizeof *e->profile);
     e->range = malloc((map->ncells + 1u) * sizeof *e->range);
-    e->streams.memory = frame_nbytes > SIZE_MAX / NSTREAMS ? NULL : malloc(NSTREAMS * frame_nbytes);
     e->has_local = s->params.local_counts > 0;
+    e->streams.n = e->has_local ? NSTREAMS : LOCAL;
+    e->streams.memory =
+        frame_nbytes > SIZE_MAX / NSTREAMS ? NULL : malloc(e->streams.n * frame_nbytes);
     h5bragg_status made = H5BRAGG_NO_MEMORY;
     if (e->background && e->profile && e->range && e->streams.memory)
         made = e->has_local ? local_stage_make(map, s->params.local_counts, &e->local) : H5BRAGG_OK;
@@ -74,7 +77,7 @@ static h5bragg_status encoder_make(const bragg_settings *s, const h5bragg_geomet
 
 static void streams_reset(frame_streams *s, size_t frame_nbytes)
 {
-    for (size_t k = 0; k < NSTREAMS; k++) {
+    for (size_t k = 0; k < s->n; k++) {
         uint8_t *start = s->memory + k * frame_nbytes;
         s->writer[k] = (byte_writer){start, start + frame_nbytes, 0};
     }
@@ -159,7 +162,7 @@ static h5bragg_status pack_frame(frame_encoder *e, const bragg_frame *frame, siz
     const uint8_t flags = (uint8_t)((e->noise.is_counting ? FRAME_IS_COUNTING : 0) |
                                     (picked->has_negative ? FRAME_HAS_NEGATIVE_EXCESS : 0));
     frame_header_write_sparse(w, flags, seed, picked->n, nkept, nmasked);
-    for (size_t k = 0; k < (e->has_local ? NSTREAMS : LOCAL) && !w->failed; k++) {
+    for (size_t k = 0; k < s->n && !w->failed; k++) {
         const byte_reader content = stream_content(s, k, frame_nbytes);
         stream_write(w, content.at, bytes_left(&content));
         w->failed |= s->writer[k].failed;
