@@ -94,19 +94,17 @@ static byte_reader stream_content(const frame_streams *s, size_t k, size_t frame
 static h5bragg_status fit_noise(frame_encoder *e, const bragg_frame *frame, const histogram *h)
 {
     const ring_map *map = e->noise.map;
-    if (!e->has_local) {
-        noise_fit(&e->noise, h, e->range, NULL, e->profile);
-        return H5BRAGG_OK;
-    }
+    if (!e->has_local)
+        return noise_fit(&e->noise, h, e->range, NULL, e->profile);
     histogram discarded = {0};
     h5bragg_status status =
         local_find_kept(&e->local, frame, &e->noise, e->profile, e->geometry->mask);
     if (!status)
         status = histogram_make(frame, &e->noise.codes, e->local.excluded, map, &discarded);
     if (!status)
-        status = local_variance(&e->local, frame, &e->noise, e->profile, e->range);
+        status = local_variance(&e->local, frame, &e->noise, e->range);
     if (!status)
-        noise_fit(&e->noise, &discarded, e->range, e->local.variance, e->profile);
+        status = noise_fit(&e->noise, &discarded, e->range, e->local.variance, e->profile);
     histogram_free(&discarded);
     return status;
 }

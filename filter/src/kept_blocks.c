@@ -5,15 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-void kept_expected(const noise_frame *noise, const ring_profile *profile, double *expected)
-{
-    const ring_map *map = noise->map;
-    for (uint32_t ring = 0; ring < map->nbins; ring++) {
-        for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++)
-            expected[c] = profile[ring].mean * map->normalisation[c];
-    }
-}
-
 /* Pixels that expect alike are coded together. */
 static int value_class(double expected)
 {

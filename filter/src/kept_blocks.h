@@ -8,10 +8,10 @@
 
 enum { KEPT_NCLASSES = 4 };
 
-/* Expected counts of every cell, by which kept values are coded: expected[map->ncells]. */
-void kept_expected(const noise_frame *noise, const ring_profile *profile, double *expected);
-
-/* Writes which blocks are kept, and their pixels in scan order by class of the expected counts. */
+/*
+ * Writes which blocks are kept, and their pixels in scan order by class of what their cell expects:
+ * expected[map->ncells], see noise_expected_all.
+ */
 void kept_write(const bragg_frame *frame, const noise_frame *noise, const double *expected,
                 const local_grid *grid, const uint8_t *kept, byte_writer *blocks,
                 byte_writer values[KEPT_NCLASSES], uint32_t *npixels);

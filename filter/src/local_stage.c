@@ -43,8 +43,9 @@ h5bragg_status local_find_kept(local_stage *stage, const bragg_frame *frame,
 {
     const local_grid *grid = &stage->grid;
     const size_t npixels = (size_t)grid->ny * grid->nx;
-    const h5bragg_status status =
-        significance_find(frame, noise, profile, static_mask, grid, SIGNIFICANT_SNR, stage->kept);
+    noise_expected_all(noise, profile, stage->expected);
+    const h5bragg_status status = significance_find(
+        frame, noise, profile, stage->expected, static_mask, grid, SIGNIFICANT_SNR, stage->kept);
     if (static_mask)
         memcpy(stage->excluded, static_mask, npixels);
     else
@@ -74,8 +75,8 @@ void local_drop_kept(const local_stage *stage, const ring_map *map, picked_pixel
 /* Adds the squared deviations of a block's discarded pixels, and their degrees of freedom. */
 BRAGG_INLINE void add_block(const h5bragg_pixel_type type, const local_stage *stage,
                             const bragg_frame *frame, const noise_frame *noise,
-                            const cell_range *range, size_t number, const uint16_t *ring,
-                            double *squares, double *freedom)
+                            const cell_range *range, size_t number, double *squares,
+                            double *freedom)
 {
     const local_block at = local_block_at(&stage->grid, number);
     size_t index[LOCAL_MAX_PIXELS];
@@ -99,8 +100,8 @@ BRAGG_INLINE void add_block(const h5bragg_pixel_type type, const local_stage *st
         const uint16_t cell = noise->map->cell[index[k]];
         const double own = stage->expected[cell] + (sum - expected) / n;
         const double deviation = (double)pixel_get(frame->pixels, type, index[k]) - own;
-        squares[ring[cell]] += deviation * deviation;
-        freedom[ring[cell]] += 1.0 - 1.0 / n;
+        squares[noise->map->ring[cell]] += deviation * deviation;
+        freedom[noise->map->ring[cell]] += 1.0 - 1.0 / n;
     }
 }
 
@@ -116,41 +117,25 @@ static double without_quantisation(double variance, uint32_t edge)
     return variance > added ? variance - added : variance;
 }
 
-static void rings_of_cells(const ring_map *map, uint16_t *ring)
-{
-    for (uint32_t r = 0; r < map->nbins; r++) {
-        for (uint32_t c = map->first_cell[r]; c < map->first_cell[r + 1]; c++)
-            ring[c] = (uint16_t)r;
-    }
-}
-
 h5bragg_status local_variance(local_stage *stage, const bragg_frame *frame,
-                              const noise_frame *noise, const ring_profile *profile,
-                              const cell_range *range)
+                              const noise_frame *noise, const cell_range *range)
 {
-    const ring_map *map = noise->map;
-    uint16_t *ring = malloc((map->ncells + 1u) * sizeof *ring);
-    double *freedom = calloc(map->nbins, sizeof *freedom);
-    h5bragg_status status = H5BRAGG_NO_MEMORY;
-    if (!ring || !freedom)
-        goto done;
-    memset(stage->variance, 0, map->nbins * sizeof *stage->variance);
-    kept_expected(noise, profile, stage->expected);
-    rings_of_cells(map, ring);
+    const uint32_t nbins = noise->map->nbins;
+    double *freedom = calloc(nbins, sizeof *freedom);
+    if (!freedom)
+        return H5BRAGG_NO_MEMORY;
+    memset(stage->variance, 0, nbins * sizeof *stage->variance);
     for (size_t k = 0; k < local_nblocks(&stage->grid); k++) {
-        DISPATCH_PIXEL_TYPE(frame->type, add_block, stage, frame, noise, range, k, ring,
-                            stage->variance, freedom)
+        DISPATCH_PIXEL_TYPE(frame->type, add_block, stage, frame, noise, range, k, stage->variance,
+                            freedom)
     }
-    for (uint32_t r = 0; r < map->nbins; r++)
+    for (uint32_t r = 0; r < nbins; r++)
         stage->variance[r] =
             freedom[r] > LEAST_FREEDOM
                 ? without_quantisation(stage->variance[r] / freedom[r], stage->grid.edge)
                 : -1.0;
-    status = H5BRAGG_OK;
-done:
-    free(ring);
     free(freedom);
-    return status;
+    return H5BRAGG_OK;
 }
 
 BRAGG_INLINE void number_masked(const h5bragg_pixel_type type, const bragg_frame *frame,
@@ -180,7 +165,6 @@ h5bragg_status local_pack(local_stage *stage, const bragg_frame *frame, const no
     noise_tables *tables = NULL;
     h5bragg_status status = noise_tables_make(noise, profile, range, &tables);
     if (!status) {
-        kept_expected(noise, profile, stage->expected);
         kept_write(frame, noise, stage->expected, &stage->grid, stage->kept, &streams[0],
                    &streams[1], nkept);
         mark_exact(stage, frame, noise, picked);

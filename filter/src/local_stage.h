@@ -14,7 +14,7 @@ typedef struct local_stage {
     uint8_t *kept;     /* blocks */
     uint8_t *excluded; /* ny * nx: pixels that tell nothing of what is discarded */
     uint8_t *exact;    /* ny * nx: pixels that are not discarded */
-    double *expected;  /* ncells */
+    double *expected;  /* ncells: set by local_find_kept */
     double *variance;  /* nbins */
 } local_stage;
 
@@ -34,8 +34,7 @@ h5bragg_status local_find_kept(local_stage *stage, const bragg_frame *frame,
  * sums, so the noise must not have it again.
  */
 h5bragg_status local_variance(local_stage *stage, const bragg_frame *frame,
-                              const noise_frame *noise, const ring_profile *profile,
-                              const cell_range *range);
+                              const noise_frame *noise, const cell_range *range);
 
 /* Takes the pixels of kept blocks out of the picked pixels. */
 void local_drop_kept(const local_stage *stage, const ring_map *map, picked_pixels *picked);

@@ -11,6 +11,7 @@
 #include "noise_fit.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { MAX_STEPS = 25 };
 static const double CONVERGED = 1e-5;
@@ -41,14 +42,17 @@ typedef struct ring_fit {
     uint32_t last;
     double scale;
     double variance; /* of a pixel, if not to be taken from the histograms; else negative */
+    double *npixels; /* per cell of the map: discarded pixels */
 } ring_fit;
 
+/* Moments of the discarded pixels; counts them, too. */
 static moments found_moments(const ring_fit *fit)
 {
     moments m = {0};
     const double mean = fit->ring->mean;
     for (uint32_t c = fit->first; c < fit->last; c++) {
         const value_sums s = histogram_sums(fit->h, c, fit->range[c].low, fit->range[c].high);
+        fit->npixels[c] = s.n;
         if (s.n == 0)
             continue;
         const double offset = s.sum / s.n - mean;
@@ -92,11 +96,10 @@ static moments expected_moments(const ring_fit *fit, double a, double b)
     double weight[NOISE_MAX_VALUES];
     for (uint32_t c = fit->first; c < fit->last; c++) {
         const cell_range *r = &fit->range[c];
-        const double n = histogram_sums(fit->h, c, r->low, r->high).n;
-        if (n == 0)
+        if (fit->npixels[c] == 0)
             continue;
         noise_weights(fit->frame, fit->ring, a, b, c, r, weight);
-        add_cell(fit, c, n, weight, &m);
+        add_cell(fit, c, fit->npixels[c], weight, &m);
     }
     return m;
 }
@@ -158,21 +161,32 @@ static void fit_ring(const ring_fit *fit, uint32_t nvalues, ring_profile *ring)
     ring->tilt2 = rounded_tilt(b);
 }
 
-void noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
-               const double *variance, ring_profile *profile)
+h5bragg_status noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
+                         const double *variance, ring_profile *profile)
 {
-    const uint32_t *first_cell = frame->map->first_cell;
-    for (uint32_t ring = 0; ring < frame->map->nbins; ring++) {
-        const uint32_t first = first_cell[ring];
-        const uint32_t last = first_cell[ring + 1];
+    const ring_map *map = frame->map;
+    double *npixels = malloc((map->ncells + 1u) * sizeof *npixels);
+    if (!npixels)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t ring = 0; ring < map->nbins; ring++) {
+        const uint32_t first = map->first_cell[ring];
+        const uint32_t last = map->first_cell[ring + 1];
         uint32_t nvalues = 0;
         for (uint32_t c = first; c < last; c++)
             nvalues = range[c].nvalues > nvalues ? range[c].nvalues : nvalues;
         if (nvalues < 2) /* nothing to fit, or an empty ring */
             continue;
-        const double scale = noise_scale(&profile[ring], range[first].is_normal);
-        const ring_fit fit = {frame, h,    range, &profile[ring],
-                              first, last, scale, variance ? variance[ring] : -1.0};
+        const ring_fit fit = {.frame = frame,
+                              .h = h,
+                              .range = range,
+                              .ring = &profile[ring],
+                              .first = first,
+                              .last = last,
+                              .scale = noise_scale(&profile[ring], range[first].is_normal),
+                              .variance = variance ? variance[ring] : -1.0,
+                              .npixels = npixels};
         fit_ring(&fit, nvalues, &profile[ring]);
     }
+    free(npixels);
+    return H5BRAGG_OK;
 }

@@ -11,7 +11,7 @@
  * variance, if not NULL, has the variance of a pixel in every ring, to be matched instead of that
  * of the histograms; negative where it is unknown.
  */
-void noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
-               const double *variance, ring_profile *profile);
+h5bragg_status noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
+                         const double *variance, ring_profile *profile);
 
 #endif

@@ -9,21 +9,25 @@
 /* Pixels this many standard deviations below the mean are picked, being no background. */
 static const double LOW_REACH = 8.0;
 
-/* Standard deviation of one pixel of a cell, in counts. */
-static double cell_sigma(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+double noise_sigma(const noise_frame *f, const ring_profile *ring, uint32_t cell)
 {
-    const double w = f->map->normalisation[cell];
     if (f->params->error_model == H5BRAGG_AZIMUTHAL)
-        return ring->std * w;
-    const double expected = ring->mean * w;
+        return ring->std * f->map->normalisation[cell];
+    const double expected = noise_expected(f, ring, cell);
     return expected > 0 ? sqrt(expected) : 0;
+}
+
+void noise_expected_all(const noise_frame *f, const ring_profile *profile, double *expected)
+{
+    for (uint32_t cell = 0; cell < f->map->ncells; cell++)
+        expected[cell] = noise_expected(f, &profile[f->map->ring[cell]], cell);
 }
 
 /* floor(mean + snr_pick * sigma), within the type, and not a mask code. */
 static int64_t threshold(const noise_frame *f, const ring_profile *ring, uint32_t cell)
 {
-    const double expected = ring->mean * f->map->normalisation[cell];
-    const double cut = floor(expected + f->params->snr_pick * cell_sigma(f, ring, cell));
+    const double expected = noise_expected(f, ring, cell);
+    const double cut = floor(expected + f->params->snr_pick * noise_sigma(f, ring, cell));
     const double type_max = (double)pixel_maximum(f->type);
     const double least = f->is_counting ? 0.0 : (double)pixel_minimum(f->type);
     int64_t t = (int64_t)(cut < least ? least : cut > type_max ? type_max : cut);
@@ -36,8 +40,8 @@ static int64_t threshold(const noise_frame *f, const ring_profile *ring, uint32_
 static cell_range counting_range(const noise_frame *f, const ring_profile *ring, uint32_t cell,
                                  int64_t high)
 {
-    const double expected = ring->mean * f->map->normalisation[cell];
-    const double least = floor(expected - LOW_REACH * cell_sigma(f, ring, cell));
+    const double expected = noise_expected(f, ring, cell);
+    const double least = floor(expected - LOW_REACH * noise_sigma(f, ring, cell));
     const int64_t low = least <= 0 ? 0 : least < (double)high ? (int64_t)least : high;
     const cell_range r = {low, high, 1, (uint32_t)(high - low) + 1, 0};
     return r;
@@ -76,7 +80,7 @@ void noise_ranges(const noise_frame *f, const ring_profile *profile, cell_range 
         }
         for (uint32_t c = first; c < last; c++) {
             const int64_t high = range[c].high;
-            range[c] = is_normal ? normal_range(f, high, cell_sigma(f, &profile[ring], c))
+            range[c] = is_normal ? normal_range(f, high, noise_sigma(f, &profile[ring], c))
                                  : counting_range(f, &profile[ring], c, high);
         }
     }
@@ -139,11 +143,11 @@ void noise_weights(const noise_frame *f, const ring_profile *ring, double tilt1,
                    uint32_t cell, const cell_range *r, double *weight)
 {
     const double scale = noise_scale(ring, r->is_normal);
-    const double expected = ring->mean * f->map->normalisation[cell];
+    const double expected = noise_expected(f, ring, cell);
     const double b = tilt2 / (scale * scale);
     exponent e = {tilt1 / scale - 2.0 * b * ring->mean, b};
     if (r->is_normal) {
-        const double sigma = cell_sigma(f, ring, cell);
+        const double sigma = noise_sigma(f, ring, cell);
         const double v = sigma > 0.25 ? sigma * sigma : 0.0625;
         e.linear += expected / v;
         e.square -= 0.5 / v;

@@ -43,6 +43,19 @@ void noise_ranges(const noise_frame *frame, const ring_profile *profile, cell_ra
 void noise_weights(const noise_frame *frame, const ring_profile *ring, double tilt1, double tilt2,
                    uint32_t cell, const cell_range *range, double *weight);
 
+/* Counts that the background gives a pixel of a cell. */
+static inline double noise_expected(const noise_frame *frame, const ring_profile *ring,
+                                    uint32_t cell)
+{
+    return ring->mean * frame->map->normalisation[cell];
+}
+
+/* Those of all cells: expected[map->ncells]. */
+void noise_expected_all(const noise_frame *frame, const ring_profile *profile, double *expected);
+
+/* Standard deviation of one pixel of a cell, in counts. */
+double noise_sigma(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
+
 /* Length that the tilts are relative to: about the width of the distribution, at least 0.5. */
 double noise_scale(const ring_profile *ring, int is_normal);
 

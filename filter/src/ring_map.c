@@ -201,12 +201,14 @@ static h5bragg_status number_cells(map_maker *m)
     map->ncells = map->first_cell[map->nbins];
     if (map->ncells > BRAGG_MAX_CELLS)
         return H5BRAGG_BAD_PARAMETER;
+    map->ring = malloc((map->ncells + 1u) * sizeof *map->ring);
     map->normalisation = malloc((map->ncells + 1u) * sizeof *map->normalisation);
-    if (!map->normalisation)
+    if (!map->ring || !map->normalisation)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t ring = 0; ring < map->nbins; ring++) {
         for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++) {
             const int k = m->class_min[ring] + (int)(c - map->first_cell[ring]) - CLASS_LIMIT;
+            map->ring[c] = (uint16_t)ring;
             map->normalisation[c] = portable_exp(k * CLASS_STEP);
         }
     }
@@ -272,6 +274,7 @@ void ring_map_free(ring_map *map)
         return;
     free(map->cell);
     free(map->first_cell);
+    free(map->ring);
     free(map->normalisation);
     free(map);
 }

@@ -22,6 +22,7 @@ typedef struct ring_map {
     double scatter_width;  /* of one ring */
     uint16_t *cell;        /* ny * nx; BRAGG_NO_CELL where the pixel is on no panel */
     uint32_t *first_cell;  /* nbins + 1 */
+    uint16_t *ring;        /* ncells: the ring that a cell belongs to */
     double *normalisation; /* ncells */
 } ring_map;
 

@@ -91,20 +91,6 @@ h5bragg_status h5bragg_background(const void *frame, h5bragg_pixel_type type,
     return status;
 }
 
-static uint32_t ring_of_cell(const ring_map *map, uint32_t cell)
-{
-    uint32_t low = 0;
-    uint32_t high = map->nbins;
-    while (high - low > 1) { /* first_cell[low] <= cell < first_cell[high] */
-        const uint32_t middle = (low + high) / 2;
-        if (map->first_cell[middle] <= cell)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 h5bragg_status h5bragg_map_pixels(const h5bragg_geometry *geometry, const h5bragg_params *params,
                                   uint16_t *ring, float *normalisation)
 {
@@ -117,7 +103,7 @@ h5bragg_status h5bragg_map_pixels(const h5bragg_geometry *geometry, const h5brag
         const uint16_t cell = map->cell[i];
         const int is_off = cell == BRAGG_NO_CELL;
         if (ring)
-            ring[i] = is_off ? UINT16_MAX : (uint16_t)ring_of_cell(map, cell);
+            ring[i] = is_off ? UINT16_MAX : map->ring[cell];
         if (normalisation)
             normalisation[i] = is_off ? 0.0f : (float)map->normalisation[cell];
     }

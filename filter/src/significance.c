@@ -24,13 +24,12 @@ typedef struct box_search {
     const bragg_frame *frame;
     const noise_frame *noise;
     const ring_profile *profile;
+    const double *expected; /* per cell: counts of a pixel */
     const uint8_t *static_mask;
     const local_grid *grid;
     double cut;
     uint8_t *kept;
-    double *expected; /* per cell: counts of a pixel */
-    double *sigma;    /* per cell: its standard deviation if that is measured, else 0 */
-    int64_t *limit;   /* per cell and number of valid pixels: largest sum by chance; -1 unset */
+    int64_t *limit; /* per cell and number of valid pixels: largest sum by chance; -1 unset */
     row_sums sums;
 } box_search;
 
@@ -59,10 +58,12 @@ static int64_t chance_limit(const box_search *s, uint32_t cell, uint32_t n)
 {
     int64_t *limit = &s->limit[(size_t)cell * BOX_PIXELS + n - 1];
     if (*limit < 0) {
+        const ring_profile *ring = &s->profile[s->noise->map->ring[cell]];
         const double mean = n * s->expected[cell];
-        const double sigma = sqrt((double)n) * s->sigma[cell];
-        const double high = s->sigma[cell] > 0 ? floor(mean + s->cut * sigma)
-                                               : (double)poisson_clip_range(mean, s->cut).high;
+        const int is_measured = s->noise->params->error_model == H5BRAGG_AZIMUTHAL;
+        const double sigma = is_measured ? noise_sigma(s->noise, ring, cell) : 0;
+        const double high = sigma > 0 ? floor(mean + s->cut * (sqrt((double)n) * sigma))
+                                      : (double)poisson_clip_range(mean, s->cut).high;
         *limit = high > 0 ? (int64_t)high : 0;
     }
     return *limit;
@@ -99,39 +100,35 @@ static void search_row(const box_search *s, uint32_t row)
 static h5bragg_status allocate(box_search *s)
 {
     const ring_map *map = s->noise->map;
-    const size_t ncells = map->ncells + 1u;
-    s->expected = malloc(ncells * sizeof *s->expected);
-    s->sigma = malloc(ncells * sizeof *s->sigma);
-    s->limit = malloc(ncells * BOX_PIXELS * sizeof *s->limit);
+    const size_t nlimits = (map->ncells + 1u) * (size_t)BOX_PIXELS;
+    s->limit = malloc(nlimits * sizeof *s->limit);
     s->sums.count = malloc(((size_t)map->nx + 2) * sizeof *s->sums.count);
     s->sums.valid = malloc((size_t)map->nx + 2);
-    if (!s->expected || !s->sigma || !s->limit || !s->sums.count || !s->sums.valid)
+    if (!s->limit || !s->sums.count || !s->sums.valid)
         return H5BRAGG_NO_MEMORY;
-    const int is_measured = s->noise->params->error_model == H5BRAGG_AZIMUTHAL;
-    for (uint32_t ring = 0; ring < map->nbins; ring++) {
-        for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++) {
-            s->expected[c] = s->profile[ring].mean * map->normalisation[c];
-            s->sigma[c] = is_measured ? s->profile[ring].std * map->normalisation[c] : 0;
-        }
-    }
-    memset(s->limit, 0xFF, ncells * BOX_PIXELS * sizeof *s->limit);
+    memset(s->limit, 0xFF, nlimits * sizeof *s->limit);
     return H5BRAGG_OK;
 }
 
 h5bragg_status significance_find(const bragg_frame *frame, const noise_frame *noise,
-                                 const ring_profile *profile, const uint8_t *static_mask,
-                                 const local_grid *grid, double cut, uint8_t *kept)
+                                 const ring_profile *profile, const double *expected,
+                                 const uint8_t *static_mask, const local_grid *grid, double cut,
+                                 uint8_t *kept)
 {
-    box_search s = {frame, noise, profile, static_mask, grid,        cut,
-                    kept,  NULL,  NULL,    NULL,        {NULL, NULL}};
+    box_search s = {.frame = frame,
+                    .noise = noise,
+                    .profile = profile,
+                    .expected = expected,
+                    .static_mask = static_mask,
+                    .grid = grid,
+                    .cut = cut,
+                    .kept = kept};
     memset(kept, 0, local_nblocks(grid));
     const h5bragg_status status = allocate(&s);
     for (uint32_t row = 0; row < frame->ny && !status; row++) {
         DISPATCH_PIXEL_TYPE(frame->type, sum_rows, &s, row)
         search_row(&s, row);
     }
-    free(s.expected);
-    free(s.sigma);
     free(s.limit);
     free(s.sums.count);
     free(s.sums.valid);

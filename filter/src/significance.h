@@ -11,7 +11,8 @@
  * exceed the background by more than `cut` standard deviations, and to 0 for the others.
  */
 h5bragg_status significance_find(const bragg_frame *frame, const noise_frame *noise,
-                                 const ring_profile *profile, const uint8_t *static_mask,
-                                 const local_grid *grid, double cut, uint8_t *kept);
+                                 const ring_profile *profile, const double *expected,
+                                 const uint8_t *static_mask, const local_grid *grid, double cut,
+                                 uint8_t *kept);
 
 #endif

@@ -82,7 +82,7 @@ static h5bragg_status merge_kept(frame_header *header, sparse_frame *frame,
     double *expected = malloc((noise->map->ncells + 1u) * sizeof *expected);
     if (!expected)
         return H5BRAGG_NO_MEMORY;
-    kept_expected(noise, frame->profile, expected);
+    noise_expected_all(noise, frame->profile, expected);
     const h5bragg_status status = kept_merge(values, noise, expected, frame->range, &frame->grid,
                                              frame->kept, frame->mask, &frame->picked);
     free(expected);

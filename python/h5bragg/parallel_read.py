@@ -15,9 +15,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from .codec import Fill, decode
-from .errors import ChunkError, ParameterError
-from .frame_source import InputError
+from .codec import Fill
+from .errors import ParameterError
 from .sparse_dataset import SparseDataset, is_sparse
 from .threads import ordered_map
 
@@ -121,25 +120,11 @@ def _read_sparse(
 
     def read(first: int) -> None:
         places = wanted[first]
-        if data.frames_per_chunk == 1 and _decode_in_place(data, first, stack[places[0][0]], fill):
-            for place, _ in places[1:]:
-                stack[place] = stack[places[0][0]]
-            return
-        frames = data.decode_chunk(first, fill)
-        for place, number in places:
+        at = places[0][0]
+        in_place = data.frames_per_chunk == 1
+        frames = data.decode_chunk(first, fill, out=stack[at : at + 1] if in_place else None)
+        for place, number in places[1:] if in_place else places:
             stack[place] = frames[number]
 
     for _ in ordered_map(read, wanted, threads=threads):
         pass
-
-
-def _decode_in_place(data: SparseDataset, first: int, frame: NDArray[Any], fill: Fill) -> bool:
-    """Decode a chunk of one frame without a copy; False if it is not an encoded chunk."""
-    stored = data.read_chunk(first)
-    if stored is None or not stored.is_encoded:
-        return False
-    try:
-        decode(stored.data, out=frame, fill=fill)
-    except ChunkError as error:
-        raise InputError(f"{data.where}, frame {first}: {error}") from error
-    return True

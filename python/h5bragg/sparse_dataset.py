@@ -107,7 +107,9 @@ class SparseDataset:
         count = min(self.frames_per_chunk, self.nframes - start)
         return StoredChunk(start, count, bytes(data), not filter_mask & 1)
 
-    def decode_chunk(self, start: int, fill: Fill = "noise") -> NDArray[Any]:
+    def decode_chunk(
+        self, start: int, fill: Fill = "noise", out: NDArray[Any] | None = None
+    ) -> NDArray[Any]:
         """Read one chunk's frames.
 
         Parameters
@@ -116,6 +118,9 @@ class SparseDataset:
             Number of its first frame.
         fill : {"noise", "mean"}
             See `decode`.
+        out : ndarray or None
+            C-contiguous array of the chunk's whole shape (frame, slow, fast) and native byte
+            order to read into, encoded frames without a copy; None makes a new one.
 
         Returns
         -------
@@ -128,18 +133,19 @@ class SparseDataset:
             The chunk is damaged; the message names the frame.
         """
         stored = self.read_chunk(start)
-        native = self.data.dtype.newbyteorder("=")
+        if out is None:
+            shape = (self.frames_per_chunk, *self.frame_shape)
+            out = np.empty(shape, self.data.dtype.newbyteorder("="))
         if stored is None:
-            count = min(self.frames_per_chunk, self.nframes - start)
-            return np.zeros((count, *self.frame_shape), native)
-        if not stored.is_encoded:
-            frames = np.frombuffer(stored.data, self.data.dtype).astype(native)
+            out[...] = 0
+        elif not stored.is_encoded:
+            out[...] = np.frombuffer(stored.data, self.data.dtype).reshape(out.shape)
         else:
             try:
-                frames = decode(stored.data, fill=fill)
+                decode(stored.data, out=out, fill=fill)
             except ChunkError as error:
                 raise InputError(f"{self.where}, frame {start}: {error}") from error
-        return frames.reshape(-1, *self.frame_shape)[: stored.nframes]
+        return out[: self.nframes - start]
 
     def frames(self, *, threads: int | None = None, fill: Fill = "noise") -> Iterator[NDArray[Any]]:
         """Yield the frames of one chunk after another, decoded in threads.
