@@ -39,7 +39,7 @@ extern "C" {
 /* HDF5 filter identifier, in the private range until The HDF Group assigns one. */
 #define H5BRAGG_FILTER_ID 43947
 /* Version of the chunk format that h5bragg_encode writes (docs/format.md). */
-#define H5BRAGG_FORMAT_VERSION 0
+#define H5BRAGG_FORMAT_VERSION 1
 /* Number of 32-bit words in the filter's cd_values: always this many. */
 #define H5BRAGG_CONFIG_NWORDS 16
 /* Largest number of mask codes, radial bins and panels. */
@@ -85,7 +85,7 @@ typedef enum h5bragg_error_model {
 /* What a discarded pixel becomes on reading. */
 typedef enum h5bragg_fill {
     H5BRAGG_FILL_NOISE = 0, /* drawn from the ring's distribution under its threshold */
-    H5BRAGG_FILL_MEAN = 1   /* the nearest integer to the mean of that distribution */
+    H5BRAGG_FILL_MEAN = 1   /* the nearest integer to the mean of the ring's background */
 } h5bragg_fill;
 
 /*
@@ -104,9 +104,10 @@ typedef struct h5bragg_panel {
 } h5bragg_panel;
 
 /*
- * A detector.  Pixels on no panel belong to no ring and are stored exactly.  distance_m is the
- * reference length of reported radii.  mask, if not NULL, has ny * nx bytes; pixels with a
- * non-zero byte are kept out of the background and stored exactly.
+ * A detector.  Tiles of 4 x 4 pixels, counted from the frame's first pixel, that do not lie on one
+ * panel altogether belong to no ring and are stored exactly.  distance_m is the reference length
+ * of reported radii.  mask, if not NULL, has ny * nx bytes; pixels with a non-zero byte are kept
+ * out of the background and stored exactly.
  */
 typedef struct h5bragg_geometry {
     uint32_t ny;
@@ -140,12 +141,16 @@ typedef struct h5bragg_flat {
 
 /* How to sparsify; h5bragg_params_init() sets the defaults given in brackets. */
 typedef struct h5bragg_params {
-    double snr_pick;           /* pick pixels above mean + snr_pick * sigma, 1/512..127 [2] */
+    double snr_pick;           /* keep pixels above mean + snr_pick * sigma, 1/512..127 [4] */
     double snr_clip;           /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
     uint32_t cycles;           /* most cycles of the sigma-clip, 0..255 [5] */
     uint32_t error_model;      /* h5bragg_error_model [poisson] */
     uint32_t radial_bins;      /* rings; 0 = one per two pixels, at most 1024 [0] */
-    uint32_t local_counts;     /* edge of the blocks that keep their counts, 2..15; 0 = off [0] */
+    uint32_t local_counts;     /* edge of the tiles that keep their sum of counts: 4; 0 = off [4] */
+    double local_step;         /* step of the sums in their standard deviations, n/4 to 4 [1] */
+    double local_significance; /* sigma from which on tiles are kept exactly, 1/16..127/16 [3] */
+    uint32_t coarse_limit;     /* blocks of 16 x 16 pixels that expect fewer counts keep one sum;
+                                  0 (never), 8, 24 or 64 [24] */
     uint32_t use_polarization; /* non-zero: correct for polarization [1] */
     double polarization;       /* factor, -1..1; 1 = fully along the lab x axis [0.99] */
     uint32_t use_solid_angle;  /* non-zero: correct for the solid angle of a pixel [1] */
@@ -166,13 +171,13 @@ typedef struct h5bragg_info {
     uint32_t pixel_type;
     uint32_t nbins; /* rings actually used */
     uint32_t npanels;
-    uint32_t sparse_frames;   /* frames stored as picked pixels and background */
+    uint32_t sparse_frames;   /* frames stored as exact pixels and background */
     uint32_t lossless_frames; /* frames stored whole because that was smaller */
     float wavelength_m;
     float distance_m;
     uint64_t chunk_nbytes;
     uint64_t frames_nbytes; /* of the decoded pixels, all frames */
-    uint64_t picked_pixels; /* of all sparse frames */
+    uint64_t picked_pixels; /* stored exactly in sparse frames: picked, or of kept or blank tiles */
     uint64_t masked_pixels;
     h5bragg_params params;
 } h5bragg_info;
@@ -188,10 +193,10 @@ typedef struct h5bragg_ring {
     uint32_t npixels; /* valid pixels before */
 } h5bragg_ring;
 
-/* The picked pixels of one sparse frame; the caller owns the arrays. */
+/* The pixels that one sparse frame stores exactly; the caller owns the arrays. */
 typedef struct h5bragg_sparse {
     uint64_t capacity; /* in: entries that index and value have room for */
-    uint64_t npicked;  /* out */
+    uint64_t npicked;  /* out: picked pixels and those of kept and blank tiles */
     uint64_t nmasked;  /* out */
     uint32_t *index;   /* slow * nx + fast, ascending */
     int64_t *value;
@@ -259,8 +264,9 @@ H5BRAGG_API h5bragg_status h5bragg_background(const void *frame, h5bragg_pixel_t
                                               uint32_t nrings);
 
 /*
- * Per pixel: ring (65535 where the pixel is on no panel) and normalisation as the encoder uses
- * them.  Each array has ny * nx entries; either may be NULL.
+ * Per pixel: ring (65535 where its tile of 4 x 4 pixels does not lie on one panel) and
+ * normalisation, those of its tile, as the encoder uses them.  Each array has ny * nx entries;
+ * either may be NULL.
  */
 H5BRAGG_API h5bragg_status h5bragg_map_pixels(const h5bragg_geometry *geometry,
                                               const h5bragg_params *params, uint16_t *ring,

@@ -15,6 +15,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "poisson.h"
 #include "portable_math.h"
@@ -27,6 +28,7 @@ typedef struct ring_clip {
     uint32_t last;
     int is_poisson; /* clip with the model's variance */
     double cut;
+    double tail;         /* of the cut: poisson_tail */
     poisson_range *keep; /* per cell of the map: the values kept */
     value_sums *sums;    /* per cell: over those values */
     double n;
@@ -101,7 +103,7 @@ static poisson_range clip_range(const ring_clip *c, uint32_t cell)
 {
     const double w = c->map->normalisation[cell];
     if (c->is_poisson)
-        return poisson_clip_range(c->mean * w, c->cut);
+        return poisson_tail_range(c->mean * w, c->cut, c->tail);
     /* The slack keeps pixels that are all equal, whose mean may be a rounding error away. */
     const double expected = c->mean * w;
     const double half = c->cut * c->std * w + 1e-9 * (1.0 + fabs(expected));
@@ -153,6 +155,8 @@ static void clip_ring(ring_clip *c, const h5bragg_params *params, ring_backgroun
     const double chauvenet = chauvenet_cut(c->n);
     c->cut = params->snr_clip > chauvenet ? params->snr_clip : chauvenet;
     c->is_poisson = params->error_model == H5BRAGG_POISSON;
+    if (c->is_poisson)
+        c->tail = poisson_tail(c->cut);
     estimate(c, &ring->sem);
     for (uint32_t cycle = 0; cycle < params->cycles; cycle++) {
         int moved = move_cuts(c, lower_too);

@@ -27,6 +27,8 @@ static inline uint32_t load_u32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+static inline uint16_t load_u16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
 static inline void store_u32(uint8_t *p, uint32_t x)
 {
     p[0] = (uint8_t)x;

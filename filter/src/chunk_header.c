@@ -85,14 +85,29 @@ h5bragg_status chunk_header_read(const void *chunk, size_t nbytes, chunk_header 
 
 void chunk_header_free(chunk_header *header) { bragg_geometry_free(&header->geometry); }
 
-void frame_header_write_sparse(byte_writer *w, uint8_t flags, uint64_t seed, uint32_t npicked,
-                               uint32_t nkept, uint32_t nmasked)
+void frame_header_write_sparse(byte_writer *w, const sparse_header *h)
 {
-    write_u8(w, flags);
-    write_u64(w, seed);
-    write_u32(w, npicked);
-    write_u32(w, nkept);
-    write_u32(w, nmasked);
+    write_u8(w, h->flags);
+    write_u8(w, (uint8_t)(h->dispersion & 0xFF));
+    write_u64(w, h->seed);
+    write_u32(w, h->npicked);
+    write_u32(w, h->nexact);
+    write_u32(w, h->nmasked);
+}
+
+static h5bragg_status read_sparse(byte_reader *body, size_t npixels, sparse_header *h)
+{
+    h->flags = read_u8(body);
+    h->dispersion = (int)(read_u8(body) ^ 0x80u) - 0x80;
+    h->seed = read_u64(body);
+    h->npicked = read_u32(body);
+    h->nexact = read_u32(body);
+    h->nmasked = read_u32(body);
+    if (body->failed || h->npicked > npixels || h->nexact > npixels || h->nmasked > npixels ||
+        h->flags > FRAME_IS_COUNTING || h->dispersion > FRAME_MAX_DISPERSION ||
+        h->dispersion < -FRAME_MAX_DISPERSION)
+        return H5BRAGG_CORRUPT;
+    return H5BRAGG_OK;
 }
 
 h5bragg_status frame_header_read(byte_reader *frames, size_t npixels, frame_header *frame)
@@ -106,13 +121,7 @@ h5bragg_status frame_header_read(byte_reader *frames, size_t npixels, frame_head
     frame->body = (byte_reader){start, start + nbytes, 0};
     if (frame->mode == FRAME_WHOLE)
         return H5BRAGG_OK;
-    frame->flags = read_u8(&frame->body);
-    frame->seed = read_u64(&frame->body);
-    frame->npicked = read_u32(&frame->body);
-    frame->nkept = read_u32(&frame->body);
-    frame->nmasked = read_u32(&frame->body);
-    if (frame->body.failed || frame->mode != FRAME_SPARSE || frame->npicked > npixels ||
-        frame->nkept > npixels || frame->nmasked > npixels)
+    if (frame->mode != FRAME_SPARSE)
         return H5BRAGG_CORRUPT;
-    return H5BRAGG_OK;
+    return read_sparse(&frame->body, npixels, &frame->sparse);
 }

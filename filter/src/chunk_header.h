@@ -12,7 +12,7 @@ enum {
     FRAME_WHOLE = 0,
     FRAME_SPARSE = 1,
     FRAME_IS_COUNTING = 1,
-    FRAME_HAS_NEGATIVE_EXCESS = 2
+    FRAME_MAX_DISPERSION = 64
 };
 
 /* Header of a chunk that was read. */
@@ -23,14 +23,20 @@ typedef struct chunk_header {
     byte_reader frames; /* at the first frame */
 } chunk_header;
 
+/* What stands before the streams of a sparse frame. */
+typedef struct sparse_header {
+    uint8_t flags;
+    int dispersion;
+    uint64_t seed;
+    uint32_t npicked;
+    uint32_t nexact; /* valid pixels of kept and blank tiles */
+    uint32_t nmasked;
+} sparse_header;
+
 /* Header of one frame that was read. */
 typedef struct frame_header {
     uint8_t mode;
-    uint8_t flags;
-    uint64_t seed;
-    uint32_t npicked;
-    uint32_t nkept; /* pixels of kept blocks */
-    uint32_t nmasked;
+    sparse_header sparse;
     byte_reader body; /* pixels of a whole frame, or streams */
 } frame_header;
 
@@ -49,8 +55,7 @@ h5bragg_status chunk_header_read(const void *chunk, size_t nbytes, chunk_header 
 
 void chunk_header_free(chunk_header *header);
 
-void frame_header_write_sparse(byte_writer *w, uint8_t flags, uint64_t seed, uint32_t npicked,
-                               uint32_t nkept, uint32_t nmasked);
+void frame_header_write_sparse(byte_writer *w, const sparse_header *header);
 
 /* Reads one frame's header and moves on to the next frame. */
 h5bragg_status frame_header_read(byte_reader *frames, size_t npixels, frame_header *frame);

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Chunk -> dense frames: check, unpack, background, noise, picked and masked pixels, in that order.
+/* Chunk -> dense frames: check, unpack, background, then picked and masked pixels, row by row.
  */
-#include "local_counts.h"
 #include "map_cache.h"
-#include "noise.h"
-#include "sparse_frame.h"
-
-#include <stdlib.h>
+#include "tile_fill.h"
 
 BRAGG_INLINE void read_little_endian(const h5bragg_pixel_type type, const uint8_t *in,
                                      size_t npixels, void *pixels)
@@ -31,40 +27,101 @@ static h5bragg_status decode_whole(const bragg_settings *s, const frame_header *
     return H5BRAGG_OK;
 }
 
-/* Gives the drawn pixels of every block the block's sum. */
-static h5bragg_status restore_local_counts(sparse_frame *frame, const noise_tables *tables,
-                                           uint64_t seed, void *pixels)
+/*
+ * Returns bits above those of the type where a value is not in its range, [least, least + 2^n - 1].
+ */
+BRAGG_INLINE uint64_t put_exact(const h5bragg_pixel_type type, const ring_map *map, uint32_t row,
+                                int64_t least, const exact_tile *tile, void *pixels)
 {
-    const ring_map *map = frame->noise.map;
-    uint8_t *exact = malloc((size_t)map->ny * map->nx);
-    if (!exact)
-        return H5BRAGG_NO_MEMORY;
-    local_mark_exact(map, frame->mask, &frame->picked, exact);
-    const local_frame local = {&frame->noise, tables, frame->range, &frame->grid, exact, seed};
-    const h5bragg_status status = local_apply(&local, frame->sums, pixels);
-    free(exact);
+    uint64_t all = 0;
+    if (tile->valid == 0xFFFF) { /* row by row, which becomes vectors */
+        for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE) {
+            const size_t at = tile_pixel(map, row, tile->column, p);
+            for (uint32_t k = 0; k < TILE_EDGE; k++) {
+                all |= (uint64_t)tile->value[p + k] - (uint64_t)least;
+                pixel_set(pixels, type, at + k, tile->value[p + k]);
+            }
+        }
+        return all;
+    }
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (!(tile->valid >> p & 1))
+            continue;
+        all |= (uint64_t)tile->value[p] - (uint64_t)least;
+        pixel_set(pixels, type, tile_pixel(map, row, tile->column, p), tile->value[p]);
+    }
+    return all;
+}
+
+/* The exact tiles of a row of tiles; returns 0 if a value does not fit the pixel type. */
+BRAGG_INLINE void place_exact(const h5bragg_pixel_type type, sparse_frame *frame, uint32_t row,
+                              int *is_in_range, void *pixels)
+{
+    const ring_map *map = frame->model.noise.map;
+    const int64_t least = pixel_minimum(type);
+    const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
+    const uint32_t ntiles = sparse_frame_read_exact(frame, row);
+    uint64_t all = 0;
+    for (uint32_t k = 0; k < ntiles; k++)
+        all |= put_exact(type, map, tile_row, least, &frame->tile[k], pixels);
+    *is_in_range = all <= (uint64_t)(pixel_maximum(type) - least);
+}
+
+/* Picked pixels of a row of tiles: only open pixels may be. */
+BRAGG_INLINE void place_picked(const h5bragg_pixel_type type, sparse_frame *frame, uint32_t row,
+                               int *is_allowed, void *pixels)
+{
+    const ring_map *map = frame->model.noise.map;
+    const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
+    const uint16_t *open = frame->open + (size_t)row * map->ntx;
+    const int64_t most = pixel_maximum(type);
+    picked_pixel picked;
+    while (*is_allowed && sparse_frame_next_picked(frame, tile_row, &picked)) {
+        const uint64_t column = picked.place / TILE_NPIXELS - (uint64_t)tile_row * map->ntx;
+        const uint32_t p = picked.place % TILE_NPIXELS;
+        *is_allowed = (open[column] >> p & 1) && picked.value <= most;
+        if (!*is_allowed) /* it may lie outside of the frame */
+            return;
+        pixel_set(pixels, type, tile_pixel(map, tile_row, (uint32_t)column, p), picked.value);
+    }
+}
+
+/* One row of macro blocks: background, then what is stored exactly, then masked pixels. */
+static h5bragg_status decode_row(sparse_frame *frame, tile_fill *fill, uint32_t macro_row,
+                                 void *pixels)
+{
+    const noise_frame *f = &frame->model.noise;
+    h5bragg_status status =
+        sparse_frame_read_row(frame, macro_row, fill->fill == H5BRAGG_FILL_NOISE);
+    if (!status)
+        status = tile_fill_start(fill);
+    for (uint32_t row = 0; row < frame->nrows && !status; row++) {
+        const uint32_t first = TILE_EDGE * (MACRO_EDGE * macro_row + row);
+        const uint32_t last = first + TILE_EDGE < f->map->ny ? first + TILE_EDGE : f->map->ny;
+        int is_allowed = 1;
+        tile_fill_row(fill, row, pixels);
+        DISPATCH_PIXEL_TYPE(f->type, place_exact, frame, row, &is_allowed, pixels)
+        DISPATCH_PIXEL_TYPE(f->type, place_picked, frame, row, &is_allowed, pixels)
+        status = is_allowed ? H5BRAGG_OK : H5BRAGG_CORRUPT;
+        mask_apply(&frame->mask, f->map, &f->codes, f->type, first, last, pixels);
+    }
     return status;
 }
 
 static h5bragg_status decode_sparse(const chunk_header *chunk, const ring_map *map,
                                     frame_header *header, h5bragg_fill fill, void *pixels)
 {
-    const size_t npixels = (size_t)map->ny * map->nx;
-    noise_tables *tables = NULL;
     sparse_frame frame;
-    h5bragg_status status = sparse_frame_read(chunk, map, header, &frame);
+    tile_fill tiles = {0};
+    h5bragg_status status = sparse_frame_open(chunk, map, header, &frame);
     if (!status)
-        status = noise_tables_make(&frame.noise, frame.profile, frame.range, &tables);
+        status = tile_fill_make(&frame, fill, &tiles);
+    for (uint32_t row = 0; row < sparse_frame_nrows(map) && !status; row++)
+        status = decode_row(&frame, &tiles, row, pixels);
     if (!status)
-        noise_fill(tables, header->seed, fill, pixels);
-    if (!status && frame.has_local && fill == H5BRAGG_FILL_NOISE)
-        status = restore_local_counts(&frame, tables, header->seed, pixels);
-    if (!status) {
-        picked_apply(&frame.picked, &frame.noise, frame.range, pixels);
-        mask_apply(frame.mask, &frame.noise.codes, frame.noise.type, npixels, pixels);
-    }
-    noise_tables_free(tables);
-    sparse_frame_free(&frame);
+        status = sparse_frame_finish(&frame, header, fill == H5BRAGG_FILL_NOISE);
+    tile_fill_free(&tiles);
+    sparse_frame_close(&frame);
     return status;
 }
 

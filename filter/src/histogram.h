@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One histogram per cell of the ring map, filled in a single pass over the frame.
+ * One histogram per cell of the ring map, filled in a single pass over a frame's bytes.
  *
  * Diffraction frames are small integers, so nearly all pixels land in a short array of counters;
  * the others, and negative values, go to a list sorted by cell.  Every later step that needs
@@ -9,18 +9,27 @@
 #ifndef BRAGG_HISTOGRAM_H
 #define BRAGG_HISTOGRAM_H
 
-#include "mask.h"
-#include "ring_map.h"
+#include "counts_plane.h"
 
-enum { HISTOGRAM_NCOUNTS = 64 };
+/* A pixel whose value has no counter. */
+typedef struct overflow_pixel {
+    uint32_t value;
+    uint32_t cell;
+    size_t tile;
+} overflow_pixel;
 
+/* Zero at first; memory is kept for the next frame. */
 typedef struct histogram {
     uint32_t ncells;
     int64_t value_offset;     /* an overflow entry v stands for the value value_offset + v */
     uint32_t *count;          /* ncells rows of HISTOGRAM_NCOUNTS */
     uint32_t *overflow_start; /* ncells + 1: where a cell's overflow entries begin */
     uint32_t *overflow;
-    int has_negative; /* a valid pixel is below zero */
+    int has_negative; /* as of the plane */
+
+    overflow_pixel *pixel; /* scratch: overflow entries in the order of the tiles */
+    size_t npixels;
+    size_t capacity; /* of pixel and overflow */
 } histogram;
 
 /* Number of pixels of a cell in a range of values, their sum and sum of squares. */
@@ -31,11 +40,16 @@ typedef struct value_sums {
 } value_sums;
 
 /*
- * Counts the valid pixels of a frame: those with a cell, without a mask code, and not under
- * static_mask (ny * nx bytes or NULL).  Free with histogram_free, also after an error.
+ * Counts the valid pixels of a frame: those of tiles with a cell, without a mask code, and not
+ * under static_mask (ny * nx bytes or NULL; that of the plane).  Free with histogram_free, also
+ * after an error.
  */
-h5bragg_status histogram_make(const bragg_frame *frame, const bragg_mask_codes *codes,
-                              const uint8_t *static_mask, const ring_map *map, histogram *h);
+h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_mask,
+                              const ring_map *map, const counts_plane *plane, histogram *h);
+
+/* Takes the tiles with kept[tile] != 0 off the histogram again: what is left is drawn. */
+void histogram_exclude(const ring_map *map, const counts_plane *plane, const uint8_t *kept,
+                       histogram *h);
 
 void histogram_free(histogram *h);
 

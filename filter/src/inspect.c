@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What can be known of a chunk or a frame without densifying it. */
+#include <stdlib.h>
+
 #include "map_cache.h"
 #include "sparse_frame.h"
 
@@ -14,8 +16,8 @@ static h5bragg_status count_frames(const chunk_header *header, h5bragg_info *inf
             return status;
         info->sparse_frames += frame.mode == FRAME_SPARSE;
         info->lossless_frames += frame.mode == FRAME_WHOLE;
-        info->picked_pixels += (uint64_t)frame.npicked + frame.nkept;
-        info->masked_pixels += frame.nmasked;
+        info->picked_pixels += (uint64_t)frame.sparse.npicked + frame.sparse.nexact;
+        info->masked_pixels += frame.sparse.nmasked;
     }
     return H5BRAGG_OK;
 }
@@ -65,29 +67,99 @@ h5bragg_status h5bragg_inspect_panels(const void *chunk, size_t chunk_nbytes, h5
     return status;
 }
 
-/* Copies what the caller gave room for. */
-static h5bragg_status copy_sparse(const sparse_frame *frame, const frame_header *header,
-                                  h5bragg_sparse *sparse)
+/* A pixel that is stored exactly. */
+typedef struct stored_pixel {
+    uint32_t index;
+    int64_t value;
+} stored_pixel;
+
+typedef struct stored_list {
+    stored_pixel *pixel;
+    size_t n;
+} stored_list;
+
+static int by_index(const void *a, const void *b)
 {
-    const ring_map *map = frame->noise.map;
-    if (frame->picked.n > sparse->capacity ||
-        (frame->picked.n && (!sparse->index || !sparse->value)))
-        return H5BRAGG_BUFFER_TOO_SMALL;
-    for (uint32_t k = 0; k < frame->picked.n; k++) {
-        sparse->index[k] = frame->picked.index[k];
-        sparse->value[k] = picked_value(&frame->picked, map, frame->range, k);
+    const uint32_t x = ((const stored_pixel *)a)->index;
+    const uint32_t y = ((const stored_pixel *)b)->index;
+    return (x > y) - (x < y);
+}
+
+/* Exact tiles and picked pixels of one row of tiles; no more than the frame's header says. */
+static h5bragg_status list_row(sparse_frame *frame, uint32_t row, size_t capacity,
+                               stored_list *list)
+{
+    const ring_map *map = frame->model.noise.map;
+    const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
+    picked_pixel picked;
+    const uint32_t ntiles = sparse_frame_read_exact(frame, row);
+    for (uint32_t t = 0; t < ntiles; t++) {
+        const exact_tile *tile = &frame->tile[t];
+        for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+            if (!(tile->valid >> p & 1))
+                continue;
+            if (list->n == capacity)
+                return H5BRAGG_CORRUPT;
+            const size_t i = tile_pixel(map, tile_row, tile->column, p);
+            list->pixel[list->n++] = (stored_pixel){(uint32_t)i, tile->value[p]};
+        }
     }
-    sparse->npicked = frame->picked.n;
-    sparse->nmasked = header->nmasked;
-    if (sparse->mask)
-        memcpy(sparse->mask, frame->mask, (size_t)map->ny * map->nx);
-    for (uint32_t ring = 0; ring < map->nbins; ring++) {
-        if (sparse->mean)
-            sparse->mean[ring] = frame->profile[ring].mean;
-        if (sparse->std)
-            sparse->std[ring] = frame->profile[ring].std;
+    while (sparse_frame_next_picked(frame, tile_row, &picked)) {
+        const uint64_t column = picked.place / TILE_NPIXELS - (uint64_t)tile_row * map->ntx;
+        const uint32_t p = picked.place % TILE_NPIXELS;
+        if (list->n == capacity || !(frame->open[(size_t)row * map->ntx + column] >> p & 1))
+            return H5BRAGG_CORRUPT;
+        const size_t i = tile_pixel(map, tile_row, (uint32_t)column, p);
+        list->pixel[list->n++] = (stored_pixel){(uint32_t)i, picked.value};
     }
     return H5BRAGG_OK;
+}
+
+static h5bragg_status list_stored(sparse_frame *frame, frame_header *header, size_t capacity,
+                                  stored_list *list)
+{
+    h5bragg_status status = H5BRAGG_OK;
+    for (uint32_t k = 0; k < sparse_frame_nrows(frame->model.noise.map) && !status; k++) {
+        status = sparse_frame_read_row(frame, k, 0);
+        for (uint32_t row = 0; row < frame->nrows && !status; row++)
+            status = list_row(frame, row, capacity, list);
+    }
+    if (!status)
+        status = sparse_frame_finish(frame, header, 0);
+    if (!status)
+        qsort(list->pixel, list->n, sizeof *list->pixel, by_index);
+    return status;
+}
+
+static void copy_mask(const frame_mask *mask, const ring_map *map, uint8_t *out)
+{
+    memset(out, 0, (size_t)map->ny * map->nx);
+    for (uint32_t row = 0; row < map->ny; row++) {
+        for (uint32_t k = mask->row_start[row]; k < mask->row_start[row + 1]; k++) {
+            const mask_run *run = &mask->run[k];
+            memset(out + (size_t)row * map->nx + run->start, run->number, run->stop - run->start);
+        }
+    }
+}
+
+/* Copies what the caller gave room for. */
+static void copy_sparse(const sparse_frame *frame, const stored_list *list, h5bragg_sparse *sparse)
+{
+    const frame_model *model = &frame->model;
+    for (size_t k = 0; k < list->n; k++) {
+        sparse->index[k] = list->pixel[k].index;
+        sparse->value[k] = list->pixel[k].value;
+    }
+    sparse->npicked = list->n;
+    sparse->nmasked = frame->mask.nmasked;
+    if (sparse->mask)
+        copy_mask(&frame->mask, model->noise.map, sparse->mask);
+    for (uint32_t ring = 0; ring < model->layout.nbins; ring++) {
+        if (sparse->mean)
+            sparse->mean[ring] = (float)model->profile[ring].mean;
+        if (sparse->std)
+            sparse->std[ring] = (float)model->profile[ring].std;
+    }
 }
 
 static h5bragg_status unpack_sparse(const chunk_header *chunk, frame_header *header,
@@ -95,14 +167,23 @@ static h5bragg_status unpack_sparse(const chunk_header *chunk, frame_header *hea
 {
     const ring_map *map = NULL;
     sparse_frame frame;
+    const size_t nstored = (size_t)header->sparse.npicked + header->sparse.nexact;
+    if (nstored > sparse->capacity || (nstored && (!sparse->index || !sparse->value)))
+        return H5BRAGG_BUFFER_TOO_SMALL;
+    stored_list list = {malloc((nstored + 1) * sizeof *list.pixel), 0};
+    if (!list.pixel)
+        return H5BRAGG_NO_MEMORY;
     h5bragg_status status = map_cache_acquire(&chunk->geometry.view, &chunk->settings.params, &map);
-    if (status)
-        return status;
-    status = sparse_frame_read(chunk, map, header, &frame);
-    if (!status)
-        status = copy_sparse(&frame, header, sparse);
-    sparse_frame_free(&frame);
+    if (!status) {
+        status = sparse_frame_open(chunk, map, header, &frame);
+        if (!status)
+            status = list_stored(&frame, header, nstored, &list);
+        if (!status)
+            copy_sparse(&frame, &list, sparse);
+        sparse_frame_close(&frame);
+    }
     map_cache_release(map);
+    free(list.pixel);
     return status;
 }
 

@@ -9,107 +9,327 @@
 
 #include <stdlib.h>
 
-/* A run being collected: pixels [start, stop) become `number`. */
-typedef struct mask_run {
+#include "symbols.h"
+
+enum { GAP_CONTEXT, LENGTH_CONTEXT, NUMBER_CONTEXT, NCONTEXTS };
+
+/* Pixels [start, stop) in scan order become `number`. */
+typedef struct mask_change {
     size_t start;
     size_t stop;
     uint8_t number;
-} mask_run;
+} mask_change;
 
-static void write_run(byte_writer *w, const mask_run *run, size_t *previous_stop)
+typedef struct change_list {
+    mask_change *change;
+    size_t n;
+    size_t capacity;
+    int failed;
+    uint8_t *above; /* code numbers of the row above, padded to whole quads */
+    uint32_t *quad; /* first columns of tiles of the quads to look at */
+    uint32_t nmasked;
+} change_list;
+
+static void add_change(change_list *c, size_t pixel, uint8_t number)
 {
-    if (run->stop == run->start)
+    mask_change *last = c->n ? &c->change[c->n - 1] : NULL;
+    if (last && last->stop == pixel && last->number == number) {
+        last->stop++;
         return;
-    write_varint(w, run->start - *previous_stop);
-    write_varint(w, (run->stop - run->start) << 2 | run->number);
-    *previous_stop = run->stop;
+    }
+    if (c->n == c->capacity) {
+        const size_t capacity = c->capacity ? 2 * c->capacity : 1024;
+        mask_change *grown = realloc(c->change, capacity * sizeof *grown);
+        c->failed |= grown == NULL;
+        if (!grown)
+            return;
+        c->change = grown;
+        c->capacity = capacity;
+    }
+    c->change[c->n++] = (mask_change){pixel, pixel + 1, number};
 }
 
-BRAGG_INLINE void collect_runs(const h5bragg_pixel_type type, const bragg_frame *frame,
-                               const bragg_mask_codes *codes, byte_writer *w, uint8_t *above,
-                               uint32_t *nmasked)
+/* Pixels [j, stop) of a row that begins at pixel `row`. */
+BRAGG_INLINE void collect_pixels(const h5bragg_pixel_type type, const bragg_frame *frame,
+                                 const bragg_mask_codes *codes, size_t row, uint32_t j,
+                                 uint32_t stop, change_list *c)
 {
-    mask_run run = {0, 0, 0};
-    size_t previous_stop = 0;
-    for (uint32_t row = 0; row < frame->ny; row++) {
-        for (uint32_t j = 0; j < frame->nx; j++) {
-            const size_t i = (size_t)row * frame->nx + j;
-            const uint8_t number = mask_number(codes, pixel_get(frame->pixels, type, i));
-            *nmasked += number != 0;
-            if (number == above[j])
-                continue;
-            above[j] = number;
-            if (run.stop == i && run.number == number && run.stop > run.start) {
-                run.stop++;
-                continue;
-            }
-            write_run(w, &run, &previous_stop);
-            run = (mask_run){i, i + 1, number};
+    for (; j < stop; j++) {
+        const uint8_t number = mask_number(codes, pixel_get(frame->pixels, type, row + j));
+        if (number == c->above[j])
+            continue;
+        c->above[j] = number;
+        add_change(c, row + j, number);
+    }
+}
+
+/* Lists the quads of a row of tiles that have masked pixels or lie below some; counts the former.
+ */
+static uint32_t list_quads(const uint16_t *valid, const ring_map *map, uint32_t tile_row,
+                           change_list *c)
+{
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < map->ntx; t += QUAD_NTILES) {
+        uint64_t tiles = UINT64_MAX;
+        uint64_t codes[2];
+        const uint32_t ntiles = map->ntx - t < QUAD_NTILES ? map->ntx - t : QUAD_NTILES;
+        memcpy(&tiles, valid + t, ntiles * sizeof *valid);
+        memcpy(codes, c->above + TILE_EDGE * t, sizeof codes);
+        if (tiles == UINT64_MAX && (codes[0] | codes[1]) == 0)
+            continue;
+        c->quad[n++] = t;
+        for (uint32_t k = 0; k < ntiles; k++) {
+            const uint32_t inside = tile_inside(map, tile_row, t + k);
+            for (uint32_t masked = inside & ~(uint32_t)valid[t + k]; masked; masked &= masked - 1)
+                c->nmasked++;
         }
     }
-    write_run(w, &run, &previous_stop);
+    return n;
 }
 
-h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes, byte_writer *w,
+/* Whether 16 pixels equal 16 others. */
+BRAGG_INLINE int are_equal(const uint8_t *a, const uint8_t *b, const size_t nbytes)
+{
+    uint64_t different = 0;
+    for (size_t i = 0; i < TILE_NPIXELS * nbytes; i += sizeof different) {
+        uint64_t x;
+        uint64_t y;
+        memcpy(&x, a + i, sizeof x);
+        memcpy(&y, b + i, sizeof y);
+        different |= x ^ y;
+    }
+    return different == 0;
+}
+
+/* Equal pixels have equal codes: what is as in the row above need not be looked at. */
+BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *frame,
+                              const bragg_mask_codes *codes, uint32_t i, uint32_t nquads,
+                              change_list *c)
+{
+    const size_t nbytes = type == H5BRAGG_U8                           ? 1
+                          : type == H5BRAGG_U16 || type == H5BRAGG_I16 ? 2
+                                                                       : 4; /* a constant */
+    const size_t row = (size_t)i * frame->nx;
+    for (uint32_t k = 0; k < nquads; k++) {
+        const uint32_t j = TILE_EDGE * c->quad[k];
+        const uint32_t stop = frame->nx - j < TILE_NPIXELS ? frame->nx : j + TILE_NPIXELS;
+        const uint8_t *here = (const uint8_t *)frame->pixels + (row + j) * nbytes;
+        if (i > 0 && stop - j == TILE_NPIXELS && are_equal(here, here - frame->nx * nbytes, nbytes))
+            continue;
+        collect_pixels(type, frame, codes, row, j, stop, c);
+    }
+}
+
+BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const bragg_frame *frame,
+                               const bragg_mask_codes *codes, const uint16_t *valid,
+                               const ring_map *map, change_list *c)
+{
+    for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++) {
+        const uint32_t first = TILE_EDGE * tile_row;
+        const uint32_t last = frame->ny - first < TILE_EDGE ? frame->ny : first + TILE_EDGE;
+        const uint32_t nquads = list_quads(valid + (size_t)tile_row * map->ntx, map, tile_row, c);
+        for (uint32_t i = first; i < last && nquads; i++)
+            collect_row(type, frame, codes, i, nquads, c);
+    }
+}
+
+static void write_changes(const change_list *c, byte_writer *w)
+{
+    symbol_writer s = {0};
+    size_t at = 0;
+    number_put(&s, GAP_CONTEXT, c->n);
+    for (size_t k = 0; k < c->n; k++) {
+        number_put(&s, GAP_CONTEXT, c->change[k].start - at);
+        number_put(&s, LENGTH_CONTEXT, c->change[k].stop - c->change[k].start - 1);
+        symbol_put(&s, NUMBER_CONTEXT, c->change[k].number);
+        at = c->change[k].stop;
+    }
+    symbols_write(&s, NCONTEXTS, SYMBOLS_NSTATES, w);
+    symbol_writer_free(&s);
+}
+
+h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes,
+                          const uint16_t *valid, const ring_map *map, byte_writer *w,
                           uint32_t *nmasked)
 {
-    uint8_t *above = calloc(frame->nx, 1);
-    if (!above)
-        return H5BRAGG_NO_MEMORY;
-    *nmasked = 0;
-    DISPATCH_PIXEL_TYPE(frame->type, collect_runs, frame, codes, w, above, nmasked)
-    free(above);
-    return w->failed ? H5BRAGG_BUFFER_TOO_SMALL : H5BRAGG_OK;
-}
-
-/* Rows before `row` are complete; fills it from the row above. */
-static void copy_row_above(uint8_t *mask, size_t row, size_t nx)
-{
-    if (row > 0)
-        memcpy(mask + row * nx, mask + (row - 1) * nx, nx);
-}
-
-h5bragg_status mask_read(byte_reader *r, uint32_t ny, uint32_t nx, uint32_t ncodes, uint8_t *mask)
-{
-    const size_t npixels = (size_t)ny * nx;
-    size_t next_row = 1; /* first row not yet copied from above */
-    size_t at = 0;
-    memset(mask, 0, nx);
-    while (bytes_left(r) > 0) {
-        const uint64_t gap = read_varint(r);
-        const uint64_t coded = read_varint(r);
-        const uint64_t length = coded >> 2;
-        const uint8_t number = coded & 3;
-        if (r->failed || number > ncodes || length == 0 || gap > npixels - at ||
-            length > npixels - at - gap)
-            return H5BRAGG_CORRUPT;
-        size_t start = at + (size_t)gap;
-        at = start + (size_t)length;
-        while (start < at) {
-            for (; next_row <= start / nx; next_row++)
-                copy_row_above(mask, next_row, nx);
-            const size_t row_end = (start / nx + 1) * nx;
-            const size_t stop = at < row_end ? at : row_end;
-            memset(mask + start, number, stop - start);
-            start = stop;
-        }
+    change_list c = {.above = calloc((size_t)map->ntx * TILE_EDGE + TILE_NPIXELS, 1)};
+    c.quad = malloc((map->ntx / QUAD_NTILES + 1u) * sizeof *c.quad);
+    c.failed = !c.above || !c.quad;
+    if (!c.failed) {
+        DISPATCH_PIXEL_TYPE(frame->type, collect_rows, frame, codes, valid, map, &c)
     }
-    for (; next_row < ny; next_row++)
-        copy_row_above(mask, next_row, nx);
+    if (!c.failed)
+        write_changes(&c, w);
+    *nmasked = c.nmasked;
+    free(c.above);
+    free(c.quad);
+    free(c.change);
+    return c.failed ? H5BRAGG_NO_MEMORY : H5BRAGG_OK;
+}
+
+/* A mask being read: rows below `row` are complete. */
+typedef struct mask_reader {
+    const ring_map *map;
+    frame_mask *mask;
+    uint8_t *number; /* nx code numbers of the row at work */
+    uint32_t row;
+    size_t capacity; /* of mask->run */
+    size_t nruns;
+} mask_reader;
+
+/* Marks the pixels of a run as masked in their tiles. */
+static void clear_valid(const mask_reader *r, const mask_run *run)
+{
+    uint16_t *tiles = r->mask->valid + (size_t)(r->row / TILE_EDGE) * r->map->ntx;
+    const uint32_t shift = TILE_EDGE * (r->row % TILE_EDGE);
+    for (uint32_t j = run->start; j < run->stop;) {
+        const uint32_t tile = j / TILE_EDGE;
+        const uint32_t end = TILE_EDGE * (tile + 1);
+        const uint32_t stop = run->stop < end ? run->stop : end;
+        const uint32_t bits = ((1u << (stop - j)) - 1) << (j % TILE_EDGE);
+        tiles[tile] = (uint16_t)(tiles[tile] & ~(bits << shift));
+        j = stop;
+    }
+}
+
+static h5bragg_status append_run(mask_reader *r, mask_run run)
+{
+    frame_mask *m = r->mask;
+    if (r->nruns == r->capacity) {
+        const size_t capacity = r->capacity ? 2 * r->capacity : 1024;
+        mask_run *grown = realloc(m->run, capacity * sizeof *grown);
+        if (!grown)
+            return H5BRAGG_NO_MEMORY;
+        m->run = grown;
+        r->capacity = capacity;
+    }
+    m->run[r->nruns++] = run;
+    m->nmasked += run.stop - run.start;
+    clear_valid(r, &run);
     return H5BRAGG_OK;
 }
 
-BRAGG_INLINE void apply_codes(const h5bragg_pixel_type type, const uint8_t *mask,
-                              const bragg_mask_codes *codes, size_t npixels, void *pixels)
+/* The runs of the row at work, whose code numbers are complete. */
+static h5bragg_status list_runs(mask_reader *r)
 {
-    for (size_t i = 0; i < npixels; i++) {
-        if (mask[i])
-            pixel_set(pixels, type, i, codes->value[mask[i] - 1]);
+    h5bragg_status status = H5BRAGG_OK;
+    for (uint32_t j = 0; j < r->map->nx && !status;) {
+        const uint8_t number = r->number[j];
+        const uint32_t start = j;
+        while (j < r->map->nx && r->number[j] == number)
+            j++;
+        if (number)
+            status = append_run(r, (mask_run){start, j, number});
+    }
+    return status;
+}
+
+/* Completes rows up to, not including, `row`; those below the one at work are as that. */
+static h5bragg_status advance(mask_reader *r, uint32_t row)
+{
+    h5bragg_status status = H5BRAGG_OK;
+    if (r->row >= row)
+        return status;
+    const size_t first = r->nruns;
+    status = list_runs(r);
+    const size_t last = r->nruns;
+    r->mask->row_start[++r->row] = (uint32_t)last;
+    for (; r->row < row && !status; r->mask->row_start[++r->row] = (uint32_t)r->nruns) {
+        for (size_t k = first; k < last && !status; k++)
+            status = append_run(r, r->mask->run[k]);
+    }
+    return status;
+}
+
+/* Gives pixels [start, stop) in scan order a code number. */
+static h5bragg_status set_pixels(mask_reader *r, size_t start, size_t stop, uint8_t number)
+{
+    const size_t nx = r->map->nx;
+    while (start < stop) {
+        const h5bragg_status status = advance(r, (uint32_t)(start / nx));
+        if (status)
+            return status;
+        const size_t row_end = (start / nx + 1) * nx;
+        const size_t end = stop < row_end ? stop : row_end;
+        memset(r->number + start % nx, number, end - start);
+        start = end;
+    }
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status read_runs(mask_reader *r, symbol_reader *s, uint32_t ncodes)
+{
+    const size_t npixels = (size_t)r->map->ny * r->map->nx;
+    const uint64_t nruns = number_get(s, GAP_CONTEXT);
+    size_t at = 0;
+    h5bragg_status status = nruns > npixels ? H5BRAGG_CORRUPT : H5BRAGG_OK;
+    for (uint64_t k = 0; k < nruns && !status; k++) {
+        const uint64_t gap = number_get(s, GAP_CONTEXT);
+        const uint64_t length = number_get(s, LENGTH_CONTEXT) + 1;
+        const uint32_t number = symbol_get(s, NUMBER_CONTEXT);
+        if (number > ncodes || gap > npixels - at || length > npixels - at - gap)
+            return H5BRAGG_CORRUPT;
+        const size_t start = at + (size_t)gap;
+        at = start + (size_t)length;
+        status = set_pixels(r, start, at, (uint8_t)number);
+    }
+    return status ? status : advance(r, r->map->ny);
+}
+
+static void all_valid(const ring_map *map, uint16_t *valid)
+{
+    memset(valid, 0xFF, ring_map_ntiles(map) * sizeof *valid);
+    for (uint32_t row = 0; row < map->nty; row++)
+        valid[(size_t)row * map->ntx + map->ntx - 1] = tile_inside(map, row, map->ntx - 1);
+    for (uint32_t column = 0; column < map->ntx; column++)
+        valid[(size_t)(map->nty - 1) * map->ntx + column] = tile_inside(map, map->nty - 1, column);
+}
+
+h5bragg_status mask_read(byte_reader *in, const ring_map *map, uint32_t ncodes, frame_mask *mask)
+{
+    symbol_reader s = {0};
+    mask_reader r = {.map = map, .mask = mask};
+    memset(mask, 0, sizeof *mask);
+    mask->valid = malloc(ring_map_ntiles(map) * sizeof *mask->valid);
+    mask->row_start = calloc((size_t)map->ny + 1, sizeof *mask->row_start);
+    r.number = calloc(map->nx, 1);
+    h5bragg_status status = H5BRAGG_NO_MEMORY;
+    if (mask->valid && mask->row_start && r.number) {
+        all_valid(map, mask->valid);
+        status = symbols_open(in, NCONTEXTS, &s);
+    }
+    if (!status)
+        status = read_runs(&r, &s, ncodes);
+    if (!status)
+        status = symbols_close(&s);
+    symbol_reader_free(&s);
+    free(r.number);
+    return status;
+}
+
+void frame_mask_free(frame_mask *mask)
+{
+    free(mask->valid);
+    free(mask->row_start);
+    free(mask->run);
+    memset(mask, 0, sizeof *mask);
+}
+
+BRAGG_INLINE void apply_runs(const h5bragg_pixel_type type, const frame_mask *mask,
+                             const ring_map *map, const bragg_mask_codes *codes, uint32_t first,
+                             uint32_t last, void *pixels)
+{
+    for (uint32_t row = first; row < last; row++) {
+        for (uint32_t k = mask->row_start[row]; k < mask->row_start[row + 1]; k++) {
+            const mask_run *run = &mask->run[k];
+            for (size_t j = run->start; j < run->stop; j++)
+                pixel_set(pixels, type, (size_t)row * map->nx + j, codes->value[run->number - 1]);
+        }
     }
 }
 
-void mask_apply(const uint8_t *mask, const bragg_mask_codes *codes, h5bragg_pixel_type type,
-                size_t npixels, void *pixels)
+void mask_apply(const frame_mask *mask, const ring_map *map, const bragg_mask_codes *codes,
+                h5bragg_pixel_type type, uint32_t first, uint32_t last, void *pixels)
 {
-    DISPATCH_PIXEL_TYPE(type, apply_codes, mask, codes, npixels, pixels)
+    DISPATCH_PIXEL_TYPE(type, apply_runs, mask, map, codes, first, last, pixels)
 }

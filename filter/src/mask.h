@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "pixel.h"
+#include "ring_map.h"
 #include "settings.h"
 
 /* 0 for a valid pixel, else 1 + the number of its mask code. */
@@ -17,15 +18,36 @@ BRAGG_INLINE uint8_t mask_number(const bragg_mask_codes *codes, int64_t value)
     return 0;
 }
 
-/* Writes the runs of mask codes of a frame; *nmasked receives the number of masked pixels. */
-h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes, byte_writer *w,
+/* Pixels [start, stop) of one row that carry one code. */
+typedef struct mask_run {
+    uint32_t start;
+    uint32_t stop;
+    uint8_t number; /* 1 + number of the code */
+} mask_run;
+
+/* The masked pixels of a frame, both ways in which they are asked for. */
+typedef struct frame_mask {
+    uint16_t *valid;     /* per tile: bit p is set if pixel p is in the frame and not masked */
+    uint32_t *row_start; /* ny + 1: where a row's runs begin */
+    mask_run *run;       /* by row, then column */
+    uint32_t nmasked;
+} frame_mask;
+
+/*
+ * Writes the runs of mask codes of a frame.  valid has for each tile which of its pixels carry
+ * none: where all do, the pixels are not looked at.
+ */
+h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes,
+                          const uint16_t *valid, const ring_map *map, byte_writer *w,
                           uint32_t *nmasked);
 
-/* Reads them back into ny * nx mask numbers. */
-h5bragg_status mask_read(byte_reader *r, uint32_t ny, uint32_t nx, uint32_t ncodes, uint8_t *mask);
+/* Reads a stream of runs.  Free with frame_mask_free, also after an error. */
+h5bragg_status mask_read(byte_reader *r, const ring_map *map, uint32_t ncodes, frame_mask *mask);
 
-/* Puts the codes of masked pixels into a decoded frame. */
-void mask_apply(const uint8_t *mask, const bragg_mask_codes *codes, h5bragg_pixel_type type,
-                size_t npixels, void *pixels);
+void frame_mask_free(frame_mask *mask);
+
+/* Puts the codes of masked pixels into rows [first, last) of a decoded frame. */
+void mask_apply(const frame_mask *mask, const ring_map *map, const bragg_mask_codes *codes,
+                h5bragg_pixel_type type, uint32_t first, uint32_t last, void *pixels);
 
 #endif

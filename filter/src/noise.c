@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counter-based noise: docs/format.md, "Noise".
+ * Noise of general rings: docs/format.md, "General noise".
  *
- * The random number of a pixel is a hash of the frame's seed and the pixel's index, so any pixel
+ * The random number of a pixel is a hash of the frame's seed and the pixel's place, so any tile
  * can be drawn alone, in any order, with the same result everywhere.  One 32-bit hash serves two
  * neighbouring pixels.  A pixel becomes value number j of its cell, j being how many cumulative
  * probabilities (in 1/65536) do not exceed its 16 bits.
@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "mask.h"
 #include "noise_hash.h"
 
 /* One cell, as the fill loop wants it. */
@@ -26,6 +27,7 @@ typedef struct cell_table {
 
 struct noise_tables {
     noise_frame frame;
+    const cell_range *range;
     cell_table *cell;
     uint32_t *threshold;
 };
@@ -48,7 +50,7 @@ static void tabulate(const bragg_mask_codes *codes, const cell_range *r, const d
         const double y = noise_value(r, j) - (double)r->low;
         total += weight[j];
         sum += weight[j] * y;
-        sum_squares += weight[j] * y * y;
+        sum_squares += weight[j] * (y * y);
     }
     cell->low = r->low;
     cell->step = r->step;
@@ -77,12 +79,13 @@ h5bragg_status noise_tables_make(const noise_frame *frame, const ring_profile *p
     double weight[NOISE_MAX_VALUES];
     size_t nthresholds = 0;
     for (uint32_t c = 0; c < map->ncells; c++)
-        nthresholds += range[c].nvalues - 1;
+        nthresholds += range[c].is_pattern ? 0 : range[c].nvalues - 1;
     noise_tables *tables = calloc(1, sizeof *tables);
     *result = tables;
     if (!tables)
         return H5BRAGG_NO_MEMORY;
     tables->frame = *frame;
+    tables->range = range;
     tables->cell = malloc((map->ncells + 1u) * sizeof *tables->cell);
     tables->threshold = malloc((nthresholds + 1) * sizeof *tables->threshold);
     if (!tables->cell || !tables->threshold)
@@ -90,6 +93,8 @@ h5bragg_status noise_tables_make(const noise_frame *frame, const ring_profile *p
     uint32_t next = 0;
     for (uint32_t ring = 0; ring < map->nbins; ring++) {
         const ring_profile *p = &profile[ring];
+        if (!p->is_general)
+            continue;
         for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++) {
             noise_weights(frame, p, p->tilt1 * PROFILE_TILT_UNIT, p->tilt2 * PROFILE_TILT_UNIT, c,
                           &range[c], weight);
@@ -133,50 +138,108 @@ BRAGG_INLINE uint32_t draw(const uint32_t *threshold, uint32_t n, uint32_t r)
     return j;
 }
 
-BRAGG_INLINE int64_t restored(const noise_tables *t, const cell_table *cell, uint64_t seed,
-                              uint32_t pixel, uint32_t r)
+/* Sums are reached by moving all pixels at first, where distributions are wide, then by counts. */
+enum { SHIFT_ROUNDS = 4, MAX_SINGLE_COUNTS = 4096, TRIES_PER_COUNT = 64 };
+/* General noise has random bits of its own. */
+static const uint64_t GENERAL_SEED = 0x5DEECE66Du;
+
+static int64_t draw_pixel(const noise_tables *t, const cell_table *cell, uint64_t seed,
+                          uint32_t place)
 {
+    const uint32_t bits = noise_hash(seed ^ GENERAL_SEED, place >> 1);
+    const uint32_t r = place & 1 ? bits >> 16 : bits & 0xFFFF;
     const uint32_t j = draw(t->threshold + cell->first, cell->nvalues - 1, r);
     int64_t value = cell->low + (int64_t)j * cell->step;
     if (cell->step > 1) {
-        const uint32_t within = noise_hash(~seed, pixel);
+        const uint32_t within = noise_hash(~seed ^ GENERAL_SEED, place);
         value += (int64_t)(((uint64_t)within * (uint64_t)cell->step) >> 32);
         value = avoid_mask_codes(&t->frame.codes, value);
     }
     return value;
 }
 
-BRAGG_INLINE void fill_noise(const h5bragg_pixel_type type, const noise_tables *t, uint64_t seed,
-                             void *pixels)
+/* The drawn pixels of a tile and what may be done to them. */
+typedef struct tile_pixels {
+    const cell_range *range;
+    const bragg_mask_codes *codes;
+    int64_t *pixel[TILE_NPIXELS];
+    uint32_t n;
+} tile_pixels;
+
+/* Adds `change` to a pixel if that stays in its range and is no mask code; returns whether it did.
+ */
+static int change_pixel(const tile_pixels *t, int64_t *pixel, int64_t change)
 {
-    const ring_map *map = t->frame.map;
-    const size_t npixels = (size_t)map->ny * map->nx;
-    uint32_t bits = 0;
-    for (size_t i = 0; i < npixels; i++) {
-        bits = i & 1 ? bits >> 16 : noise_hash(seed, (uint32_t)(i >> 1));
-        const uint16_t cell = map->cell[i];
-        int64_t value = 0;
-        if (cell != BRAGG_NO_CELL)
-            value = restored(t, &t->cell[cell], seed, (uint32_t)i, bits & 0xFFFF);
-        pixel_set(pixels, type, i, value);
+    const int64_t value = *pixel + change;
+    if (value < t->range->low || value > t->range->high || mask_number(t->codes, value))
+        return 0;
+    *pixel = value;
+    return 1;
+}
+
+/* The pixel that holds count number `count` of the tile. */
+static int64_t *pixel_of_count(const tile_pixels *t, int64_t count)
+{
+    for (uint32_t k = 0; k < t->n; k++) {
+        count -= *t->pixel[k] - t->range->low;
+        if (count < 0)
+            return t->pixel[k];
+    }
+    return t->pixel[0];
+}
+
+/* Wide distributions move as a whole: single counts would take for ever. */
+static int64_t shift_pixels(const tile_pixels *t, int64_t missing)
+{
+    const int64_t each = missing / (int64_t)t->n;
+    for (uint32_t k = 0; k < t->n; k++) {
+        const int64_t most = t->range->high - *t->pixel[k];
+        const int64_t least = t->range->low - *t->pixel[k];
+        const int64_t change = each > most ? most : each < least ? least : each;
+        if (change_pixel(t, t->pixel[k], change))
+            missing -= change;
+    }
+    return missing;
+}
+
+/* floor(bits * n / 2^32), exactly, for n >= 0. */
+static int64_t scaled(uint32_t bits, int64_t n)
+{
+    const uint64_t low = (uint64_t)bits * ((uint64_t)n & 0xFFFFFFFFu) >> 32;
+    return (int64_t)((uint64_t)bits * ((uint64_t)n >> 32) + low);
+}
+
+static void reach_sum(const tile_pixels *t, int64_t wanted, uint32_t state)
+{
+    int64_t sum = 0;
+    for (uint32_t k = 0; k < t->n; k++)
+        sum += *t->pixel[k] - t->range->low;
+    for (int round = 0; t->range->is_normal && round < SHIFT_ROUNDS; round++)
+        sum = wanted - shift_pixels(t, wanted - sum);
+    const int64_t distance = wanted > sum ? wanted - sum : sum - wanted;
+    const int64_t counts = distance < MAX_SINGLE_COUNTS ? distance : MAX_SINGLE_COUNTS;
+    for (int64_t tries = TRIES_PER_COUNT * counts; sum != wanted && tries > 0; tries--) {
+        const uint32_t bits = next_bits(&state);
+        if (sum < wanted)
+            sum += change_pixel(t, t->pixel[scaled(bits, t->n)], 1);
+        else
+            sum -= change_pixel(t, pixel_of_count(t, scaled(bits, sum)), -1);
     }
 }
 
-BRAGG_INLINE void fill_mean(const h5bragg_pixel_type type, const noise_tables *t, void *pixels)
+void noise_draw_tile(const noise_tables *t, uint64_t seed, noise_tile *tile)
 {
-    const ring_map *map = t->frame.map;
-    const size_t npixels = (size_t)map->ny * map->nx;
-    for (size_t i = 0; i < npixels; i++) {
-        const uint16_t cell = map->cell[i];
-        pixel_set(pixels, type, i, cell == BRAGG_NO_CELL ? 0 : t->cell[cell].mean);
+    const cell_table *cell = &t->cell[tile->cell];
+    tile_pixels pixels = {.range = &t->range[tile->cell], .codes = &t->frame.codes};
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        tile->value[p] = 0;
+        if (!(tile->valid >> p & 1))
+            continue;
+        tile->value[p] = draw_pixel(t, cell, seed, tile->number * TILE_NPIXELS + p);
+        pixels.pixel[pixels.n++] = &tile->value[p];
     }
+    if (tile->has_sum && pixels.n > 0)
+        reach_sum(&pixels, tile->sum, tile->hash | 1);
 }
 
-void noise_fill(const noise_tables *tables, uint64_t seed, h5bragg_fill fill, void *pixels)
-{
-    if (fill == H5BRAGG_FILL_MEAN) {
-        DISPATCH_PIXEL_TYPE(tables->frame.type, fill_mean, tables, pixels)
-    } else {
-        DISPATCH_PIXEL_TYPE(tables->frame.type, fill_noise, tables, seed, pixels)
-    }
-}
+int64_t noise_mean(const noise_tables *tables, uint32_t cell) { return tables->cell[cell].mean; }

@@ -35,7 +35,7 @@ typedef struct moments {
 
 typedef struct ring_fit {
     const noise_frame *frame;
-    const histogram *h;
+    const value_sums *discarded; /* per cell */
     const cell_range *range;
     const ring_profile *ring;
     uint32_t first;
@@ -51,7 +51,7 @@ static moments found_moments(const ring_fit *fit)
     moments m = {0};
     const double mean = fit->ring->mean;
     for (uint32_t c = fit->first; c < fit->last; c++) {
-        const value_sums s = histogram_sums(fit->h, c, fit->range[c].low, fit->range[c].high);
+        const value_sums s = fit->discarded[c];
         fit->npixels[c] = s.n;
         if (s.n == 0)
             continue;
@@ -161,8 +161,8 @@ static void fit_ring(const ring_fit *fit, uint32_t nvalues, ring_profile *ring)
     ring->tilt2 = rounded_tilt(b);
 }
 
-h5bragg_status noise_fit(const noise_frame *frame, const histogram *h, const cell_range *range,
-                         const double *variance, ring_profile *profile)
+h5bragg_status noise_fit(const noise_frame *frame, const cell_range *range,
+                         const discarded_sums *discarded, ring_profile *profile)
 {
     const ring_map *map = frame->map;
     double *npixels = malloc((map->ncells + 1u) * sizeof *npixels);
@@ -174,16 +174,16 @@ h5bragg_status noise_fit(const noise_frame *frame, const histogram *h, const cel
         uint32_t nvalues = 0;
         for (uint32_t c = first; c < last; c++)
             nvalues = range[c].nvalues > nvalues ? range[c].nvalues : nvalues;
-        if (nvalues < 2) /* nothing to fit, or an empty ring */
+        if (!profile[ring].is_general || nvalues < 2) /* nothing to fit, or an empty ring */
             continue;
         const ring_fit fit = {.frame = frame,
-                              .h = h,
+                              .discarded = discarded->cell,
                               .range = range,
                               .ring = &profile[ring],
                               .first = first,
                               .last = last,
                               .scale = noise_scale(&profile[ring], range[first].is_normal),
-                              .variance = variance ? variance[ring] : -1.0,
+                              .variance = discarded->variance ? discarded->variance[ring] : -1.0,
                               .npixels = npixels};
         fit_ring(&fit, nvalues, &profile[ring]);
     }

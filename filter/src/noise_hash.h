@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Random bits without a state: docs/format.md, "Noise". */
+/* Random bits: docs/format.md, "Hash". */
 #ifndef BRAGG_NOISE_HASH_H
 #define BRAGG_NOISE_HASH_H
 
@@ -17,6 +17,17 @@ BRAGG_INLINE uint32_t noise_hash(uint64_t seed, uint32_t counter)
     x ^= x >> 16;
     x *= 0x9E3779B1u;
     x ^= x >> 15;
+    return x;
+}
+
+/* Steps a state, not 0, to the next (G. Marsaglia's xorshift). */
+static inline uint32_t next_bits(uint32_t *state)
+{
+    uint32_t x = *state;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    *state = x;
     return x;
 }
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Thresholds and distributions of the cells: docs/format.md, "Threshold" and "Noise". */
+/* Thresholds and distributions of the cells: docs/format.md, "Threshold" and "General
+ * noise". */
 #include "noise_model.h"
 
 #include <math.h>
 
+#include "mask.h"
+#include "patterns.h"
 #include "portable_math.h"
 
 /* Pixels this many standard deviations below the mean are picked, being no background. */
 static const double LOW_REACH = 8.0;
+static const double MAX_SKEW = 2.0;
 
 double noise_sigma(const noise_frame *f, const ring_profile *ring, uint32_t cell)
 {
@@ -17,23 +21,48 @@ double noise_sigma(const noise_frame *f, const ring_profile *ring, uint32_t cell
     return expected > 0 ? sqrt(expected) : 0;
 }
 
-void noise_expected_all(const noise_frame *f, const ring_profile *profile, double *expected)
+double noise_skew(double expected, double sigma)
 {
-    for (uint32_t cell = 0; cell < f->map->ncells; cell++)
-        expected[cell] = noise_expected(f, &profile[f->map->ring[cell]], cell);
+    const double skew = sigma * sigma / expected;
+    return skew < MAX_SKEW ? skew : MAX_SKEW;
 }
 
-/* floor(mean + snr_pick * sigma), within the type, and not a mask code. */
-static int64_t threshold(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+/*
+ * The picking cut.  With local counts and counting pixels it is that quantile of the Poisson
+ * distribution, to third order, which snr_pick is of the normal one: at low counts a fixed number
+ * of sigmas would keep what is mere chance.
+ */
+static double picking_cut(const noise_frame *f, const ring_profile *ring, uint32_t cell)
 {
+    const double k = f->params->snr_pick;
     const double expected = noise_expected(f, ring, cell);
-    const double cut = floor(expected + f->params->snr_pick * noise_sigma(f, ring, cell));
+    const double sigma = noise_sigma(f, ring, cell);
+    const double cut = expected + k * sigma;
+    const int is_quantile = f->params->local_counts && f->is_counting && k > 1.0 && expected > 0;
+    return is_quantile ? cut + (k * k - 1.0) / 6.0 * noise_skew(expected, sigma) : cut;
+}
+
+int64_t noise_threshold(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+{
+    const double cut = floor(picking_cut(f, ring, cell));
     const double type_max = (double)pixel_maximum(f->type);
     const double least = f->is_counting ? 0.0 : (double)pixel_minimum(f->type);
     int64_t t = (int64_t)(cut < least ? least : cut > type_max ? type_max : cut);
     while (mask_number(&f->codes, t) && t > pixel_minimum(f->type))
         t--;
     return t;
+}
+
+uint32_t noise_level(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+{
+    const double x = floor(ring->level * sqrt(f->map->normalisation[cell]) * 8.0 + 0.5);
+    return (uint32_t)(x < UINT32_MAX ? x : UINT32_MAX);
+}
+
+int noise_fits_pattern(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+{
+    return f->is_counting && noise_threshold(f, ring, cell) <= PATTERN_MAX_THRESHOLD &&
+           noise_level(f, ring, cell) <= PROFILE_MAX_SPREAD;
 }
 
 /* Single counts up to `high`: from zero, unless that is far below the background. */
@@ -43,7 +72,7 @@ static cell_range counting_range(const noise_frame *f, const ring_profile *ring,
     const double expected = noise_expected(f, ring, cell);
     const double least = floor(expected - LOW_REACH * noise_sigma(f, ring, cell));
     const int64_t low = least <= 0 ? 0 : least < (double)high ? (int64_t)least : high;
-    const cell_range r = {low, high, 1, (uint32_t)(high - low) + 1, 0};
+    const cell_range r = {low, high, 1, (uint32_t)(high - low) + 1, 0, 0};
     return r;
 }
 
@@ -52,7 +81,7 @@ static cell_range normal_range(const noise_frame *f, int64_t high, double sigma)
 {
     const double span = ceil((f->params->snr_pick + LOW_REACH) * sigma) + 1.0;
     const int64_t least = f->is_counting ? 0 : pixel_minimum(f->type);
-    cell_range r = {0, high, 1, 1, 1};
+    cell_range r = {0, high, 1, 1, 1, 0};
     while (span > (double)r.step * NOISE_MAX_VALUES)
         r.step *= 2;
     const int64_t wanted = (int64_t)ceil(span / (double)r.step);
@@ -68,29 +97,54 @@ static cell_range normal_range(const noise_frame *f, int64_t high, double sigma)
     return r;
 }
 
-void noise_ranges(const noise_frame *f, const ring_profile *profile, cell_range *range)
+static h5bragg_status pattern_ranges(const noise_frame *f, const ring_profile *ring, uint32_t first,
+                                     uint32_t last, cell_range *range)
+{
+    for (uint32_t c = first; c < last; c++) {
+        if (!noise_fits_pattern(f, ring, c))
+            return H5BRAGG_CORRUPT;
+        const int64_t high = noise_threshold(f, ring, c);
+        range[c] = (cell_range){0, high, 1, (uint32_t)high + 1, 0, 1};
+    }
+    return H5BRAGG_OK;
+}
+
+static void general_ranges(const noise_frame *f, const ring_profile *ring, uint32_t first,
+                           uint32_t last, cell_range *range)
+{
+    int is_normal = !f->is_counting;
+    for (uint32_t c = first; c < last; c++) {
+        range[c].high = noise_threshold(f, ring, c);
+        is_normal |= range[c].high >= NOISE_MAX_VALUES;
+    }
+    for (uint32_t c = first; c < last; c++) {
+        const int64_t high = range[c].high;
+        range[c] = is_normal ? normal_range(f, high, noise_sigma(f, ring, c))
+                             : counting_range(f, ring, c, high);
+    }
+}
+
+h5bragg_status noise_ranges(const noise_frame *f, const ring_profile *profile, cell_range *range)
 {
     for (uint32_t ring = 0; ring < f->map->nbins; ring++) {
         const uint32_t first = f->map->first_cell[ring];
         const uint32_t last = f->map->first_cell[ring + 1];
-        int is_normal = !f->is_counting;
-        for (uint32_t c = first; c < last; c++) {
-            range[c].high = threshold(f, &profile[ring], c);
-            is_normal |= range[c].high >= NOISE_MAX_VALUES;
+        if (profile[ring].is_general) {
+            general_ranges(f, &profile[ring], first, last, range);
+            continue;
         }
-        for (uint32_t c = first; c < last; c++) {
-            const int64_t high = range[c].high;
-            range[c] = is_normal ? normal_range(f, high, noise_sigma(f, &profile[ring], c))
-                                 : counting_range(f, &profile[ring], c, high);
-        }
+        const h5bragg_status status = pattern_ranges(f, &profile[ring], first, last, range);
+        if (status)
+            return status;
     }
+    return H5BRAGG_OK;
 }
 
 double noise_scale(const ring_profile *ring, int is_normal)
 {
-    double scale = ring->std > 0.5f ? (double)ring->std : 0.5;
+    double scale = ring->std > 0.5 ? ring->std : 0.5;
     if (!is_normal && ring->mean > scale * scale)
-        scale = sqrt((double)ring->mean);
+        scale = sqrt(ring->mean);
     return scale;
 }
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The distribution of discarded pixels (docs/format.md, "Noise").
+ * What is discarded, cell by cell (docs/format.md, "Threshold" and "General noise").
  *
- * A pixel of a cell is discarded if low <= n <= high, the threshold; others are picked.  Discarded
- * pixels come back as a draw from the cell's distribution *conditioned on that range*: the
- * background distribution of the ring, tilted by exp(a y + b y^2), y = (n - mean) / scale, so that
- * its mean and variance are those of the pixels that were discarded.  With a = b = 0 it is the
- * plain Poisson or normal distribution.
+ * A pixel of a drawn tile is discarded if low <= n <= high, the threshold of its cell.  In pattern
+ * rings discarded pixels are Poisson counts under the threshold and come back as patterns
+ * (patterns.h).  In general rings they come back as a draw from the cell's distribution
+ * *conditioned on that range*: the background distribution of the ring, tilted by
+ * exp(a y + b y^2), y = (n - mean) / scale, so that its mean and variance are those of the pixels
+ * that were discarded.
  */
 #ifndef BRAGG_NOISE_MODEL_H
 #define BRAGG_NOISE_MODEL_H
@@ -25,6 +26,7 @@ typedef struct cell_range {
     int64_t step;     /* a power of two; 1 unless the background is wide */
     uint32_t nvalues; /* 1 .. NOISE_MAX_VALUES */
     int is_normal;    /* normal distribution instead of Poisson */
+    int is_pattern;
 } cell_range;
 
 /* What all cells of a frame share. */
@@ -36,10 +38,20 @@ typedef struct noise_frame {
     int is_counting; /* no valid pixel is negative */
 } noise_frame;
 
-/* Ranges of all cells from the profile: range[map->ncells]. */
-void noise_ranges(const noise_frame *frame, const ring_profile *profile, cell_range *range);
+/* The threshold of a cell. */
+int64_t noise_threshold(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
 
-/* Distribution of one cell up to a constant: weight[range->nvalues]. */
+/* Whether a pattern ring may have such cells: few enough counts under a low enough threshold. */
+int noise_fits_pattern(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
+
+/*
+ * Ranges of all cells from the profile: range[map->ncells].  Fails with H5BRAGG_CORRUPT where a
+ * pattern ring may not be one.
+ */
+h5bragg_status noise_ranges(const noise_frame *frame, const ring_profile *profile,
+                            cell_range *range);
+
+/* Distribution of one cell of a general ring up to a constant: weight[range->nvalues]. */
 void noise_weights(const noise_frame *frame, const ring_profile *ring, double tilt1, double tilt2,
                    uint32_t cell, const cell_range *range, double *weight);
 
@@ -50,11 +62,17 @@ static inline double noise_expected(const noise_frame *frame, const ring_profile
     return ring->mean * frame->map->normalisation[cell];
 }
 
-/* Those of all cells: expected[map->ncells]. */
-void noise_expected_all(const noise_frame *frame, const ring_profile *profile, double *expected);
-
 /* Standard deviation of one pixel of a cell, in counts. */
 double noise_sigma(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
+
+/*
+ * Third cumulant over variance, for multiples of Poisson counts of this mean, above 0, and standard
+ * deviation: 1 for Poisson counts themselves; limited.
+ */
+double noise_skew(double expected, double sigma);
+
+/* Place of a cell of a pattern ring on the scale of levels, in units of 1/256. */
+uint32_t noise_level(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
 
 /* Length that the tilts are relative to: about the width of the distribution, at least 0.5. */
 double noise_scale(const ring_profile *ring, int is_normal);

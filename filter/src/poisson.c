@@ -24,7 +24,18 @@ static poisson_range normal_range(double mean, double cut)
     return r;
 }
 
+double poisson_tail(double cut)
+{
+    const double tail = portable_normal_tail(cut);
+    return tail > SMALLEST_TAIL ? tail : SMALLEST_TAIL;
+}
+
 poisson_range poisson_clip_range(double mean, double cut)
+{
+    return poisson_tail_range(mean, cut, poisson_tail(cut));
+}
+
+poisson_range poisson_tail_range(double mean, double cut, double tail)
 {
     if (!(mean > 0)) {
         const poisson_range zero = {INT64_MIN, 0};
@@ -32,8 +43,6 @@ poisson_range poisson_clip_range(double mean, double cut)
     }
     if (mean > POISSON_EXACT_LIMIT)
         return normal_range(mean, cut);
-    const double wanted = portable_normal_tail(cut);
-    const double tail = wanted > SMALLEST_TAIL ? wanted : SMALLEST_TAIL;
     poisson_range r = {0, 0};
     double probability = portable_exp(-mean);
     double below = 0; /* P(n < high) */

@@ -22,6 +22,12 @@ typedef struct poisson_range {
  */
 poisson_range poisson_clip_range(double mean, double cut);
 
+/* How often a normal variate is beyond `cut`, as far as sums of probabilities resolve it. */
+double poisson_tail(double cut);
+
+/* poisson_clip_range for many means and one cut: tail = poisson_tail(cut). */
+poisson_range poisson_tail_range(double mean, double cut, double tail);
+
 /*
  * Mean of a Poisson variate conditioned on low <= n <= high, for a mean up to POISSON_EXACT_LIMIT
  * and high up to POISSON_MAX_COUNT; the nearer bound where the range has no probability to speak

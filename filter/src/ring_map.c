@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes the ring map: docs/format.md, "Ring map".
+ * Makes the ring map: docs/format.md, "Tiles and rings".
  *
  * The radial coordinate is 2 sin(theta), proportional to the scattering vector: like the radius
  * near the beam, and still finite where a wide detector reaches 90 degrees.  Only sums, products,
@@ -15,10 +15,10 @@
 
 #include "portable_math.h"
 
-/* Normalisation classes are 1/32 apart in the logarithm: pixels are within 1.6 % of their class. */
+/* Normalisation classes are 1/32 apart in the logarithm: tiles are within 1.6 % of their class. */
 enum { CLASS_LIMIT = 127, NCLASSES = 2 * CLASS_LIMIT + 1, AUTO_MAX_BINS = 1024 };
 static const double CLASS_STEP = 1.0 / 32;
-static const uint8_t OFF_PANEL = 0xFF;
+static const uint8_t BLANK = 0xFF;
 
 typedef struct class_bounds {
     double lower[NCLASSES + 1]; /* lower[k]: smallest normalisation of class k - CLASS_LIMIT */
@@ -37,8 +37,9 @@ typedef struct map_maker {
     const h5bragg_params *params;
     class_bounds bounds;
     ring_map *map;
-    uint8_t *pixel_class; /* ny * nx */
-    uint8_t *class_min;   /* nbins: of the pixels of the ring */
+    double *scatter;     /* per tile */
+    uint8_t *tile_class; /* per tile */
+    uint8_t *class_min;  /* nbins: of the tiles of the ring */
     uint8_t *class_max;
 } map_maker;
 
@@ -59,12 +60,14 @@ static panel_frame panel_frame_of(const h5bragg_panel *p)
     return f;
 }
 
-static void pixel_position(const panel_frame *f, uint32_t i, uint32_t j, double v[3])
+/* The middle of a tile, whether or not the frame's edge cuts it. */
+static void tile_middle(const panel_frame *f, const h5bragg_panel *p, uint32_t tile_row,
+                        uint32_t tile_column, double v[3])
 {
-    const double a = i + 0.5;
-    const double b = j + 0.5;
+    const double i = (double)(TILE_EDGE * tile_row + TILE_EDGE / 2) - (double)p->slow_start;
+    const double j = (double)(TILE_EDGE * tile_column + TILE_EDGE / 2) - (double)p->fast_start;
     for (int k = 0; k < 3; k++)
-        v[k] = f->origin[k] + a * f->slow[k] + b * f->fast[k];
+        v[k] = f->origin[k] + i * f->slow[k] + j * f->fast[k];
 }
 
 /* 2 sin(theta); with z > 0 in the form without cancellation near the beam. */
@@ -81,7 +84,7 @@ static double scatter_of(const double v[3])
 
 /*
  * Polarization (1 + cos^2(2 theta) - p cos(2 phi) sin^2(2 theta)) / 2 and solid angle relative to a
- * pixel at normal incidence at the reference distance, plane D^2 / r^3: (D / r)^3 on a flat panel.
+ * tile at normal incidence at the reference distance, plane D^2 / r^3: (D / r)^3 on a flat panel.
  */
 static double normalisation_of(const map_maker *m, const panel_frame *f, const double v[3])
 {
@@ -118,21 +121,33 @@ static uint8_t class_of(const class_bounds *bounds, double normalisation, uint8_
     return (uint8_t)k;
 }
 
-static void scatter_range(const h5bragg_geometry *g, double *low, double *high)
+/* Tiles [first, stop) of one axis that lie in [start, stop) pixels; the frame's edge may cut the
+ * last. */
+static void tiles_within(uint32_t start, uint32_t stop, uint32_t n, uint32_t *first, uint32_t *last)
 {
-    *low = 4.0;
-    *high = 0.0;
-    for (uint32_t n = 0; n < g->npanels; n++) {
-        const h5bragg_panel *p = &g->panels[n];
-        const panel_frame f = panel_frame_of(p);
-        for (uint32_t i = 0; i < p->slow_stop - p->slow_start; i++) {
-            for (uint32_t j = 0; j < p->fast_stop - p->fast_start; j++) {
-                double v[3];
-                pixel_position(&f, i, j, v);
-                const double s = scatter_of(v);
-                *low = s < *low ? s : *low;
-                *high = s > *high ? s : *high;
-            }
+    *first = (start + TILE_EDGE - 1) / TILE_EDGE;
+    *last = stop == n ? (stop + TILE_EDGE - 1) / TILE_EDGE : stop / TILE_EDGE;
+}
+
+/* Radial coordinate and class of the tiles of a panel. */
+static void measure_panel(map_maker *m, const h5bragg_panel *p, double *low, double *high)
+{
+    const panel_frame f = panel_frame_of(p);
+    uint32_t row, last_row, first_column, last_column;
+    tiles_within(p->slow_start, p->slow_stop, m->map->ny, &row, &last_row);
+    tiles_within(p->fast_start, p->fast_stop, m->map->nx, &first_column, &last_column);
+    for (; row < last_row; row++) {
+        uint8_t k = CLASS_LIMIT;
+        for (uint32_t column = first_column; column < last_column; column++) {
+            const size_t tile = (size_t)row * m->map->ntx + column;
+            double v[3];
+            tile_middle(&f, p, row, column, v);
+            const double s = scatter_of(v);
+            *low = s < *low ? s : *low;
+            *high = s > *high ? s : *high;
+            k = class_of(&m->bounds, normalisation_of(m, &f, v), k);
+            m->scatter[tile] = s;
+            m->tile_class[tile] = k;
         }
     }
 }
@@ -146,46 +161,45 @@ static uint32_t auto_bins(const h5bragg_geometry *g, double range)
     return bins < 1 ? 1 : bins > AUTO_MAX_BINS ? AUTO_MAX_BINS : (uint32_t)bins;
 }
 
-static h5bragg_status allocate(map_maker *m, uint32_t nbins)
+static h5bragg_status allocate_tiles(map_maker *m)
 {
-    const size_t npixels = (size_t)m->geometry->ny * m->geometry->nx;
-    ring_map *map = m->map;
-    map->nbins = nbins;
-    map->cell = malloc(npixels * sizeof *map->cell);
-    map->first_cell = calloc(nbins + 1u, sizeof *map->first_cell);
-    m->pixel_class = malloc(npixels);
+    const size_t ntiles = ring_map_ntiles(m->map);
+    m->map->cell = malloc(ntiles * sizeof *m->map->cell);
+    m->scatter = malloc(ntiles * sizeof *m->scatter);
+    m->tile_class = malloc(ntiles);
+    if (!m->map->cell || !m->scatter || !m->tile_class)
+        return H5BRAGG_NO_MEMORY;
+    memset(m->map->cell, 0xFF, ntiles * sizeof *m->map->cell);
+    memset(m->tile_class, BLANK, ntiles);
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status allocate_rings(map_maker *m, uint32_t nbins)
+{
+    m->map->nbins = nbins;
+    m->map->first_cell = calloc(nbins + 1u, sizeof *m->map->first_cell);
     m->class_min = malloc(nbins);
     m->class_max = calloc(nbins, 1);
-    if (!map->cell || !map->first_cell || !m->pixel_class || !m->class_min || !m->class_max)
+    if (!m->map->first_cell || !m->class_min || !m->class_max)
         return H5BRAGG_NO_MEMORY;
-    memset(map->cell, 0xFF, npixels * sizeof *map->cell);
-    memset(m->pixel_class, OFF_PANEL, npixels);
     memset(m->class_min, 0xFF, nbins);
     return H5BRAGG_OK;
 }
 
-/* Ring and class of every pixel of a panel; cell[] holds the ring for now. */
-static void classify_panel(map_maker *m, const h5bragg_panel *p)
+/* Ring of every tile, into cell[] for now, and the classes that occur in each ring. */
+static void find_rings(map_maker *m)
 {
-    const panel_frame f = panel_frame_of(p);
     ring_map *map = m->map;
     const double bins_per_scatter = 1.0 / map->scatter_width;
-    for (uint32_t i = 0; i < p->slow_stop - p->slow_start; i++) {
-        const size_t row = (size_t)(p->slow_start + i) * map->nx + p->fast_start;
-        uint8_t k = CLASS_LIMIT;
-        for (uint32_t j = 0; j < p->fast_stop - p->fast_start; j++) {
-            double v[3];
-            pixel_position(&f, i, j, v);
-            const double position = (scatter_of(v) - map->scatter_min) * bins_per_scatter;
-            const uint32_t ring = position < map->nbins - 1 ? (uint32_t)position : map->nbins - 1;
-            k = class_of(&m->bounds, normalisation_of(m, &f, v), k);
-            map->cell[row + j] = (uint16_t)ring;
-            m->pixel_class[row + j] = k;
-            if (k < m->class_min[ring])
-                m->class_min[ring] = k;
-            if (k > m->class_max[ring])
-                m->class_max[ring] = k;
-        }
+    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
+        const uint8_t k = m->tile_class[tile];
+        if (k == BLANK)
+            continue;
+        const double position = (m->scatter[tile] - map->scatter_min) * bins_per_scatter;
+        const uint32_t ring = position < map->nbins - 1 ? (uint32_t)position : map->nbins - 1;
+        map->cell[tile] = (uint16_t)ring;
+        m->class_min[ring] = k < m->class_min[ring] ? k : m->class_min[ring];
+        m->class_max[ring] = k > m->class_max[ring] ? k : m->class_max[ring];
     }
 }
 
@@ -218,29 +232,34 @@ static h5bragg_status number_cells(map_maker *m)
 static void rings_to_cells(map_maker *m)
 {
     ring_map *map = m->map;
-    const size_t npixels = (size_t)map->ny * map->nx;
-    for (size_t i = 0; i < npixels; i++) {
-        if (m->pixel_class[i] == OFF_PANEL)
+    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
+        const uint8_t k = m->tile_class[tile];
+        if (k == BLANK)
             continue;
-        const uint32_t ring = map->cell[i];
-        map->cell[i] = (uint16_t)(map->first_cell[ring] + m->pixel_class[i] - m->class_min[ring]);
+        const uint32_t ring = map->cell[tile];
+        map->cell[tile] = (uint16_t)(map->first_cell[ring] + k - m->class_min[ring]);
     }
 }
 
 static h5bragg_status fill_map(map_maker *m)
 {
     const h5bragg_geometry *g = m->geometry;
-    double high;
-    scatter_range(g, &m->map->scatter_min, &high);
-    const double range = high - m->map->scatter_min;
-    const uint32_t nbins = m->params->radial_bins ? m->params->radial_bins : auto_bins(g, range);
-    m->map->scatter_width = range > 0 ? range / nbins : 1.0;
-    h5bragg_status status = allocate(m, nbins);
+    double low = 4.0;
+    double high = 0.0;
+    h5bragg_status status = allocate_tiles(m);
     if (status)
         return status;
     fill_class_bounds(&m->bounds);
     for (uint32_t n = 0; n < g->npanels; n++)
-        classify_panel(m, &g->panels[n]);
+        measure_panel(m, &g->panels[n], &low, &high);
+    const double range = high > low ? high - low : 0;
+    const uint32_t nbins = m->params->radial_bins ? m->params->radial_bins : auto_bins(g, range);
+    m->map->scatter_min = low < 4.0 ? low : 0;
+    m->map->scatter_width = range > 0 ? range / nbins : 1.0;
+    status = allocate_rings(m, nbins);
+    if (status)
+        return status;
+    find_rings(m);
     status = number_cells(m);
     if (!status)
         rings_to_cells(m);
@@ -256,8 +275,11 @@ h5bragg_status ring_map_make(const h5bragg_geometry *geometry, const h5bragg_par
         return H5BRAGG_NO_MEMORY;
     m.map->ny = geometry->ny;
     m.map->nx = geometry->nx;
+    m.map->nty = (geometry->ny + TILE_EDGE - 1) / TILE_EDGE;
+    m.map->ntx = (geometry->nx + TILE_EDGE - 1) / TILE_EDGE;
     const h5bragg_status status = fill_map(&m);
-    free(m.pixel_class);
+    free(m.scatter);
+    free(m.tile_class);
     free(m.class_min);
     free(m.class_max);
     if (status) {

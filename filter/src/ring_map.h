@@ -1,26 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring map: which radial bin and which normalisation a pixel has (docs/format.md, "Ring map").
+ * The ring map: which radial bin and which normalisation a tile of 4 x 4 pixels has
+ * (docs/format.md, "Tiles and rings").
  *
- * Pixels of one ring whose normalisation (polarization times solid angle) rounds to the same class
- * form a cell.  Background, thresholds and noise tables are made per cell, so that no stage needs
- * more than one 16-bit number per pixel.  Cells of a ring are consecutive.
+ * Tiles of one ring whose normalisation (polarization times solid angle) rounds to the same class
+ * form a cell.  Background, thresholds and noise are made per cell, so that no stage needs more
+ * than one 16-bit number per tile.  Cells of a ring are consecutive.
  */
 #ifndef BRAGG_RING_MAP_H
 #define BRAGG_RING_MAP_H
 
+#include <stddef.h>
+
 #include "h5bragg.h"
 
-enum { BRAGG_NO_CELL = 0xFFFF, BRAGG_MAX_CELLS = 0xFFFE };
+enum {
+    BRAGG_NO_CELL = 0xFFFF,
+    BRAGG_MAX_CELLS = 0xFFFE,
+    TILE_EDGE = 4,
+    TILE_NPIXELS = 16,
+    QUAD_NTILES = 4, /* side by side */
+    MACRO_EDGE = 4   /* tiles, either way */
+};
 
 typedef struct ring_map {
     uint32_t ny;
     uint32_t nx;
+    uint32_t nty; /* rows and columns of tiles */
+    uint32_t ntx;
     uint32_t nbins;
     uint32_t ncells;
-    double scatter_min;    /* 2 sin(theta) of the innermost pixel centre */
+    double scatter_min;    /* 2 sin(theta) at the middle of the innermost tile */
     double scatter_width;  /* of one ring */
-    uint16_t *cell;        /* ny * nx; BRAGG_NO_CELL where the pixel is on no panel */
+    uint16_t *cell;        /* nty * ntx; BRAGG_NO_CELL for blank tiles */
     uint32_t *first_cell;  /* nbins + 1 */
     uint16_t *ring;        /* ncells: the ring that a cell belongs to */
     double *normalisation; /* ncells */
@@ -31,5 +43,25 @@ h5bragg_status ring_map_make(const h5bragg_geometry *geometry, const h5bragg_par
                              ring_map **map);
 
 void ring_map_free(ring_map *map);
+
+static inline size_t ring_map_ntiles(const ring_map *map) { return (size_t)map->nty * map->ntx; }
+
+/* Bit p is set if pixel p of the tile lies in the frame. */
+static inline uint16_t tile_inside(const ring_map *map, uint32_t tile_row, uint32_t tile_column)
+{
+    const uint32_t below = map->ny - TILE_EDGE * tile_row;
+    const uint32_t right = map->nx - TILE_EDGE * tile_column;
+    const uint32_t columns = right >= TILE_EDGE ? 0xF : (1u << right) - 1;
+    const uint32_t rows = below >= TILE_EDGE ? 0x1111 : 0x1111u & ((1u << (4 * below)) - 1);
+    return (uint16_t)(rows * columns);
+}
+
+/* Index of pixel p of a tile in scan order. */
+static inline size_t tile_pixel(const ring_map *map, uint32_t tile_row, uint32_t tile_column,
+                                uint32_t p)
+{
+    return (size_t)(TILE_EDGE * tile_row + p / TILE_EDGE) * map->nx + TILE_EDGE * tile_column +
+           p % TILE_EDGE;
+}
 
 #endif

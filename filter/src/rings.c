@@ -59,6 +59,24 @@ static h5bragg_ring describe_ring(const ring_map *map, const ring_background *ba
     return described;
 }
 
+/* Background of all rings of a map. */
+static h5bragg_status find_background(const bragg_frame *frame, const h5bragg_params *params,
+                                      const uint8_t *static_mask, const ring_map *map,
+                                      ring_background *background)
+{
+    const bragg_mask_codes codes = bragg_mask_codes_of(params, frame->type);
+    counts_plane plane = {0};
+    histogram h = {0};
+    h5bragg_status status = counts_plane_make(frame, &codes, static_mask, map, &plane);
+    if (!status)
+        status = histogram_make(frame, static_mask, map, &plane, &h);
+    if (!status)
+        status = background_make(&h, map, params, background);
+    histogram_free(&h);
+    counts_plane_free(&plane);
+    return status;
+}
+
 h5bragg_status h5bragg_background(const void *frame, h5bragg_pixel_type type,
                                   const h5bragg_geometry *geometry, const h5bragg_params *params,
                                   h5bragg_ring *rings, uint32_t nrings)
@@ -66,13 +84,11 @@ h5bragg_status h5bragg_background(const void *frame, h5bragg_pixel_type type,
     const ring_map *map = NULL;
     ring_background *background = NULL;
     h5bragg_params canonical;
-    histogram h = {0};
     if (!frame || !rings)
         return H5BRAGG_BAD_ARGUMENT;
     h5bragg_status status = acquire_map(geometry, params, type, &canonical, &map);
     if (status)
         return status;
-    const bragg_mask_codes codes = bragg_mask_codes_of(&canonical, type);
     const bragg_frame pixels = {frame, type, geometry->ny, geometry->nx};
     background = malloc(map->nbins * sizeof *background);
     if (!background)
@@ -80,12 +96,9 @@ h5bragg_status h5bragg_background(const void *frame, h5bragg_pixel_type type,
     else if (nrings != map->nbins)
         status = H5BRAGG_BUFFER_TOO_SMALL;
     if (!status)
-        status = histogram_make(&pixels, &codes, geometry->mask, map, &h);
-    if (!status)
-        status = background_make(&h, map, &canonical, background);
+        status = find_background(&pixels, &canonical, geometry->mask, map, background);
     for (uint32_t ring = 0; ring < nrings && !status; ring++)
         rings[ring] = describe_ring(map, &background[ring], ring, geometry->distance_m);
-    histogram_free(&h);
     free(background);
     map_cache_release(map);
     return status;
@@ -100,7 +113,8 @@ h5bragg_status h5bragg_map_pixels(const h5bragg_geometry *geometry, const h5brag
         return status;
     const size_t npixels = (size_t)map->ny * map->nx;
     for (size_t i = 0; i < npixels; i++) {
-        const uint16_t cell = map->cell[i];
+        const size_t tile = i / map->nx / TILE_EDGE * map->ntx + i % map->nx / TILE_EDGE;
+        const uint16_t cell = map->cell[tile];
         const int is_off = cell == BRAGG_NO_CELL;
         if (ring)
             ring[i] = is_off ? UINT16_MAX : map->ring[cell];

@@ -6,22 +6,32 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "local_grid.h"
 #include "pixel.h"
 
 /* Word 0: magic, layout version, cycles and flags. */
 #define WORDS_MAGIC 0xB5u
-#define WORDS_LAYOUT 0u
+#define WORDS_LAYOUT 1u
 enum {
     FLAG_ERROR_MODEL = 3u,
     FLAG_SOLID_ANGLE = 1u << 2,
     FLAG_POLARIZATION = 1u << 3,
     FLAG_AUTO_MASK = 1u << 4,
-    FLAG_REGISTERED = 1u << 5
+    FLAG_REGISTERED = 1u << 5,
+    COARSE_LIMIT_SHIFT = 6
 };
 static const double SNR_UNIT = 512.0;
 static const double POLARIZATION_UNIT = 32767.0;
+static const double STEP_UNIT = 4.0;
+static const double SIGNIFICANCE_UNIT = 16.0;
 static const uint32_t TYPE_UNSET = 0xFF;
+/* The one field of word 6 that parameters, not frames, fill. */
+static const uint32_t SIGNIFICANCE_FIELD = 0x7Fu << 9;
+enum { SIGNIFICANCE_SHIFT = 9 };
+
+/* What local_counts and coarse_limit may be; the latter's place in the list is its code. */
+enum { LOCAL_OFF = 0, LOCAL_ON = 4 };
+static const uint32_t COARSE_LIMITS[] = {0, 8, 24, 64};
+enum { N_COARSE_LIMITS = sizeof COARSE_LIMITS / sizeof *COARSE_LIMITS };
 
 /* A mask code is stored as its distance from the maximum of this type, or from zero. */
 static const h5bragg_pixel_type ALL_TYPES[] = {H5BRAGG_U8, H5BRAGG_I16, H5BRAGG_U16, H5BRAGG_I32,
@@ -76,7 +86,29 @@ static int pack_mask_codes(const h5bragg_params *params, int codes[2], uint32_t 
     return 1;
 }
 
+/* Code of a coarse limit, N_COARSE_LIMITS if it has none. */
+static uint32_t coarse_limit_code(uint32_t limit)
+{
+    uint32_t code = 0;
+    while (code < N_COARSE_LIMITS && COARSE_LIMITS[code] != limit)
+        code++;
+    return code;
+}
+
+static uint32_t in_units(double x, double unit) { return (uint32_t)floor(x * unit + 0.5); }
+
 static int in_range(double x, double low, double high) { return x >= low && x <= high; }
+
+static int check_local(const h5bragg_params *params)
+{
+    /* Quarters are far apart: a step between them is refused, not rounded. */
+    return (params->local_counts == LOCAL_OFF || params->local_counts == LOCAL_ON) &&
+           in_range(params->local_step, 1.0 / STEP_UNIT, 4.0) &&
+           in_units(params->local_step, STEP_UNIT) == params->local_step * STEP_UNIT &&
+           in_range(params->local_significance, 1.0 / SIGNIFICANCE_UNIT,
+                    127.0 / SIGNIFICANCE_UNIT) &&
+           coarse_limit_code(params->coarse_limit) < N_COARSE_LIMITS;
+}
 
 /* Everything that does not depend on the pixel type. */
 static h5bragg_status check_untyped(const h5bragg_params *params)
@@ -87,8 +119,7 @@ static h5bragg_status check_untyped(const h5bragg_params *params)
         return H5BRAGG_BAD_PARAMETER;
     if (params->cycles > 255 || params->error_model > H5BRAGG_HYBRID)
         return H5BRAGG_BAD_PARAMETER;
-    if (params->radial_bins > H5BRAGG_MAX_RADIAL_BINS || params->local_counts == 1 ||
-        params->local_counts > LOCAL_MAX_EDGE)
+    if (params->radial_bins > H5BRAGG_MAX_RADIAL_BINS || !check_local(params))
         return H5BRAGG_BAD_PARAMETER;
     if (params->use_polarization && !in_range(params->polarization, -1.0, 1.0))
         return H5BRAGG_BAD_PARAMETER;
@@ -120,9 +151,13 @@ h5bragg_status h5bragg_params_check(const h5bragg_params *params, h5bragg_pixel_
 void h5bragg_params_init(h5bragg_params *params)
 {
     memset(params, 0, sizeof *params);
-    params->snr_pick = 2.0;
+    params->snr_pick = 4.0;
     params->cycles = 5;
     params->error_model = H5BRAGG_POISSON;
+    params->local_counts = LOCAL_ON;
+    params->local_step = 1.0;
+    params->local_significance = 3.0;
+    params->coarse_limit = 24;
     params->use_polarization = 1;
     params->polarization = 0.99;
     params->use_solid_angle = 1;
@@ -137,22 +172,25 @@ void bragg_params_to_words(const h5bragg_params *params, uint32_t words[16])
     const int polarization =
         params->use_polarization ? (int)floor(params->polarization * POLARIZATION_UNIT + 0.5) : 0;
     words[0] = WORDS_MAGIC << 24 | WORDS_LAYOUT << 16 | params->cycles << 8 | params->error_model |
+               coarse_limit_code(params->coarse_limit) << COARSE_LIMIT_SHIFT |
                (params->use_solid_angle ? FLAG_SOLID_ANGLE : 0u) |
                (params->use_polarization ? FLAG_POLARIZATION : 0u) |
                (params->auto_mask_codes ? FLAG_AUTO_MASK : 0u);
-    words[1] = (uint32_t)floor(params->snr_pick * SNR_UNIT + 0.5) |
-               (uint32_t)floor(params->snr_clip * SNR_UNIT + 0.5) << 16;
-    words[2] = params->radial_bins | params->local_counts << 16 | reference << 24;
+    words[1] = in_units(params->snr_pick, SNR_UNIT) | in_units(params->snr_clip, SNR_UNIT) << 16;
+    words[2] = params->radial_bins | params->local_counts << 16 |
+               (in_units(params->local_step, STEP_UNIT) - 1) << 20 | reference << 24;
     words[3] = ((uint32_t)polarization & 0xFFFF) | ((uint32_t)codes[0] & 0xFF) << 16 |
                ((uint32_t)codes[1] & 0xFF) << 24;
     words[4] = params->seed;
+    words[6] = in_units(params->local_significance, SIGNIFICANCE_UNIT) << SIGNIFICANCE_SHIFT;
 }
 
 void bragg_words_set_frames(uint32_t words[16], h5bragg_pixel_type type, int big_endian,
                             uint32_t nframes, uint32_t ny, uint32_t nx)
 {
     words[5] = ny | nx << 16;
-    words[6] = (uint32_t)type | (big_endian ? 1u << 8 : 0u) | nframes << 16;
+    words[6] = (words[6] & SIGNIFICANCE_FIELD) | (uint32_t)type | (big_endian ? 1u << 8 : 0u) |
+               nframes << 16;
 }
 
 uint32_t bragg_words_ny(const uint32_t words[7]) { return words[5] & 0xFFFF; }
@@ -179,6 +217,39 @@ static h5bragg_status unpack_mask_codes(const uint32_t words[7], h5bragg_pixel_t
     return H5BRAGG_OK;
 }
 
+/* Parameters as the fields say; but for mask codes of another type, still to be checked. */
+static h5bragg_status unpack_params(const uint32_t words[7], h5bragg_pixel_type type,
+                                    h5bragg_params *p)
+{
+    p->error_model = words[0] & FLAG_ERROR_MODEL;
+    p->use_solid_angle = (words[0] & FLAG_SOLID_ANGLE) != 0;
+    p->use_polarization = (words[0] & FLAG_POLARIZATION) != 0;
+    p->auto_mask_codes = (words[0] & FLAG_AUTO_MASK) != 0;
+    p->coarse_limit = COARSE_LIMITS[words[0] >> COARSE_LIMIT_SHIFT & 3];
+    p->cycles = words[0] >> 8 & 0xFF;
+    p->snr_pick = (words[1] & 0xFFFF) / SNR_UNIT;
+    p->snr_clip = (words[1] >> 16) / SNR_UNIT;
+    p->radial_bins = words[2] & 0xFFFF;
+    p->local_counts = words[2] >> 16 & 0xF;
+    p->local_step = ((words[2] >> 20 & 0xF) + 1) / STEP_UNIT;
+    p->local_significance =
+        ((words[6] & SIGNIFICANCE_FIELD) >> SIGNIFICANCE_SHIFT) / SIGNIFICANCE_UNIT;
+    p->polarization = signed_field(words[3] & 0xFFFF, 16) / POLARIZATION_UNIT;
+    p->seed = words[4];
+    p->file_big_endian = words[6] >> 8 & 1;
+    return unpack_mask_codes(words, type, p);
+}
+
+/* Settings have one set of words: no other may mean the same. */
+static int are_canonical(const uint32_t words[7], const bragg_settings *s)
+{
+    uint32_t again[16] = {0};
+    bragg_params_to_words(&s->params, again);
+    bragg_words_set_frames(again, s->type, s->params.file_big_endian != 0, s->nframes, s->ny,
+                           s->nx);
+    return memcmp(words, again, BRAGG_NPARAMETER_WORDS * sizeof *words) == 0;
+}
+
 h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7], bragg_settings *s)
 {
     memset(s, 0, sizeof *s);
@@ -189,38 +260,42 @@ h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7], brag
     s->type = (h5bragg_pixel_type)(words[6] & 0xFF);
     if (!h5bragg_pixel_nbytes(s->type))
         return H5BRAGG_BAD_PIXEL_TYPE;
-    h5bragg_params *p = &s->params;
-    p->error_model = words[0] & FLAG_ERROR_MODEL;
-    p->use_solid_angle = (words[0] & FLAG_SOLID_ANGLE) != 0;
-    p->use_polarization = (words[0] & FLAG_POLARIZATION) != 0;
-    p->auto_mask_codes = (words[0] & FLAG_AUTO_MASK) != 0;
-    p->cycles = words[0] >> 8 & 0xFF;
-    p->snr_pick = (words[1] & 0xFFFF) / SNR_UNIT;
-    p->snr_clip = (words[1] >> 16) / SNR_UNIT;
-    p->radial_bins = words[2] & 0xFFFF;
-    p->local_counts = words[2] >> 16 & 0xFF;
-    p->polarization = signed_field(words[3] & 0xFFFF, 16) / POLARIZATION_UNIT;
-    p->seed = words[4];
-    p->file_big_endian = words[6] >> 8 & 1;
     s->ny = bragg_words_ny(words);
     s->nx = bragg_words_nx(words);
     s->nframes = words[6] >> 16;
     if (s->ny == 0 || s->nx == 0 || s->nframes == 0)
         return H5BRAGG_BAD_SHAPE;
-    const h5bragg_status status = unpack_mask_codes(words, s->type, p);
-    return status ? status : h5bragg_params_check(p, s->type);
+    h5bragg_status status = unpack_params(words, s->type, &s->params);
+    if (!status)
+        status = h5bragg_params_check(&s->params, s->type);
+    if (status)
+        return status;
+    return are_canonical(words, s) ? H5BRAGG_OK : H5BRAGG_BAD_CONFIG;
+}
+
+/* Words 7 to 15 of a geometry named by its hash. */
+static h5bragg_status unpack_hash(const uint32_t words[16], bragg_settings *s)
+{
+    s->is_registered = 1;
+    s->geometry_hash = words[7] | (uint64_t)words[8] << 32;
+    for (int k = 9; k < 16; k++) {
+        if (words[k] != 0)
+            return H5BRAGG_BAD_CONFIG;
+    }
+    return H5BRAGG_OK;
 }
 
 h5bragg_status bragg_settings_from_words(const uint32_t words[16], bragg_settings *s)
 {
-    const h5bragg_status status = bragg_settings_from_parameter_words(words, s);
+    /* A chunk's words know no registered geometry. */
+    uint32_t in_chunk[BRAGG_NPARAMETER_WORDS];
+    memcpy(in_chunk, words, sizeof in_chunk);
+    in_chunk[0] &= ~(uint32_t)FLAG_REGISTERED;
+    const h5bragg_status status = bragg_settings_from_parameter_words(in_chunk, s);
     if (status)
         return status;
-    s->is_registered = (words[0] & FLAG_REGISTERED) != 0;
-    if (s->is_registered) {
-        s->geometry_hash = words[7] | (uint64_t)words[8] << 32;
-        return H5BRAGG_OK;
-    }
+    if (words[0] & FLAG_REGISTERED)
+        return unpack_hash(words, s);
     s->flat.ny = s->ny;
     s->flat.nx = s->nx;
     float *const fields[] = {&s->flat.distance_m,   &s->flat.pixel_slow_m, &s->flat.pixel_fast_m,
@@ -271,7 +346,7 @@ static h5bragg_status config_start(const h5bragg_params *params, uint32_t ny, ui
     memset(cd_values, 0, 16 * sizeof *cd_values);
     bragg_params_to_words(params, cd_values);
     cd_values[5] = ny | nx << 16;
-    cd_values[6] = TYPE_UNSET;
+    cd_values[6] |= TYPE_UNSET;
     return H5BRAGG_OK;
 }
 

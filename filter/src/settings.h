@@ -33,14 +33,20 @@ typedef struct bragg_settings {
     h5bragg_flat flat;
 } bragg_settings;
 
-/* Words 0..4 from parameters; params must have passed h5bragg_params_check for some type. */
+/*
+ * Words 0..4, and word 6 as far as parameters fill it; params must have passed
+ * h5bragg_params_check for some type.
+ */
 void bragg_params_to_words(const h5bragg_params *params, uint32_t words[16]);
 
-/* Words 5 and 6: what the frames of a chunk look like. */
+/* Words 5 and 6: what the frames of a chunk look like. What word 6 says of parameters stays. */
 void bragg_words_set_frames(uint32_t words[16], h5bragg_pixel_type type, int big_endian,
                             uint32_t nframes, uint32_t ny, uint32_t nx);
 
-/* Words 0..6 back; only params, type, nframes, ny and nx of the settings are set. */
+/*
+ * Words 0..6 of a chunk back, checked: of several words that would mean the same, only those that
+ * bragg_params_to_words writes are taken. Sets only params, type, nframes, ny and nx.
+ */
 h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7],
                                                    bragg_settings *settings);
 

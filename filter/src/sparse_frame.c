@@ -1,162 +1,212 @@
 /* SPDX-License-Identifier: MIT */
-/* Unpacks the streams of a sparse frame: docs/format.md, "Frame". */
+/* Reads sparse frames: docs/format.md, "Frame". */
 #include "sparse_frame.h"
 
 #include <stdlib.h>
 
-#include "entropy.h"
-
-/* Most bytes a number of each stream can take: no stream of an honest chunk is longer. */
-enum { PROFILE_MAX_NBYTES = 18, MASK_MAX_NBYTES = 20, NUMBER_MAX_NBYTES = 10 };
-
-static h5bragg_status read_profile(const chunk_header *chunk, frame_header *header,
-                                   sparse_frame *frame)
-{
-    byte_reader stream;
-    uint8_t *owned;
-    h5bragg_status status =
-        stream_read(&header->body, (size_t)chunk->nbins * PROFILE_MAX_NBYTES, &stream, &owned);
-    if (!status)
-        status =
-            profile_read(&stream, chunk->nbins,
-                         (h5bragg_error_model)chunk->settings.params.error_model, frame->profile);
-    free(owned);
-    return status;
-}
-
-static h5bragg_status read_mask(const chunk_header *chunk, frame_header *header,
-                                sparse_frame *frame)
-{
-    const bragg_settings *s = &chunk->settings;
-    byte_reader stream;
-    uint8_t *owned;
-    h5bragg_status status =
-        stream_read(&header->body, (size_t)s->ny * s->nx * MASK_MAX_NBYTES, &stream, &owned);
-    if (!status)
-        status = mask_read(&stream, s->ny, s->nx, frame->noise.codes.n, frame->mask);
-    free(owned);
-    return status;
-}
-
-static h5bragg_status read_picked(const chunk_header *chunk, frame_header *header,
-                                  sparse_frame *frame)
-{
-    const size_t max_nbytes = (size_t)header->npicked * NUMBER_MAX_NBYTES;
-    const size_t npixels = (size_t)chunk->settings.ny * chunk->settings.nx;
-    byte_reader gaps;
-    byte_reader excesses;
-    uint8_t *owned_gaps = NULL;
-    uint8_t *owned_excesses = NULL;
-    h5bragg_status status = stream_read(&header->body, max_nbytes, &gaps, &owned_gaps);
-    if (!status)
-        status = stream_read(&header->body, max_nbytes, &excesses, &owned_excesses);
-    if (!status)
-        status =
-            picked_read(&gaps, &excesses, header->npicked,
-                        (header->flags & FRAME_HAS_NEGATIVE_EXCESS) != 0, npixels, &frame->picked);
-    free(owned_gaps);
-    free(owned_excesses);
-    return status;
-}
-
-static h5bragg_status read_kept_blocks(frame_header *header, sparse_frame *frame)
-{
-    byte_reader stream;
-    uint8_t *owned;
-    frame->kept = malloc(local_nblocks(&frame->grid));
-    if (!frame->kept)
-        return H5BRAGG_NO_MEMORY;
-    h5bragg_status status = stream_read(
-        &header->body, local_nblocks(&frame->grid) * NUMBER_MAX_NBYTES, &stream, &owned);
-    if (!status)
-        status = kept_read_blocks(&stream, &frame->grid, frame->kept);
-    free(owned);
-    return status;
-}
-
-static h5bragg_status merge_kept(frame_header *header, sparse_frame *frame,
-                                 byte_reader values[KEPT_NCLASSES])
-{
-    const noise_frame *noise = &frame->noise;
-    const uint32_t npicked = frame->picked.n;
-    double *expected = malloc((noise->map->ncells + 1u) * sizeof *expected);
-    if (!expected)
-        return H5BRAGG_NO_MEMORY;
-    noise_expected_all(noise, frame->profile, expected);
-    const h5bragg_status status = kept_merge(values, noise, expected, frame->range, &frame->grid,
-                                             frame->kept, frame->mask, &frame->picked);
-    free(expected);
-    if (!status && frame->picked.n - npicked != header->nkept)
-        return H5BRAGG_CORRUPT;
-    return status;
-}
-
-/* Kept blocks, merged into the picked pixels, and the sums, for local_apply to read. */
-static h5bragg_status read_local(const chunk_header *chunk, frame_header *header,
-                                 sparse_frame *frame)
-{
-    const bragg_settings *s = &chunk->settings;
-    const size_t max_values = (size_t)header->nkept * NUMBER_MAX_NBYTES;
-    byte_reader values[KEPT_NCLASSES];
-    uint8_t *owned[KEPT_NCLASSES] = {NULL};
-    frame->has_local = s->params.local_counts > 0;
-    if (!frame->has_local)
-        return H5BRAGG_OK;
-    frame->grid = local_grid_of(s->params.local_counts, s->ny, s->nx);
-    h5bragg_status status = read_kept_blocks(header, frame);
-    for (int c = 0; c < KEPT_NCLASSES && !status; c++)
-        status = stream_read(&header->body, max_values, &values[c], &owned[c]);
-    if (!status)
-        status = merge_kept(header, frame, values);
-    for (int c = 0; c < KEPT_NCLASSES; c++)
-        free(owned[c]);
-    const size_t max_sums = local_nblocks(&frame->grid) * NUMBER_MAX_NBYTES;
-    for (int c = 0; c < LOCAL_NCLASSES && !status; c++)
-        status = stream_read(&header->body, max_sums, &frame->sums[c], &frame->owned_sums[c]);
-    return status;
-}
-
 static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
 {
-    frame->profile = malloc(map->nbins * sizeof *frame->profile);
-    frame->range = malloc((map->ncells + 1u) * sizeof *frame->range);
-    frame->mask = malloc((size_t)map->ny * map->nx);
-    return frame->profile && frame->range && frame->mask ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+    const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
+    frame->exact = malloc((map->ncells + 1u) * sizeof *frame->exact);
+    frame->kept = calloc(ntiles, 1);
+    frame->open = calloc(ntiles, sizeof *frame->open);
+    frame->hash = calloc(ntiles, sizeof *frame->hash);
+    frame->sum = calloc(ntiles, sizeof *frame->sum);
+    frame->tile = malloc(map->ntx * sizeof *frame->tile);
+    frame->tile_rule = malloc(map->ntx * sizeof *frame->tile_rule);
+    if (!frame->exact || !frame->kept || !frame->open || !frame->hash || !frame->sum ||
+        !frame->tile || !frame->tile_rule)
+        return H5BRAGG_NO_MEMORY;
+    h5bragg_status status = kept_flags_make(map, &frame->flags);
+    return status ? status : exact_lines_make(map, &frame->lines);
 }
 
-h5bragg_status sparse_frame_read(const chunk_header *chunk, const ring_map *map,
+/* Profile and all that follows from it. */
+static h5bragg_status read_model(byte_reader *body, sparse_frame *frame)
+{
+    frame_model *model = &frame->model;
+    const ring_map *map = model->noise.map;
+    h5bragg_status status = profile_read(body, &model->layout, model->profile);
+    if (!status)
+        status = frame_model_set_ranges(model);
+    if (!status)
+        status = frame_model_complete(model);
+    for (uint32_t c = 0; c < map->ncells && !status; c++)
+        frame->exact[c] = exact_rule_of(model, (uint16_t)c);
+    if (!status)
+        frame->exact[map->ncells] = exact_rule_of(model, BRAGG_NO_CELL);
+    return status;
+}
+
+static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)
+{
+    h5bragg_status status = wide_symbols_open(body, FLAG_NCONTEXTS, &frame->flag_symbols);
+    if (!status)
+        status = symbols_open(body, EXACT_NCONTEXTS, &frame->exact_symbols);
+    if (!status && !frame->model.layout.has_local) {
+        status = symbols_open(body, PICKED_NCONTEXTS, &frame->picked_symbols);
+        if (!status)
+            status = picked_state_make(&frame->model, &frame->picked);
+        return status;
+    }
+    if (!status)
+        status = symbols_open(body, SCALE_NCONTEXTS, &frame->scale_symbols);
+    if (!status)
+        status = wide_symbols_open(body, SUM_NCONTEXTS, &frame->sum_symbols);
+    if (!status)
+        status = sum_grid_make(&frame->model, &frame->grid);
+    return status;
+}
+
+h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map,
                                  frame_header *header, sparse_frame *frame)
 {
     const bragg_settings *s = &chunk->settings;
     memset(frame, 0, sizeof *frame);
-    if (map->nbins != chunk->nbins)
+    if (map->nbins != chunk->nbins || (s->params.local_counts && header->sparse.npicked))
         return H5BRAGG_CORRUPT;
-    frame->noise = (noise_frame){map, &s->params, bragg_mask_codes_of(&s->params, s->type), s->type,
-                                 header->flags & FRAME_IS_COUNTING};
-    h5bragg_status status = allocate(map, frame);
+    frame->header = &header->sparse;
+    h5bragg_status status = frame_model_make(map, &s->params, s->type, &frame->model);
+    if (status)
+        return status;
+    frame->model.noise.is_counting = header->sparse.flags & FRAME_IS_COUNTING;
+    frame->model.dispersion = header->sparse.dispersion;
+    status = allocate(map, frame);
     if (!status)
-        status = read_profile(chunk, header, frame);
-    if (!status) {
-        noise_ranges(&frame->noise, frame->profile, frame->range);
-        status = read_mask(chunk, header, frame);
-    }
+        status = read_model(&header->body, frame);
     if (!status)
-        status = read_picked(chunk, header, frame);
-    if (!status)
-        status = read_local(chunk, header, frame);
-    if (!status && (bytes_left(&header->body) ||
-                    !picked_values_fit(&frame->picked, &frame->noise, frame->range)))
-        status = H5BRAGG_CORRUPT;
-    return status;
+        status = mask_read(&header->body, map, frame->model.noise.codes.n, &frame->mask);
+    return status ? status : open_streams(&header->body, frame);
 }
 
-void sparse_frame_free(sparse_frame *frame)
+void sparse_frame_close(sparse_frame *frame)
 {
-    free(frame->profile);
-    free(frame->range);
-    free(frame->mask);
+    symbol_reader_free(&frame->flag_symbols.stream);
+    symbol_reader_free(&frame->exact_symbols);
+    symbol_reader_free(&frame->picked_symbols);
+    symbol_reader_free(&frame->scale_symbols);
+    symbol_reader_free(&frame->sum_symbols.stream);
+    sum_grid_free(&frame->grid);
+    picked_state_free(&frame->picked);
+    exact_lines_free(&frame->lines);
+    kept_flags_free(&frame->flags);
+    frame_mask_free(&frame->mask);
+    frame_model_free(&frame->model);
+    free(frame->exact);
     free(frame->kept);
-    for (int c = 0; c < LOCAL_NCLASSES; c++)
-        free(frame->owned_sums[c]);
-    picked_free(&frame->picked);
+    free(frame->open);
+    free(frame->hash);
+    free(frame->sum);
+    free(frame->tile);
+    free(frame->tile_rule);
+    memset(frame, 0, sizeof *frame);
+}
+
+h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, int want_sums)
+{
+    const ring_map *map = frame->model.noise.map;
+    const uint32_t first = MACRO_EDGE * macro_row;
+    frame->macro_row = macro_row;
+    frame->nrows = map->nty - first < MACRO_EDGE ? map->nty - first : MACRO_EDGE;
+    const size_t start = (size_t)first * map->ntx;
+    const size_t ntiles = (size_t)frame->nrows * map->ntx;
+    int is_allowed = 1;
+    for (uint32_t row = 0; row < frame->nrows; row++)
+        is_allowed &= kept_flags_read(&frame->flags, &frame->flag_symbols, map, first + row,
+                                      frame->kept + (size_t)row * map->ntx);
+    if (!is_allowed)
+        return H5BRAGG_CORRUPT;
+    const uint16_t *cell = map->cell + start;
+    const uint16_t *valid = frame->mask.valid + start;
+    for (size_t k = 0; k < ntiles; k++) { /* without branches, so that it becomes vectors */
+        const uint32_t is_drawn = (frame->kept[k] == 0) & (cell[k] != BRAGG_NO_CELL);
+        frame->open[k] = (uint16_t)(valid[k] & (0u - is_drawn));
+    }
+    draw_kernels_get(bragg_cpu_level())
+        ->hash(frame->header->seed, (uint32_t)start, ntiles, frame->hash);
+    if (!frame->model.layout.has_local || !want_sums)
+        return H5BRAGG_OK;
+    sum_grid_start_row(&frame->grid, macro_row, frame->open, frame->hash);
+    return sums_read_row(&frame->grid, &frame->scale_symbols, &frame->sum_symbols, frame->sum);
+}
+
+/* Whether all pixels of a quad are drawn, or masked. */
+static int is_drawn(const uint16_t *open, const uint16_t *valid)
+{
+    uint64_t quads[2];
+    memcpy(&quads[0], open, sizeof quads[0]);
+    memcpy(&quads[1], valid, sizeof quads[1]);
+    return quads[0] == quads[1];
+}
+
+/* Tiles that have valid pixels but no open ones are stored exactly. */
+uint32_t sparse_frame_read_exact(sparse_frame *frame, uint32_t row)
+{
+    const ring_map *map = frame->model.noise.map;
+    const size_t start = (size_t)(MACRO_EDGE * frame->macro_row + row) * map->ntx;
+    const uint16_t *open = frame->open + (size_t)row * map->ntx;
+    const uint16_t *valid = frame->mask.valid + start;
+    uint32_t n = 0;
+    for (uint32_t column = 0; column < map->ntx; column++) {
+        if (map->ntx - column >= QUAD_NTILES && is_drawn(open + column, valid + column)) {
+            column += QUAD_NTILES - 1;
+            continue;
+        }
+        if (open[column] == valid[column])
+            continue;
+        const uint16_t cell = map->cell[start + column];
+        frame->tile[n].column = column;
+        frame->tile[n].valid = valid[column];
+        frame->tile_rule[n++] = &frame->exact[cell == BRAGG_NO_CELL ? map->ncells : cell];
+        frame->nexact += count_bits(valid[column]);
+    }
+    exact_row_read(&frame->lines, &frame->exact_symbols, frame->tile_rule, frame->tile, n);
+    exact_lines_next_row(&frame->lines);
+    return n;
+}
+
+/* An impossible pixel is put where no row gets, and is found out at the end. */
+static void read_ahead(sparse_frame *frame)
+{
+    const uint32_t left = frame->header->npicked - frame->nread;
+    const uint32_t n = left < PICKED_NAHEAD ? left : PICKED_NAHEAD;
+    const uint32_t good = picked_read(&frame->picked, &frame->picked_symbols, frame->ahead, n);
+    if (good < n)
+        frame->ahead[good].place = UINT64_MAX;
+    frame->ahead_at = 0;
+    frame->nahead = good < n ? good + 1 : n;
+    frame->nread += n;
+}
+
+int sparse_frame_next_picked(sparse_frame *frame, uint32_t tile_row, picked_pixel *pixel)
+{
+    const uint64_t stop = (uint64_t)(tile_row + 1) * frame->model.noise.map->ntx * TILE_NPIXELS;
+    if (frame->ahead_at == frame->nahead) {
+        if (frame->nread == frame->header->npicked)
+            return 0;
+        read_ahead(frame);
+    }
+    if (frame->ahead[frame->ahead_at].place >= stop)
+        return 0;
+    *pixel = frame->ahead[frame->ahead_at++];
+    frame->npicked++;
+    return 1;
+}
+
+h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, int have_sums)
+{
+    const sparse_header *h = frame->header;
+    const int has_local = frame->model.layout.has_local;
+    h5bragg_status status = wide_symbols_close(&frame->flag_symbols);
+    if (!status)
+        status = symbols_close(&frame->exact_symbols);
+    if (!status && !has_local)
+        status = symbols_close(&frame->picked_symbols);
+    if (!status && has_local && have_sums)
+        status = symbols_close(&frame->scale_symbols);
+    if (!status && has_local && have_sums)
+        status = wide_symbols_close(&frame->sum_symbols);
+    const int is_complete = frame->nexact == h->nexact && frame->mask.nmasked == h->nmasked &&
+                            frame->npicked == h->npicked && bytes_left(&header->body) == 0;
+    return status ? status : is_complete ? H5BRAGG_OK : H5BRAGG_CORRUPT;
 }

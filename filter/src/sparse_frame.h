@@ -1,29 +1,81 @@
 /* SPDX-License-Identifier: MIT */
-/* One sparse frame read back from a chunk, before it is densified. */
+/*
+ * Reads a sparse frame from a chunk, one row of macro blocks after the other, without making it
+ * dense: docs/format.md, "Frame".
+ */
 #ifndef BRAGG_SPARSE_FRAME_H
 #define BRAGG_SPARSE_FRAME_H
 
 #include "chunk_header.h"
-#include "kept_blocks.h"
-#include "local_counts.h"
+#include "draw_kernels.h"
+#include "exact_tiles.h"
+#include "mask.h"
+#include "picked.h"
+#include "tile_sums.h"
+
+enum { PICKED_NAHEAD = 256 }; /* picked pixels that are read at a time */
 
 typedef struct sparse_frame {
-    noise_frame noise;
-    ring_profile *profile; /* nbins */
-    cell_range *range;     /* ncells */
-    uint8_t *mask;         /* ny * nx mask numbers */
-    picked_pixels picked;  /* those of kept blocks too */
-    int has_local;
-    local_grid grid;
-    uint8_t *kept; /* blocks */
-    byte_reader sums[LOCAL_NCLASSES];
-    uint8_t *owned_sums[LOCAL_NCLASSES];
+    const sparse_header *header;
+    frame_model model;
+    frame_mask mask;
+    kept_flags flags;
+    exact_lines lines;
+    exact_rule *exact; /* per cell, and last that of blank tiles */
+    picked_state picked;
+    sum_grid grid;
+    wide_reader flag_symbols;
+    symbol_reader exact_symbols;
+    symbol_reader picked_symbols;
+    symbol_reader scale_symbols;
+    wide_reader sum_symbols;
+    uint32_t nexact;  /* read so far */
+    uint32_t npicked; /* given away so far */
+    uint32_t nread;   /* read so far: some more */
+    uint32_t nahead;  /* those at hand, and the first of them that was not given away */
+    uint32_t ahead_at;
+    picked_pixel ahead[PICKED_NAHEAD];
+    /* The row of macro blocks at work: four rows of tiles. */
+    uint32_t macro_row;
+    uint32_t nrows;
+    uint8_t *kept;
+    uint16_t *open; /* pixels that are drawn */
+    uint32_t *hash;
+    exact_tile *tile;             /* of a row of tiles */
+    const exact_rule **tile_rule; /* likewise */
+    int64_t *sum;                 /* with local counts: of open tiles outside of coarse blocks */
 } sparse_frame;
 
-/* Reads a frame of mode FRAME_SPARSE; free with sparse_frame_free, also after an error. */
-h5bragg_status sparse_frame_read(const chunk_header *chunk, const ring_map *map,
+/* Reads all but the rows; free with sparse_frame_close, also after an error. */
+h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map,
                                  frame_header *header, sparse_frame *frame);
 
-void sparse_frame_free(sparse_frame *frame);
+/* Rows of macro blocks of a map. */
+static inline uint32_t sparse_frame_nrows(const ring_map *map)
+{
+    return (map->nty + MACRO_EDGE - 1) / MACRO_EDGE;
+}
+
+/*
+ * Moves on to a row of macro blocks; rows must be read in order.  Afterwards the exact tiles of its
+ * rows of tiles must be read, in order; sums are read only if wanted, and then in every row.
+ */
+h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, int want_sums);
+
+/*
+ * Reads the exact tiles of row `row` (0 to 3) of the macro blocks into frame->tile; returns how
+ * many there are.
+ */
+uint32_t sparse_frame_read_exact(sparse_frame *frame, uint32_t row);
+
+/*
+ * The next picked pixel of tile row `tile_row`, or 0; tiles before that row must be done with.
+ */
+int sparse_frame_next_picked(sparse_frame *frame, uint32_t tile_row, picked_pixel *pixel);
+
+/* Whether everything was read, and nothing was wrong. */
+h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, int have_sums);
+
+void sparse_frame_close(sparse_frame *frame);
 
 #endif

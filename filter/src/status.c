@@ -42,7 +42,8 @@ const char *h5bragg_status_text(h5bragg_status status)
     case H5BRAGG_BAD_CHECKSUM:
         return "the chunk is damaged: its checksum does not match";
     case H5BRAGG_BAD_VERSION:
-        return "the chunk has a format version that this h5bragg does not know: update h5bragg";
+        return "the chunk has a format version that this h5bragg does not read: update h5bragg, or "
+               "write the file again if it was written before version 1";
     case H5BRAGG_CORRUPT:
         return "the chunk is damaged: its contents contradict each other";
     case H5BRAGG_BAD_CONFIG:

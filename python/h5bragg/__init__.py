@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """h5bragg: sparsify X-ray diffraction frames in HDF5 files that any HDF5 program reads dense.
 
-Importing h5bragg lets h5py read and write such files in this process.
+Pixels that matter are stored exactly, a statistical description of the others; reading restores
+background noise as the detector would have counted it.  Importing h5bragg lets h5py read and write
+such files in this process.
 """
 
 from __future__ import annotations

@@ -15,13 +15,13 @@ class ChunkTotals:
     Parameters
     ----------
     sparse_frames : int
-        Frames stored as picked pixels and background.
+        Frames stored as exact pixels and background.
     lossless_frames : int
         Frames stored whole because that was smaller.
     unfiltered_frames : int
         Frames that HDF5 stored raw because encoding failed.
     picked_pixels, sparse_pixels : int
-        Picked pixels, and all pixels, of the sparse frames.
+        Pixels stored exactly (see `ChunkInfo`), and all pixels, of the sparse frames.
     masked_pixels : int
         Masked pixels of all frames.
     raw_nbytes, stored_nbytes : int
@@ -50,7 +50,7 @@ class ChunkTotals:
 
     @property
     def picked_fraction(self) -> float:
-        """Fraction of the sparse frames' pixels that were picked."""
+        """Fraction of the sparse frames' pixels that are stored exactly."""
         return self.picked_pixels / self.sparse_pixels if self.sparse_pixels else 0.0
 
     def add_chunk(self, chunk: bytes, *, nframes: int) -> ChunkInfo:

@@ -40,11 +40,12 @@ class ChunkInfo:
     nbins : int
         Radial bins used.
     sparse_frames, lossless_frames : int
-        Frames stored as picked pixels and background, and frames stored whole.
+        Frames stored as exact pixels and background, and frames stored whole.
     chunk_nbytes, frames_nbytes : int
         Size of the chunk and of the dense frames.
     picked_pixels, masked_pixels : int
-        Pixels stored exactly for their value and for their mask code.
+        Pixels of sparse frames stored exactly, be they picked or in a tile that is kept or that
+        lies on no one panel, and pixels stored as a mask code.
     params : SparsifyParams
         Parameters of the encoder, rounded to the steps in which the format stores them.
     geometry : Geometry
@@ -79,9 +80,10 @@ class SparseFrame:
     Parameters
     ----------
     index : ndarray of uint32
-        Shape (n,): slow * nx + fast of the picked pixels, ascending.
+        Shape (n,): slow * nx + fast of the pixels stored exactly (picked ones, and all valid ones
+        of tiles that are kept or lie on no one panel), ascending.
     intensity : ndarray
-        Shape (n,), pixel type of the frame: their counts.
+        Shape (n,), pixel type of the frame: the counts of these pixels.
     mask : ndarray of uint8
         Shape (slow, fast): 0 for valid pixels, else 1 + number of the mask code.
     background_mean, background_std : ndarray of float32
@@ -89,7 +91,7 @@ class SparseFrame:
     shape : tuple of int
         Frame shape (slow, fast).
     is_lossless : bool
-        The frame is stored whole; then no pixel counts as picked.
+        The frame is stored whole; then `index` is empty.
     """
 
     index: NDArray[np.uint32]
@@ -103,7 +105,7 @@ class SparseFrame:
     def __repr__(self) -> str:
         """Sum the frame up in one line."""
         return (
-            f"<SparseFrame {self.shape[0]} x {self.shape[1]}, {len(self.index)} picked pixels, "
+            f"<SparseFrame {self.shape[0]} x {self.shape[1]}, {len(self.index)} exact pixels, "
             f"{np.count_nonzero(self.mask)} masked, {len(self.background_mean)} rings"
             f"{', lossless' if self.is_lossless else ''}>"
         )
@@ -182,7 +184,7 @@ def decode(chunk: Any, *, out: NDArray[Any] | None = None, fill: Fill = "noise")
         which spares the cost of fresh memory; None makes a new one.
     fill : {"noise", "mean"}
         What discarded pixels become: noise as the detector would have counted it, or the nearest
-        integer to its mean.
+        integer to the mean of their ring, which leaves local counts aside.
 
     Returns
     -------

@@ -36,7 +36,8 @@ class Comparison:
     frames : int
         Number of frames.
     picked_pixels, picked_wrong : int
-        Pixels stored exactly because of their counts, and those of them that differ.
+        Pixels stored exactly (picked, or of a tile that is kept or on no one panel), and those of
+        them that differ.
     masked_pixels, masked_wrong : int
         Pixels with a mask code in either frame, and those whose code differs.
     discarded_pixels, over_threshold : int
@@ -121,7 +122,7 @@ class FramePair:
     info: ChunkInfo
 
     def is_picked(self) -> NDArray[np.bool_]:
-        """Where pixels were stored for their counts: shape (slow, fast)."""
+        """Where pixels were stored exactly, other than by a mask code: shape (slow, fast)."""
         picked = np.zeros(self.raw.shape, bool)
         picked.reshape(-1)[self.sparse.index] = True
         return picked
@@ -251,7 +252,8 @@ def compare_frame(
         found.picked_wrong += int(np.count_nonzero(wrong & ~picked & ~masked))
         return found
     discarded = ~picked & ~masked
-    limit = thresholds(pair.sparse, pair.info.params, ring, normalisation)
+    is_counting = not (raw[~masked] < 0).any()
+    limit = thresholds(pair.sparse, pair.info.params, ring, normalisation, is_counting=is_counting)
     found.discarded_pixels = int(np.count_nonzero(discarded))
     found.over_threshold = int(np.count_nonzero(discarded & (restored > limit)))
     found.raw_over_threshold = int(np.count_nonzero(discarded & (raw > limit)))
@@ -267,8 +269,10 @@ def thresholds(
     params: SparsifyParams,
     ring: NDArray[np.uint16],
     normalisation: NDArray[np.float32],
+    *,
+    is_counting: bool = True,
 ) -> NDArray[np.float64]:
-    """Return the count above which each pixel was picked (docs/format.md, "Threshold").
+    """Return the count above which each pixel is stored exactly (docs/format.md, "Threshold").
 
     Parameters
     ----------
@@ -277,11 +281,13 @@ def thresholds(
         Of its chunk.
     ring, normalisation : ndarray
         See `Geometry.ring_map`.
+    is_counting : bool
+        No valid pixel of the frame is negative.
 
     Returns
     -------
     ndarray of float64
-        Shape (slow, fast); infinite on no panel.
+        Shape (slow, fast); infinite on no ring.
     """
     nbins = len(sparse.background_mean)
     mean = np.append(sparse.background_mean, np.inf).astype(float)
@@ -294,8 +300,13 @@ def thresholds(
         sigma = std[index] * scale
     else:
         sigma = np.sqrt(np.maximum(expected, 0))
-    limit: NDArray[np.float64] = np.floor(expected + params.snr_pick * sigma)
-    return limit
+    limit = expected + params.snr_pick * sigma
+    if params.local_counts and is_counting and params.snr_pick > 1:
+        # A Poisson distribution reaches further up than a normal one.
+        skew = np.minimum(sigma**2 / np.where(expected > 0, expected, np.inf), 2)
+        limit += (params.snr_pick**2 - 1) / 6 * skew
+    floored: NDArray[np.float64] = np.floor(limit)
+    return floored
 
 
 def bitshuffle_nbytes(frame: NDArray[Any]) -> int:

@@ -19,7 +19,10 @@ _ACCEPTED = {
     "cycles": "an integer from 0 to 255",
     "error_model": "one of " + ", ".join(repr(name) for name in _ERROR_MODELS),
     "radial_bins": "0 (automatic) or an integer up to 4096",
-    "local_counts": "0 (off) or an integer from 2 to 15",
+    "local_counts": "0 (off) or 4 (on)",
+    "local_step": "a multiple of 0.25 from 0.25 to 4",
+    "local_significance": "a number from 0.0625 to 7.9375",
+    "coarse_limit": "0 (never), 8, 24 or 64",
     "polarization": "None or a number from -1 to 1",
     "solid_angle": "True or False",
     "mask_codes": "None (automatic) or at most two integers, each near an end of the pixel "
@@ -35,7 +38,9 @@ class SparsifyParams:
     Parameters
     ----------
     snr_pick : float
-        Pixels above background + `snr_pick` * sigma are picked, that is, stored exactly.
+        Pixels above background + `snr_pick` * sigma are stored exactly; with local counts their
+        whole tiles are.  Without local counts 2 is a good choice: then reflections below this
+        threshold lose intensity.
     snr_clip : float
         Least cut-off, in sigma, of the sigma-clip that finds the background; 0 leaves the choice
         to Chauvenet's criterion, which grows with the number of pixels in a ring.
@@ -48,10 +53,23 @@ class SparsifyParams:
     radial_bins : int
         Number of radial bins (rings); 0 makes one per two pixels, at most 1024.
     local_counts : int
-        Edge in pixels, 2 to 15, of the blocks whose sum of discarded counts is kept, to a
-        fraction of its counting noise; 0 is off.  Blocks that stand out of the background are then
-        stored exactly.  Shadows and reflections under the threshold survive; 4 suits most frames,
-        with a `snr_pick` of 3 or 4.
+        4 keeps for every tile of 4 x 4 pixels how many counts it held, to a fraction of their
+        counting noise, so that weak reflections, shadows and uneven background survive; 0 is off:
+        a tile then holds what its ring holds on average, files are smaller, and the next three
+        parameters mean nothing.
+    local_step : float
+        How finely the counts of a tile are kept: in steps of this many of their standard
+        deviations, a multiple of 0.25 up to 4.  Larger steps make smaller files and noisier weak
+        intensities; with 1 the step adds a twelfth to the variance.  Counts so few that one is
+        more than this are kept as they are.
+    local_significance : float
+        Tiles that, together with their neighbours, look like a reflection of at least this many
+        sigma are stored exactly.  Lower values keep more of the shape of weak reflections, and
+        more chance clusters of counts, hence larger files.  Rounded to 1/16.
+    coarse_limit : int
+        Where a block of 16 x 16 pixels expects fewer background counts than this, its tiles share
+        one sum, as a sum of each would cost more than it tells; 0 (never), 8, 24 or 64.  It
+        matters for frames with less than 0.25 counts a pixel.
     polarization : float or None
         Polarization factor of the beam, 1 = fully along the lab's x axis, -1 = along y; None
         makes no correction.
@@ -79,12 +97,15 @@ class SparsifyParams:
     h5bragg.errors.ParameterError: snr_pick=-1.0 is not usable: give a number above 0, at most 127
     """
 
-    snr_pick: float = 2.0
+    snr_pick: float = 4.0
     snr_clip: float = 0.0
     cycles: int = 5
     error_model: ErrorModel = "poisson"
     radial_bins: int = 0
-    local_counts: int = 0
+    local_counts: int = 4
+    local_step: float = 1.0
+    local_significance: float = 3.0
+    coarse_limit: int = 24
     polarization: float | None = 0.99
     solid_angle: bool = True
     mask_codes: tuple[int, ...] | None = None
@@ -130,6 +151,9 @@ _CONVERTERS: dict[str, Any] = {
     "cycles": _exact_int,
     "radial_bins": _exact_int,
     "local_counts": _exact_int,
+    "local_step": _number,
+    "local_significance": _number,
+    "coarse_limit": _exact_int,
     "polarization": lambda value: None if value is None else _number(value),
     "solid_angle": _flag,
     "mask_codes": lambda codes: None if codes is None else tuple(_exact_int(c) for c in codes),
@@ -195,6 +219,9 @@ def params_from_c(struct: Any) -> SparsifyParams:
         error_model=_ERROR_MODELS[struct.error_model],
         radial_bins=struct.radial_bins,
         local_counts=struct.local_counts,
+        local_step=struct.local_step,
+        local_significance=struct.local_significance,
+        coarse_limit=struct.coarse_limit,
         polarization=struct.polarization if struct.use_polarization else None,
         solid_angle=bool(struct.use_solid_angle),
         mask_codes=None if struct.auto_mask_codes else codes,

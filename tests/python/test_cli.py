@@ -63,7 +63,8 @@ def test_compress_info_compare_and_densify(
     assert "/entry/data/data: 3 x 160 x 200 int32" in found.out
     assert "H5Z-BRAGG" in found.out
     assert re.search(r"frames +3 sparse, 0 lossless, 0 stored raw", found.out)
-    assert "snr_pick 2, error model poisson, polarization 0.98" in found.out
+    assert "snr_pick 4, error model poisson, polarization 0.98" in found.out
+    assert "local counts 4 (step 1, " in found.out
     assert "160 x 200 pixels of 100 x 120 um, 1 panel, distance 0.05 m" in found.out
     assert "pixel_mask" not in found.out
 
@@ -104,7 +105,8 @@ def test_options_reach_the_chunks(tmp_path: Path, cli: Cli, cbf_paths: list[Path
     found = cli(
         "compress", *cbf_paths, "-o", output, "--snr-pick", 3, "--error-model", "azimuthal",
         "--radial-bins", 30, "--polarization", "none", "--mask-code", -1, "--mask-code", -2,
-        "--seed", 7, "--frames-per-chunk", 2, "--threads", 1,
+        "--seed", 7, "--frames-per-chunk", 2, "--threads", 1, "--local-counts", 4,
+        "--local-step", 2, "--local-significance", 2.5, "--coarse-limit", 8,
     )  # fmt: skip
     assert found.status == 0, found.err
     with h5py.File(output) as file:
@@ -113,6 +115,22 @@ def test_options_reach_the_chunks(tmp_path: Path, cli: Cli, cbf_paths: list[Path
         params = h5bragg.inspect(data.id.read_direct_chunk((0, 0, 0))[1]).params
     assert (params.snr_pick, params.error_model, params.radial_bins) == (3, "azimuthal", 30)
     assert (params.polarization, params.mask_codes, params.seed) == (None, (-1, -2), 7)
+    local = (params.local_counts, params.local_step, params.local_significance, params.coarse_limit)
+    assert local == (4, 2, 2.5, 8)
+
+
+def test_without_local_counts_the_threshold_is_2_sigma(
+    tmp_path: Path, cli: Cli, cbf_paths: list[Path]
+) -> None:
+    output = tmp_path / "out.h5"
+    assert cli("compress", *cbf_paths, "-o", output, "--local-counts", 0).status == 0
+    with h5py.File(output) as file:
+        params = h5bragg.inspect(file["entry/data/data"].id.read_direct_chunk((0, 0, 0))[1]).params
+    assert (params.local_counts, params.snr_pick) == (0, 2)
+    assert "snr_pick 2, error model poisson" in cli("info", output).out
+    options = ("--force", "--local-counts", 0, "--snr-pick", 3)
+    assert cli("compress", *cbf_paths, "-o", output, *options).status == 0
+    assert "snr_pick 3, error model poisson" in cli("info", output).out
 
 
 def test_geometry_from_a_poni_file_and_from_a_master(
@@ -143,7 +161,7 @@ def test_compare_finds_what_was_changed(
     write_cbf(cbf_paths[0], other, small_geometry)
     found = cli("compare", *cbf_paths, sparse_path)
     assert found.status == 1
-    assert re.search(r"picked pixels +\d+, [1-9]\d* differ", found.out)
+    assert re.search(r"exact pixels +\d+, [1-9]\d* differ", found.out)
 
 
 def test_help_and_version(cli: Cli) -> None:
@@ -253,6 +271,8 @@ def test_bad_options_are_one_sentence(tmp_path: Path, cli: Cli, cbf_paths: list[
         (("--polarization", "x"), "neither a number nor 'none'"),
         (("--error-model", "gauss"), "gauss.*--help"),
         (("--radial-bins", 5000), "radial_bins=5000 is not usable"),
+        (("--local-counts", 3), "3.*not"),
+        (("--local-step", 0.3), "local_step=0.3 is not usable: give a multiple of 0.25"),
         (("--mask-code", 1, "--mask-code", 2, "--mask-code", 3), "3 mask codes"),
         (("--geometry", tmp_path / "no.poni"), "no.poni does not exist"),
         (("--frames-per-chunk", 0), "--frames-per-chunk"),
@@ -354,12 +374,21 @@ def test_a_killed_run_leaves_no_output_under_its_name(
         assert list(out.iterdir()) == []
 
 
-@pytest.mark.parametrize("snr_pick", [1, 2, 3])
-def test_real_frames(tmp_path: Path, cli: Cli, data_path: Path, snr_pick: int) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--local-counts", 0),
+        pytest.param(("--local-counts", 0, "--snr-pick", 1), marks=pytest.mark.slow),
+        pytest.param(("--local-counts", 0, "--snr-pick", 3), marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_real_frames(tmp_path: Path, cli: Cli, data_path: Path, options: tuple[object]) -> None:
     # In 0009 the outermost rings discard zeros and ones in equal number at 1 sigma.
     paths = [data_path / f"thau_3_2_{number}.cbf.bz2" for number in ("0003", "0009")]
     output = tmp_path / "out.h5"
-    found = cli("compress", *paths, "-o", output, "--snr-pick", snr_pick)
+    found = cli("compress", *paths, "-o", output, *options)
     assert found.status == 0, found.err
     assert "2 sparse, 0 lossless" in found.out
     found = cli("compare", *paths, output)

@@ -12,6 +12,7 @@ from h5bragg import ChunkError, Geometry, Panel, SparsifyParams, decode, encode,
 
 DTYPES = ("uint8", "uint16", "uint32", "int16", "int32")
 HEADER_NBYTES = 256
+both_ways = pytest.mark.parametrize("local_counts", [0, 4])
 
 
 def flat(shape):
@@ -22,10 +23,14 @@ def flat(shape):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("error_model", ["poisson", "azimuthal", "hybrid"])
-def test_picked_and_masked_pixels_are_exact(dtype, error_model, small_frame, small_geometry):
+@both_ways
+def test_picked_and_masked_pixels_are_exact(
+    dtype, error_model, local_counts, small_frame, small_geometry
+):
     raw = small_frame(dtype)
     raw[100, 100] = np.iinfo(dtype).max - 2
-    chunk = encode(raw, small_geometry, SparsifyParams(error_model=error_model))
+    params = SparsifyParams(error_model=error_model, local_counts=local_counts)
+    chunk = encode(raw, small_geometry, params)
     restored = decode(chunk)
     free = discarded(chunk)
     assert restored.dtype == raw.dtype
@@ -34,11 +39,71 @@ def test_picked_and_masked_pixels_are_exact(dtype, error_model, small_frame, sma
     assert not free[100, 100]
 
 
-@pytest.mark.parametrize("value", [2**24 + 1, 2**31 + 3, 2**32 - 3])
-def test_four_byte_counts_beyond_float_precision_are_exact(value, small_frame, small_geometry):
-    raw = small_frame("uint32")
-    raw[50, 60] = value
-    assert decode(encode(raw, small_geometry))[50, 60] == value
+@both_ways
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["u4", "i4"])
+def test_four_byte_counts_beyond_float_precision_are_exact(
+    dtype, byte_order, local_counts, small_frame, small_geometry
+):
+    """Single bright pixels and whole peaks of neighbours, in every frame of a chunk."""
+    frames = np.stack([small_frame({"u4": "uint32", "i4": "int32"}[dtype], k) for k in range(3)])
+    top = np.iinfo(dtype).max
+    bright = [2**24 + 1, 2**25 + 3, 2**30 + 7, 2**31 - 5] + [2**31 + 3, top - 5] * (dtype == "u4")
+    for k, value in enumerate(bright):
+        frames[:, 20 + 7 * k, 30] = value
+    odd = 2**24 + 1 + 2 * np.arange(49).reshape(7, 7)
+    frames[1, 100:107, 101:108] = odd
+    params = SparsifyParams(local_counts=local_counts)
+    restored = decode(encode(frames.astype(byte_order + dtype), small_geometry, params))
+    for k, value in enumerate(bright):
+        assert restored[:, 20 + 7 * k, 30].tolist() == [value] * 3
+    np.testing.assert_array_equal(restored[1, 100:107, 101:108], odd)
+
+
+@both_ways
+@pytest.mark.parametrize("offset", [2**24, -(2**24), 2**30, -(2**30)])
+def test_backgrounds_beyond_float_precision_keep_their_deviation(
+    offset, local_counts, small_geometry
+):
+    raw = offset + np.round(np.random.default_rng(1).normal(0, 20, small_geometry.shape))
+    raw = raw.astype("int32")
+    raw[50, 60] = offset + 2**20 + 1
+    params = SparsifyParams(
+        error_model="azimuthal", polarization=None, solid_angle=False, radial_bins=1,
+        local_counts=local_counts, mask_codes=(),
+    )  # fmt: skip
+    chunk = encode(raw, small_geometry, params)
+    restored = decode(chunk)
+    free = discarded(chunk)
+    np.testing.assert_array_equal(restored[~free], raw[~free])
+    assert restored[50, 60] == raw[50, 60]
+    if abs(offset) == 2**30:
+        return  # steps of the ring's mean are 64 counts, three deviations: all may be stored
+    # 32 000 pixels: the standard error is 0.11 of the mean and 0.08 of the deviation.
+    before, after = (frame[free].astype(float) - offset for frame in (raw, restored))
+    assert abs(after.mean() - before.mean()) < 0.6
+    assert after.std() == pytest.approx(before.std(), abs=0.5)
+
+
+@pytest.mark.slow
+@both_ways
+def test_a_frame_of_16_million_pixels_round_trips(local_counts):
+    shape = (4362, 4148)
+    geometry = flat(shape)
+    raw = np.random.default_rng(6).poisson(0.7, shape).astype("uint32")
+    raw[514:551] = 2**32 - 1
+    raw[:, 1030:1040] = 2**32 - 1
+    raw[::97, ::89] = 2**24 + 1
+    raw[-1, -1] = 2**32 - 3
+    params = SparsifyParams(local_counts=local_counts)
+    chunk = encode(raw, geometry, params)
+    restored = decode(chunk)
+    free = discarded(chunk)
+    assert 0.5 < free.mean() < 0.99
+    np.testing.assert_array_equal(restored[~free], raw[~free])
+    assert not free[-1, -1]
+    assert not free[::97, ::89].any()
+    assert restored[free].mean() == pytest.approx(raw[free].mean(), rel=0.001)
 
 
 def test_every_mask_code_survives_over_the_whole_type(small_geometry):
@@ -73,10 +138,18 @@ def test_same_frame_gives_same_bytes_and_same_pixels(small_frame, small_geometry
     np.testing.assert_array_equal(decode(first), decode(first))
 
 
-def test_several_frames_a_chunk_equal_frames_alone(small_frame, small_geometry):
-    stack = np.stack([small_frame(seed=k) for k in range(3)])
-    together = decode(encode(stack, small_geometry))
-    alone = [decode(encode(frame, small_geometry)) for frame in stack]
+@both_ways
+@pytest.mark.parametrize("dtype", [*DTYPES, ">u2", ">u4", ">i2", ">i4"])
+def test_several_frames_a_chunk_equal_frames_alone(
+    dtype, local_counts, small_frame, small_geometry
+):
+    native = np.dtype(dtype).newbyteorder("=").name
+    stack = np.stack([small_frame(native, seed=k) for k in range(3)])
+    stack[1] = 0
+    params = SparsifyParams(local_counts=local_counts)
+    together = decode(encode(stack.astype(dtype), small_geometry, params))
+    alone = [decode(encode(frame, small_geometry, params)) for frame in stack]
+    assert together.dtype == stack.dtype
     np.testing.assert_array_equal(together, alone)
 
 
@@ -129,7 +202,7 @@ def test_a_chunk_is_never_larger_than_the_frame_and_a_header(dtype, small_geomet
 
 
 def test_mean_fill_is_noise_free_and_exact_where_picked(small_frame, small_geometry):
-    chunk = encode(small_frame(), small_geometry, SparsifyParams(radial_bins=1))
+    chunk = encode(small_frame(), small_geometry, SparsifyParams(radial_bins=1, local_counts=0))
     smooth = decode(chunk, fill="mean")
     free = discarded(chunk)
     np.testing.assert_array_equal(smooth[~free], small_frame()[~free])
@@ -139,7 +212,8 @@ def test_mean_fill_is_noise_free_and_exact_where_picked(small_frame, small_geome
 def test_inspect_returns_what_was_encoded(small_frame, small_geometry):
     params = SparsifyParams(
         snr_pick=1.5, snr_clip=3, cycles=7, error_model="hybrid", radial_bins=33, seed=9,
-        polarization=None, solid_angle=False,
+        polarization=None, solid_angle=False, local_step=0.75, local_significance=2.1875,
+        coarse_limit=64,
     )  # fmt: skip
     info = inspect(encode(small_frame(), small_geometry, params))
     assert info.params == params
@@ -150,9 +224,10 @@ def test_inspect_returns_what_was_encoded(small_frame, small_geometry):
     assert (info.sparse_frames, info.lossless_frames) == (1, 0)
 
 
-def test_every_changed_byte_is_detected():
+@both_ways
+def test_every_changed_byte_is_detected(local_counts):
     raw = np.random.default_rng(4).poisson(0.3, (30, 40)).astype("uint16")
-    chunk = encode(raw, flat((30, 40)))
+    chunk = encode(raw, flat((30, 40)), SparsifyParams(local_counts=local_counts))
     for at in range(len(chunk)):
         for flip in (0x01, 0x80, 0xFF):
             damaged = bytearray(chunk)
@@ -161,8 +236,10 @@ def test_every_changed_byte_is_detected():
                 decode(bytes(damaged))
 
 
-def test_every_truncation_is_refused():
-    chunk = encode(np.random.default_rng(5).poisson(2, (30, 40)).astype("uint16"), flat((30, 40)))
+@both_ways
+def test_every_truncation_is_refused(local_counts):
+    raw = np.random.default_rng(5).poisson(2, (30, 40)).astype("uint16")
+    chunk = encode(raw, flat((30, 40)), SparsifyParams(local_counts=local_counts))
     for length in range(len(chunk)):
         with pytest.raises(ChunkError):
             decode(chunk[:length])
@@ -172,10 +249,15 @@ def test_every_truncation_is_refused():
 
 @pytest.mark.parametrize("error_model", ["poisson", "azimuthal", "hybrid"])
 @pytest.mark.parametrize("cycles", [0, 1, 2, 5])
-def test_a_ring_that_clipping_would_empty_keeps_a_finite_background(error_model, cycles):
+@both_ways
+def test_a_ring_that_clipping_would_empty_keeps_a_finite_background(
+    error_model, cycles, local_counts
+):
     raw = np.zeros((3, 10), "uint32")
     raw[0, 9] = 1808685358
-    params = SparsifyParams(error_model=error_model, radial_bins=9, cycles=cycles, snr_pick=1)
+    params = SparsifyParams(
+        error_model=error_model, radial_bins=9, cycles=cycles, snr_pick=1, local_counts=local_counts
+    )
     found = h5bragg.background(raw, flat(raw.shape), params)
     assert np.all(np.isfinite(found.mean))
     assert np.all(np.isfinite(found.std))
@@ -193,11 +275,19 @@ def test_a_ring_that_clipping_would_empty_keeps_a_finite_background(error_model,
     error_model=st.sampled_from(["poisson", "azimuthal", "hybrid"]),
     bins=st.integers(0, 50),
     cycles=st.integers(0, 8),
+    local=st.fixed_dictionaries(
+        {
+            "local_counts": st.sampled_from([0, 4]),
+            "local_step": st.integers(1, 16).map(lambda quarters: quarters / 4),
+            "local_significance": st.floats(0.0625, 7.9375),
+            "coarse_limit": st.sampled_from([0, 8, 24, 64]),
+        }
+    ),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_frame_round_trips(  # noqa: PLR0917
-    shape, dtype, mean, snr_pick, error_model, bins, cycles, seed
+    shape, dtype, mean, snr_pick, error_model, bins, cycles, local, seed
 ):
     random = np.random.default_rng(seed)
     raw = random.poisson(mean, shape)
@@ -206,8 +296,9 @@ def test_any_frame_round_trips(  # noqa: PLR0917
     raw[peaks] = random.integers(info.min, info.max, np.count_nonzero(peaks), endpoint=True)
     raw = np.clip(raw, info.min, info.max).astype(dtype)
     params = SparsifyParams(
-        snr_pick=snr_pick, error_model=error_model, radial_bins=bins, cycles=cycles, seed=seed
-    )
+        snr_pick=snr_pick, error_model=error_model, radial_bins=bins, cycles=cycles, seed=seed,
+        **local,
+    )  # fmt: skip
     chunk = encode(raw, flat(shape), params)
     restored = decode(chunk)
     if unpack(chunk).is_lossless:

@@ -82,10 +82,11 @@ def test_a_raw_pixel_that_should_have_been_picked_is_found(pair: FramePair) -> N
 
 
 @pytest.mark.parametrize("error_model", ["poisson", "azimuthal", "hybrid"])
+@pytest.mark.parametrize("local_counts", [0, 4])
 def test_thresholds_are_those_of_the_format(
-    small_frame: SmallFrame, small_geometry: Geometry, error_model: str
+    small_frame: SmallFrame, small_geometry: Geometry, error_model: str, local_counts: int
 ) -> None:
-    params = SparsifyParams(snr_pick=1.5, error_model=error_model)  # type: ignore[arg-type]
+    params = SparsifyParams(snr_pick=1.5, error_model=error_model, local_counts=local_counts)  # type: ignore[arg-type]
     chunk = encode(small_frame("uint16"), small_geometry, params)
     ring, normalisation = small_geometry.ring_map(params)
     found = thresholds(unpack(chunk), params, ring, normalisation)
@@ -152,9 +153,9 @@ def test_other_frames_are_refused(
 
 def test_a_biased_mean_or_variance_fails_the_ring_test() -> None:
     random = np.random.default_rng(1)
-    ring = np.repeat(np.arange(200), 1000)
+    ring = np.repeat(np.arange(200), 4000)
     raw = RingMoments.of(ring, random.poisson(3, ring.size), 200)
-    same = RingMoments.of(ring, random.poisson(np.repeat(raw.mean, 1000)), 200)
+    same = RingMoments.of(ring, random.poisson(np.repeat(raw.mean, 4000)), 200)
     found = RingTest.of(raw, same)
     assert len(found.rings) == 200
     assert 0.5 < found.chi2_mean < found.limit
@@ -170,12 +171,12 @@ def test_a_biased_mean_or_variance_fails_the_ring_test() -> None:
 
 def test_one_wrong_ring_among_many_fails_the_ring_test() -> None:
     random = np.random.default_rng(3)
-    ring = np.repeat(np.arange(700), 1000)
-    mean = np.full(700, 3.0)
-    raw = RingMoments.of(ring, random.poisson(3, ring.size), 700)
+    ring = np.repeat(np.arange(300), 4000)
+    mean = np.full(300, 3.0)
+    raw = RingMoments.of(ring, random.poisson(3, ring.size), 300)
     mean[:] = raw.mean
-    mean[350] += 0.5
-    restored = RingMoments.of(ring, random.poisson(np.repeat(mean, 1000)), 700)
+    mean[150] += 0.2
+    restored = RingMoments.of(ring, random.poisson(np.repeat(mean, 4000)), 300)
     found = RingTest.of(raw, restored)
     assert found.chi2_mean < found.limit
     assert found.largest > found.largest_limit
@@ -183,10 +184,10 @@ def test_one_wrong_ring_among_many_fails_the_ring_test() -> None:
 
 
 def test_rings_of_few_counts_are_left_out() -> None:
-    ring = np.repeat(np.arange(2), 1000)
-    value = np.zeros(2000)
+    ring = np.repeat(np.arange(2), 4000)
+    value = np.zeros(8000)
     value[:50] = 1
-    value[1000:1400] = 1
+    value[4000:4400] = 1
     moments = RingMoments.of(ring, value, 2)
     assert RingTest.of(moments, moments).rings.tolist() == [1]
 

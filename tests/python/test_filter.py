@@ -299,13 +299,15 @@ def test_geometry_of_another_shape_is_refused_by_encode(
 
 
 @pytest.mark.parametrize("name", ["thaumatin", "fine_slice"])
-@pytest.mark.parametrize("snr_pick", [1, 2, 3])
+@pytest.mark.parametrize(
+    "options", [{}, *({"local_counts": 0, "snr_pick": snr_pick} for snr_pick in (1, 2, 3))], ids=str
+)
 def test_real_frames_go_through_a_file(
-    file: h5py.File, request: pytest.FixtureRequest, name: str, snr_pick: float
+    file: h5py.File, request: pytest.FixtureRequest, name: str, options: dict[str, float]
 ) -> None:
     real: RealFrame = request.getfixturevalue(name)
     shape = (1, *real.geometry.shape)
-    bragg = Bragg(real.geometry, snr_pick=snr_pick)
+    bragg = Bragg(real.geometry, **options)
     dataset = file.create_dataset("data", data=real.pixels[None], chunks=shape, **bragg)
     chunk = chunk_of(dataset)
     restored = dataset[0]

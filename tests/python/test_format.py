@@ -28,6 +28,9 @@ def two_panels():
     return Geometry.from_panels(shape=SHAPE, panels=panels, distance_m=0.03, wavelength_m=1e-10)
 
 
+both_ways = pytest.mark.parametrize("local_counts", [0, 4])
+
+
 def assert_agreement(raw, geometry, params):
     chunk = encode(raw, geometry, params)
     ours = decode(chunk).reshape(-1, *SHAPE)
@@ -37,26 +40,36 @@ def assert_agreement(raw, geometry, params):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "int32"])
 @pytest.mark.parametrize("error_model", ["poisson", "azimuthal", "hybrid"])
-def test_counting_frames(dtype, error_model):
+@both_ways
+def test_counting_frames(dtype, error_model, local_counts):
     random = np.random.default_rng(1)
     raw = random.poisson(random.gamma(2, 1.5, (2, *SHAPE))).astype(dtype)
     raw[:, 5:9] = np.iinfo(dtype).max if np.iinfo(dtype).min == 0 else -2
     raw[0, 30:50, 20] = 100
     raw[1, 44, 3] = np.iinfo(dtype).max - 5
-    params = SparsifyParams(error_model=error_model, snr_pick=2.5, radial_bins=12, seed=77)
+    params = SparsifyParams(
+        error_model=error_model, snr_pick=2.5, radial_bins=12, seed=77, local_counts=local_counts
+    )
     assert_agreement(raw, TILTED, params)
 
 
-@pytest.mark.parametrize(("mean", "sigma"), [(0, 4), (300, 50), (9000, 2000)])
-def test_charge_integrating_frames(mean, sigma):
+@pytest.mark.parametrize(
+    ("mean", "sigma"), [(0, 1), (0, 4), (5, 300), (60, 3), (300, 50), (9000, 2000)]
+)
+@both_ways
+def test_charge_integrating_frames(mean, sigma, local_counts):
     raw = np.random.default_rng(2).normal(mean, sigma, SHAPE).round().astype("int32")
     raw[3, 3] = 2**31 - 1
-    assert_agreement(raw, TILTED, SparsifyParams(error_model="azimuthal", radial_bins=6))
+    params = SparsifyParams(error_model="azimuthal", radial_bins=6, local_counts=local_counts)
+    assert_agreement(raw, TILTED, params)
 
 
-def test_panels_and_pixels_between_them():
-    raw = np.random.default_rng(3).poisson(400, SHAPE).astype("uint16")
-    assert_agreement(raw, two_panels(), SparsifyParams(radial_bins=0, mask_codes=(65535,)))
+@both_ways
+@pytest.mark.parametrize("mean", [2, 400])
+def test_panels_and_pixels_between_them(mean, local_counts):
+    raw = np.random.default_rng(3).poisson(mean, SHAPE).astype("uint16")
+    params = SparsifyParams(radial_bins=0, mask_codes=(65535,), local_counts=local_counts)
+    assert_agreement(raw, two_panels(), params)
 
 
 def test_frame_stored_whole():
@@ -64,23 +77,33 @@ def test_frame_stored_whole():
     assert_agreement(raw, TILTED, SparsifyParams())
 
 
-@pytest.mark.parametrize("edge", [2, 4, 7, 15])
-@pytest.mark.parametrize("mean", [0.3, 4, 60])
-def test_local_counts(edge, mean):
+@pytest.mark.parametrize("mean", [0.02, 0.3, 4, 60])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"local_step": 0.25, "local_significance": 2, "coarse_limit": 0},
+        {"local_step": 2.5, "local_significance": 7.9375, "coarse_limit": 64, "snr_pick": 8},
+        {"local_step": 4, "local_significance": 0.0625, "coarse_limit": 8, "snr_pick": 1},
+        {"local_counts": 0, "snr_pick": 6},
+    ],
+    ids=str,
+)
+def test_uneven_frames_with_every_parameter(mean, options):
     random = np.random.default_rng(5)
     raw = random.poisson(mean * random.gamma(5, 0.2, SHAPE)).astype("uint16")
     raw[5:9] = 65535
     raw[30:33, 40:44] += 20
     raw[40:, :30] //= 3
-    assert_agreement(raw, TILTED, SparsifyParams(snr_pick=3, local_counts=edge, radial_bins=8))
+    assert_agreement(raw, TILTED, SparsifyParams(radial_bins=8, **options))
 
 
-def test_local_counts_of_charge_integrating_frames():
-    raw = np.random.default_rng(6).normal(5, 300, SHAPE).round().astype("int32")
-    params = SparsifyParams(error_model="azimuthal", radial_bins=6, local_counts=4)
-    assert_agreement(raw, TILTED, params)
-
-
-def test_local_counts_between_panels():
-    raw = np.random.default_rng(7).poisson(2, SHAPE).astype("uint16")
-    assert_agreement(raw, two_panels(), SparsifyParams(local_counts=4, snr_pick=4))
+@both_ways
+@pytest.mark.parametrize("mean", [0.02, 3, 30])
+def test_multiplied_and_over_dispersed_counts(mean, local_counts):
+    random = np.random.default_rng(6)
+    for raw in (3 * random.poisson(mean, SHAPE), random.negative_binomial(2 * mean, 2 / 3, SHAPE)):
+        params = SparsifyParams(
+            error_model="azimuthal", radial_bins=6, snr_pick=3, local_counts=local_counts
+        )
+        assert_agreement(raw.astype("int32"), TILTED, params)

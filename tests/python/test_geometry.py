@@ -3,11 +3,13 @@
 
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from h5bragg import FlatDetector, Geometry, GeometryError, Panel, SparsifyParams
 from h5bragg.geometry import NO_RING
@@ -29,6 +31,23 @@ def upright(**changes: object) -> Geometry:
         "wavelength_m": 1e-10,
     }
     return Geometry.flat(**{**options, **changes})
+
+
+def upright_tiles(**changes: object) -> Geometry:
+    """A detector whose pixels are the 4 x 4 tiles of `upright`, so that their centres agree."""
+    coarse = {
+        "shape": (SHAPE[0] // 4, SHAPE[1] // 4),
+        "pixel_size_m": (4e-3, 8e-3),
+        "beam_center_px": (20.5 / 4, 30.25 / 4),
+    }
+    return upright(**{**coarse, **changes})
+
+
+def tiles(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The value of each tile of a frame whose tiles are uniform."""
+    values = pixels[::4, ::4]
+    np.testing.assert_array_equal(np.kron(values, np.ones((4, 4), pixels.dtype)), pixels)
+    return values
 
 
 def halves(gap: int = 4) -> list[Panel]:
@@ -118,9 +137,9 @@ def test_one_pixel_size_stands_for_both_axes() -> None:
 
 @pytest.mark.parametrize("params", [SparsifyParams(), SparsifyParams(radial_bins=17)])
 def test_rings_are_numbered_outwards_from_the_beam(params: SparsifyParams) -> None:
-    geometry = upright(rotations_rad=(0.2, -0.3, 0.4))
-    ring, _ = geometry.ring_map(params)
-    radius = np.tan(geometry.two_theta_rad())
+    rotations = (0.2, -0.3, 0.4)
+    ring = tiles(upright(rotations_rad=rotations).ring_map(params)[0])
+    radius = np.tan(upright_tiles(rotations_rad=rotations).two_theta_rad())
     order = np.argsort(radius, axis=None)
     edges = np.diff(ring.ravel()[order].astype(int))
     # Rings share an edge to the rounding of float32, so a few neighbours may swap.
@@ -139,8 +158,8 @@ def test_normalisation_follows_polarization_and_solid_angle() -> None:
     geometry = upright(distance_m=0.05, wavelength_m=0)
     off = SparsifyParams(polarization=None, solid_angle=False)
     assert np.ptp(geometry.ring_map(off)[1]) == 0
-    solid_angle = geometry.ring_map(SparsifyParams(polarization=None))[1]
-    expected = np.cos(geometry.two_theta_rad()) ** 3
+    solid_angle = tiles(geometry.ring_map(SparsifyParams(polarization=None))[1])
+    expected = np.cos(upright_tiles(distance_m=0.05, wavelength_m=0).two_theta_rad()) ** 3
     np.testing.assert_allclose(np.log(solid_angle / expected), 0, atol=HALF_CLASS)
     along_x = geometry.ring_map(SparsifyParams(polarization=1, solid_angle=False))[1]
     # No scattering along the polarization: weak at the ends of the fast axis, not of the slow.
@@ -155,6 +174,24 @@ def test_pixels_on_no_panel_have_no_ring_and_no_angle() -> None:
     gap[28:32] = True
     np.testing.assert_array_equal(ring == NO_RING, gap)
     np.testing.assert_array_equal(np.isnan(geometry.two_theta_rad()), gap)
+
+
+def test_tiles_that_do_not_lie_on_one_panel_have_no_ring() -> None:
+    geometry = Geometry.from_panels(halves(gap=6), shape=SHAPE, wavelength_m=1e-10)
+    ring, _ = geometry.ring_map()
+    blank = np.zeros(SHAPE, bool)
+    blank[24:36] = True  # rows 27 to 32 are on no panel
+    np.testing.assert_array_equal(ring == NO_RING, blank)
+    touching = Geometry.from_panels(halves(gap=0), shape=SHAPE, wavelength_m=1e-10)
+    blank[:] = False
+    blank[28:32] = True  # row 30 begins the second panel
+    np.testing.assert_array_equal(touching.ring_map()[0] == NO_RING, blank)
+
+
+def test_tiles_cut_by_the_edge_of_the_frame_belong_to_the_ring_of_their_middle() -> None:
+    whole = upright().ring_map(SparsifyParams(radial_bins=9))[0]
+    cut = upright(shape=(58, 77)).ring_map(SparsifyParams(radial_bins=9))[0]
+    np.testing.assert_array_equal(cut, whole[:58, :77])
 
 
 def test_panels_of_one_plane_have_the_angles_of_the_whole() -> None:

@@ -13,16 +13,21 @@ pytest.importorskip("pyFAI")
 from pyFAI import detectors
 from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
-SHAPE = (130, 170)
+SHAPE = (132, 172)
+TILES = (33, 43)
 TILTS = [(0, 0, 0), (0.1, 0.2, 0.3), (-0.3, 0.15, 2.0), (0.02, -0.4, -3.0), (0, 0, -0.5)]
 
 
 def integrator(
-    rotations: tuple[float, float, float] = (0, 0, 0), orientation: int = 3
+    rotations: tuple[float, float, float] = (0, 0, 0), orientation: int = 3, *, edge: int = 1
 ) -> AzimuthalIntegrator:
-    """A detector of oblong pixels, far from square and with the beam off its centre."""
+    """A detector of oblong pixels, far from square and with the beam off its centre.
+
+    With an edge of 4 its pixels are the tiles of 4 x 4 pixels of the same detector.
+    """
     config = {
-        "pixel1": 1e-4, "pixel2": 1.5e-4, "max_shape": list(SHAPE), "orientation": orientation,
+        "pixel1": 1e-4 * edge, "pixel2": 1.5e-4 * edge,
+        "max_shape": [n // edge for n in SHAPE], "orientation": orientation,
     }  # fmt: skip
     rot1, rot2, rot3 = rotations
     return AzimuthalIntegrator(
@@ -52,7 +57,9 @@ def test_rings_are_rings_of_pyfai(tmp_path: Path, rotations: tuple[float, float,
     ai = integrator(rotations)
     geometry = through_file(ai, tmp_path / "detector.poni")
     ring, _ = geometry.ring_map(SparsifyParams(radial_bins=50))
-    radius = np.tan(ai.center_array(SHAPE, unit="2th_rad")) * geometry.distance_m
+    ring = ring[::4, ::4]
+    angle = integrator(rotations, edge=4).center_array(TILES, unit="2th_rad")
+    radius = np.tan(angle) * geometry.distance_m
     outer = np.array([radius[ring == i].max(initial=0) for i in range(50)])
     inner = np.array([radius[ring == i].min(initial=np.inf) for i in range(50)])
     assert np.all(inner[1:] > outer[:-1] - 1e-8)
@@ -67,9 +74,10 @@ def test_normalisation_is_that_of_pyfai_but_for_its_steps(
     ai = integrator(rotations, orientation)
     geometry = through_file(ai, tmp_path / "detector.poni")
     _, normalisation = geometry.ring_map(SparsifyParams(polarization=factor))
-    expected = ai.polarization(SHAPE, factor=factor) * ai.solidAngleArray(SHAPE)
+    tiles = integrator(rotations, orientation, edge=4)
+    expected = tiles.polarization(TILES, factor=factor) * tiles.solidAngleArray(TILES)
     # The format rounds the logarithm of the normalisation to steps of 1/32.
-    np.testing.assert_allclose(np.log(normalisation / expected), 0, atol=1 / 64 + 1e-5)
+    np.testing.assert_allclose(np.log(normalisation[::4, ::4] / expected), 0, atol=1 / 64 + 1e-5)
 
 
 def test_known_detectors_are_those_of_pyfai() -> None:

@@ -20,6 +20,10 @@ params = st.builds(
     cycles=st.integers(0, 255),
     error_model=st.sampled_from(["poisson", "azimuthal", "hybrid"]),
     radial_bins=st.just(0) | st.integers(2, 4096),
+    local_counts=st.sampled_from([0, 4]),
+    local_step=st.integers(1, 16).map(lambda quarters: quarters / 4),
+    local_significance=st.floats(1 / 16, 127 / 16),
+    coarse_limit=st.sampled_from([0, 8, 24, 64]),
     polarization=st.none() | st.floats(-1, 1),
     solid_angle=st.booleans(),
     mask_codes=st.none() | codes,
@@ -31,6 +35,12 @@ def test_defaults_are_those_of_the_c_library() -> None:
     struct = ffi.new("h5bragg_params *")
     library().h5bragg_params_init(struct)
     assert params_from_c(struct) == SparsifyParams()
+
+
+def test_defaults_keep_local_counts() -> None:
+    made = SparsifyParams()
+    assert (made.snr_pick, made.local_counts, made.local_step) == (4, 4, 1)
+    assert (made.local_significance, made.coarse_limit) == (3, 24)
 
 
 @given(params)
@@ -56,7 +66,19 @@ def test_every_field_survives_the_c_struct(params: SparsifyParams) -> None:
         ("radial_bins", -1),
         ("radial_bins", float("inf")),
         ("local_counts", 1),
-        ("local_counts", 16),
+        ("local_counts", 3),
+        ("local_counts", 5),
+        ("local_counts", "4"),
+        ("local_step", 0),
+        ("local_step", 0.3),
+        ("local_step", 4.25),
+        ("local_step", float("nan")),
+        ("local_significance", 0.06),
+        ("local_significance", 8),
+        ("local_significance", None),
+        ("coarse_limit", 16),
+        ("coarse_limit", -8),
+        ("coarse_limit", 24.5),
         ("polarization", 1.5),
         ("polarization", float("nan")),
         ("solid_angle", "yes"),

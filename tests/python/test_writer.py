@@ -232,7 +232,8 @@ def test_chunks_of_many_frames_and_an_incomplete_last_one(
             raw = small_frame("int32", index)
             restored = data[index]
             np.testing.assert_array_equal(restored[raw < 0], raw[raw < 0])
-            np.testing.assert_array_equal(restored[raw >= 20], raw[raw >= 20])
+            # 21 is 4 sigma above the brightest background, 9 counts; others depend on their ring.
+            np.testing.assert_array_equal(restored[raw > 25], raw[raw > 25])
             assert restored.shape == raw.shape
 
 

@@ -3,6 +3,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import fabio
 import h5py
@@ -20,19 +21,27 @@ from hdf5_hosts import (
 import h5bragg
 
 NAMES = ["thau_3_2_0003.cbf.bz2", "DLS_I03_smargon_0001.cbf.gz", "dlsnxs2cbf_therm_0001.cbf.gz"]
-SNRS = [pytest.param(1.0, marks=pytest.mark.slow), 2.0, pytest.param(3.0, marks=pytest.mark.slow)]
+OPTIONS: list[Any] = [
+    pytest.param({}, id="default"),
+    *(
+        pytest.param(
+            {"snr_pick": snr_pick, "local_counts": 0}, id=str(snr_pick), marks=pytest.mark.slow
+        )
+        for snr_pick in (1, 2, 3)
+    ),
+]
 
 
-@pytest.mark.parametrize("snr_pick", SNRS)
+@pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("name", NAMES)
 def test_programs_agree_on_real_frames(
-    data_path: Path, tmp_path: Path, name: str, snr_pick: float
+    data_path: Path, tmp_path: Path, name: str, options: dict[str, Any]
 ) -> None:
     geometry = h5bragg.Geometry.from_file(data_path / name)
     frame = fabio.open(str(data_path / name)).data.astype("i4")
     path = tmp_path / "real.h5"
     with h5py.File(path, "w") as file:
-        filter_options = h5bragg.Bragg(geometry, snr_pick=snr_pick)
+        filter_options = h5bragg.Bragg(geometry, **options)
         file.create_dataset("data", data=frame[None], chunks=(1, *frame.shape), **filter_options)
     sample = Sample(path, "data", frame[None], geometry)
     expected = decode_sample(sample)

@@ -1,22 +1,42 @@
 # SPDX-License-Identifier: MIT
-"""Numbers, arithmetic, checksum and streams as docs/format.md defines them, in plain Python."""
+"""Numbers, arithmetic, checksum, hash and streams as docs/format.md defines them."""
 
+import math
 import struct
+from bisect import bisect_right
 
-CRC_POLYNOMIAL = 0x82F63B78
 WORD = 2**32
+SEED = 2**64
+CRC_POLYNOMIAL = 0x82F63B78
+FREQUENCIES = 2048
+LEAST_STATE = 65536
+FIRST_RAW_SYMBOL = 16
+SYMBOLS_OF_NUMBERS = 136
 
 
-def crc32c(data):
+def require(condition: object, sentence: str) -> None:
+    if not condition:
+        raise ValueError(sentence)
+
+
+def crc_table() -> list[int]:
+    table = list(range(256))
+    for _ in range(8):
+        table = [(c >> 1) ^ (CRC_POLYNOMIAL if c & 1 else 0) for c in table]
+    return table
+
+
+CRC_TABLE = crc_table()
+
+
+def crc32c(data: bytes) -> int:
     crc = 0xFFFFFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (CRC_POLYNOMIAL if crc & 1 else 0)
+        crc = (crc >> 8) ^ CRC_TABLE[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
 
 
-def exp(x):
+def exp(x: float) -> float:
     if not x > -700:
         return 0.0
     x = min(x, 700.0)
@@ -29,58 +49,167 @@ def exp(x):
     return s * 2.0**k
 
 
-def unzigzag(x):
-    return -(x + 1) // 2 if x & 1 else x // 2
+def divided(a: float, b: float) -> float:
+    """a / b where b, which is not negative, may be 0."""
+    if b == 0:
+        return math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a)
+    return a / b
 
 
-def signed(field, bits):
+def rounded(x: float) -> int:
+    return math.floor(x + 0.5)
+
+
+def limited(x: int, smallest: int, largest: int) -> int:
+    return min(max(x, smallest), largest)
+
+
+def unzigzag(x: int) -> int:
+    return -((x + 1) // 2) if x & 1 else x // 2
+
+
+def signed(field: int, bits: int) -> int:
     return field - (1 << bits) if field >> (bits - 1) else field
 
 
+def hashed(seed: int, x: int) -> int:
+    x ^= seed % WORD
+    x ^= x >> 16
+    x = x * 0x7FEB352D % WORD
+    x ^= x >> 15
+    x = (x + (seed >> 32)) % WORD
+    x = x * 0x846CA68B % WORD
+    x ^= x >> 16
+    x = x * 0x9E3779B1 % WORD
+    return x ^ x >> 15
+
+
+class NextBits:
+    """The random generator of 32 bits; its state is never 0."""
+
+    def __init__(self, state: int) -> None:
+        self.state = state
+
+    def take(self) -> int:
+        x = self.state
+        x ^= x << 13 & WORD - 1
+        x ^= x >> 17
+        x ^= x << 5 & WORD - 1
+        self.state = x
+        return x
+
+    def below(self, n: int) -> int:
+        return self.take() * n // WORD
+
+
 class Reader:
-    def __init__(self, data):
+    """Bytes from front to back."""
+
+    def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
-    def take(self, n):
+    def take(self, n: int) -> bytes:
+        require(n <= len(self.data) - self.at, "The chunk ends too early.")
         self.at += n
-        assert self.at <= len(self.data), "read past the end"
         return self.data[self.at - n : self.at]
 
-    def numbers(self, layout):
+    def numbers(self, layout: str) -> tuple:
         return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))
 
-    def varint(self):
-        x = shift = 0
-        while True:
-            (byte,) = self.take(1)
+    def varint(self) -> int:
+        x = 0
+        for shift in range(0, 70, 7):
+            byte = self.take(1)[0]
             x |= (byte & 0x7F) << shift
-            shift += 7
             if not byte & 0x80:
+                require(x < SEED, "A varint is larger than 64 bits.")
                 return x
+        raise ValueError("A varint is longer than ten bytes.")
 
-    def done(self):
+    def done(self) -> bool:
         return self.at == len(self.data)
 
-    def stream(self):
-        (method,) = self.take(1)
-        n = self.varint()
-        if method == 0:
-            return Reader(self.take(n))
-        m = self.varint()
-        lengths = [nibble for byte in self.take(128) for nibble in (byte & 15, byte >> 4)]
-        codes, code = {}, 0
-        for length in range(1, 13):
-            for symbol in range(256):
-                if lengths[symbol] == length:
-                    codes[length, code] = symbol
-                    code += 1
-            code <<= 1
-        bits = (byte >> k & 1 for byte in self.take(m) for k in range(8))
-        out = bytearray()
-        while len(out) < n:
-            length = code = 0
-            while (length, code) not in codes:
-                code = code << 1 | next(bits)
-                length += 1
-            out.append(codes[length, code])
-        return Reader(bytes(out))
+
+class Stream:
+    """Symbols and raw bits of one stream."""
+
+    def __init__(self, chunk: Reader, name: str, contexts: int, states: int = 4) -> None:
+        self.name = name
+        self.count = 0
+        body = Reader(chunk.take(chunk.varint()))
+        self.empty = body.done()
+        if self.empty:
+            return
+        self.frequencies = [self.read_frequencies(body) for _ in range(contexts)]
+        self.sums = [cumulative(f) for f in self.frequencies]
+        raw = body.take(body.varint())
+        self.raw, self.raw_left = int.from_bytes(raw, "little"), 8 * len(raw)
+        self.states = list(body.numbers(f"{states}I"))
+        self.words = iter(body.numbers(f"{self.checked_words(body)}H"))
+        require(body.done(), f"The stream of the {name} is longer than its contents.")
+
+    def read_frequencies(self, body: Reader) -> list[int]:
+        m = body.varint()
+        require(m <= 256, f"A context of the {self.name} has more than 256 symbols.")
+        found = [body.varint() for _ in range(m)]
+        require(m == 0 or sum(found) == FREQUENCIES, f"Frequencies of the {self.name} are wrong.")
+        return found
+
+    def checked_words(self, body: Reader) -> int:
+        n = body.varint()
+        require(2 * n <= len(body.data), f"The stream of the {self.name} ends too early.")
+        return n
+
+    def symbol(self, context: int) -> int:
+        require(not self.empty, f"The stream of the {self.name} ends too early.")
+        require(self.frequencies[context], f"A context of the {self.name} has no symbol.")
+        at = self.count % len(self.states)
+        x = self.states[at]
+        u = x % FREQUENCIES
+        sums = self.sums[context]
+        s = bisect_right(sums, u) - 1
+        x = self.frequencies[context][s] * (x // FREQUENCIES) + u - sums[s]
+        if x < LEAST_STATE:
+            word = next(self.words, None)
+            require(word is not None, f"The words of the {self.name} end too early.")
+            x = LEAST_STATE * x + word
+        self.states[at] = x
+        self.count += 1
+        return s
+
+    def number(self, context: int) -> int:
+        s = self.symbol(context)
+        if s < FIRST_RAW_SYMBOL:
+            return s
+        require(s < SYMBOLS_OF_NUMBERS, f"A number of the {self.name} is too large.")
+        e, quarter = 4 + (s - FIRST_RAW_SYMBOL) // 4, (s - FIRST_RAW_SYMBOL) % 4
+        bits = e - 2
+        require(bits <= self.raw_left, f"The raw bits of the {self.name} end too early.")
+        low = self.raw & ((1 << bits) - 1)
+        self.raw >>= bits
+        self.raw_left -= bits
+        return (4 + quarter << bits) + low
+
+    def signed(self, context: int) -> int:
+        return unzigzag(self.number(context))
+
+    def finish(self) -> None:
+        """Refuse a stream that holds more than was taken from it."""
+        if self.empty:
+            return
+        longer = f"The stream of the {self.name} is longer than its contents."
+        require(self.count > 0, longer)
+        require(self.raw_left < 8, longer)
+        require(self.raw == 0, longer)
+        require(next(self.words, None) is None, longer)
+        are_done = all(x == LEAST_STATE for x in self.states)
+        require(are_done, f"The states of the {self.name} are wrong.")
+
+
+def cumulative(frequencies: list[int]) -> list[int]:
+    """Sum of the frequencies of smaller symbols, for every symbol."""
+    sums, total = [], 0
+    for f in frequencies:
+        sums.append(total)
+        total += f
+    return sums

@@ -18,6 +18,10 @@ from ..params import SparsifyParams
 from .options import DATASET, FORCE, OUTPUT, QUIET, THREADS, in_bytes
 from .progress import frame_progress
 
+_DEFAULTS = SparsifyParams()
+# Without local counts a reflection below the threshold is lost, so that it has to be lower.
+_SNR_PICK_ALONE = 2.0
+
 
 class _Polarization(click.ParamType):  # type: ignore[type-arg]
     """A number, or `none`."""
@@ -46,16 +50,37 @@ class _Polarization(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--snr-pick",
     type=float,
-    default=2.0,
-    show_default=True,
-    help="Keep pixels this many sigma above the background.",
+    default=None,
+    help="Keep pixels this many sigma above the background.  "
+    f"[default: {_DEFAULTS.snr_pick:g}, or {_SNR_PICK_ALONE:g} with --local-counts 0]",
 )
 @click.option(
     "--local-counts",
     type=int,
-    default=0,
+    default=_DEFAULTS.local_counts,
     show_default=True,
-    help="Edge in pixels of the blocks that keep their counts; 4 is a good choice, 0 = off.",
+    help="4 = tiles of 4 x 4 pixels keep how many counts they held, 0 = off.",
+)
+@click.option(
+    "--local-step",
+    type=float,
+    default=_DEFAULTS.local_step,
+    show_default=True,
+    help="Step of these counts in their standard deviations, a multiple of 0.25 up to 4.",
+)
+@click.option(
+    "--local-significance",
+    type=float,
+    default=_DEFAULTS.local_significance,
+    show_default=True,
+    help="Keep tiles exactly that look like a reflection of this many sigma.",
+)
+@click.option(
+    "--coarse-limit",
+    type=int,
+    default=_DEFAULTS.coarse_limit,
+    show_default=True,
+    help="One sum for 16 x 16 pixels that expect fewer counts: 0 (never), 8, 24 or 64.",
 )
 @click.option(
     "--error-model",
@@ -138,14 +163,14 @@ def describe(totals: ChunkTotals) -> str:
     --------
     >>> describe(ChunkTotals(sparse_frames=2, picked_pixels=3, sparse_pixels=100, raw_nbytes=400,
     ...                      stored_nbytes=20))
-    '2 frames, 400 B -> 20 B (20 times smaller), 2 sparse, 0 lossless, 3.00 % of pixels picked'
+    '2 frames, 400 B -> 20 B (20 times smaller), 2 sparse, 0 lossless, 3.00 % of pixels exact'
     """
     nframes = totals.sparse_frames + totals.lossless_frames + totals.unfiltered_frames
     sizes = f"{in_bytes(totals.raw_nbytes)} -> {in_bytes(totals.stored_nbytes)}"
     return (
         f"{nframes} frame{'s' if nframes != 1 else ''}, {sizes} "
         f"({totals.ratio:.3g} times smaller), {totals.sparse_frames} sparse, "
-        f"{totals.lossless_frames} lossless, {100 * totals.picked_fraction:.2f} % of pixels picked"
+        f"{totals.lossless_frames} lossless, {100 * totals.picked_fraction:.2f} % of pixels exact"
     )
 
 
@@ -167,6 +192,8 @@ def _params(options: dict[str, Any], geometry: Geometry) -> SparsifyParams:
     """Turn the options into parameters."""
     codes = options.pop("mask_codes")
     polarization = options.pop("polarization")
+    if options["snr_pick"] is None:
+        options["snr_pick"] = _DEFAULTS.snr_pick if options["local_counts"] else _SNR_PICK_ALONE
     if polarization is None and geometry.polarization is not None:
         options["polarization"] = geometry.polarization
     elif polarization is not None:

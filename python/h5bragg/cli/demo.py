@@ -35,7 +35,7 @@ DIFFERENT = 1
 @click.option(
     "--snr-pick",
     type=float,
-    default=2.0,
+    default=SparsifyParams().snr_pick,
     show_default=True,
     help="Keep pixels this many sigma above the background.",
 )

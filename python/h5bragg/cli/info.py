@@ -60,7 +60,7 @@ def _sparse_lines(summary: DatasetSummary) -> list[str]:
         f"  frames      {totals.sparse_frames} sparse, {totals.lossless_frames} lossless, "
         f"{totals.unfiltered_frames} stored raw because encoding failed, "
         f"{summary.missing_frames} never written",
-        f"  pixels      {100 * totals.picked_fraction:.3f} % picked, "
+        f"  pixels      {100 * totals.picked_fraction:.3f} % stored exactly, "
         f"{totals.masked_pixels} masked in all",
     ]
     if summary.chunk is not None:
@@ -76,8 +76,14 @@ def _parameters(params: SparsifyParams) -> str:
     """Name the parameters that are in force; chunks hold them in single precision."""
     codes = "automatic" if params.mask_codes is None else str(list(params.mask_codes))
     polarization = "none" if params.polarization is None else f"{params.polarization:.3g}"
+    local = "off"
+    if params.local_counts:
+        local = (
+            f"{params.local_counts} (step {params.local_step:g}, significance "
+            f"{params.local_significance:.3g}, coarse limit {params.coarse_limit})"
+        )
     return (
         f"snr_pick {params.snr_pick:.3g}, error model {params.error_model}, "
         f"polarization {polarization}, solid angle {'on' if params.solid_angle else 'off'}, "
-        f"local counts {params.local_counts or 'off'}, mask codes {codes}, seed {params.seed}"
+        f"local counts {local}, mask codes {codes}, seed {params.seed}"
     )

@@ -23,7 +23,7 @@ def report(console: Console, comparison: Comparison) -> None:
     table.add_row("size", f"{comparison.ratio:.1f} times smaller than raw")
     table.add_row("", f"{comparison.bitshuffle_ratio:.2f} times smaller than bitshuffle-LZ4")
     rows = (
-        ("picked pixels", comparison.picked_pixels, comparison.picked_wrong, "differ"),
+        ("exact pixels", comparison.picked_pixels, comparison.picked_wrong, "differ"),
         ("masked pixels", comparison.masked_pixels, comparison.masked_wrong, "differ"),
         (
             "restored pixels",

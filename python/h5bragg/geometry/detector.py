@@ -33,7 +33,8 @@ class Geometry:
     shape : tuple of int
         Frame shape (slow, fast).
     panels : tuple of Panel
-        Pixels on no panel belong to no ring and are stored exactly.
+        Tiles of 4 x 4 pixels, counted from the frame's first pixel, that do not lie on one panel
+        altogether belong to no ring and are stored exactly.
     distance_m : float
         Reference length of reported radii, ``radius = distance_m * tan(2 theta)``.
     wavelength_m : float
@@ -183,7 +184,8 @@ beam (1100.5, 1034.2), wavelength 1 A>
         Parameters
         ----------
         panels : iterable of Panel
-            They may leave pixels out but not overlap.
+            They may leave pixels out but not overlap.  Where their edges are no multiples of 4
+            pixels, the tiles across them are stored exactly.
         shape : tuple of int
             Frame shape (slow, fast).
         wavelength_m : float
@@ -274,6 +276,8 @@ beam (1100.5, 1034.2), wavelength 1 A>
     ) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
         """Return ring and normalisation of every pixel, as the encoder uses them.
 
+        A pixel has those of its tile of 4 x 4 pixels, taken at the middle of the tile.
+
         Parameters
         ----------
         params : SparsifyParams or None
@@ -282,7 +286,7 @@ beam (1100.5, 1034.2), wavelength 1 A>
         Returns
         -------
         ring : ndarray of uint16
-            Shape (slow, fast); 65535 where the pixel is on no panel.
+            Shape (slow, fast); 65535 where the tile does not lie on one panel.
         normalisation : ndarray of float32
             Shape (slow, fast); a count divided by it is corrected for polarization and solid
             angle.

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tiles that hold more than background and are worth keeping pixel by pixel (docs/format.md, "Kept
+ * flags": the encoder's choice).
+ */
+#ifndef BRAGG_BOX_SEARCH_H
+#define BRAGG_BOX_SEARCH_H
+
+#include "counts_plane.h"
+
+/* What box sums around the pixels of a cell mean. */
+typedef struct box_cut {
+    uint16_t chance; /* the largest that is still chance */
+    uint16_t peak;   /* from beyond this on it is a peak, which has wings; at least `chance` */
+} box_cut;
+
+/*
+ * Sets kept[tile] to 1 for all tiles that a significant box, or what is around a peak, touches, and
+ * leaves the others as they are.  A box is the 3 x 3 pixels around a pixel, those outside the frame
+ * being 0; it is significant if its bytes add up to more than cut[cell].chance of the pixel's tile.
+ * One pixel around a peak is kept too.  In blank tiles no box is centred.
+ */
+void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes of a frame, a row of tiles at a time (docs/format.md, "Tiles and rings"). */
+#include "counts_plane.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+/* What stays the same for all rows of a frame. */
+typedef struct plane_source {
+    const bragg_frame *frame;
+    const uint8_t *static_mask;
+    const ring_map *map;
+    raw_codes codes;
+    narrow_kernel narrow;
+    size_t pixel_nbytes;
+    size_t ngroups;
+} plane_source;
+
+void counts_plane_free(counts_plane *plane)
+{
+    free(plane->memory);
+    free(plane->valid);
+    free(plane->sum);
+    free(plane->squares);
+    free(plane->largest);
+    free(plane->has_large);
+    free(plane->bits);
+    *plane = (counts_plane){.kernels = plane->kernels};
+}
+
+static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
+{
+    if (plane->ny == map->ny && plane->nx == map->nx && plane->bits)
+        return H5BRAGG_OK;
+    counts_plane_free(plane);
+    if (!plane->kernels)
+        plane->kernels = plane_kernels_of(bragg_cpu_level());
+    const size_t ngroups = counts_plane_ngroups(map);
+    const size_t ntiles = ring_map_ntiles(map) + GROUP_NTILES; /* kernels write whole groups */
+    const size_t nrows = (size_t)TILE_EDGE * map->nty + 2;
+    plane->stride = ngroups * GROUP_NPIXELS + ALIGNMENT;
+    if (nrows > SIZE_MAX / 2 / plane->stride)
+        return H5BRAGG_NO_MEMORY;
+    plane->memory = calloc(nrows * plane->stride + 3 * (size_t)ALIGNMENT, 1);
+    plane->valid = malloc(ntiles * sizeof *plane->valid);
+    plane->sum = malloc(ntiles * sizeof *plane->sum);
+    plane->squares = malloc(ntiles * sizeof *plane->squares);
+    plane->largest = malloc(ntiles);
+    plane->has_large = malloc(ntiles);
+    plane->bits = malloc(TILE_EDGE * ngroups * sizeof *plane->bits);
+    if (!plane->memory || !plane->valid || !plane->sum || !plane->squares || !plane->largest ||
+        !plane->has_large || !plane->bits)
+        return H5BRAGG_NO_MEMORY;
+    /* Behind a row of zeros and, as behind every other row, 64 more of them. */
+    const size_t first = plane->stride + ALIGNMENT;
+    const size_t misplaced = (uintptr_t)plane->memory % ALIGNMENT;
+    plane->value = plane->memory + first + (misplaced ? ALIGNMENT - misplaced : 0);
+    plane->ny = map->ny;
+    plane->nx = map->nx;
+    return H5BRAGG_OK;
+}
+
+/* The codes that the type can hold, as kernels compare them. */
+static raw_codes codes_of(const bragg_mask_codes *codes, h5bragg_pixel_type type)
+{
+    const size_t nbits = 8 * h5bragg_pixel_nbytes(type);
+    const uint32_t all = nbits < 32 ? ((uint32_t)1 << nbits) - 1 : UINT32_MAX;
+    raw_codes raw = {.least = BYTE_LOOKUP};
+    for (uint32_t k = 0; k < codes->n; k++) {
+        const int64_t value = codes->value[k];
+        if (value < pixel_minimum(type) || value > pixel_maximum(type))
+            continue;
+        const uint32_t code = (uint32_t)value & all;
+        raw.code[raw.n++] = code;
+        raw.least = (uint8_t)(code < raw.least ? code : raw.least);
+    }
+    return raw;
+}
+
+static narrow_kernel narrow_of(const plane_kernels *kernels, size_t pixel_nbytes)
+{
+    return pixel_nbytes == 1   ? kernels->narrow8
+           : pixel_nbytes == 2 ? kernels->narrow16
+                               : kernels->narrow32;
+}
+
+static void narrow_row(const plane_source *s, uint32_t row, uint8_t *value, group_bits *bits)
+{
+    const size_t nx = s->frame->nx;
+    const size_t nwhole = nx / GROUP_NPIXELS;
+    const size_t nleft = nx % GROUP_NPIXELS;
+    const uint8_t *pixels = (const uint8_t *)s->frame->pixels + row * nx * s->pixel_nbytes;
+    s->narrow(pixels, nwhole, &s->codes, value, bits);
+    if (nleft == 0)
+        return;
+    uint32_t rest[GROUP_NPIXELS] = {0};
+    memcpy(rest, pixels + nwhole * GROUP_NPIXELS * s->pixel_nbytes, nleft * s->pixel_nbytes);
+    s->narrow(rest, 1, &s->codes, value + nwhole * GROUP_NPIXELS, bits + nwhole);
+}
+
+/* Which of n <= 64 bytes are not zero. */
+static uint64_t nonzero_bits(const uint8_t *bytes, size_t n)
+{
+    uint64_t words[GROUP_NPIXELS / 8] = {0};
+    uint64_t any = 0;
+    memcpy(words, bytes, n);
+    for (size_t i = 0; i < GROUP_NPIXELS / 8; i++)
+        any |= words[i];
+    if (!any)
+        return 0;
+    uint64_t bits = 0;
+    for (size_t i = 0; i < n; i++)
+        bits |= (uint64_t)(bytes[i] != 0) << i;
+    return bits;
+}
+
+/* Valid pixels under the static mask become pixels to look up. */
+static void apply_static_mask(const plane_source *s, uint32_t row, uint8_t *value, group_bits *bits)
+{
+    const size_t nx = s->frame->nx;
+    for (size_t start = 0; start < nx; start += GROUP_NPIXELS, bits++) {
+        const size_t n = nx - start < GROUP_NPIXELS ? nx - start : GROUP_NPIXELS;
+        const uint8_t *mask = s->static_mask + row * nx + start;
+        const uint64_t covered = ~bits->masked ? nonzero_bits(mask, n) & ~bits->masked : 0;
+        if (!covered)
+            continue;
+        bits->lookup |= covered;
+        for (size_t i = 0; i < n; i++) {
+            if (covered >> i & 1)
+                value[start + i] = BYTE_LOOKUP;
+        }
+    }
+}
+
+/* The pixels of a row whose bytes say nothing: their sum, instead of that of the bytes. */
+static void look_up_row(const plane_source *s, uint32_t row, const group_bits *bits,
+                        counts_plane *plane)
+{
+    for (size_t g = 0; g < s->ngroups; g++) {
+        uint64_t left = bits[g].lookup;
+        size_t at = (size_t)row * s->frame->nx + g * GROUP_NPIXELS;
+        for (; left; left >>= 1, at++) {
+            if (!(left & 1))
+                continue;
+            const int64_t value = pixel_get(s->frame->pixels, s->frame->type, at);
+            plane->total += (uint64_t)(uint32_t)value - BYTE_LOOKUP;
+            plane->has_negative |= value < 0;
+        }
+    }
+}
+
+/* Valid bits of a row of tiles from the masked pixels of its four rows. */
+static void mark_valid(const plane_source *s, uint32_t tile_row, const group_bits *bits,
+                       uint16_t *valid)
+{
+    const uint32_t ntx = s->map->ntx;
+    memset(valid, 0xFF, ntx * sizeof *valid);
+    if (tile_row + 1 == s->map->nty) {
+        for (uint32_t column = 0; column < ntx; column++)
+            valid[column] = tile_inside(s->map, tile_row, column);
+    }
+    valid[ntx - 1] = tile_inside(s->map, tile_row, ntx - 1);
+    for (size_t g = 0; g < s->ngroups; g++) {
+        const uint64_t row0 = bits[g].masked;
+        const uint64_t row1 = bits[g + s->ngroups].masked;
+        const uint64_t row2 = bits[g + 2 * s->ngroups].masked;
+        const uint64_t row3 = bits[g + 3 * s->ngroups].masked;
+        if (!(row0 | row1 | row2 | row3))
+            continue;
+        for (uint32_t t = 0; t < GROUP_NTILES && g * GROUP_NTILES + t < ntx; t++) {
+            const uint32_t shift = TILE_EDGE * t;
+            const uint32_t masked =
+                (uint32_t)((row0 >> shift & 0xF) | (row1 >> shift & 0xF) << 4 |
+                           (row2 >> shift & 0xF) << 8 | (row3 >> shift & 0xF) << 12);
+            valid[g * GROUP_NTILES + t] &= (uint16_t)~masked;
+        }
+    }
+}
+
+static void make_tile_row(const plane_source *s, uint32_t tile_row, counts_plane *plane)
+{
+    const size_t first = (size_t)tile_row * s->map->ntx;
+    uint8_t *value = plane->value + (size_t)tile_row * TILE_EDGE * plane->stride;
+    const tile_outputs out = {plane->sum + first, plane->squares + first, plane->largest + first,
+                              plane->has_large + first};
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        const uint32_t row = tile_row * TILE_EDGE + i;
+        group_bits *bits = plane->bits + i * s->ngroups;
+        if (row >= s->frame->ny) {
+            memset(bits, 0, s->ngroups * sizeof *bits);
+            continue;
+        }
+        narrow_row(s, row, value + i * plane->stride, bits);
+        if (s->static_mask)
+            apply_static_mask(s, row, value + i * plane->stride, bits);
+        look_up_row(s, row, bits, plane);
+    }
+    mark_valid(s, tile_row, plane->bits, plane->valid + first);
+    plane->total += plane->kernels->describe(value, plane->stride, s->ngroups, &out);
+}
+
+h5bragg_status counts_plane_make(const bragg_frame *frame, const bragg_mask_codes *codes,
+                                 const uint8_t *static_mask, const ring_map *map,
+                                 counts_plane *plane)
+{
+    const h5bragg_status status = allocate(map, plane);
+    if (status)
+        return status;
+    const size_t pixel_nbytes = h5bragg_pixel_nbytes(frame->type);
+    const plane_source source = {.frame = frame,
+                                 .static_mask = static_mask,
+                                 .map = map,
+                                 .codes = codes_of(codes, frame->type),
+                                 .narrow = narrow_of(plane->kernels, pixel_nbytes),
+                                 .pixel_nbytes = pixel_nbytes,
+                                 .ngroups = counts_plane_ngroups(map)};
+    plane->has_negative = 0;
+    plane->total = 0;
+    for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++)
+        make_tile_row(&source, tile_row, plane);
+    return H5BRAGG_OK;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A frame as bytes, and what its tiles hold (docs/format.md, "Tiles and rings").
+ *
+ * Nearly all pixels of a diffraction frame are small numbers.  The encoder looks at the pixels
+ * themselves once, to make a byte of each; all its later passes read the bytes, a quarter of the
+ * memory, and go back to the frame only for the few pixels whose byte says so.
+ */
+#ifndef BRAGG_COUNTS_PLANE_H
+#define BRAGG_COUNTS_PLANE_H
+
+#include "pixel.h"
+#include "plane_kernels.h"
+#include "ring_map.h"
+#include "settings.h"
+
+/*
+ * Zero at first; buffers are kept for the next frame of the same shape.  Arrays per tile have the
+ * map's numbering.  `value` has zeros for masked pixels, and one row or 64 bytes of zeros around
+ * the frame on every side.
+ */
+typedef struct counts_plane {
+    const plane_kernels *kernels; /* chosen when memory is allocated, unless set before */
+    uint32_t ny;
+    uint32_t nx;
+    size_t stride;      /* bytes from row to row, a multiple of 64 */
+    uint8_t *value;     /* 4 * nty rows: 0 to 254, or BYTE_LOOKUP for larger and negative
+                           pixels, the value 255, and valid pixels under the static mask */
+    uint16_t *valid;    /* bit p: pixel p of the tile is in the frame and carries no mask code */
+    uint16_t *sum;      /* of the tile's bytes */
+    uint32_t *squares;  /* sum of the squares of the tile's bytes */
+    uint8_t *largest;   /* byte of the tile */
+    uint8_t *has_large; /* the tile has a byte BYTE_LOOKUP: its sum and squares mean nothing */
+    int has_negative;   /* some valid pixel is below zero */
+    uint64_t total;     /* sum of all valid pixels modulo 2^32 each, modulo 2^64 */
+    uint8_t *memory;    /* holds `value` */
+    group_bits *bits;   /* scratch: four rows */
+} counts_plane;
+
+/*
+ * Makes the plane of a frame that has the shape of the map.  static_mask: ny * nx bytes or NULL.
+ * Free with counts_plane_free, also after an error.
+ */
+h5bragg_status counts_plane_make(const bragg_frame *frame, const bragg_mask_codes *codes,
+                                 const uint8_t *static_mask, const ring_map *map,
+                                 counts_plane *plane);
+
+void counts_plane_free(counts_plane *plane);
+
+/* Groups of 64 pixels in a row. */
+static inline size_t counts_plane_ngroups(const ring_map *map)
+{
+    return (map->ntx + (size_t)GROUP_NTILES - 1) / GROUP_NTILES;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* Drawing of pattern noise with AVX-512: docs/format.md, "Pattern noise", "Hash". */
+#include "draw_kernels.h"
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#include "noise_hash.h"
+#include "patterns.h"
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+/* Rows of 16 bytes in four lanes: masked broadcasts from memory need no shuffle. */
+#define LOAD_LANES(a, b, c, d)                                                                     \
+    load_lane(load_lane(load_lane(_mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(a))),   \
+                                  0x00F0, (b)),                                                    \
+                        0x0F00, (c)),                                                              \
+              0xF000, (d))
+
+KERNEL BRAGG_INLINE __m512i load_lane(__m512i lanes, __mmask16 lane, const uint8_t *from)
+{
+    return _mm512_mask_broadcast_i32x4(lanes, lane, _mm_loadu_si128((const __m128i *)from));
+}
+
+/* As with SSE: lane k draws the tiles t + 4 k to t + 4 k + 3. */
+KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
+                              size_t ntiles, uint8_t *const rows[4])
+{
+    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations();
+    size_t t = 0;
+    for (; ntiles - t >= 16; t += 16) {
+        __m512i tile[4];
+        for (size_t i = 0; i < 4; i++) {
+            const uint8_t *const *v = variant + t + i;
+            const uint8_t *p = permutation + t + i;
+            const __m512i pattern = LOAD_LANES(v[0], v[4], v[8], v[12]);
+            const __m512i from = LOAD_LANES(permutations[p[0]], permutations[p[4]],
+                                            permutations[p[8]], permutations[p[12]]);
+            tile[i] = _mm512_shuffle_epi8(pattern, from);
+        }
+        const __m512i low01 = _mm512_unpacklo_epi32(tile[0], tile[1]);
+        const __m512i low23 = _mm512_unpacklo_epi32(tile[2], tile[3]);
+        const __m512i high01 = _mm512_unpackhi_epi32(tile[0], tile[1]);
+        const __m512i high23 = _mm512_unpackhi_epi32(tile[2], tile[3]);
+        _mm512_storeu_si512(rows[0] + 4 * t, _mm512_unpacklo_epi64(low01, low23));
+        _mm512_storeu_si512(rows[1] + 4 * t, _mm512_unpackhi_epi64(low01, low23));
+        _mm512_storeu_si512(rows[2] + 4 * t, _mm512_unpacklo_epi64(high01, high23));
+        _mm512_storeu_si512(rows[3] + 4 * t, _mm512_unpackhi_epi64(high01, high23));
+    }
+    uint8_t *const rest[4] = {rows[0] + 4 * t, rows[1] + 4 * t, rows[2] + 4 * t, rows[3] + 4 * t};
+    DRAW_KERNELS_AVX2.draw(variant + t, permutation + t, ntiles - t, rest);
+}
+
+/* Pixels before the next multiple of 64 bytes: stores that straddle cache lines take twice the
+ * time.  0 where pixels are not aligned to their size and never reach one. */
+static size_t pixels_before_line(const uint8_t *to, size_t pixel_nbytes, size_t n)
+{
+    const size_t before = (64 - (uintptr_t)to % 64) % 64;
+    if (before % pixel_nbytes != 0)
+        return 0;
+    return before / pixel_nbytes < n ? before / pixel_nbytes : n;
+}
+
+KERNEL static void widen(const uint8_t *in, size_t n, size_t pixel_nbytes, void *out)
+{
+    uint8_t *to = out;
+    size_t i = 0;
+    if (pixel_nbytes == 2) {
+        i = pixels_before_line(to, 2, n);
+        DRAW_KERNELS_SCALAR.widen(in, i, 2, to);
+        for (; n - i >= 32; i += 32) {
+            const __m256i bytes = _mm256_loadu_si256((const __m256i *)(in + i));
+            _mm512_storeu_si512(to + 2 * i, _mm512_cvtepu8_epi16(bytes));
+        }
+    } else if (pixel_nbytes == 4) {
+        i = pixels_before_line(to, 4, n);
+        DRAW_KERNELS_SCALAR.widen(in, i, 4, to);
+        for (; n - i >= 16; i += 16) {
+            const __m128i bytes = _mm_loadu_si128((const __m128i *)(in + i));
+            _mm512_storeu_si512(to + 4 * i, _mm512_cvtepu8_epi32(bytes));
+        }
+    }
+    DRAW_KERNELS_SCALAR.widen(in + i, n - i, pixel_nbytes, to + pixel_nbytes * i);
+}
+
+KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
+{
+    const __m512i low = _mm512_set1_epi32((int)(uint32_t)seed);
+    const __m512i high = _mm512_set1_epi32((int)(uint32_t)(seed >> 32));
+    const __m512i factor1 = _mm512_set1_epi32(0x7FEB352D);
+    const __m512i factor2 = _mm512_set1_epi32((int)0x846CA68Bu);
+    const __m512i factor3 = _mm512_set1_epi32((int)0x9E3779B1u);
+    __m512i counter =
+        _mm512_add_epi32(_mm512_set1_epi32((int)first),
+                         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    size_t i = 0;
+    for (; n - i >= 16; i += 16) {
+        __m512i x = _mm512_xor_si512(counter, low);
+        x = _mm512_mullo_epi32(_mm512_xor_si512(x, _mm512_srli_epi32(x, 16)), factor1);
+        x = _mm512_add_epi32(_mm512_xor_si512(x, _mm512_srli_epi32(x, 15)), high);
+        x = _mm512_mullo_epi32(x, factor2);
+        x = _mm512_mullo_epi32(_mm512_xor_si512(x, _mm512_srli_epi32(x, 16)), factor3);
+        x = _mm512_xor_si512(x, _mm512_srli_epi32(x, 15));
+        _mm512_storeu_si512(out + i, x);
+        counter = _mm512_add_epi32(counter, _mm512_set1_epi32(16));
+    }
+    DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
+}
+
+const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip, widen, tile_hashes};
+#endif

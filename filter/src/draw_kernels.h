@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inner loops that fill a frame with pattern noise (docs/format.md, "Pattern noise", Drawing;
+ * "Hash"), once in plain C and once for each set of vector instructions.  All give the same bytes;
+ * draw_scalar.c is the reference.
+ */
+#ifndef BRAGG_DRAW_KERNELS_H
+#define BRAGG_DRAW_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu_level.h"
+
+enum { DRAW_NTILES = 4 }; /* strips are drawn in multiples of this */
+
+/*
+ * Draws one row of tiles, a strip of four rows of pixels of a byte each.  variant[t] are the 16
+ * bytes of the pattern of tile t, permutation[t] the number of its permutation; rows[k] + 4 t gets
+ * the pixels 4 k to 4 k + 3 of tile t.  ntiles is a multiple of DRAW_NTILES, rows have 4 * ntiles
+ * bytes and overlap nothing; nothing need be aligned.
+ */
+typedef void draw_strip_function(const uint8_t *const *variant, const uint8_t *permutation,
+                                 size_t ntiles, uint8_t *const rows[4]);
+
+/* Widens n bytes to pixels of 1, 2 or 4 bytes in the order of the machine; `out` need not be
+ * aligned, but is faster if aligned to a pixel. */
+typedef void widen_function(const uint8_t *in, size_t n, size_t pixel_nbytes, void *out);
+
+/* out[i] = hash(seed, first + i), i = 0 to n - 1. */
+typedef void tile_hashes_function(uint64_t seed, uint32_t first, size_t n, uint32_t *out);
+
+typedef struct draw_kernels {
+    draw_strip_function *draw;
+    widen_function *widen;
+    tile_hashes_function *hash;
+} draw_kernels;
+
+/* The kernels of a level; those of plain C for a level that is not compiled in. */
+const draw_kernels *draw_kernels_get(cpu_level level);
+
+extern const draw_kernels DRAW_KERNELS_SCALAR;
+#if defined(BRAGG_X86_64)
+extern const draw_kernels DRAW_KERNELS_SSE4;
+extern const draw_kernels DRAW_KERNELS_AVX2;
+extern const draw_kernels DRAW_KERNELS_AVX512;
+#elif defined(BRAGG_AARCH64)
+extern const draw_kernels DRAW_KERNELS_NEON;
+#endif
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Drawing of pattern noise with SSSE 3 and SSE 4.1: docs/format.md, "Pattern noise", "Hash". */
+#include "draw_kernels.h"
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#include "noise_hash.h"
+#include "patterns.h"
+
+#define KERNEL __attribute__((target("ssse3,sse4.1")))
+
+/* A tile is a shuffle of its pattern; four tiles are a 4 x 4 matrix of dwords, rows of pixels its
+ * transpose. */
+KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
+                              size_t ntiles, uint8_t *const rows[4])
+{
+    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations();
+    for (size_t t = 0; t < ntiles; t += DRAW_NTILES) {
+        __m128i tile[4];
+        for (size_t i = 0; i < 4; i++) {
+            const uint8_t *from = permutations[permutation[t + i]];
+            tile[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)variant[t + i]),
+                                       _mm_load_si128((const __m128i *)from));
+        }
+        const __m128i low01 = _mm_unpacklo_epi32(tile[0], tile[1]);
+        const __m128i low23 = _mm_unpacklo_epi32(tile[2], tile[3]);
+        const __m128i high01 = _mm_unpackhi_epi32(tile[0], tile[1]);
+        const __m128i high23 = _mm_unpackhi_epi32(tile[2], tile[3]);
+        _mm_storeu_si128((__m128i *)(rows[0] + 4 * t), _mm_unpacklo_epi64(low01, low23));
+        _mm_storeu_si128((__m128i *)(rows[1] + 4 * t), _mm_unpackhi_epi64(low01, low23));
+        _mm_storeu_si128((__m128i *)(rows[2] + 4 * t), _mm_unpacklo_epi64(high01, high23));
+        _mm_storeu_si128((__m128i *)(rows[3] + 4 * t), _mm_unpackhi_epi64(high01, high23));
+    }
+}
+
+KERNEL static void widen(const uint8_t *in, size_t n, size_t pixel_nbytes, void *out)
+{
+    uint8_t *to = out;
+    size_t i = 0;
+    if (pixel_nbytes == 2) {
+        for (; n - i >= 8; i += 8) {
+            const __m128i bytes = _mm_loadl_epi64((const __m128i *)(in + i));
+            _mm_storeu_si128((__m128i *)(to + 2 * i), _mm_cvtepu8_epi16(bytes));
+        }
+    } else if (pixel_nbytes == 4) {
+        for (; n - i >= 16; i += 16) {
+            __m128i bytes = _mm_loadu_si128((const __m128i *)(in + i));
+            for (size_t k = 0; k < 4; k++) {
+                _mm_storeu_si128((__m128i *)(to + 4 * i + 16 * k), _mm_cvtepu8_epi32(bytes));
+                bytes = _mm_srli_si128(bytes, 4);
+            }
+        }
+    }
+    DRAW_KERNELS_SCALAR.widen(in + i, n - i, pixel_nbytes, to + pixel_nbytes * i);
+}
+
+KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
+{
+    const __m128i low = _mm_set1_epi32((int)(uint32_t)seed);
+    const __m128i high = _mm_set1_epi32((int)(uint32_t)(seed >> 32));
+    const __m128i factor1 = _mm_set1_epi32(0x7FEB352D);
+    const __m128i factor2 = _mm_set1_epi32((int)0x846CA68Bu);
+    const __m128i factor3 = _mm_set1_epi32((int)0x9E3779B1u);
+    __m128i counter = _mm_add_epi32(_mm_set1_epi32((int)first), _mm_setr_epi32(0, 1, 2, 3));
+    size_t i = 0;
+    for (; n - i >= 4; i += 4) {
+        __m128i x = _mm_xor_si128(counter, low);
+        x = _mm_mullo_epi32(_mm_xor_si128(x, _mm_srli_epi32(x, 16)), factor1);
+        x = _mm_add_epi32(_mm_xor_si128(x, _mm_srli_epi32(x, 15)), high);
+        x = _mm_mullo_epi32(x, factor2);
+        x = _mm_mullo_epi32(_mm_xor_si128(x, _mm_srli_epi32(x, 16)), factor3);
+        x = _mm_xor_si128(x, _mm_srli_epi32(x, 15));
+        _mm_storeu_si128((__m128i *)(out + i), x);
+        counter = _mm_add_epi32(counter, _mm_set1_epi32(4));
+    }
+    DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
+}
+
+const draw_kernels DRAW_KERNELS_SSE4 = {draw_strip, widen, tile_hashes};
+#endif

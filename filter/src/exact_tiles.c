@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of tiles that are stored pixel by pixel: docs/format.md, "Exact values". */
+#include "exact_tiles.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Bounds of the contexts, in eighths of a count over five neighbours; all even. */
+static const uint16_t CONTEXT_BOUND[EXACT_NCONTEXTS - 1] = {4,  8,   14,  20,  28,  40,  56,
+                                                            80, 120, 180, 260, 400, 600, 1000};
+enum { UNIT = 8, MOST = 255, MOST_ABSENT = 2040, NOTHING = -1 };
+
+h5bragg_status exact_lines_make(const ring_map *map, exact_lines *lines)
+{
+    const size_t n = (size_t)map->ntx * TILE_EDGE + 1;
+    memset(lines, 0, sizeof *lines);
+    lines->above = malloc(n * sizeof *lines->above);
+    lines->below = malloc(n * sizeof *lines->below);
+    lines->above_tiles = malloc(map->ntx * sizeof *lines->above_tiles);
+    lines->below_tiles = malloc(map->ntx * sizeof *lines->below_tiles);
+    if (!lines->above || !lines->below || !lines->above_tiles || !lines->below_tiles)
+        return H5BRAGG_NO_MEMORY;
+    memset(lines->above, 0xFF, n * sizeof *lines->above);
+    memset(lines->below, 0xFF, n * sizeof *lines->below);
+    uint32_t context = 0;
+    for (uint32_t a = 0; a < sizeof lines->context; a++) {
+        while (context < EXACT_NCONTEXTS - 1 && CONTEXT_BOUND[context] <= 2 * a)
+            context++;
+        lines->context[a] = (uint8_t)context;
+        lines->context_at[a] = (uint16_t)(context * SYMBOLS_CONTEXT_NBYTES);
+    }
+    return H5BRAGG_OK;
+}
+
+void exact_lines_free(exact_lines *lines)
+{
+    free(lines->above);
+    free(lines->below);
+    free(lines->above_tiles);
+    free(lines->below_tiles);
+    memset(lines, 0, sizeof *lines);
+}
+
+/* What is below becomes what is above; only what was written is erased. */
+void exact_lines_next_row(exact_lines *lines)
+{
+    for (uint32_t k = 0; k < lines->nabove; k++) {
+        int16_t *at = lines->above + 1 + (size_t)lines->above_tiles[k] * TILE_EDGE;
+        memset(at, 0xFF, TILE_EDGE * sizeof *at);
+    }
+    int16_t *line = lines->above;
+    uint32_t *tiles = lines->above_tiles;
+    lines->above = lines->below;
+    lines->above_tiles = lines->below_tiles;
+    lines->nabove = lines->nbelow;
+    lines->below = line;
+    lines->below_tiles = tiles;
+    lines->nbelow = 0;
+    lines->left_column = 0;
+}
+
+static int32_t absent_of(double eighths)
+{
+    const double x = floor(eighths);
+    return x > 0 ? (int32_t)(x < MOST_ABSENT ? x : MOST_ABSENT) : 0;
+}
+
+exact_rule exact_rule_of(const frame_model *model, uint16_t cell)
+{
+    const noise_frame *f = &model->noise;
+    exact_rule rule = {0, 0, f->is_counting};
+    if (cell == BRAGG_NO_CELL)
+        return rule;
+    const ring_profile *ring = &model->profile[f->map->ring[cell]];
+    const double expected = noise_expected(f, ring, cell);
+    if (f->is_counting) {
+        rule.absent = absent_of(UNIT * expected);
+        return rule;
+    }
+    const double least = (double)pixel_minimum(f->type);
+    const double most = (double)pixel_maximum(f->type);
+    const double middle = floor(expected + 0.5);
+    rule.predicted = (int64_t)(middle < least ? least : middle > most ? most : middle);
+    rule.absent = absent_of(UNIT * noise_sigma(f, ring, cell));
+    return rule;
+}
+
+/* What the neighbours of a tile's pixels count, with a row above and a column to the left. */
+typedef struct neighbourhood {
+    int32_t count[TILE_EDGE + 1][TILE_EDGE + 1];
+    int16_t stored[TILE_NPIXELS];
+} neighbourhood;
+
+BRAGG_INLINE int32_t counted(int16_t stored, int32_t absent)
+{
+    return stored == NOTHING ? absent : UNIT * stored;
+}
+
+BRAGG_INLINE void look_around(const exact_lines *lines, uint32_t column, int32_t absent,
+                              neighbourhood *n)
+{
+    const int16_t *above = lines->above + (size_t)column * TILE_EDGE;
+    const int has_left = lines->left_column == column && column > 0;
+    for (uint32_t k = 0; k <= TILE_EDGE; k++)
+        n->count[0][k] = counted(above[k], absent);
+    for (uint32_t k = 0; k < TILE_EDGE; k++)
+        n->count[k + 1][0] = has_left ? counted(lines->left[k], absent) : absent;
+}
+
+BRAGG_INLINE uint32_t context_of(const exact_lines *lines, const neighbourhood *n, uint32_t i,
+                                 uint32_t j)
+{
+    const int32_t a = 2 * n->count[i + 1][j] + 2 * n->count[i][j + 1] + n->count[i][j];
+    return lines->context[a / 2];
+}
+
+BRAGG_INLINE void remember(neighbourhood *n, uint32_t i, uint32_t j, uint64_t stored)
+{
+    const int16_t t = (int16_t)(stored < MOST ? stored : MOST);
+    n->stored[i * TILE_EDGE + j] = t;
+    n->count[i + 1][j + 1] = UNIT * t;
+}
+
+static void remember_nothing(neighbourhood *n, uint32_t i, uint32_t j, int32_t absent)
+{
+    n->stored[i * TILE_EDGE + j] = NOTHING;
+    n->count[i + 1][j + 1] = absent;
+}
+
+/* Leaves a tile's last row and column to its neighbours. */
+BRAGG_INLINE void leave_behind(exact_lines *lines, uint32_t column, const neighbourhood *n)
+{
+    memcpy(lines->below + 1 + (size_t)column * TILE_EDGE, n->stored + (TILE_NPIXELS - TILE_EDGE),
+           TILE_EDGE * sizeof *n->stored);
+    lines->below_tiles[lines->nbelow++] = column;
+    for (uint32_t k = 0; k < TILE_EDGE; k++)
+        lines->left[k] = n->stored[k * TILE_EDGE + TILE_EDGE - 1];
+    lines->left_column = column + 1;
+}
+
+/* Pixels by diagonals: those of one do not depend on each other, so that they overlap. */
+static const uint8_t DIAGONAL_ORDER[TILE_NPIXELS] = {0, 1,  4, 2,  5,  8,  3,  6,
+                                                     9, 12, 7, 10, 13, 11, 14, 15};
+
+/* One pixel of a whole tile; *count becomes what it counts for its neighbours. */
+BRAGG_INLINE int64_t read_next(const exact_lines *lines, symbol_reader *s, uint32_t left,
+                               uint32_t above, uint32_t corner, uint32_t *count)
+{
+    const uint32_t symbol = symbol_get_sure(s, lines->context_at[left + above + corner / 2]);
+    *count = UNIT * symbol;
+    if (symbol < NUMBER_DIRECT)
+        return symbol;
+    const uint64_t t = number_of(s, symbol);
+    *count = UNIT * (uint32_t)(t < MOST ? t : MOST);
+    return (int64_t)t;
+}
+
+/*
+ * A whole tile, unrolled: positions are constants, and what pixels count stays in registers.  Its
+ * values are what is stored.
+ */
+BRAGG_INLINE void read_whole(exact_lines *lines, symbol_reader *s, int32_t absent, exact_tile *tile)
+{
+    const int16_t *line = lines->above + (size_t)tile->column * TILE_EDGE;
+    const int has_left = lines->left_column == tile->column && tile->column > 0;
+    int64_t *v = tile->value;
+    uint32_t a[TILE_EDGE + 1];
+    uint32_t l[TILE_EDGE];
+    uint32_t c[TILE_NPIXELS];
+    for (uint32_t k = 0; k <= TILE_EDGE; k++)
+        a[k] = (uint32_t)counted(line[k], absent);
+    for (uint32_t k = 0; k < TILE_EDGE; k++)
+        l[k] = (uint32_t)(has_left ? counted(lines->left[k], absent) : absent);
+    v[0] = read_next(lines, s, l[0], a[1], a[0], &c[0]);
+    v[1] = read_next(lines, s, c[0], a[2], a[1], &c[1]);
+    v[4] = read_next(lines, s, l[1], c[0], l[0], &c[4]);
+    v[2] = read_next(lines, s, c[1], a[3], a[2], &c[2]);
+    v[5] = read_next(lines, s, c[4], c[1], c[0], &c[5]);
+    v[8] = read_next(lines, s, l[2], c[4], l[1], &c[8]);
+    v[3] = read_next(lines, s, c[2], a[4], a[3], &c[3]);
+    v[6] = read_next(lines, s, c[5], c[2], c[1], &c[6]);
+    v[9] = read_next(lines, s, c[8], c[5], c[4], &c[9]);
+    v[12] = read_next(lines, s, l[3], c[8], l[2], &c[12]);
+    v[7] = read_next(lines, s, c[6], c[3], c[2], &c[7]);
+    v[10] = read_next(lines, s, c[9], c[6], c[5], &c[10]);
+    v[13] = read_next(lines, s, c[12], c[9], c[8], &c[13]);
+    v[11] = read_next(lines, s, c[10], c[7], c[6], &c[11]);
+    v[14] = read_next(lines, s, c[13], c[10], c[9], &c[14]);
+    v[15] = read_next(lines, s, c[14], c[11], c[10], &c[15]);
+    int16_t *below = lines->below + 1 + (size_t)tile->column * TILE_EDGE;
+    for (uint32_t k = 0; k < TILE_EDGE; k++) {
+        below[k] = (int16_t)(c[TILE_NPIXELS - TILE_EDGE + k] / UNIT);
+        lines->left[k] = (int16_t)(c[k * TILE_EDGE + TILE_EDGE - 1] / UNIT);
+    }
+    lines->below_tiles[lines->nbelow++] = tile->column;
+    lines->left_column = tile->column + 1;
+}
+
+/* Any tile. */
+static void read_cut(exact_lines *lines, symbol_reader *s, int32_t absent, exact_tile *tile)
+{
+    neighbourhood n;
+    look_around(lines, tile->column, absent, &n);
+    for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
+        const uint32_t p = DIAGONAL_ORDER[k];
+        const uint32_t i = p / TILE_EDGE;
+        const uint32_t j = p % TILE_EDGE;
+        if (!(tile->valid >> p & 1)) {
+            tile->value[p] = 0;
+            remember_nothing(&n, i, j, absent);
+            continue;
+        }
+        const uint64_t t = number_get(s, context_of(lines, &n, i, j));
+        remember(&n, i, j, t);
+        tile->value[p] = (int64_t)t;
+    }
+    leave_behind(lines, tile->column, &n);
+}
+
+void exact_row_read(exact_lines *lines, symbol_reader *s, const exact_rule *const *rule,
+                    exact_tile *tile, uint32_t ntiles)
+{
+    symbol_reader r = *s; /* in registers */
+    for (uint32_t k = 0; k < ntiles; k++) {
+        if (tile[k].valid == 0xFFFF && symbols_has_words(&r, TILE_NPIXELS))
+            read_whole(lines, &r, rule[k]->absent, &tile[k]);
+        else
+            read_cut(lines, &r, rule[k]->absent, &tile[k]);
+        if (rule[k]->is_counting)
+            continue;
+        for (uint32_t p = 0; p < TILE_NPIXELS; p++)
+            tile[k].value[p] = rule[k]->predicted + unzigzag((uint64_t)tile[k].value[p]);
+    }
+    *s = r;
+}
+
+void exact_tile_write(exact_lines *lines, symbol_writer *s, const exact_rule *rule,
+                      const exact_tile *tile)
+{
+    neighbourhood n;
+    look_around(lines, tile->column, rule->absent, &n);
+    for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
+        const uint32_t p = DIAGONAL_ORDER[k];
+        const uint32_t i = p / TILE_EDGE;
+        const uint32_t j = p % TILE_EDGE;
+        if (!(tile->valid >> p & 1)) {
+            remember_nothing(&n, i, j, rule->absent);
+            continue;
+        }
+        const int64_t value = tile->value[p];
+        const uint64_t t = rule->is_counting ? (uint64_t)value : zigzag(value - rule->predicted);
+        number_put(s, context_of(lines, &n, i, j), t);
+        remember(&n, i, j, t);
+    }
+    leave_behind(lines, tile->column, &n);
+}
+
+/* A row of a tile as four 16-bit numbers of 64 bits, the leftmost pixel lowest. */
+BRAGG_INLINE uint64_t spread_bytes(uint32_t row)
+{
+    const uint64_t pairs = (row | (uint64_t)row << 16) & 0x0000FFFF0000FFFFu;
+    return (pairs | pairs << 8) & 0x00FF00FF00FF00FFu;
+}
+
+BRAGG_INLINE uint64_t counts_above(const int16_t *above, int32_t absent)
+{
+    uint64_t row = 0;
+    for (uint32_t k = 0; k < TILE_EDGE; k++)
+        row |= (uint64_t)counted(above[k], absent) << 16 * k;
+    return row;
+}
+
+/* What a whole tile leaves to its neighbours; row[i] as of spread_bytes. */
+BRAGG_INLINE void leave_rows(exact_lines *lines, uint32_t column, const uint64_t row[TILE_EDGE])
+{
+    int16_t *below = lines->below + 1 + (size_t)column * TILE_EDGE;
+    for (uint32_t k = 0; k < TILE_EDGE; k++) {
+        below[k] = (int16_t)(row[TILE_EDGE - 1] >> 16 * k & 0xFF);
+        lines->left[k] = (int16_t)(row[k] >> 48);
+    }
+    lines->below_tiles[lines->nbelow++] = column;
+    lines->left_column = column + 1;
+}
+
+/*
+ * Contexts are looked up by half of 2 * left + 2 * above + (above left): four at a time, which no
+ * carry leaves, as counts are at most 2040.
+ */
+void exact_bytes_write(exact_lines *lines, symbol_writer *s, const exact_rule *rule,
+                       uint32_t column, const uint8_t *byte, size_t stride)
+{
+    const int has_left = lines->left_column == column && column > 0;
+    const int16_t *above = lines->above + (size_t)column * TILE_EDGE;
+    uint64_t up = counts_above(above + 1, rule->absent);
+    uint64_t corner = (uint64_t)counted(above[0], rule->absent);
+    uint64_t row[TILE_EDGE];
+    uint16_t pair[TILE_NPIXELS];
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        const uint32_t bytes = load_u32(byte + i * stride);
+        row[i] = spread_bytes(bytes);
+        all |= bytes;
+        const uint64_t here = UNIT * row[i];
+        const uint64_t left =
+            (uint64_t)(has_left ? counted(lines->left[i], rule->absent) : rule->absent);
+        const uint64_t half =
+            (here << 16 | left) + up + ((up << 16 | corner) >> 1 & 0x7FFF7FFF7FFF7FFFu);
+        for (uint32_t j = 0; j < TILE_EDGE; j++) {
+            const uint32_t context = lines->context[half >> 16 * j & 0xFFFF];
+            pair[i * TILE_EDGE + j] = (uint16_t)(context << 8 | (bytes >> 8 * j & 0xFF));
+        }
+        up = here;
+        corner = left;
+    }
+    uint16_t *out = (all & 0xF0F0F0F0u) ? NULL : symbol_writer_room(s, TILE_NPIXELS);
+    for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
+        const uint16_t p = pair[DIAGONAL_ORDER[k]];
+        if (out)
+            out[k] = p;
+        else
+            number_put(s, p >> 8, p & 0xFF);
+    }
+    s->npairs += out ? TILE_NPIXELS : 0;
+    leave_rows(lines, column, row);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The model of a frame that is to be encoded: from its pixels to all that the decoder will know of
+ * its background (docs/statistics.md).
+ */
+#ifndef BRAGG_FRAME_FIT_H
+#define BRAGG_FRAME_FIT_H
+
+#include "frame_model.h"
+#include "mask.h"
+
+/* A frame at work in the encoder. */
+typedef struct frame_source {
+    bragg_frame frame;
+    const uint8_t *static_mask; /* ny * nx or NULL */
+    const ring_map *map;
+    counts_plane plane;
+    histogram counts;
+    uint8_t *kept; /* per tile */
+    uint8_t *calm; /* per tile: 1 if it is drawn and its bytes are all in the range of its cell */
+} frame_source;
+
+enum { CALM_NTILES = 8 };
+
+/* Of up to eight tiles side by side those that are not calm: bit 8 t stands for tile t. */
+static inline uint64_t restless_tiles(const uint8_t *calm, uint32_t nleft)
+{
+    uint8_t bytes[CALM_NTILES];
+    memset(bytes, 1, sizeof bytes);
+    memcpy(bytes, calm, nleft < CALM_NTILES ? nleft : CALM_NTILES);
+    return (load_u32(bytes) | (uint64_t)load_u32(bytes + 4) << 32) ^ 0x0101010101010101u;
+}
+
+/* The valid pixels of a tile, as they are in the frame; value[p] of others is 0. */
+void frame_source_tile(const frame_source *source, size_t tile, int64_t value[TILE_NPIXELS]);
+
+/*
+ * Kinds, levels, spreads, tilts and dispersion, given the profile's means and the kept tiles;
+ * ranges follow.  Rings may become general only; without that no range changes.
+ */
+h5bragg_status frame_fit(const frame_source *source, frame_model *model, int *has_new_ranges);
+
+/* First kinds: pattern wherever that is possible; sets the ranges. */
+h5bragg_status frame_fit_kinds(frame_model *model);
+
+#endif

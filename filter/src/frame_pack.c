@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes the streams of a sparse frame, one row of macro blocks after the other. */
+#include "frame_pack.h"
+
+#include <stdlib.h>
+
+#include "checksum.h"
+#include "draw_kernels.h"
+#include "exact_tiles.h"
+#include "picked.h"
+#include "tile_sums.h"
+
+typedef struct frame_packer {
+    const frame_source *source;
+    const frame_model *model;
+    sparse_header header;
+    kept_flags flags;
+    exact_lines lines;
+    exact_rule *rule; /* per cell, and that of blank tiles */
+    picked_state picked;
+    sum_grid grid;
+    uint16_t *open; /* of the row of macro blocks at work, as all below */
+    uint32_t *hash;
+    int64_t *sum;
+    symbol_writer flag_symbols;
+    symbol_writer exact_symbols;
+    symbol_writer picked_symbols;
+    symbol_writer scale_symbols;
+    symbol_writer sum_symbols;
+} frame_packer;
+
+static h5bragg_status packer_make(const frame_source *source, const frame_model *model,
+                                  frame_packer *p)
+{
+    const ring_map *map = source->map;
+    const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
+    memset(p, 0, sizeof *p);
+    p->source = source;
+    p->model = model;
+    p->open = malloc(ntiles * sizeof *p->open);
+    p->hash = malloc(ntiles * sizeof *p->hash);
+    p->sum = malloc(ntiles * sizeof *p->sum);
+    p->rule = malloc((map->ncells + 1u) * sizeof *p->rule);
+    if (!p->open || !p->hash || !p->sum || !p->rule)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t c = 0; c < map->ncells; c++)
+        p->rule[c] = exact_rule_of(model, (uint16_t)c);
+    p->rule[map->ncells] = exact_rule_of(model, BRAGG_NO_CELL);
+    h5bragg_status status = kept_flags_make(map, &p->flags);
+    if (!status)
+        status = exact_lines_make(map, &p->lines);
+    if (!status)
+        status = model->layout.has_local ? sum_grid_make(model, &p->grid)
+                                         : picked_state_make(model, &p->picked);
+    if (!status && model->layout.has_local)
+        status = sum_grid_prepare_writing(&p->grid);
+    return status;
+}
+
+static void packer_free(frame_packer *p)
+{
+    kept_flags_free(&p->flags);
+    exact_lines_free(&p->lines);
+    picked_state_free(&p->picked);
+    sum_grid_free(&p->grid);
+    symbol_writer_free(&p->flag_symbols);
+    symbol_writer_free(&p->exact_symbols);
+    symbol_writer_free(&p->picked_symbols);
+    symbol_writer_free(&p->scale_symbols);
+    symbol_writer_free(&p->sum_symbols);
+    free(p->rule);
+    free(p->open);
+    free(p->hash);
+    free(p->sum);
+}
+
+/* Sum of value - low over the pixels of a drawn tile. */
+static int64_t tile_sum(const frame_packer *p, size_t tile)
+{
+    const frame_source *s = p->source;
+    const cell_range *r = &p->model->range[s->map->cell[tile]];
+    if (r->low == 0 && !s->plane.has_large[tile] && p->model->noise.is_counting)
+        return s->plane.sum[tile];
+    int64_t value[TILE_NPIXELS];
+    int64_t sum = 0;
+    frame_source_tile(s, tile, value);
+    for (uint32_t k = 0; k < TILE_NPIXELS; k++)
+        sum += s->plane.valid[tile] >> k & 1 ? value[k] - r->low : 0;
+    return sum;
+}
+
+static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
+{
+    const frame_source *s = p->source;
+    const ring_map *map = s->map;
+    const size_t tile = (size_t)tile_row * map->ntx + column;
+    const uint16_t cell = map->cell[tile];
+    const uint16_t valid = s->plane.valid[tile];
+    const exact_rule *rule = &p->rule[cell == BRAGG_NO_CELL ? map->ncells : cell];
+    p->header.nexact += count_bits(valid);
+    if (valid == 0xFFFF && !s->plane.has_large[tile] && rule->is_counting) {
+        const uint8_t *byte = s->plane.value + TILE_EDGE * (tile_row * s->plane.stride + column);
+        exact_bytes_write(&p->lines, &p->exact_symbols, rule, column, byte, s->plane.stride);
+    } else if (valid != 0) {
+        exact_tile exact = {.column = column, .valid = valid};
+        frame_source_tile(s, tile, exact.value);
+        exact_tile_write(&p->lines, &p->exact_symbols, rule, &exact);
+    }
+}
+
+/* The picked pixels of a drawn tile one by one. */
+static void pack_values(frame_packer *p, size_t tile, uint16_t cell)
+{
+    const frame_source *s = p->source;
+    const int64_t high = p->model->range[cell].high;
+    int64_t value[TILE_NPIXELS];
+    frame_source_tile(s, tile, value);
+    for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
+        if (!(s->plane.valid[tile] >> k & 1) || value[k] <= high)
+            continue;
+        picked_write(&p->picked, &p->picked_symbols, (uint64_t)tile * TILE_NPIXELS + k, cell,
+                     value[k]);
+        p->header.npicked++;
+    }
+}
+
+/* Which bytes of a tile are above a threshold below 255; masked ones are 0. */
+BRAGG_INLINE uint32_t bits_above(const uint8_t *byte, size_t stride, uint32_t high)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        /* Bytes as 16-bit numbers: adding 0x7FFF - high carries into the top bit if above. */
+        const uint64_t row = load_u32(byte + i * stride);
+        const uint64_t wide =
+            (row & 0xFF) | (row & 0xFF00) << 8 | (row & 0xFF0000) << 16 | (row & 0xFF000000) << 24;
+        const uint64_t top = (wide + (0x7FFF - high) * 0x0001000100010001u) >> 15;
+        bits |= (uint32_t)((top & 0x0001000100010001u) * 0x0001000200040008u >> 48 & 0xF) << 4 * i;
+    }
+    return bits;
+}
+
+/* Pixels of a drawn tile that lie above the threshold. */
+static void pack_picked(frame_packer *p, uint32_t tile_row, uint32_t column)
+{
+    const frame_source *s = p->source;
+    const size_t tile = (size_t)tile_row * s->map->ntx + column;
+    const uint16_t cell = s->map->cell[tile];
+    const int64_t high = p->model->range[cell].high;
+    if (!s->plane.has_large[tile] && s->plane.largest[tile] <= high)
+        return;
+    if (s->plane.has_large[tile] || high < 0) {
+        pack_values(p, tile, cell);
+        return;
+    }
+    const uint8_t *byte = s->plane.value + TILE_EDGE * (tile_row * s->plane.stride + column);
+    uint32_t bits = bits_above(byte, s->plane.stride, (uint32_t)high);
+    for (; bits; bits &= bits - 1) {
+        const uint32_t k = floor_log2(bits & (0 - bits));
+        picked_write(&p->picked, &p->picked_symbols, (uint64_t)tile * TILE_NPIXELS + k, cell,
+                     byte[k / TILE_EDGE * s->plane.stride + k % TILE_EDGE]);
+        p->header.npicked++;
+    }
+}
+
+/* A tile of which more must be known than that it is calm. */
+static void pack_tile(frame_packer *p, uint32_t tile_row, uint32_t column, size_t at)
+{
+    const frame_source *s = p->source;
+    const size_t tile = (size_t)tile_row * s->map->ntx + column;
+    const int is_exact = s->kept[tile] || s->map->cell[tile] == BRAGG_NO_CELL;
+    p->open[at] = is_exact ? 0 : s->plane.valid[tile];
+    if (is_exact)
+        pack_exact(p, tile_row, column);
+    else if (!p->model->layout.has_local)
+        pack_picked(p, tile_row, column);
+    else
+        p->sum[at] = tile_sum(p, tile);
+}
+
+/* In calm tiles nothing is picked, and sums are those of the bytes. */
+static void pack_tile_row(frame_packer *p, uint32_t tile_row, size_t at)
+{
+    const frame_source *s = p->source;
+    const uint32_t ntx = s->map->ntx;
+    const size_t first = (size_t)tile_row * ntx;
+    kept_flags_write(&p->flags, &p->flag_symbols, s->map, s->kept + first);
+    if (p->model->layout.has_local) {
+        memcpy(p->open + at, s->plane.valid + first, ntx * sizeof *p->open);
+        for (uint32_t column = 0; column < ntx; column++)
+            p->sum[at + column] = s->plane.sum[first + column];
+    }
+    for (uint32_t start = 0; start < ntx; start += CALM_NTILES) {
+        uint64_t tiles = restless_tiles(s->calm + first + start, ntx - start);
+        for (; tiles; tiles &= tiles - 1) {
+            const uint32_t column = start + floor_log2(tiles & (0 - tiles)) / 8;
+            pack_tile(p, tile_row, column, at + column);
+        }
+    }
+    exact_lines_next_row(&p->lines);
+}
+
+static void pack_rows(frame_packer *p)
+{
+    const ring_map *map = p->source->map;
+    for (uint32_t row = 0; row < map->nty; row += MACRO_EDGE) {
+        const uint32_t nrows = map->nty - row < MACRO_EDGE ? map->nty - row : MACRO_EDGE;
+        for (uint32_t k = 0; k < nrows; k++)
+            pack_tile_row(p, row + k, (size_t)k * map->ntx);
+        if (!p->model->layout.has_local)
+            continue;
+        draw_kernels_get(bragg_cpu_level())
+            ->hash(p->header.seed, row * map->ntx, (size_t)nrows * map->ntx, p->hash);
+        sum_grid_start_row(&p->grid, row / MACRO_EDGE, p->open, p->hash);
+        sums_write_row(&p->grid, p->sum, &p->scale_symbols, &p->sum_symbols);
+    }
+}
+
+/* The same frame and seed parameter give the same noise; different frames different noise. */
+static uint64_t frame_seed(const frame_source *s, const frame_model *m, const uint8_t *profile,
+                           size_t nbytes)
+{
+    uint8_t start[12];
+    store_u32(start, m->noise.params->seed);
+    store_u32(start + 4, (uint32_t)s->plane.total);
+    store_u32(start + 8, (uint32_t)(s->plane.total >> 32));
+    const uint32_t low = bragg_crc32c(bragg_crc32c(0, start, sizeof start), profile, nbytes);
+    store_u32(start, ~low);
+    const uint32_t high = bragg_crc32c(bragg_crc32c(low, start, sizeof start), profile, nbytes);
+    return low | (uint64_t)high << 32;
+}
+
+static void write_streams(frame_packer *p, byte_writer *w)
+{
+    symbols_write(&p->flag_symbols, FLAG_NCONTEXTS, SYMBOLS_WIDE_NSTATES, w);
+    symbols_write(&p->exact_symbols, EXACT_NCONTEXTS, SYMBOLS_NSTATES, w);
+    if (p->model->layout.has_local) {
+        symbols_write(&p->scale_symbols, SCALE_NCONTEXTS, SYMBOLS_NSTATES, w);
+        symbols_write(&p->sum_symbols, SUM_NCONTEXTS, SYMBOLS_WIDE_NSTATES, w);
+    } else {
+        symbols_write(&p->picked_symbols, PICKED_NCONTEXTS, SYMBOLS_NSTATES, w);
+    }
+}
+
+h5bragg_status frame_pack(const frame_source *s, const frame_model *m, byte_writer *w)
+{
+    frame_packer p;
+    byte_writer header = *w;
+    h5bragg_status status = packer_make(s, m, &p);
+    frame_header_write_sparse(w, &p.header); /* its place; the contents follow */
+    const uint8_t *profile = w->at;
+    if (!status)
+        status = profile_write(m->profile, &m->layout, w);
+    if (!status) {
+        p.header.flags = m->noise.is_counting ? FRAME_IS_COUNTING : 0;
+        p.header.dispersion = m->dispersion;
+        p.header.seed = frame_seed(s, m, profile, (size_t)(w->at - profile));
+        status =
+            mask_write(&s->frame, &m->noise.codes, s->plane.valid, s->map, w, &p.header.nmasked);
+    }
+    if (!status) {
+        pack_rows(&p);
+        status = p.grid.failed ? H5BRAGG_BUFFER_TOO_SMALL : H5BRAGG_OK;
+    }
+    if (!status) {
+        write_streams(&p, w);
+        frame_header_write_sparse(&header, &p.header);
+    }
+    packer_free(&p);
+    return status;
+}

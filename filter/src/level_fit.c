@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Without local counts, the sums of tiles are drawn: a level for the mean of the ring and, half of
+ * the tiles above and half of them below it, a spread for what varies along the ring, such as a
+ * shadow (docs/statistics.md).
+ */
+#include "level_fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "levels.h"
+#include "tile_sums.h"
+
+enum { LEVEL_UNITS = 256, MAX_STEPS = 12, SPREAD_ROUNDS = 3 };
+/* A spread is stored if the variance is that far beyond what its ring has without. */
+static const double SPREAD_SIGMA = 2.0;
+/* What ordinary rings may correct of the dispersion measured within tiles. */
+static const double MAX_CORRECTION = 0.04;
+
+/* Mean and variance of a pixel of a cell at a place on the scale of levels. */
+typedef struct pixel_moments {
+    double mean;
+    double variance;
+} pixel_moments;
+
+static int moments_at(uint32_t threshold, double x, pixel_moments *moments)
+{
+    const double limited = x < 0 ? 0 : x > PROFILE_MAX_SPREAD ? PROFILE_MAX_SPREAD : x;
+    const uint32_t level = (uint32_t)(limited / LEVEL_UNITS);
+    const double part = limited / LEVEL_UNITS - level;
+    const level_table *low = level_get(threshold, level);
+    const level_table *high = level_get(threshold, level < LEVEL_MAX ? level + 1 : level);
+    if (!low || !high)
+        return 0;
+    moments->mean = (low->mean + part * (high->mean - low->mean)) / TILE_NPIXELS;
+    moments->variance = (low->variance + part * (high->variance - low->variance)) / TILE_NPIXELS;
+    return 1;
+}
+
+/* A pattern ring being fitted without local counts. */
+typedef struct level_fit {
+    const frame_model *model;
+    ring_profile *ring;
+    uint32_t first;
+    uint32_t last;
+    const value_sums *discarded; /* per cell */
+    double odd;                  /* share of its drawn pixels that tiles of odd parity have */
+    int failed;
+} level_fit;
+
+/* What the ring's discarded pixels have, and how the mean varies with the level. */
+typedef struct ring_moments {
+    double n;
+    double sum;
+    double squares; /* about the mean of the cell */
+    double slope;   /* of the sum, per unit of x */
+} ring_moments;
+
+/* What tiles of x - s and, a share `odd` of them, of x + s have together. */
+static int moments_of_pair(const level_fit *fit, uint32_t threshold, double x,
+                           pixel_moments *moments)
+{
+    const double s = fit->ring->spread;
+    const double odd = fit->odd;
+    const double dispersion = fit->model->dispersion / DISPERSION_UNITS;
+    pixel_moments low;
+    pixel_moments high;
+    if (!moments_at(threshold, x - s, &low) || !moments_at(threshold, x + s, &high))
+        return 0;
+    const double step = high.mean - low.mean;
+    const double within = (TILE_NPIXELS - 1.0) / TILE_NPIXELS; /* of the variance of a pixel */
+    const double variance = low.variance + odd * (high.variance - low.variance);
+    moments->mean = low.mean + odd * step;
+    moments->variance = variance * (1.0 + within * dispersion) + odd * (1.0 - odd) * step * step;
+    return 1;
+}
+
+/* Moments of the model at the ring's level and spread. */
+static ring_moments model_moments(level_fit *fit)
+{
+    ring_moments m = {0};
+    for (uint32_t c = fit->first; c < fit->last; c++) {
+        const double n = fit->discarded[c].n;
+        const uint32_t t = (uint32_t)fit->model->range[c].high;
+        const double x = noise_level(&fit->model->noise, fit->ring, c);
+        pixel_moments at;
+        pixel_moments above;
+        if (n == 0)
+            continue;
+        fit->failed |=
+            !moments_of_pair(fit, t, x, &at) || !moments_of_pair(fit, t, x + LEVEL_UNITS, &above);
+        if (fit->failed)
+            return m;
+        m.n += n;
+        m.sum += n * at.mean;
+        m.squares += n * at.variance;
+        m.slope += n * (above.mean - at.mean) / LEVEL_UNITS;
+    }
+    return m;
+}
+
+static ring_moments found_moments(const level_fit *fit)
+{
+    ring_moments m = {0};
+    for (uint32_t c = fit->first; c < fit->last; c++) {
+        const value_sums *v = &fit->discarded[c];
+        if (v->n == 0)
+            continue;
+        m.n += v->n;
+        m.sum += v->sum;
+        m.squares += v->sum_squares - v->sum * (v->sum / v->n);
+    }
+    return m;
+}
+
+/* Moves the level until the sum of the model is that found. */
+static ring_moments fit_level(level_fit *fit, const ring_moments *found)
+{
+    ring_moments at = model_moments(fit);
+    for (int k = 0; k < MAX_STEPS && !fit->failed && at.slope > 0; k++) {
+        const double units = (found->sum - at.sum) / (at.slope * 8.0);
+        double step = floor(units + 0.5);
+        const double level = fit->ring->level;
+        step = step > 1024 ? 1024 : step < -1024 ? -1024 : step;
+        step = level + step < 0 ? -level : step;
+        step = level + step > PROFILE_MAX_LEVEL ? PROFILE_MAX_LEVEL - level : step;
+        if (step == 0)
+            break;
+        const int32_t before = fit->ring->level;
+        fit->ring->level += (int32_t)step;
+        for (uint32_t c = fit->first; c < fit->last; c++) {
+            if (noise_level(&fit->model->noise, fit->ring, c) > PROFILE_MAX_SPREAD)
+                fit->ring->level = before;
+        }
+        if (fit->ring->level == before)
+            break;
+        at = model_moments(fit);
+    }
+    return at;
+}
+
+/* How far a variance of so many counts may be off by chance. */
+static double chance_of(const ring_moments *found)
+{
+    return found->squares * sqrt(2.0 / found->n + 1.0 / (found->sum + 1.0));
+}
+
+/* Chooses the spread that gives the ring its variance, where that is beyond chance. */
+static void fit_spread(level_fit *fit)
+{
+    const ring_moments found = found_moments(fit);
+    ring_moments at = model_moments(fit);
+    if (found.n == 0 || found.squares - at.squares < SPREAD_SIGMA * chance_of(&found))
+        return;
+    for (int k = 0; k < SPREAD_ROUNDS && !fit->failed && at.slope > 0; k++) {
+        const double slope = at.slope / at.n;
+        const double now = (double)fit->ring->spread * fit->ring->spread;
+        const double square = now + (found.squares - at.squares) / (at.n * slope * slope);
+        const double spread = floor(sqrt(square > 0 ? square : 0) + 0.5);
+        fit->ring->spread = (int32_t)(spread < PROFILE_MAX_SPREAD ? spread : PROFILE_MAX_SPREAD);
+        at = fit_level(fit, &found);
+    }
+}
+
+/* Runs over the pattern rings: first levels, then spreads. */
+typedef struct level_pass {
+    frame_model *model;
+    const value_sums *discarded;
+    const double *odd; /* per ring */
+    int with_spread;
+    double excess; /* of the variance of ordinary rings over the model's */
+    double squares;
+} level_pass;
+
+static h5bragg_status fit_rings(level_pass *pass)
+{
+    frame_model *m = pass->model;
+    const ring_map *map = m->noise.map;
+    for (uint32_t ring = 0; ring < map->nbins; ring++) {
+        level_fit fit = {.model = m,
+                         .ring = &m->profile[ring],
+                         .first = map->first_cell[ring],
+                         .last = map->first_cell[ring + 1],
+                         .discarded = pass->discarded,
+                         .odd = pass->odd[ring]};
+        const ring_moments found = found_moments(&fit);
+        if (m->profile[ring].is_general || found.n == 0)
+            continue;
+        if (pass->with_spread) {
+            fit_spread(&fit);
+        } else {
+            const ring_moments at = fit_level(&fit, &found);
+            const double excess = found.squares - at.squares;
+            if (fabs(excess) < CHANCE_SIGMA * chance_of(&found)) {
+                pass->excess += excess;
+                pass->squares += at.squares;
+            }
+        }
+        if (fit.failed)
+            return H5BRAGG_NO_MEMORY;
+    }
+    return H5BRAGG_OK;
+}
+
+/* Of the drawn pixels of every ring, those in tiles whose row and column add up to odd numbers. */
+static h5bragg_status share_of_odd(const frame_source *s, uint32_t nbins, double *odd)
+{
+    const ring_map *map = s->map;
+    double *all = calloc(nbins, sizeof *all);
+    if (!all)
+        return H5BRAGG_NO_MEMORY;
+    memset(odd, 0, nbins * sizeof *odd);
+    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
+        const uint16_t cell = map->cell[tile];
+        if (cell == BRAGG_NO_CELL || s->kept[tile])
+            continue;
+        const double n = count_bits(s->plane.valid[tile]);
+        all[map->ring[cell]] += n;
+        odd[map->ring[cell]] += (tile / map->ntx + tile % map->ntx) % 2 ? n : 0;
+    }
+    for (uint32_t ring = 0; ring < nbins; ring++)
+        odd[ring] = all[ring] > 0 ? odd[ring] / all[ring] : 0.5;
+    free(all);
+    return H5BRAGG_OK;
+}
+
+/*
+ * Gives ordinary rings their variance: that within tiles was measured where no pixel is picked, a
+ * matter of little contrast.
+ */
+static void correct_dispersion(frame_model *m, const level_pass *pass)
+{
+    double more = pass->squares > 0 ? pass->excess / pass->squares : 0;
+    more = more > MAX_CORRECTION ? MAX_CORRECTION : more < -MAX_CORRECTION ? -MAX_CORRECTION : more;
+    const double within = (TILE_NPIXELS - 1.0) / TILE_NPIXELS;
+    const int units = m->dispersion + (int)floor(DISPERSION_UNITS * more / within + 0.5);
+    m->dispersion = units > PATTERN_MAX_DISPERSION    ? PATTERN_MAX_DISPERSION
+                    : units < -PATTERN_MAX_DISPERSION ? -PATTERN_MAX_DISPERSION
+                                                      : units;
+}
+
+/* Levels, then the dispersion, then spreads. */
+h5bragg_status level_fit_rings(const frame_source *s, frame_model *m, const value_sums *discarded)
+{
+    double *odd = malloc(m->layout.nbins * sizeof *odd);
+    level_pass pass = {.model = m, .discarded = discarded, .odd = odd};
+    h5bragg_status status = odd ? share_of_odd(s, m->layout.nbins, odd) : H5BRAGG_NO_MEMORY;
+    if (!status)
+        status = fit_rings(&pass);
+    if (!status) {
+        correct_dispersion(m, &pass);
+        pass.with_spread = 1;
+        status = fit_rings(&pass);
+    }
+    free(odd);
+    return status;
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/* How the rows of a book are made: docs/format.md, "Pattern noise" (Patterns, Permutations). */
+#include "patterns.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lock.h"
+#include "noise_hash.h"
+
+enum {
+    NCANDIDATES = 256,
+    MAX_ROUNDS = 64,
+    ROW_NBYTES = PATTERN_NVARIANTS * PATTERN_NBYTES,
+    ROW_ALIGNMENT = 64,
+    SLAB_NROWS = 64,
+    CACHE_SIZE = 8
+};
+
+/* By the number k of pixels not yet drawn, less 1: the first pixel of f is at f - 1. */
+typedef struct candidate_set {
+    uint32_t bits[PATTERN_NBYTES][NCANDIDATES]; /* random */
+    uint8_t pixel[PATTERN_NBYTES][NCANDIDATES];
+    uint16_t left[NCANDIDATES]; /* of the sum, for the pixels still to come */
+} candidate_set;
+
+static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* ---- weights ---- */
+
+/* The loop over s is inside, so that it runs in vectors; each sum still adds n in ascending order.
+ */
+static pattern_weights *make_weights(uint32_t threshold)
+{
+    pattern_weights *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->pixel[0] = 1.0;
+    for (uint32_t n = 1; n <= threshold; n++)
+        w->pixel[n] = w->pixel[n - 1] * 8.0 / n;
+    w->sum[0][0] = 1.0;
+    for (uint32_t k = 1; k <= PATTERN_NBYTES; k++) {
+        const double *one_less = w->sum[k - 1];
+        for (uint32_t n = 0; n <= threshold; n++) {
+            double *sum = w->sum[k] + n;
+            for (uint32_t s = 0; s <= PATTERN_MAX_SUM - n; s++)
+                sum[s] += one_less[s] * w->pixel[n];
+        }
+    }
+    return w;
+}
+
+/* Threads that race make the same weights; the first ones stay. */
+static pattern_weights *get_weights(uint32_t threshold)
+{
+    static _Atomic(pattern_weights *) all[PATTERN_MAX_THRESHOLD + 1];
+    pattern_weights *known = atomic_load_explicit(&all[threshold], memory_order_acquire);
+    if (known)
+        return known;
+    pattern_weights *made = make_weights(threshold);
+    if (made && !atomic_compare_exchange_strong(&all[threshold], &known, made)) {
+        free(made);
+        return known;
+    }
+    return made;
+}
+
+const pattern_weights *pattern_weights_get(uint32_t threshold) { return get_weights(threshold); }
+
+/* G / W_f(S): the expected square of one pixel. */
+static double expected_square(const pattern_weights *w, uint32_t f, uint32_t threshold,
+                              uint32_t sum)
+{
+    double g = 0.0;
+    for (uint32_t n = 0; n <= min_u32(threshold, sum); n++)
+        g += (double)(n * n) * (w->pixel[n] * w->sum[f - 1][sum - n]);
+    return g / w->sum[f][sum];
+}
+
+double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum, pattern_book *book)
+{
+    (void)book;
+    pattern_weights *w = get_weights(threshold);
+    if (!w)
+        return -1.0;
+    _Atomic(double) *slot = &w->squares[f - 1][sum];
+    double squares = atomic_load_explicit(slot, memory_order_relaxed);
+    if (squares == 0.0 && sum > 0) {
+        squares = f * expected_square(w, f, threshold, sum);
+        atomic_store_explicit(slot, squares, memory_order_relaxed);
+    }
+    return squares;
+}
+
+/* ---- candidates ---- */
+
+/*
+ * Draws a pixel, with k - 1 more behind it, of some candidates that have s left: pixel[i] from
+ * u[i]. They share the cumulated weights, which are made as far as the largest u needs.  The last
+ * one is W_k(s) itself, sum for sum, and u is below it: there always is one that exceeds u.
+ */
+static void draw_group(const pattern_weights *w, uint32_t k, uint32_t threshold, uint32_t s,
+                       uint32_t ngroup, const double *u, int64_t *pixel)
+{
+    double largest = u[0];
+    for (uint32_t i = 0; i < ngroup; i++) {
+        largest = u[i] > largest ? u[i] : largest;
+        pixel[i] = 0;
+    }
+    double cumulated = 0.0;
+    for (uint32_t n = 0; n <= min_u32(threshold, s); n++) {
+        cumulated += w->pixel[n] * w->sum[k - 1][s - n];
+        if (cumulated > largest)
+            break;
+        for (uint32_t i = 0; i < ngroup; i++)
+            pixel[i] += cumulated <= u[i];
+    }
+}
+
+/* Draws one pixel of all candidates, in groups that have the same sum left: from `low` to `high`.
+ */
+static void draw_pixel(const pattern_weights *w, uint32_t k, uint32_t threshold, uint32_t low,
+                       uint32_t high, candidate_set *set)
+{
+    uint16_t end[PATTERN_MAX_SUM + 2];
+    uint8_t order[NCANDIDATES];
+    double u[NCANDIDATES];
+    int64_t pixel[NCANDIDATES];
+    memset(end + low, 0, (high - low + 2) * sizeof *end);
+    for (uint32_t c = 0; c < NCANDIDATES; c++)
+        end[set->left[c] + 1]++;
+    for (uint32_t s = low; s < high; s++)
+        end[s + 1] = (uint16_t)(end[s + 1] + end[s]);
+    for (uint32_t c = 0; c < NCANDIDATES; c++) {
+        const uint32_t s = set->left[c];
+        const uint32_t at = end[s]++; /* the group's beginning becomes its end */
+        order[at] = (uint8_t)c;
+        u[at] = set->bits[k - 1][c] * 0x1p-32 * w->sum[k][s];
+    }
+    uint32_t begin = 0;
+    for (uint32_t s = low; s <= high; s++) {
+        if (end[s] > begin)
+            draw_group(w, k, threshold, s, end[s] - begin, u + begin, pixel + begin);
+        begin = end[s];
+    }
+    for (uint32_t i = 0; i < NCANDIDATES; i++) {
+        set->pixel[k - 1][order[i]] = (uint8_t)pixel[i];
+        set->left[order[i]] = (uint16_t)(set->left[order[i]] - pixel[i]);
+    }
+}
+
+/*
+ * Candidates are drawn one after another, f random numbers each.  Their pixels are made the other
+ * way round, one pixel of all candidates at a time, where many have the same sum left.
+ */
+static void draw_candidates(const pattern_weights *w, uint32_t f, uint32_t threshold, uint32_t sum,
+                            candidate_set *set)
+{
+    uint32_t state = noise_hash(0x9E3779B97F4A7C15u, f * 65536 + threshold * 1024 + sum) | 1;
+    for (uint32_t c = 0; c < NCANDIDATES; c++) {
+        set->left[c] = (uint16_t)sum;
+        for (uint32_t k = f; k > 0; k--)
+            set->bits[k - 1][c] = next_bits(&state);
+    }
+    for (uint32_t k = f; k > 0; k--) {
+        uint32_t low = sum;
+        uint32_t high = 0;
+        for (uint32_t c = 0; c < NCANDIDATES; c++) {
+            low = min_u32(low, set->left[c]);
+            high = set->left[c] > high ? set->left[c] : high;
+        }
+        draw_pixel(w, k, threshold, low, high, set);
+    }
+}
+
+/* ---- the choice of 64 ---- */
+
+/* Stable sort of `order` by one byte of `key`. */
+static void sort_by_byte(const uint16_t *key, int shift, const uint16_t *order, uint16_t *sorted)
+{
+    uint16_t at[257] = {0};
+    for (int i = 0; i < NCANDIDATES; i++)
+        at[(key[i] >> shift & 0xFF) + 1]++;
+    for (int i = 0; i < 256; i++)
+        at[i + 1] = (uint16_t)(at[i + 1] + at[i]);
+    for (int i = 0; i < NCANDIDATES; i++)
+        sorted[at[key[order[i]] >> shift & 0xFF]++] = order[i];
+}
+
+/* Candidates by rank, and the sum of squares (at most 16 * 63^2) by rank. */
+static void rank_candidates(const candidate_set *set, uint32_t f, uint16_t *by_rank,
+                            int32_t *squares_by_rank)
+{
+    uint16_t squares[NCANDIDATES] = {0};
+    uint16_t drawn[NCANDIDATES];
+    uint16_t half[NCANDIDATES];
+    for (uint32_t k = 0; k < f; k++)
+        for (int c = 0; c < NCANDIDATES; c++)
+            squares[c] = (uint16_t)(squares[c] + set->pixel[k][c] * set->pixel[k][c]);
+    for (int c = 0; c < NCANDIDATES; c++)
+        drawn[c] = (uint16_t)c;
+    sort_by_byte(squares, 0, drawn, half);
+    sort_by_byte(squares, 8, half, by_rank);
+    for (int r = 0; r < NCANDIDATES; r++)
+        squares_by_rank[r] = squares[by_rank[r]];
+}
+
+/* The nearest rank from `rank` on, in steps of -1 or 1, that is free and has other squares. */
+static int other_rank(const int32_t *squares, const uint8_t *taken, int rank, int step)
+{
+    int other = rank + step;
+    while (other >= 0 && other < NCANDIDATES && (taken[other] || squares[other] == squares[rank]))
+        other += step;
+    return other;
+}
+
+/* Moves the variants' ranks until their squares add up to the aim, as nearly as they get. */
+static void settle_ranks(const int32_t *squares, int32_t aim, int *rank)
+{
+    uint8_t taken[NCANDIDATES] = {0};
+    int32_t total = 0;
+    for (int i = 0; i < PATTERN_NVARIANTS; i++) {
+        rank[i] = 4 * i + 2;
+        taken[rank[i]] = 1;
+        total += squares[rank[i]];
+    }
+    int moved = 1;
+    for (int round = 0; round < MAX_ROUNDS && moved; round++) {
+        moved = 0;
+        for (int i = 0; i < PATTERN_NVARIANTS && total != aim; i++) {
+            const int other = other_rank(squares, taken, rank[i], total < aim ? 1 : -1);
+            if (other < 0 || other >= NCANDIDATES)
+                continue;
+            const int32_t changed = total - squares[rank[i]] + squares[other];
+            if (abs(changed - aim) < abs(total - aim)) {
+                taken[rank[i]] = 0;
+                taken[other] = 1;
+                total = changed;
+                rank[i] = other;
+                moved = 1;
+            }
+        }
+    }
+}
+
+static void fill_row(const pattern_weights *w, int dispersion, uint32_t f, uint32_t threshold,
+                     uint32_t sum, uint8_t *row)
+{
+    candidate_set set;
+    uint16_t by_rank[NCANDIDATES];
+    int32_t squares[NCANDIDATES];
+    int rank[PATTERN_NVARIANTS];
+    draw_candidates(w, f, threshold, sum, &set);
+    rank_candidates(&set, f, by_rank, squares);
+    const double even = (double)(sum * sum) / f; /* squares without any variance */
+    const double variance = f * expected_square(w, f, threshold, sum) - even;
+    const double aim = 64 * (even + variance * (1.0 + dispersion / 400.0)) + 0.5;
+    settle_ranks(squares, (int32_t)aim, rank);
+    memset(row, 0, ROW_NBYTES);
+    for (int i = 0; i < PATTERN_NVARIANTS; i++)
+        for (uint32_t pixel = 0; pixel < f; pixel++)
+            row[i * PATTERN_NBYTES + (int)pixel] = set.pixel[f - 1 - pixel][by_rank[rank[i]]];
+}
+
+/* ---- books ---- */
+
+struct pattern_slab {
+    struct pattern_slab *next;
+    uint8_t bytes[SLAB_NROWS * ROW_NBYTES + ROW_ALIGNMENT];
+};
+
+static bragg_lock book_lock = BRAGG_LOCK_INIT; /* for new rows, and the cache */
+static pattern_book *cache_head;               /* most recently used first */
+
+static void free_book(pattern_book *book)
+{
+    while (book->slabs) {
+        struct pattern_slab *slab = book->slabs;
+        book->slabs = slab->next;
+        free(slab);
+    }
+    free(book);
+}
+
+/* Room for one more row, or NULL. */
+static uint8_t *new_row(pattern_book *book)
+{
+    if (book->nrows == PATTERN_MAX_ROWS)
+        return NULL;
+    if (book->nrows % SLAB_NROWS == 0) {
+        struct pattern_slab *slab = malloc(sizeof *slab);
+        if (!slab)
+            return NULL;
+        slab->next = book->slabs;
+        book->slabs = slab;
+    }
+    uint8_t *bytes = book->slabs->bytes;
+    bytes += (ROW_ALIGNMENT - (uintptr_t)bytes % ROW_ALIGNMENT) % ROW_ALIGNMENT;
+    return bytes + (book->nrows++ % SLAB_NROWS) * ROW_NBYTES;
+}
+
+/* Rows are filled outside the lock: threads that start with an empty book share the work. */
+const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t threshold, uint32_t sum)
+{
+    const pattern_weights *w = get_weights(threshold);
+    if (!w)
+        return NULL;
+    uint8_t made[ROW_NBYTES];
+    fill_row(w, book->dispersion, f, threshold, sum, made);
+    _Atomic(const uint8_t *) *slot = &book->rows[f - 1][threshold][sum];
+    lock_acquire(&book_lock);
+    const uint8_t *row = atomic_load_explicit(slot, memory_order_relaxed);
+    if (!row) {
+        uint8_t *room = new_row(book);
+        if (room) {
+            memcpy(room, made, sizeof made);
+            atomic_store_explicit(slot, room, memory_order_release);
+        }
+        row = room;
+    }
+    lock_release(&book_lock);
+    return row;
+}
+
+static void drop_user(pattern_book *book)
+{
+    if (--book->users == 0)
+        free_book(book);
+}
+
+/* Takes a book out of the cache: that of a dispersion, or the one at a place. */
+static pattern_book *take_cached(int dispersion, int place)
+{
+    int n = 0;
+    for (pattern_book **at = &cache_head; *at; at = &(*at)->next, n++) {
+        pattern_book *book = *at;
+        if (book->dispersion == dispersion || n == place) {
+            *at = book->next;
+            return book;
+        }
+    }
+    return NULL;
+}
+
+/* A book that is half full makes way for a new one, so that none fills up in the end. */
+h5bragg_status pattern_book_acquire(int dispersion, pattern_book **result)
+{
+    lock_acquire(&book_lock);
+    pattern_book *book = take_cached(dispersion, CACHE_SIZE - 1);
+    if (book && (book->dispersion != dispersion || book->nrows > PATTERN_MAX_ROWS / 2)) {
+        drop_user(book);
+        book = NULL;
+    }
+    if (!book && (book = calloc(1, sizeof *book))) {
+        book->dispersion = dispersion;
+        book->users = 1;
+    }
+    if (book) {
+        book->next = cache_head;
+        cache_head = book;
+        book->users++;
+        *result = book;
+    }
+    lock_release(&book_lock);
+    return book ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+void pattern_book_release(pattern_book *book)
+{
+    if (!book)
+        return;
+    lock_acquire(&book_lock);
+    drop_user(book);
+    lock_release(&book_lock);
+}
+
+/* ---- permutations ---- */
+
+static void fill_permutations(uint8_t (*table)[PATTERN_NBYTES])
+{
+    uint32_t state = 0x2545F491u;
+    for (uint32_t b = 0; b < 16; b++) {
+        uint8_t q[PATTERN_NBYTES];
+        for (uint32_t i = 0; i < PATTERN_NBYTES; i++)
+            q[i] = (uint8_t)i;
+        for (uint32_t i = PATTERN_NBYTES - 1; i > 0; i--) {
+            const uint32_t j = (uint32_t)((uint64_t)next_bits(&state) * (i + 1) >> 32);
+            const uint8_t swapped = q[i];
+            q[i] = q[j];
+            q[j] = swapped;
+        }
+        for (uint32_t turn = 0; turn < 16; turn++)
+            for (uint32_t i = 0; i < PATTERN_NBYTES; i++)
+                table[16 * b + turn][i] = q[(i + turn) % PATTERN_NBYTES];
+    }
+}
+
+const uint8_t (*pattern_permutations(void))[PATTERN_NBYTES]
+{
+    static _Alignas(64) uint8_t table[256][PATTERN_NBYTES];
+    static atomic_int ready;
+    if (!atomic_load_explicit(&ready, memory_order_acquire)) {
+        lock_acquire(&book_lock);
+        if (!atomic_load_explicit(&ready, memory_order_relaxed)) {
+            fill_permutations(table);
+            atomic_store_explicit(&ready, 1, memory_order_release);
+        }
+        lock_release(&book_lock);
+    }
+    return (const uint8_t(*)[PATTERN_NBYTES])table;
+}

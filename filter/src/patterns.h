@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ready-made tiles of Poisson counts with a given sum: docs/format.md, "Pattern noise" (Patterns,
+ * Permutations).
+ *
+ * A row holds the 64 variants for f pixels of range 0 to T with the sum S.  A book holds the rows
+ * of one dispersion, each made when it is first asked for; threads share books.
+ */
+#ifndef BRAGG_PATTERNS_H
+#define BRAGG_PATTERNS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "pixel.h"
+
+enum {
+    PATTERN_MAX_SUM = 511,
+    PATTERN_MAX_THRESHOLD = 63,
+    PATTERN_NVARIANTS = 64,
+    PATTERN_NBYTES = 16, /* of a variant: pixels f to 15 are 0 */
+    PATTERN_MAX_DISPERSION = 64,
+    PATTERN_MAX_ROWS = 60 * 1024 /* of a book: with the pointers to them 64 MiB */
+};
+
+typedef struct pattern_book {
+    /* By f - 1, T and S; NULL until made, then never changed.  The system gives the 4 MiB of
+     * pointers page by page: those of one f and T are a page. */
+    _Atomic(const uint8_t *) rows[PATTERN_NBYTES][PATTERN_MAX_THRESHOLD + 1][PATTERN_MAX_SUM + 1];
+    int dispersion;
+    uint32_t nrows;
+    uint32_t users; /* the cache itself counts as one */
+    struct pattern_slab *slabs;
+    struct pattern_book *next;
+} pattern_book;
+
+/* The book of a dispersion, -64 to 64; give it back with pattern_book_release. */
+h5bragg_status pattern_book_acquire(int dispersion, pattern_book **book);
+
+/* NULL is allowed. */
+void pattern_book_release(pattern_book *book);
+
+/* The slow part of pattern_row. */
+const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t threshold, uint32_t sum);
+
+/*
+ * The 64 variants of 16 bytes, aligned to 64 bytes, for 1 <= f <= 16, threshold <= 63 and sum <=
+ * min(511, f * threshold), which the caller has checked.  They live as long as the book.  NULL if
+ * there is no memory or the book is full, which no frame of a detector brings about.
+ */
+BRAGG_INLINE const uint8_t *pattern_row(pattern_book *book, uint32_t f, uint32_t threshold,
+                                        uint32_t sum)
+{
+    const uint8_t *row =
+        atomic_load_explicit(&book->rows[f - 1][threshold][sum], memory_order_acquire);
+    return row ? row : pattern_row_make(book, f, threshold, sum);
+}
+
+/*
+ * The weights that rows and levels of one threshold are made of, process-wide.  `pixel` is w_n,
+ * `sum[k][s]` is W_k(s).
+ */
+typedef struct pattern_weights {
+    double pixel[PATTERN_MAX_THRESHOLD + 1];
+    double sum[PATTERN_NBYTES + 1][PATTERN_MAX_SUM + 1];
+    _Atomic(double) squares[PATTERN_NBYTES][PATTERN_MAX_SUM + 1]; /* 0: not known yet */
+} pattern_weights;
+
+/* NULL if there is no memory. */
+const pattern_weights *pattern_weights_get(uint32_t threshold);
+
+/*
+ * The expected sum of squares of f pixels with the given sum, f * (G / W_f(S)): what the variants
+ * of dispersion 0 have on average.  Arguments as for pattern_row; negative if there is no memory.
+ * It depends on no dispersion: `book` is not looked at.
+ */
+double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum, pattern_book *book);
+
+/* The 256 permutations: position p of a tile shows pixel [number][p] of the variant. */
+const uint8_t (*pattern_permutations(void))[PATTERN_NBYTES];
+
+#endif

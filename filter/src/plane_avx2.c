@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The loops over the pixels for AVX2. */
+#include "plane_kernels.h"
+
+#if BRAGG_HAVE_X86_KERNELS
+#include <immintrin.h>
+
+#define LEVEL_TARGET __attribute__((target("avx2")))
+#define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
+#define VEC(operation) _mm256_##operation
+
+typedef __m256i vec;
+
+LEVEL_INLINE vec load(const void *p) { return _mm256_loadu_si256(p); }
+
+LEVEL_INLINE void store(void *p, vec v) { _mm256_storeu_si256(p, v); }
+
+LEVEL_INLINE vec zero(void) { return _mm256_setzero_si256(); }
+
+LEVEL_INLINE vec and_bits(vec a, vec b) { return _mm256_and_si256(a, b); }
+
+LEVEL_INLINE vec or_bits(vec a, vec b) { return _mm256_or_si256(a, b); }
+
+LEVEL_INLINE vec clear_bits(vec mask, vec v) { return _mm256_andnot_si256(mask, v); }
+
+LEVEL_INLINE int is_zero(vec v) { return _mm256_testz_si256(v, v); }
+
+LEVEL_INLINE vec equal_bytes(vec a, vec b) { return _mm256_cmpeq_epi8(a, b); }
+
+LEVEL_INLINE uint64_t high_bits(vec v) { return (uint32_t)_mm256_movemask_epi8(v); }
+
+LEVEL_INLINE vec lanes(const uint8_t bytes[16])
+{
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)bytes));
+}
+
+LEVEL_INLINE vec odd_words(vec even, vec odd) { return _mm256_blend_epi16(even, odd, 0xAA); }
+
+/* Packing works within lanes of 128 bits: 32-bit number 4 i + s has pixels of vector s. */
+LEVEL_INLINE vec order_four(vec v)
+{
+    return _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* The same for two vectors. */
+LEVEL_INLINE vec order_two(vec v) { return _mm256_permute4x64_epi64(v, 0xD8); }
+
+LEVEL_INLINE vec narrow_32(const uint8_t *p)
+{
+    const vec most = _mm256_set1_epi32(BYTE_LOOKUP);
+    const vec a = _mm256_min_epu32(load(p), most);
+    const vec b = _mm256_min_epu32(load(p + 32), most);
+    const vec c = _mm256_min_epu32(load(p + 64), most);
+    const vec d = _mm256_min_epu32(load(p + 96), most);
+    return order_four(_mm256_packus_epi16(_mm256_packus_epi32(a, b), _mm256_packus_epi32(c, d)));
+}
+
+LEVEL_INLINE vec narrow_16(const uint8_t *p)
+{
+    const vec most = _mm256_set1_epi16(BYTE_LOOKUP);
+    const vec a = _mm256_min_epu16(load(p), most);
+    const vec b = _mm256_min_epu16(load(p + 32), most);
+    return order_two(_mm256_packus_epi16(a, b));
+}
+
+LEVEL_INLINE vec equal_8(const uint8_t *p, uint32_t code)
+{
+    return equal_bytes(load(p), _mm256_set1_epi8((char)code));
+}
+
+LEVEL_INLINE vec equal_16(const uint8_t *p, uint32_t code)
+{
+    const vec wanted = _mm256_set1_epi16((short)code);
+    return order_two(_mm256_packs_epi16(_mm256_cmpeq_epi16(load(p), wanted),
+                                        _mm256_cmpeq_epi16(load(p + 32), wanted)));
+}
+
+LEVEL_INLINE vec equal_32(const uint8_t *p, uint32_t code)
+{
+    const vec wanted = _mm256_set1_epi32((int)code);
+    const vec a = _mm256_cmpeq_epi32(load(p), wanted);
+    const vec b = _mm256_cmpeq_epi32(load(p + 32), wanted);
+    const vec c = _mm256_cmpeq_epi32(load(p + 64), wanted);
+    const vec d = _mm256_cmpeq_epi32(load(p + 96), wanted);
+    return order_four(_mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d)));
+}
+
+LEVEL_INLINE __m128i low16(vec v)
+{
+    const vec low = and_bits(v, _mm256_set1_epi32(0xFFFF));
+    return _mm256_castsi256_si128(order_two(_mm256_packus_epi32(low, low)));
+}
+
+LEVEL_INLINE void store_low16(uint16_t *p, vec v) { _mm_storeu_si128((void *)p, low16(v)); }
+
+LEVEL_INLINE void store_low8(uint8_t *p, vec v)
+{
+    const __m128i words = low16(and_bits(v, _mm256_set1_epi32(0xFF)));
+    _mm_storel_epi64((void *)p, _mm_packus_epi16(words, words));
+}
+
+LEVEL_INLINE void store_pairs(uint8_t *p, vec a, vec b)
+{
+    const vec low = _mm256_unpacklo_epi32(a, b);
+    const vec high = _mm256_unpackhi_epi32(a, b);
+    store(p, _mm256_permute2x128_si256(low, high, 0x20));
+    store(p + 32, _mm256_permute2x128_si256(low, high, 0x31));
+}
+
+LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
+{
+    const __m128i bytes = _mm_loadl_epi64((const void *)counts);
+    store(counter, _mm256_add_epi32(load(counter), _mm256_cvtepu8_epi32(bytes)));
+}
+
+#include "plane_simd.h"
+
+const plane_kernels plane_avx2 = {
+    .narrow8 = narrow8,
+    .narrow16 = narrow16,
+    .narrow32 = narrow32,
+    .describe = describe,
+    .count = count,
+    .box = box,
+};
+#else
+typedef int plane_avx2_is_not_built; /* a source file must not be empty */
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops over the pixels of a frame, one set of them for each kind of processor.  plane_scalar.c
+ * is the reference; the others give the same results and come from plane_simd.h, which is included
+ * once for each width of vector.
+ *
+ * A group is 64 pixels of a row or, of four rows, 16 tiles.  Kernels work on whole groups: rows of
+ * bytes have a multiple of 64 of them and are zero beyond the frame's edge.
+ */
+#ifndef BRAGG_PLANE_KERNELS_H
+#define BRAGG_PLANE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu_level.h"
+#include "ring_map.h"
+#include "settings.h"
+
+#if defined(__GNUC__) && defined(__x86_64__)
+#define BRAGG_HAVE_X86_KERNELS 1
+#else
+#define BRAGG_HAVE_X86_KERNELS 0
+#endif
+
+enum {
+    GROUP_NPIXELS = 64,
+    GROUP_NTILES = 16,
+    BYTE_LOOKUP = 255,      /* the byte of a pixel that must be looked up in the frame */
+    HISTOGRAM_NCOUNTS = 64, /* counters of a cell */
+    COUNTS_AT_ONCE = 8      /* that one call of a kernel serves */
+};
+
+/*
+ * Mask codes as kernels compare them.  Pixels are taken as unsigned numbers of their width: then
+ * negative ones are just very large, and signed and unsigned types are the same.
+ */
+typedef struct raw_codes {
+    uint32_t n;
+    uint32_t code[BRAGG_MAX_MASK_VALUES];
+    uint8_t least; /* no byte below carries a code */
+} raw_codes;
+
+/* What a group of one row holds; bit i is its pixel i. */
+typedef struct group_bits {
+    uint64_t masked; /* carries a mask code; the byte is 0 */
+    uint64_t lookup; /* the byte is BYTE_LOOKUP */
+} group_bits;
+
+/* Arrays with one entry per tile, from the first tile of a row of tiles. */
+typedef struct tile_outputs {
+    uint16_t *sum;
+    uint32_t *squares;
+    uint8_t *largest;
+    uint8_t *has_large;
+} tile_outputs;
+
+/* Up to 16 tiles side by side: value is the first byte of the first, the other arrays are theirs.
+ */
+typedef struct tile_group {
+    const uint8_t *value;
+    size_t stride;
+    const uint16_t *cell;
+    const uint8_t *largest;
+    uint32_t ntiles;
+} tile_group;
+
+/* Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits. */
+typedef void (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
+                              uint8_t *value, group_bits *bits);
+
+typedef struct plane_kernels {
+    narrow_kernel narrow8;
+    narrow_kernel narrow16;
+    narrow_kernel narrow32;
+
+    /* Sums over the bytes of 16 * ngroups tiles; returns the sum of them all. */
+    uint64_t (*describe)(const uint8_t *value, size_t stride, size_t ngroups,
+                         const tile_outputs *out);
+
+    /*
+     * Adds the bytes from `base` to base + 7 of tiles that have a cell and whose largest byte is
+     * not below base to the counters of their cells: ncells rows of HISTOGRAM_NCOUNTS.
+     */
+    void (*count)(const tile_group *group, uint32_t base, uint32_t *counter);
+
+    /*
+     * For each of 16 * ngroups tiles the largest of the sums over the 3 x 3 bytes around its 16
+     * pixels.  Reads one byte beyond on every side.
+     */
+    void (*box)(const uint8_t *value, size_t stride, size_t ngroups, uint16_t *largest);
+} plane_kernels;
+
+extern const plane_kernels plane_scalar;
+#if BRAGG_HAVE_X86_KERNELS
+extern const plane_kernels plane_sse4;
+extern const plane_kernels plane_avx2;
+extern const plane_kernels plane_avx512;
+#endif
+
+/* The kernels of a level; those of plane_scalar.c where there are no others. */
+const plane_kernels *plane_kernels_of(cpu_level level);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* The loops over the pixels in portable C: what the others are compared with. */
+#include <string.h>
+
+#include "pixel.h"
+#include "plane_kernels.h"
+
+/* The pixel types stand for their widths here. */
+BRAGG_INLINE void mask_group(const h5bragg_pixel_type type, const void *pixels, size_t start,
+                             const raw_codes *codes, uint8_t *value, group_bits *bits)
+{
+    for (uint32_t i = 0; i < GROUP_NPIXELS; i++) {
+        const uint32_t pixel = (uint32_t)pixel_get(pixels, type, start + i);
+        const uint64_t bit = (uint64_t)1 << i;
+        for (uint32_t k = 0; k < codes->n; k++)
+            bits->masked |= pixel == codes->code[k] ? bit : 0;
+        if (bits->masked & bit)
+            value[i] = 0;
+        else if (value[i] == BYTE_LOOKUP)
+            bits->lookup |= bit;
+    }
+}
+
+BRAGG_INLINE void narrow(const h5bragg_pixel_type type, const void *pixels, size_t ngroups,
+                         const raw_codes *codes, uint8_t *value, group_bits *bits)
+{
+    for (size_t g = 0; g < ngroups; g++, value += GROUP_NPIXELS) {
+        uint8_t bytes[GROUP_NPIXELS]; /* not `value`: compilers see that nothing else is written */
+        uint8_t largest = 0;
+        for (size_t i = 0; i < GROUP_NPIXELS; i++) {
+            const uint32_t pixel = (uint32_t)pixel_get(pixels, type, g * GROUP_NPIXELS + i);
+            bytes[i] = (uint8_t)(pixel < BYTE_LOOKUP ? pixel : BYTE_LOOKUP);
+        }
+        for (size_t i = 0; i < GROUP_NPIXELS; i++)
+            largest = bytes[i] > largest ? bytes[i] : largest;
+        memcpy(value, bytes, sizeof bytes);
+        bits[g] = (group_bits){0, 0};
+        if (largest >= codes->least)
+            mask_group(type, pixels, g * GROUP_NPIXELS, codes, value, &bits[g]);
+    }
+}
+
+static void narrow8(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
+                    group_bits *bits)
+{
+    narrow(H5BRAGG_U8, pixels, ngroups, codes, value, bits);
+}
+
+static void narrow16(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
+                     group_bits *bits)
+{
+    narrow(H5BRAGG_U16, pixels, ngroups, codes, value, bits);
+}
+
+static void narrow32(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
+                     group_bits *bits)
+{
+    narrow(H5BRAGG_U32, pixels, ngroups, codes, value, bits);
+}
+
+/* Sums of four pixels below each other, for the 64 columns of a group: loops for vectors. */
+typedef struct column_sums {
+    uint16_t sum[GROUP_NPIXELS];
+    uint32_t squares[GROUP_NPIXELS];
+    uint8_t largest[GROUP_NPIXELS + TILE_EDGE]; /* at last of the four columns from here on */
+} column_sums;
+
+static void describe_columns(const uint8_t *value, size_t stride, column_sums *c)
+{
+    memset(c, 0, sizeof *c);
+    for (size_t row = 0; row < TILE_EDGE; row++) {
+        uint8_t v[GROUP_NPIXELS];
+        memcpy(v, value + row * stride, sizeof v);
+        for (size_t j = 0; j < GROUP_NPIXELS; j++)
+            c->sum[j] = (uint16_t)(c->sum[j] + v[j]);
+        for (size_t j = 0; j < GROUP_NPIXELS; j++)
+            c->squares[j] += (uint16_t)(v[j] * v[j]);
+        for (size_t j = 0; j < GROUP_NPIXELS; j++)
+            c->largest[j] = v[j] > c->largest[j] ? v[j] : c->largest[j];
+    }
+    for (size_t step = 1; step < TILE_EDGE; step *= 2) {
+        uint8_t right[GROUP_NPIXELS];
+        memcpy(right, c->largest + step, sizeof right);
+        for (size_t j = 0; j < GROUP_NPIXELS; j++)
+            c->largest[j] = right[j] > c->largest[j] ? right[j] : c->largest[j];
+    }
+}
+
+/* Sum of four numbers, all of whose sums are below 2^16. */
+static uint16_t sum_four(const uint16_t n[TILE_EDGE])
+{
+    uint64_t all;
+    memcpy(&all, n, sizeof all);
+    return (uint16_t)(all * 0x0001000100010001u >> 48);
+}
+
+static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
+                         const tile_outputs *out)
+{
+    uint64_t total = 0;
+    for (size_t g = 0; g < ngroups; g++) {
+        column_sums c;
+        describe_columns(value + g * GROUP_NPIXELS, stride, &c);
+        for (size_t j = 0; j < GROUP_NPIXELS; j += TILE_EDGE) {
+            const size_t t = g * GROUP_NTILES + j / TILE_EDGE;
+            const uint16_t sum = sum_four(c.sum + j);
+            out->sum[t] = sum;
+            out->squares[t] = c.squares[j] + c.squares[j + 1] + c.squares[j + 2] + c.squares[j + 3];
+            out->largest[t] = c.largest[j];
+            out->has_large[t] = c.largest[j] == BYTE_LOOKUP;
+            total += sum;
+        }
+    }
+    return total;
+}
+
+/*
+ * The bytes of a 64-bit number are the eight counters of a tile: no count exceeds 16.  So a pixel
+ * costs one addition, which does not wait for memory.
+ */
+static void count(const tile_group *group, uint32_t base, uint32_t *counter)
+{
+    static const uint64_t one_hot[256] = {
+        0x1,         0x100,         0x10000,         0x1000000,
+        0x100000000, 0x10000000000, 0x1000000000000, 0x100000000000000};
+    for (uint32_t t = 0; t < group->ntiles; t++) {
+        if (group->cell[t] == BRAGG_NO_CELL || group->largest[t] < base)
+            continue;
+        uint64_t counts = 0;
+        for (size_t p = 0; p < TILE_NPIXELS; p++) {
+            const size_t at = p / TILE_EDGE * group->stride + TILE_EDGE * t + p % TILE_EDGE;
+            counts += one_hot[(uint8_t)(group->value[at] - base)];
+        }
+        uint32_t *c = counter + (size_t)group->cell[t] * HISTOGRAM_NCOUNTS + base;
+        for (uint32_t k = 0; k < COUNTS_AT_ONCE; k++)
+            c[k] += (uint32_t)(counts >> 8 * k) & 0xFF;
+    }
+}
+
+/* The largest box sums, 9 * 255 at most, of four pixels below each other in a group's columns. */
+static void box_columns(const uint8_t *value, size_t stride, int16_t *largest)
+{
+    int16_t column[GROUP_NPIXELS + 2]; /* sums of three rows, from one column to the left */
+    memset(largest, 0, GROUP_NPIXELS * sizeof *largest);
+    for (size_t row = 0; row < TILE_EDGE; row++) {
+        const uint8_t *here = value + row * stride - 1;
+        const uint8_t *above = here - stride;
+        const uint8_t *below = here + stride;
+        for (size_t j = 0; j < GROUP_NPIXELS + 2; j++)
+            column[j] = (int16_t)(above[j] + here[j] + below[j]);
+        for (size_t j = 0; j < GROUP_NPIXELS; j++) {
+            const int16_t sum = (int16_t)(column[j] + column[j + 1] + column[j + 2]);
+            largest[j] = sum > largest[j] ? sum : largest[j];
+        }
+    }
+}
+
+static void box(const uint8_t *value, size_t stride, size_t ngroups, uint16_t *largest)
+{
+    for (size_t g = 0; g < ngroups; g++) {
+        int16_t column[GROUP_NPIXELS];
+        box_columns(value + g * GROUP_NPIXELS, stride, column);
+        for (size_t t = 0; t < GROUP_NTILES; t++) {
+            int16_t most = 0;
+            for (size_t j = TILE_EDGE * t; j < TILE_EDGE * (t + 1); j++)
+                most = column[j] > most ? column[j] : most;
+            largest[g * GROUP_NTILES + t] = (uint16_t)most;
+        }
+    }
+}
+
+const plane_kernels plane_scalar = {
+    .narrow8 = narrow8,
+    .narrow16 = narrow16,
+    .narrow32 = narrow32,
+    .describe = describe,
+    .count = count,
+    .box = box,
+};
+
+const plane_kernels *plane_kernels_of(cpu_level level)
+{
+    switch (level) {
+#if BRAGG_HAVE_X86_KERNELS
+    case CPU_SSE4:
+        return &plane_sse4;
+    case CPU_AVX2:
+        return &plane_avx2;
+    case CPU_AVX512:
+        return &plane_avx512;
+#endif
+    default:
+        return &plane_scalar;
+    }
+}

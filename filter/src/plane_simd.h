@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops over the pixels for vectors of any width.  Included by plane_sse4.c, plane_avx2.c and
+ * plane_avx512.c, which define before:
+ *
+ *   vec, LEVEL_INLINE, LEVEL_TARGET   the vector type; attributes of functions
+ *   VEC(op)                           the intrinsic of an operation that is the same for all widths
+ *   load, store, zero, and_bits       unaligned; whole vectors
+ *   narrow_16, narrow_32              a vector of bytes, saturated, of as many pixels
+ *   equal_8, equal_16, equal_32       0xFF where a pixel equals a code
+ *   high_bits                         the top bits of the bytes
+ *   store_low8, store_low16           the low 8 or 16 bits of each 32-bit number, in order
+ *   store_pairs                       a[0], b[0], a[1], b[1], ... for vectors of 32-bit numbers
+ *   odd_words                         even 16-bit numbers of the first, odd ones of the second
+ *   lanes                             16 bytes in every 128-bit lane
+ *   add_counts                        adds eight bytes to eight counters
+ *
+ * A vector holds rows of NVEC_TILES tiles side by side: a row of a tile is a 32-bit number.
+ */
+#include <string.h>
+
+#include "pixel.h"
+
+enum { VEC_NBYTES = sizeof(vec), VEC_NTILES = sizeof(vec) / TILE_EDGE };
+
+/* Narrowing. */
+
+LEVEL_INLINE vec narrow_vector(const int width, const uint8_t *pixels)
+{
+    return width == 4 ? narrow_32(pixels) : width == 2 ? narrow_16(pixels) : load(pixels);
+}
+
+LEVEL_INLINE vec equal_code(const int width, const uint8_t *pixels, uint32_t code)
+{
+    return width == 4   ? equal_32(pixels, code)
+           : width == 2 ? equal_16(pixels, code)
+                        : equal_8(pixels, code);
+}
+
+/* Pixels with a mask code get the byte 0. */
+LEVEL_INLINE group_bits mask_group(const int width, const uint8_t *pixels, const raw_codes *codes,
+                                   uint8_t *value)
+{
+    const vec lookup = VEC(set1_epi8)((char)BYTE_LOOKUP);
+    group_bits bits = {0, 0};
+    for (int i = 0; i < GROUP_NPIXELS; i += VEC_NBYTES) {
+        vec masked = zero();
+        for (uint32_t k = 0; k < codes->n; k++)
+            masked = or_bits(masked, equal_code(width, pixels + i * width, codes->code[k]));
+        const vec v = clear_bits(masked, load(value + i));
+        store(value + i, v);
+        bits.masked |= high_bits(masked) << i;
+        bits.lookup |= high_bits(equal_bytes(v, lookup)) << i;
+    }
+    return bits;
+}
+
+LEVEL_INLINE void narrow_row(const int width, const uint8_t *pixels, size_t ngroups,
+                             const raw_codes *codes, uint8_t *value, group_bits *bits)
+{
+    const vec below_least = VEC(set1_epi8)((char)(codes->least - 1));
+    const vec all = VEC(set1_epi8)((char)(codes->least == 0));
+    for (size_t g = 0; g < ngroups; g++) {
+        vec suspect = all;
+        for (int i = 0; i < GROUP_NPIXELS; i += VEC_NBYTES) {
+            const vec v = narrow_vector(width, pixels + i * width);
+            store(value + i, v);
+            suspect = or_bits(suspect, VEC(subs_epu8)(v, below_least));
+        }
+        bits[g] = (group_bits){0, 0};
+        if (!is_zero(suspect))
+            bits[g] = mask_group(width, pixels, codes, value);
+        pixels += GROUP_NPIXELS * width;
+        value += GROUP_NPIXELS;
+    }
+}
+
+LEVEL_TARGET static void narrow8(const void *pixels, size_t ngroups, const raw_codes *codes,
+                                 uint8_t *value, group_bits *bits)
+{
+    narrow_row(1, pixels, ngroups, codes, value, bits);
+}
+
+LEVEL_TARGET static void narrow16(const void *pixels, size_t ngroups, const raw_codes *codes,
+                                  uint8_t *value, group_bits *bits)
+{
+    narrow_row(2, pixels, ngroups, codes, value, bits);
+}
+
+LEVEL_TARGET static void narrow32(const void *pixels, size_t ngroups, const raw_codes *codes,
+                                  uint8_t *value, group_bits *bits)
+{
+    narrow_row(4, pixels, ngroups, codes, value, bits);
+}
+
+/* Sums of tiles. */
+
+LEVEL_INLINE vec even_bytes(vec v) { return and_bits(v, VEC(set1_epi16)(0xFF)); }
+
+LEVEL_INLINE vec odd_bytes(vec v) { return VEC(srli_epi16)(v, 8); }
+
+/* Returns the sums. */
+LEVEL_INLINE vec describe_tiles(const uint8_t *value, size_t stride, const tile_outputs *out,
+                                size_t t)
+{
+    const vec lowest = VEC(set1_epi32)(0xFF);
+    vec words = zero();
+    vec squares = zero();
+    vec largest = zero();
+    for (size_t row = 0; row < TILE_EDGE; row++) {
+        const vec v = load(value + row * stride + TILE_EDGE * t);
+        const vec even = even_bytes(v);
+        const vec odd = odd_bytes(v);
+        words = VEC(add_epi16)(words, VEC(add_epi16)(even, odd));
+        squares = VEC(add_epi32)(squares, VEC(madd_epi16)(even, even));
+        squares = VEC(add_epi32)(squares, VEC(madd_epi16)(odd, odd));
+        largest = VEC(max_epu8)(largest, v);
+    }
+    const vec sum = VEC(madd_epi16)(words, VEC(set1_epi16)(1));
+    largest = VEC(max_epu8)(largest, VEC(srli_epi32)(largest, 16));
+    largest = and_bits(VEC(max_epu8)(largest, VEC(srli_epi32)(largest, 8)), lowest);
+    /* 255 + 1 alone has bit 8. */
+    const vec is_large = VEC(srli_epi32)(VEC(add_epi32)(largest, VEC(set1_epi32)(1)), 8);
+    store_low16(out->sum + t, sum);
+    store(out->squares + t, squares);
+    store_low8(out->largest + t, largest);
+    store_low8(out->has_large + t, is_large);
+    return sum;
+}
+
+/* 1024 groups make a row at most: sums of a row fit in 32 bits. */
+LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
+                                      const tile_outputs *out)
+{
+    uint32_t part[VEC_NTILES];
+    vec sums = zero();
+    for (size_t t = 0; t < ngroups * GROUP_NTILES; t += VEC_NTILES)
+        sums = VEC(add_epi32)(sums, describe_tiles(value, stride, out, t));
+    store(part, sums);
+    uint64_t total = 0;
+    for (int i = 0; i < VEC_NTILES; i++)
+        total += part[i];
+    return total;
+}
+
+/* Counting. */
+
+/*
+ * Counts of two values in the two bytes of each 16-bit number, summed over four rows: the low four
+ * bits of its low byte are one value's, the high four the other's.  The table has 1 and 16 for
+ * them.  The high byte is left over.
+ */
+LEVEL_INLINE vec count_two(const vec rows[TILE_EDGE], vec table)
+{
+    vec n = zero();
+    for (int row = 0; row < TILE_EDGE; row++)
+        n = VEC(add_epi8)(n, VEC(shuffle_epi8)(table, rows[row]));
+    return VEC(add_epi8)(n, VEC(srli_epi16)(n, 8));
+}
+
+/* Counts of the values first to first + 3: the four bytes of a tile's 32-bit number. */
+LEVEL_INLINE vec count_four(const vec rows[TILE_EDGE], int first)
+{
+    uint8_t table02[16] = {0};
+    uint8_t table13[16] = {0};
+    table02[first] = table13[first + 1] = 1;
+    table02[first + 2] = table13[first + 3] = 16;
+    const vec low_halves = VEC(set1_epi8)(0x0F);
+    const vec n = or_bits(even_bytes(count_two(rows, lanes(table02))),
+                          VEC(slli_epi16)(count_two(rows, lanes(table13)), 8));
+    const vec n01 = and_bits(n, low_halves);
+    const vec n23 = and_bits(VEC(srli_epi16)(n, 4), low_halves);
+    return VEC(add_epi8)(odd_words(n01, VEC(slli_epi32)(n23, 16)),
+                         odd_words(VEC(srli_epi32)(n01, 16), n23));
+}
+
+LEVEL_INLINE void count_bytes(const tile_group *group, uint32_t base, uint8_t *counts)
+{
+    const vec first = VEC(set1_epi8)((char)base);
+    const vec other = VEC(set1_epi8)(15);
+    for (size_t t = 0; t < GROUP_NTILES; t += VEC_NTILES) {
+        vec rows[TILE_EDGE];
+        for (size_t row = 0; row < TILE_EDGE; row++) {
+            const vec v = load(group->value + row * group->stride + TILE_EDGE * t);
+            rows[row] = VEC(min_epu8)(VEC(sub_epi8)(v, first), other);
+        }
+        store_pairs(counts + COUNTS_AT_ONCE * t, count_four(rows, 0), count_four(rows, 4));
+    }
+}
+
+LEVEL_TARGET static void count(const tile_group *group, uint32_t base, uint32_t *counter)
+{
+    uint8_t counts[GROUP_NTILES * COUNTS_AT_ONCE];
+    count_bytes(group, base, counts);
+    for (uint32_t t = 0; t < group->ntiles; t++) {
+        if (group->cell[t] == BRAGG_NO_CELL || group->largest[t] < base)
+            continue;
+        add_counts(counter + (size_t)group->cell[t] * HISTOGRAM_NCOUNTS + base,
+                   counts + COUNTS_AT_ONCE * t);
+    }
+}
+
+/* Boxes. */
+
+/* Sums of three neighbours in a row: around even and odd pixels. */
+typedef struct row_sums {
+    vec even;
+    vec odd;
+} row_sums;
+
+LEVEL_INLINE row_sums sum_three(const uint8_t *value)
+{
+    const vec here = load(value);
+    const vec pair = VEC(add_epi16)(even_bytes(here), odd_bytes(here));
+    return (row_sums){VEC(add_epi16)(pair, even_bytes(load(value - 1))),
+                      VEC(add_epi16)(pair, odd_bytes(load(value + 1)))};
+}
+
+LEVEL_INLINE vec largest_box(const vec h[TILE_EDGE + 2])
+{
+    const vec upper = VEC(add_epi16)(h[1], h[2]);
+    const vec lower = VEC(add_epi16)(h[3], h[4]);
+    /* The middle rows are in two boxes each: a larger summand makes a larger sum. */
+    const vec first_two = VEC(add_epi16)(upper, VEC(max_epu16)(h[0], h[3]));
+    const vec last_two = VEC(add_epi16)(lower, VEC(max_epu16)(h[2], h[5]));
+    return VEC(max_epu16)(first_two, last_two);
+}
+
+LEVEL_TARGET static void box(const uint8_t *value, size_t stride, size_t ngroups, uint16_t *largest)
+{
+    for (size_t t = 0; t < ngroups * GROUP_NTILES; t += VEC_NTILES) {
+        vec even[TILE_EDGE + 2];
+        vec odd[TILE_EDGE + 2];
+        const uint8_t *at = value + TILE_EDGE * t - stride;
+        for (int row = 0; row < TILE_EDGE + 2; row++, at += stride) {
+            const row_sums sums = sum_three(at);
+            even[row] = sums.even;
+            odd[row] = sums.odd;
+        }
+        const vec most = VEC(max_epu16)(largest_box(even), largest_box(odd));
+        store_low16(largest + t, VEC(max_epu16)(most, VEC(srli_epi32)(most, 16)));
+    }
+}

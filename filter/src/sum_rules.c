@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* How sums of tiles are predicted and quantised: docs/format.md, "Scales and sums". */
+#include "sum_rules.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { MAX_STEP = 1 << 30 };
+/* 65536 * 2^(z / 4), rounded, for z = -16 to 16. */
+const uint32_t SUM_SCALE_FACTOR[NSCALES] = {
+    4096,   4871,   5793,   6889,   8192,   9742,   11585,  13777,  16384,  19484,  23170,
+    27554,  32768,  38968,  46341,  55109,  65536,  77936,  92682,  110218, 131072, 155872,
+    185364, 220436, 262144, 311744, 370728, 440872, 524288, 623487, 741455, 881744, 1048576};
+/* Bounds of the contexts of sums stored exactly, in variance. */
+static const uint16_t EXACT_BOUND[15] = {16,  23,  32,  45,  64,   91,   128, 181,
+                                         256, 362, 512, 724, 1024, 1448, 2048};
+enum { STEP_2_BOUND = 1448 };
+
+static uint32_t step_of(uint64_t expected, uint64_t variance, uint32_t quarters, int is_pattern)
+{
+    const double x = (double)(variance * quarters * quarters / 16) / SUM_UNITS;
+    const double root = floor(sqrt(x));
+    uint64_t step = root < MAX_STEP ? (uint64_t)root : MAX_STEP;
+    if (is_pattern && step > expected / (2 * SUM_UNITS))
+        step = expected / (2 * SUM_UNITS);
+    return step > 1 ? (uint32_t)step : 1;
+}
+
+static uint8_t context_of(uint64_t variance, uint32_t step)
+{
+    uint8_t context = 0;
+    if (step == 1) {
+        for (int k = 0; k < 15; k++)
+            context = (uint8_t)(context + (EXACT_BOUND[k] <= variance));
+        return context;
+    }
+    if (step == 2)
+        return variance >= STEP_2_BOUND ? 17 : 16;
+    return step == 3 ? 18 : step < 8 ? 19 : 20;
+}
+
+static sum_rule rule_of(const frame_model *model, uint64_t expected, uint64_t variance,
+                        int8_t scale, int64_t most, int is_pattern)
+{
+    const uint32_t factor = SUM_SCALE_FACTOR[scale + MAX_SCALE];
+    const uint64_t e = expected * factor >> 16;
+    const uint64_t v = variance * factor >> 16;
+    const uint32_t quarters = (uint32_t)(model->noise.params->local_step * 4.0);
+    const uint32_t step = step_of(e, v, quarters, is_pattern);
+    const sum_rule rule = {(int64_t)((e + SUM_UNITS / 2) / SUM_UNITS), most, step,
+                           context_of(v, step)};
+    return rule;
+}
+
+static sum_rule tile_rule(const frame_model *model, uint16_t cell, uint32_t npixels, int8_t scale)
+{
+    const cell_range *r = &model->range[cell];
+    int64_t most = npixels * (r->high - r->low);
+    if (r->is_pattern && most > PATTERN_MAX_SUM)
+        most = PATTERN_MAX_SUM;
+    return rule_of(model, model->expected[cell] * npixels / TILE_NPIXELS,
+                   model->variance[cell] * npixels / TILE_NPIXELS, scale, most, r->is_pattern);
+}
+
+static small_rule small_rule_of(const sum_rule *rule)
+{
+    const small_rule none = {0, 0, 1, NOT_SMALL};
+    if (rule->predicted > INT16_MAX || rule->most > INT16_MAX || rule->step > UINT16_MAX)
+        return none;
+    return (small_rule){(int16_t)rule->predicted, (int16_t)rule->most, (uint16_t)rule->step,
+                        rule->context};
+}
+
+h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
+{
+    const ring_map *map = model->noise.map;
+    memset(grid, 0, sizeof *grid);
+    grid->model = model;
+    grid->nblocks = (map->ntx + MACRO_EDGE - 1) / MACRO_EDGE;
+    grid->full = malloc((map->ncells + 1u) * sizeof *grid->full);
+    grid->small = malloc((map->ncells + 1u) * sizeof *grid->small);
+    grid->nlow = calloc(map->ncells + 1u, sizeof *grid->nlow);
+    grid->least_cell = malloc(map->ntx * sizeof *grid->least_cell);
+    grid->most_cell = malloc(map->ntx * sizeof *grid->most_cell);
+    grid->is_coarse = calloc(grid->nblocks, 1);
+    grid->scale = calloc(grid->nblocks, 1);
+    grid->scale_above = calloc(grid->nblocks, 1);
+    grid->coarse_sum = calloc(grid->nblocks, sizeof *grid->coarse_sum);
+    grid->is_plain = malloc((size_t)MACRO_EDGE * grid->nblocks);
+    grid->context = malloc((size_t)MACRO_EDGE * map->ntx);
+    grid->symbol = malloc((size_t)MACRO_EDGE * map->ntx);
+    if (!grid->full || !grid->small || !grid->nlow || !grid->least_cell || !grid->most_cell ||
+        !grid->is_coarse || !grid->scale || !grid->scale_above || !grid->coarse_sum ||
+        !grid->is_plain || !grid->context || !grid->symbol)
+        return H5BRAGG_NO_MEMORY;
+    const uint64_t limit = model->noise.params->coarse_limit;
+    for (uint32_t c = 0; c < map->ncells; c++) {
+        grid->full[c] = tile_rule(model, (uint16_t)c, TILE_NPIXELS, 0);
+        grid->small[c] = small_rule_of(&grid->full[c]);
+        grid->nlow[c + 1] = grid->nlow[c] + (model->range[c].is_pattern &&
+                                             TILE_NPIXELS * model->expected[c] < SUM_UNITS * limit);
+    }
+    grid->may_be_coarse = grid->nlow[map->ncells] > 0;
+    return H5BRAGG_OK;
+}
+
+void sum_grid_free(sum_grid *grid)
+{
+    free(grid->full);
+    free(grid->plain);
+    free(grid->small);
+    free(grid->nlow);
+    free(grid->least_cell);
+    free(grid->most_cell);
+    free(grid->is_coarse);
+    free(grid->scale);
+    free(grid->scale_above);
+    free(grid->coarse_sum);
+    free(grid->is_plain);
+    free(grid->context);
+    free(grid->symbol);
+    memset(grid, 0, sizeof *grid);
+}
+
+static int block_is_coarse(const sum_grid *grid, uint32_t block)
+{
+    const frame_model *m = grid->model;
+    const ring_map *map = m->noise.map;
+    uint64_t expected = 0;
+    uint64_t ntiles = 0;
+    for (uint32_t row = 0; row < grid->nrows; row++) {
+        const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
+        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
+            if (cell[t] == BRAGG_NO_CELL)
+                continue;
+            if (!m->range[cell[t]].is_pattern)
+                return 0;
+            expected += m->expected[cell[t]];
+            ntiles++;
+        }
+    }
+    return TILE_NPIXELS * expected < (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
+}
+
+/* Range of the numbers of the cells of four tiles below each other; blank ones are the largest. */
+static void find_cells(const sum_grid *grid)
+{
+    const ring_map *map = grid->model->noise.map;
+    const uint16_t *cell = map->cell + (size_t)MACRO_EDGE * grid->row * map->ntx;
+    memcpy(grid->least_cell, cell, map->ntx * sizeof *cell);
+    memcpy(grid->most_cell, cell, map->ntx * sizeof *cell);
+    for (uint32_t row = 1; row < grid->nrows; row++) {
+        cell += map->ntx;
+        for (uint32_t t = 0; t < map->ntx; t++) {
+            grid->least_cell[t] = cell[t] < grid->least_cell[t] ? cell[t] : grid->least_cell[t];
+            grid->most_cell[t] = cell[t] > grid->most_cell[t] ? cell[t] : grid->most_cell[t];
+        }
+    }
+}
+
+/* Coarse blocks have low cells: most blocks have none even near them, which is quickly seen. */
+static int block_has_low(const sum_grid *grid, uint32_t block)
+{
+    uint32_t least = BRAGG_NO_CELL;
+    uint32_t most = 0;
+    for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
+        least = grid->least_cell[t] < least ? grid->least_cell[t] : least;
+        most = grid->most_cell[t] > most ? grid->most_cell[t] : most;
+    }
+    return most == BRAGG_NO_CELL || grid->nlow[most + 1] > grid->nlow[least];
+}
+
+void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, const uint32_t *hash)
+{
+    int8_t *scale = grid->scale_above;
+    const uint32_t left = grid->model->noise.map->nty - MACRO_EDGE * row;
+    grid->scale_above = grid->scale;
+    grid->scale = scale;
+    grid->row = row;
+    grid->nrows = left < MACRO_EDGE ? left : MACRO_EDGE;
+    grid->open = open;
+    grid->hash = hash;
+    memset(grid->scale, 0, grid->nblocks);
+    if (grid->may_be_coarse)
+        find_cells(grid);
+    for (uint32_t block = 0; grid->may_be_coarse && block < grid->nblocks; block++)
+        grid->is_coarse[block] = block_has_low(grid, block) && block_is_coarse(grid, block);
+}
+
+block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const int64_t *sum)
+{
+    const frame_model *m = grid->model;
+    const ring_map *map = m->noise.map;
+    block_sums b = {0};
+    for (uint32_t row = 0; row < grid->nrows; row++) {
+        const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
+        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
+            const size_t at = (size_t)row * map->ntx + t;
+            const uint32_t f = count_bits(grid->open[at]);
+            if (f == 0)
+                continue;
+            b.expected += m->expected[cell[t]] * f / TILE_NPIXELS;
+            b.variance += m->variance[cell[t]] * f / TILE_NPIXELS;
+            b.most += f * (m->range[cell[t]].high - m->range[cell[t]].low);
+            b.sum += sum ? sum[at] : 0;
+            b.has_general |= !m->range[cell[t]].is_pattern;
+            b.nopen++;
+        }
+    }
+    return b;
+}
+
+sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b)
+{
+    const int64_t limit = PATTERN_MAX_SUM * TILE_NPIXELS;
+    return rule_of(grid->model, b->expected, b->variance, grid->scale[block],
+                   b->most < limit ? b->most : limit, 1);
+}
+
+/* The rule of an open tile. */
+sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, int8_t scale)
+{
+    if (open == 0xFFFF && scale == 0)
+        return grid->full[cell];
+    return tile_rule(grid->model, cell, count_bits(open), scale);
+}

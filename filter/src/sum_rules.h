@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What reading and writing the sums of tiles share (docs/format.md, "Scales and sums"). */
+#ifndef BRAGG_SUM_RULES_H
+#define BRAGG_SUM_RULES_H
+
+#include "tile_sums.h"
+
+enum { MAX_SCALE = 16, NSCALES = 2 * MAX_SCALE + 1, SUM_UNITS = 256 };
+/* Stands for the context of small rules that cannot be: a bit that no context has. */
+enum { NOT_SMALL = 0x80 };
+
+/* 65536 * 2^(z / 4), rounded, for z = -16 to 16. */
+extern const uint32_t SUM_SCALE_FACTOR[NSCALES];
+
+/* Sums of what is known of the open tiles of a macro block. */
+typedef struct block_sums {
+    uint64_t expected;
+    uint64_t variance;
+    int64_t most;
+    int64_t sum;
+    uint32_t nopen;
+    int has_general;
+} block_sums;
+
+/* Of a block of the row at work; sum is that of its tiles, or NULL. */
+block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const int64_t *sum);
+
+/* The rule of a coarse block. */
+sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b);
+
+/* That of any open tile. */
+sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, int8_t scale);
+
+/* Columns of tiles of a macro block end here. */
+static inline uint32_t block_stop(const sum_grid *grid, uint32_t block)
+{
+    const uint32_t stop = MACRO_EDGE * (block + 1);
+    const uint32_t ntx = grid->model->noise.map->ntx;
+    return stop < ntx ? stop : ntx;
+}
+
+/* Context of the scale of a block. */
+static inline uint32_t scale_context(const sum_grid *grid, uint32_t block)
+{
+    const uint32_t left = block > 0 && grid->scale[block - 1] != 0;
+    return left + (grid->scale_above[block] != 0);
+}
+
+BRAGG_INLINE int64_t dither_of(uint32_t hash, uint32_t step)
+{
+    return (int64_t)((uint64_t)(hash & 0xFFFF) * step >> 16);
+}
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opens and closes streams of symbols for reading: docs/format.md, "Streams".  The symbols
+ * themselves are read by the inline functions of symbols.h.
+ *
+ * Every context has a table, also one that has no symbols: its entries leave the state as it is and
+ * are marked bad.
+ */
+#include "symbols.h"
+
+#include <stdlib.h>
+
+enum { MAX_SYMBOLS = 256, NOT_A_NUMBER = 255 };
+
+/* What an empty stream's reader looks at in place of words and raw bits. */
+static const uint8_t nothing[8] = {0};
+
+/* `symbol` has f values of u from `start` on, in the table of a context. */
+static void fill_entries(void *table, int is_wide, uint32_t symbol, uint32_t start, uint32_t f,
+                         uint32_t flags)
+{
+    const uint32_t entry = f << ENTRY_FREQUENCY_BIT | flags;
+    uint8_t *symbols = table;
+    uint32_t *entries = table;
+    if (f == 0)
+        return;
+    if (!is_wide) {
+        memset(symbols + start, (int)symbol, f);
+        entries[SYMBOLS_TOTAL / sizeof *entries + symbol] = entry | start;
+        return;
+    }
+    for (uint32_t bias = 0; bias < f; bias++)
+        entries[start + bias] = (entry | symbol) + (bias << 8);
+}
+
+static void fill_bad(void *table, int is_wide)
+{
+    fill_entries(table, is_wide, is_wide ? 0 : NOT_A_NUMBER, 0, SYMBOLS_TOTAL, ENTRY_BAD);
+}
+
+/* Reads a context's frequencies; *nsymbols is their number m. */
+static h5bragg_status read_table(byte_reader *in, void *table, int is_wide, uint32_t *nsymbols)
+{
+    const uint64_t m = read_varint(in);
+    if (m > MAX_SYMBOLS)
+        return H5BRAGG_CORRUPT;
+    uint32_t start = 0;
+    for (uint32_t symbol = 0; symbol < m; symbol++) {
+        const uint64_t f = read_varint(in);
+        if (f > SYMBOLS_TOTAL - start)
+            return H5BRAGG_CORRUPT;
+        fill_entries(table, is_wide, symbol, start, (uint32_t)f, 0);
+        start += (uint32_t)f;
+    }
+    if (m == 0)
+        fill_bad(table, is_wide);
+    else if (start != SYMBOLS_TOTAL)
+        return H5BRAGG_CORRUPT;
+    *nsymbols = (uint32_t)m;
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status read_states(byte_reader *in, uint32_t *state, uint32_t nstates)
+{
+    uint32_t least = UINT32_MAX;
+    for (uint32_t k = 0; k < nstates; k++) {
+        state[k] = read_u32(in);
+        least = state[k] < least ? state[k] : least;
+    }
+    return least < SYMBOLS_LOWEST_STATE ? H5BRAGG_CORRUPT : H5BRAGG_OK;
+}
+
+/* Raw bits, states and words, which must end where the stream does. */
+static h5bragg_status read_contents(byte_reader *in, symbol_reader *s, uint32_t *state,
+                                    uint32_t nstates)
+{
+    s->raw_nbytes = read_varint(in);
+    if (in->failed || s->raw_nbytes > bytes_left(in))
+        return H5BRAGG_CORRUPT;
+    s->raw = read_bytes(in, (size_t)s->raw_nbytes);
+    const uint8_t *states = in->at; /* what follows the raw bits may be looked at */
+    const h5bragg_status status = read_states(in, state, nstates);
+    const uint64_t nwords = read_varint(in);
+    if (status || in->failed || bytes_left(in) % 2 || nwords != bytes_left(in) / 2)
+        return H5BRAGG_CORRUPT;
+    s->nwords = (size_t)nwords;
+    s->last_word = nwords ? s->nwords - 1 : 0;
+    s->words = nwords ? in->at : states;
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status reserve(symbol_reader *s, size_t nbytes)
+{
+    if (s->memory_nbytes >= nbytes)
+        return H5BRAGG_OK;
+    uint32_t *memory = malloc(nbytes);
+    if (!memory)
+        return H5BRAGG_NO_MEMORY;
+    free(s->memory);
+    s->memory = memory;
+    s->memory_nbytes = nbytes;
+    return H5BRAGG_OK;
+}
+
+/* A reader of a stream without symbols that keeps the memory of s. */
+static void open_empty(symbol_reader *s)
+{
+    const uint32_t x = SYMBOLS_LOWEST_STATE;
+    *s = (symbol_reader){.table = s->memory,
+                         .context = (const uint8_t *)s->memory,
+                         .words = nothing,
+                         .x0 = x,
+                         .x1 = x,
+                         .x2 = x,
+                         .x3 = x,
+                         .raw = nothing,
+                         .memory = s->memory,
+                         .memory_nbytes = s->memory_nbytes};
+}
+
+/* Makes room for tables and reads them, where the stream is not empty. */
+static h5bragg_status read_tables(byte_reader *in, uint32_t ncontexts, int is_wide,
+                                  symbol_reader *s)
+{
+    const int is_empty = bytes_left(in) == 0;
+    const size_t wide_nbytes = SYMBOLS_TOTAL * sizeof *s->memory;
+    const size_t table_nbytes = is_wide ? wide_nbytes : SYMBOLS_CONTEXT_NBYTES;
+    h5bragg_status status = reserve(s, ncontexts * table_nbytes);
+    if (status)
+        return status;
+    open_empty(s);
+    uint32_t nsymbols_sum = 0;
+    for (uint32_t context = 0; context < ncontexts && !status; context++) {
+        uint32_t *table = s->memory + context * (table_nbytes / sizeof *s->memory);
+        uint32_t nsymbols = 0;
+        if (is_empty)
+            fill_bad(table, is_wide);
+        else
+            status = read_table(in, table, is_wide, &nsymbols);
+        nsymbols_sum += nsymbols;
+    }
+    /* A stream without symbols would have had no bytes. */
+    return status ? status : is_empty || nsymbols_sum ? H5BRAGG_OK : H5BRAGG_CORRUPT;
+}
+
+static h5bragg_status open_stream(byte_reader *in, uint32_t ncontexts, symbol_reader *s,
+                                  uint32_t *state, uint32_t nstates)
+{
+    for (uint32_t k = 0; k < nstates; k++)
+        state[k] = SYMBOLS_LOWEST_STATE;
+    const uint64_t nbytes = read_varint(in);
+    if (in->failed || nbytes > bytes_left(in))
+        return H5BRAGG_TRUNCATED;
+    byte_reader stream = {in->at, in->at + nbytes, 0};
+    in->at = stream.end;
+    if (ncontexts < 1 || ncontexts > SYMBOLS_MAX_CONTEXTS)
+        return H5BRAGG_BAD_ARGUMENT;
+    const h5bragg_status status =
+        read_tables(&stream, ncontexts, nstates == SYMBOLS_WIDE_NSTATES, s);
+    if (status || nbytes == 0)
+        return status;
+    return read_contents(&stream, s, state, nstates);
+}
+
+h5bragg_status symbols_open(byte_reader *in, uint32_t ncontexts, symbol_reader *s)
+{
+    uint32_t state[SYMBOLS_NSTATES];
+    const h5bragg_status status = open_stream(in, ncontexts, s, state, SYMBOLS_NSTATES);
+    s->x0 = state[0];
+    s->x1 = state[1];
+    s->x2 = state[2];
+    s->x3 = state[3];
+    return status;
+}
+
+h5bragg_status wide_symbols_open(byte_reader *in, uint32_t ncontexts, wide_reader *s)
+{
+    s->next = 0;
+    return open_stream(in, ncontexts, &s->stream, s->state, SYMBOLS_WIDE_NSTATES);
+}
+
+static h5bragg_status check_end(const symbol_reader *s)
+{
+    const uint64_t nbits = 8 * s->raw_nbytes;
+    if (symbols_failed(s) || s->word_at != s->nwords || nbits - s->bit_at >= 8)
+        return H5BRAGG_CORRUPT;
+    if (s->bit_at < nbits && s->raw[s->bit_at >> 3] >> (s->bit_at & 7))
+        return H5BRAGG_CORRUPT;
+    return H5BRAGG_OK;
+}
+
+h5bragg_status symbols_close(const symbol_reader *s)
+{
+    const uint32_t end = SYMBOLS_LOWEST_STATE;
+    if (s->x0 != end || s->x1 != end || s->x2 != end || s->x3 != end)
+        return H5BRAGG_CORRUPT;
+    return check_end(s);
+}
+
+h5bragg_status wide_symbols_close(const wide_reader *s)
+{
+    for (uint32_t k = 0; k < SYMBOLS_WIDE_NSTATES; k++) {
+        if (s->state[k] != SYMBOLS_LOWEST_STATE)
+            return H5BRAGG_CORRUPT;
+    }
+    return check_end(&s->stream);
+}
+
+void symbol_reader_free(symbol_reader *s)
+{
+    free(s->memory);
+    *s = (symbol_reader){0};
+}

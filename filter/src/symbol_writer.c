@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Codes collected symbols: docs/format.md, "Streams".
+ *
+ * The frequencies of a context are those whole numbers with the sum 2048 that make the code of its
+ * symbols shortest.  Symbols are coded last to first, so that they are read first to last: for a
+ * symbol of frequency f the low word of a state x >= f * 2^21 is put out, then
+ * x = floor(x / f) * 2048 + x mod f + C.
+ */
+#include "symbols.h"
+
+#include <stdlib.h>
+
+enum { NSYMBOLS = 256, NPAIRS = SYMBOLS_MAX_CONTEXTS * NSYMBOLS, NCOUNTERS = 4 };
+enum { RECIPROCAL_BITS = 43 };
+
+/*
+ * floor(x / f) = floor(x * reciprocal / 2^43), reciprocal = ceil(2^43 / f): with
+ * reciprocal * f = 2^43 + r, r < f, this holds if x * r < 2^43, and x < f * 2^21, f <= 2^11.  The
+ * product is below (f * 2^21 - 1) * (2^43 + f) / f, which is below 2^64 as f * (f - 1) < 2^22.
+ */
+typedef struct coding_entry {
+    uint64_t reciprocal;
+    uint32_t most;       /* f * 2^21 - 1: larger states put out a word first */
+    uint16_t complement; /* 2048 - f */
+    uint16_t start;      /* C */
+} coding_entry;
+
+struct symbol_model {
+    /* Equal symbols in a row use different counters, which then need not wait for one another. */
+    uint32_t count[NCOUNTERS][NPAIRS];
+    uint16_t frequency[NPAIRS];
+    coding_entry entry[NPAIRS];
+};
+
+void symbol_writer_reset(symbol_writer *w)
+{
+    w->npairs = 0;
+    w->raw_nbytes = 0;
+    w->buffer = 0;
+    w->buffer_nbits = 0;
+    w->failed = 0;
+}
+
+void symbol_writer_free(symbol_writer *w)
+{
+    free(w->pair);
+    free(w->raw);
+    free(w->model);
+    *w = (symbol_writer){0};
+}
+
+/* Capacities grow by half; counts of symbols are 32-bit numbers. */
+static int next_capacity(size_t capacity, size_t *next)
+{
+    *next = capacity + capacity / 2 + 4096;
+    return *next < UINT32_MAX / 2;
+}
+
+int symbol_writer_grow_pairs(symbol_writer *w)
+{
+    size_t capacity;
+    uint16_t *pair = NULL;
+    if (!w->failed && next_capacity(w->pair_capacity, &capacity))
+        pair = realloc(w->pair, capacity * sizeof *pair);
+    if (!pair) {
+        w->failed = 1;
+        return 0;
+    }
+    w->pair = pair;
+    w->pair_capacity = capacity;
+    return 1;
+}
+
+uint16_t *symbol_writer_room(symbol_writer *w, size_t n)
+{
+    while (w->pair_capacity - w->npairs < n) {
+        if (!symbol_writer_grow_pairs(w))
+            return NULL;
+    }
+    return w->pair + w->npairs;
+}
+
+int symbol_writer_grow_raw(symbol_writer *w)
+{
+    size_t capacity;
+    uint8_t *raw = NULL;
+    if (!w->failed && next_capacity(w->raw_capacity, &capacity))
+        raw = realloc(w->raw, capacity);
+    if (!raw) {
+        w->failed = 1;
+        return 0;
+    }
+    w->raw = raw;
+    w->raw_capacity = capacity;
+    return 1;
+}
+
+/*
+ * What a symbol that occurs `count` times saves, in units of its logarithm, by the frequency f + 1
+ * in place of f: count * log((f + 1) / f), as a series.
+ */
+static double saving(double count, uint32_t f)
+{
+    const double z = 1.0 / (2.0 * f + 1.0);
+    const double z2 = z * z;
+    return count * z * (1.0 + z2 * (1.0 / 3.0 + z2 * (1.0 / 5.0 + z2 * (1.0 / 7.0))));
+}
+
+typedef struct frequency_search {
+    uint32_t n; /* symbols that occur */
+    uint32_t symbol[NSYMBOLS];
+    double count[NSYMBOLS];
+    uint32_t f[NSYMBOLS];
+    double gain[NSYMBOLS]; /* saving by one more */
+    double loss[NSYMBOLS]; /* cost of one less, beyond all others for f = 1 */
+} frequency_search;
+
+static void set_frequency(frequency_search *q, uint32_t k, uint32_t f)
+{
+    q->f[k] = f;
+    q->gain[k] = saving(q->count[k], f);
+    q->loss[k] = f > 1 ? saving(q->count[k], f - 1) : 1e300;
+}
+
+/*
+ * Gives one unit to the symbol that gains most by it or takes one from that which loses least,
+ * until the sum is right and no exchange helps.  Savings become less with every unit, so this ends,
+ * and at the best frequencies.
+ */
+static void settle(frequency_search *q, uint32_t sum)
+{
+    for (;;) {
+        uint32_t most = 0;
+        uint32_t least = 0;
+        for (uint32_t k = 1; k < q->n; k++) {
+            most = q->gain[k] > q->gain[most] ? k : most;
+            least = q->loss[k] < q->loss[least] ? k : least;
+        }
+        if (sum == SYMBOLS_TOTAL && !(q->gain[most] > q->loss[least]))
+            return;
+        if (sum >= SYMBOLS_TOTAL) {
+            set_frequency(q, least, q->f[least] - 1);
+            sum--;
+        } else {
+            set_frequency(q, most, q->f[most] + 1);
+            sum++;
+        }
+    }
+}
+
+/* Frequencies of one context, 0 for symbols that do not occur. */
+static void make_frequencies(const uint32_t *count, uint16_t *frequency)
+{
+    frequency_search q = {.n = 0};
+    uint64_t total = 0;
+    uint32_t sum = 0;
+    for (uint32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
+        total += count[symbol];
+        frequency[symbol] = 0;
+        if (count[symbol])
+            q.symbol[q.n++] = symbol;
+    }
+    for (uint32_t k = 0; k < q.n; k++) {
+        const uint64_t c = count[q.symbol[k]];
+        const uint32_t f = (uint32_t)((c * SYMBOLS_TOTAL + total / 2) / total);
+        q.count[k] = (double)c;
+        set_frequency(&q, k, f ? f : 1);
+        sum += q.f[k];
+    }
+    if (q.n)
+        settle(&q, sum);
+    for (uint32_t k = 0; k < q.n; k++)
+        frequency[q.symbol[k]] = (uint16_t)q.f[k];
+}
+
+static void make_entries(const uint16_t *frequency, coding_entry *entry)
+{
+    uint32_t start = 0;
+    for (uint32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
+        const uint32_t f = frequency[symbol];
+        if (f == 0)
+            continue;
+        entry[symbol] = (coding_entry){(((uint64_t)1 << RECIPROCAL_BITS) + f - 1) / f,
+                                       (uint32_t)(((uint64_t)f << 21) - 1),
+                                       (uint16_t)(SYMBOLS_TOTAL - f), (uint16_t)start};
+        start += f;
+    }
+}
+
+static void make_model(const symbol_writer *w, uint32_t ncontexts)
+{
+    struct symbol_model *m = w->model;
+    for (uint32_t k = 0; k < NCOUNTERS; k++)
+        memset(m->count[k], 0, ncontexts * NSYMBOLS * sizeof *m->count[k]);
+    size_t at = 0;
+    for (; at + NCOUNTERS <= w->npairs; at += NCOUNTERS) {
+        m->count[0][w->pair[at]]++;
+        m->count[1][w->pair[at + 1]]++;
+        m->count[2][w->pair[at + 2]]++;
+        m->count[3][w->pair[at + 3]]++;
+    }
+    for (; at < w->npairs; at++)
+        m->count[0][w->pair[at]]++;
+    for (uint32_t i = 0; i < ncontexts * NSYMBOLS; i++)
+        m->count[0][i] += m->count[1][i] + m->count[2][i] + m->count[3][i];
+    for (uint32_t context = 0; context < ncontexts; context++) {
+        const uint32_t first = context * NSYMBOLS;
+        make_frequencies(m->count[0] + first, m->frequency + first);
+        make_entries(m->frequency + first, m->entry + first);
+    }
+}
+
+/* Codes one symbol into state x; a word put out goes below `top`. */
+static inline uint16_t *code_symbol(uint32_t *x, const coding_entry *e, uint16_t *top)
+{
+    const uint32_t full = *x > e->most;
+    top[-1] = (uint16_t)*x;
+    const uint32_t y = full ? *x >> 16 : *x;
+    const uint32_t quotient = (uint32_t)((y * e->reciprocal) >> RECIPROCAL_BITS);
+    *x = y + quotient * e->complement + e->start;
+    return top - full;
+}
+
+/* Codes pairs [0, n), n divisible by 4, whose states x[0] to x[3] stay in registers. */
+static uint16_t *code_narrow(const coding_entry *entry, const uint16_t *pair, size_t n, uint32_t *x,
+                             uint16_t *top)
+{
+    uint32_t x0 = x[0];
+    uint32_t x1 = x[1];
+    uint32_t x2 = x[2];
+    uint32_t x3 = x[3];
+    for (size_t i = n; i; i -= 4) {
+        const coding_entry *e0 = &entry[pair[i - 4]];
+        const coding_entry *e1 = &entry[pair[i - 3]];
+        const coding_entry *e2 = &entry[pair[i - 2]];
+        const coding_entry *e3 = &entry[pair[i - 1]];
+        top = code_symbol(&x3, e3, top);
+        top = code_symbol(&x2, e2, top);
+        top = code_symbol(&x1, e1, top);
+        top = code_symbol(&x0, e0, top);
+    }
+    x[0] = x0;
+    x[1] = x1;
+    x[2] = x2;
+    x[3] = x3;
+    return top;
+}
+
+/* The same for any number of states that is divisible by 4. */
+static uint16_t *code_wide(const coding_entry *entry, const uint16_t *pair, size_t n,
+                           uint32_t *state, uint32_t nstates, uint16_t *top)
+{
+    for (size_t i = n; i; i -= 4) {
+        uint32_t *x = state + (i - 4) % nstates;
+        const coding_entry *e0 = &entry[pair[i - 4]];
+        const coding_entry *e1 = &entry[pair[i - 3]];
+        const coding_entry *e2 = &entry[pair[i - 2]];
+        const coding_entry *e3 = &entry[pair[i - 1]];
+        top = code_symbol(&x[3], e3, top);
+        top = code_symbol(&x[2], e2, top);
+        top = code_symbol(&x[1], e1, top);
+        top = code_symbol(&x[0], e0, top);
+    }
+    return top;
+}
+
+/*
+ * Codes all pairs.  The words take the place of the pairs: a symbol puts out at most one word, so
+ * those of the symbols behind it leave its own place free.  Returns the first word.
+ */
+static const uint16_t *code_pairs(symbol_writer *w, uint32_t *state, uint32_t nstates)
+{
+    const coding_entry *entry = w->model->entry;
+    const uint16_t *pair = w->pair;
+    uint16_t *top = w->pair + w->npairs;
+    size_t i = w->npairs;
+    for (uint32_t k = 0; k < nstates; k++)
+        state[k] = SYMBOLS_LOWEST_STATE;
+    for (; i % 4; i--)
+        top = code_symbol(&state[(i - 1) % nstates], &entry[pair[i - 1]], top);
+    return nstates == SYMBOLS_NSTATES ? code_narrow(entry, pair, i, state, top)
+                                      : code_wide(entry, pair, i, state, nstates, top);
+}
+
+/* Number m of frequencies to write: up to the last that is not 0. */
+static uint32_t table_length(const uint16_t *frequency)
+{
+    uint32_t m = NSYMBOLS;
+    while (m && frequency[m - 1] == 0)
+        m--;
+    return m;
+}
+
+static void write_tables(const struct symbol_model *model, uint32_t ncontexts, byte_writer *out)
+{
+    for (uint32_t context = 0; context < ncontexts; context++) {
+        const uint16_t *frequency = model->frequency + context * NSYMBOLS;
+        const uint32_t m = table_length(frequency);
+        write_varint(out, m);
+        for (uint32_t symbol = 0; symbol < m; symbol++)
+            write_varint(out, frequency[symbol]);
+    }
+}
+
+static void write_words(const uint16_t *word, size_t nwords, byte_writer *out)
+{
+    write_varint(out, nwords);
+    uint8_t *p = write_bytes(out, 2 * nwords);
+    for (size_t i = 0; p && i < nwords; i++) {
+        p[2 * i] = (uint8_t)word[i];
+        p[2 * i + 1] = (uint8_t)(word[i] >> 8);
+    }
+}
+
+enum { MAX_TABLES_NBYTES = SYMBOLS_MAX_CONTEXTS * (2 + 2 * NSYMBOLS) };
+
+static size_t varint_nbytes(uint64_t x)
+{
+    size_t n = 1;
+    while (x >>= 7)
+        n++;
+    return n;
+}
+
+static void write_raw(const symbol_writer *w, byte_writer *out)
+{
+    write_varint(out, w->raw_nbytes + (w->buffer_nbits + 7) / 8);
+    uint8_t *p = write_bytes(out, w->raw_nbytes);
+    if (p && w->raw_nbytes)
+        memcpy(p, w->raw, w->raw_nbytes);
+    for (uint32_t bit = 0; bit < w->buffer_nbits; bit += 8)
+        write_u8(out, (uint8_t)(w->buffer >> bit));
+}
+
+static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
+{
+    uint8_t tables[MAX_TABLES_NBYTES];
+    byte_writer header = {tables, tables + sizeof tables, 0};
+    uint32_t state[SYMBOLS_WIDE_NSTATES];
+    make_model(w, ncontexts);
+    write_tables(w->model, ncontexts, &header);
+    const uint16_t *word = code_pairs(w, state, nstates);
+    const size_t nwords = (size_t)(w->pair + w->npairs - word);
+    const size_t tables_nbytes = (size_t)(header.at - tables);
+    const size_t raw_nbytes = w->raw_nbytes + (w->buffer_nbits + 7) / 8;
+    write_varint(out, tables_nbytes + varint_nbytes(raw_nbytes) + raw_nbytes + 4 * nstates +
+                          varint_nbytes(nwords) + 2 * nwords);
+    uint8_t *p = write_bytes(out, tables_nbytes);
+    if (p)
+        memcpy(p, tables, tables_nbytes);
+    write_raw(w, out);
+    for (uint32_t k = 0; k < nstates; k++)
+        write_u32(out, state[k]);
+    write_words(word, nwords, out);
+}
+
+void symbols_write(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
+{
+    if (w->npairs && !w->model)
+        w->model = malloc(sizeof *w->model);
+    if (w->failed || (w->npairs && !w->model))
+        out->failed = 1;
+    else if (w->npairs)
+        write_stream(w, ncontexts, nstates, out);
+    else
+        write_varint(out, 0);
+    symbol_writer_reset(w);
+}

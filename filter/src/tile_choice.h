@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tiles are kept exactly: the encoder's choice (docs/format.md, "Kept flags"). */
+#ifndef BRAGG_TILE_CHOICE_H
+#define BRAGG_TILE_CHOICE_H
+
+#include "frame_fit.h"
+
+/* Sets source->kept and source->calm for a model whose ranges are known. */
+h5bragg_status tile_choice(frame_source *source, const frame_model *model);
+
+/* Keeps what ranges that have changed since demand. */
+h5bragg_status tile_choice_update(frame_source *source, const frame_model *model);
+
+#endif

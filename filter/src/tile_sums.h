@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Local counts: the sums of drawn tiles, quantised to a fraction of their own noise and coded
+ * against what the rings predict (docs/format.md, "Scales and sums").
+ *
+ * Both directions go through a frame in rows of macro blocks.  A tile is open if some of its
+ * pixels are drawn; open[] has these pixels' bits for the four rows of tiles at work.
+ */
+#ifndef BRAGG_TILE_SUMS_H
+#define BRAGG_TILE_SUMS_H
+
+#include "frame_model.h"
+#include "symbols.h"
+
+enum { SCALE_NCONTEXTS = 3, SUM_NCONTEXTS = 21 };
+
+/* How a sum is predicted and quantised, but for its dither. */
+typedef struct sum_rule {
+    int64_t predicted;
+    int64_t most; /* largest sum */
+    uint32_t step;
+    uint8_t context;
+} sum_rule;
+
+/* The same in 16 bits, for cells whose numbers are small. */
+typedef struct small_rule {
+    int16_t predicted;
+    int16_t most;
+    uint16_t step;
+    uint8_t context;
+} small_rule;
+
+/* What writing needs of a whole tile of a cell where the scale is 1. */
+typedef struct plain_sum {
+    int64_t predicted;
+    uint64_t reciprocal; /* floor(n / step) = floor(n * reciprocal / 2^32) for n < 2^16 */
+    uint64_t expected;
+    uint32_t step; /* 0: none of this serves */
+    uint8_t context;
+    uint8_t is_general;
+} plain_sum;
+
+typedef struct sum_grid {
+    const frame_model *model;
+    uint32_t nblocks;     /* macro blocks in a row */
+    uint32_t row;         /* of macro blocks, at work */
+    uint32_t nrows;       /* of tiles in it */
+    const uint16_t *open; /* nrows * ntx */
+    const uint32_t *hash; /* likewise: tile hashes */
+    sum_rule *full;       /* per cell: a whole tile where the scale is 1 */
+    small_rule *small;    /* likewise */
+    int may_be_coarse;
+    uint32_t *nlow;       /* ncells + 1: cells before that a coarse block may be made of */
+    uint16_t *least_cell; /* ntx: of the four tiles of a column, at work */
+    uint16_t *most_cell;
+    uint8_t *is_coarse; /* nblocks */
+    plain_sum *plain;   /* per cell, for writing alone */
+    int8_t *scale;      /* nblocks */
+    int8_t *scale_above;
+    int64_t *coarse_sum; /* nblocks: restored */
+    uint8_t *is_plain;   /* for reading, 4 * nblocks: quads that are simple */
+    uint8_t *context;    /* for reading: of a row of macro blocks */
+    uint8_t *symbol;
+    int failed; /* a sum is too far from its prediction to be written */
+} sum_grid;
+
+/* Prepares for the frames of a model; free with sum_grid_free, also after an error. */
+h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid);
+void sum_grid_free(sum_grid *grid);
+
+/* Moves on to a row of macro blocks; open and hash stay the caller's. */
+void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, const uint32_t *hash);
+
+/* Reads the sums of that row: sum[nrows * ntx] for open tiles outside of coarse blocks. */
+h5bragg_status sums_read_row(sum_grid *grid, symbol_reader *scales, wide_reader *sums,
+                             int64_t *sum);
+
+/* Before the first sums_write_row. */
+h5bragg_status sum_grid_prepare_writing(sum_grid *grid);
+
+/*
+ * Chooses scales and writes them and the sums, given those of all open tiles.
+ */
+void sums_write_row(sum_grid *grid, const int64_t *sum, symbol_writer *scales, symbol_writer *sums);
+
+/* Number of set bits. */
+static inline uint32_t count_bits(uint32_t x)
+{
+    x = x - (x >> 1 & 0x55555555u);
+    x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
+    x = (x + (x >> 4)) & 0x0F0F0F0Fu;
+    return x * 0x01010101u >> 24;
+}
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* Pattern rows, permutations and levels follow docs/format.md; every kernel equals plain C. */
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "check.h"
+#include "draw_kernels.h"
+#include "levels.h"
+#include "noise_hash.h"
+#include "patterns.h"
+
+static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+static pattern_book *book_of(int dispersion)
+{
+    pattern_book *book = NULL;
+    CHECK(pattern_book_acquire(dispersion, &book) == H5BRAGG_OK);
+    return book;
+}
+
+/* Checks that every variant has the sum, the range and zeros behind; returns the sum of squares. */
+static uint32_t check_row(const uint8_t *row, uint32_t f, uint32_t threshold, uint32_t sum)
+{
+    uint32_t squares = 0;
+    CHECK(row && (uintptr_t)row % 64 == 0);
+    for (uint32_t v = 0; v < PATTERN_NVARIANTS; v++) {
+        uint32_t total = 0;
+        for (uint32_t i = 0; i < PATTERN_NBYTES; i++) {
+            const uint32_t pixel = row[PATTERN_NBYTES * v + i];
+            CHECK(pixel <= (i < f ? threshold : 0));
+            total += pixel;
+            squares += pixel * pixel;
+        }
+        CHECK(total == sum);
+    }
+    return squares;
+}
+
+static void variants_have_their_sum_and_range(void)
+{
+    pattern_book *book = book_of(0);
+    unsigned state = 1;
+    for (int i = 0; i < 300; i++) {
+        const uint32_t f = 1 + random_bits(&state) % 16;
+        const uint32_t threshold = random_bits(&state) % 64;
+        const uint32_t sum = random_bits(&state) % (min_u32(PATTERN_MAX_SUM, f * threshold) + 1);
+        const uint8_t *row = pattern_row(book, f, threshold, sum);
+        check_row(row, f, threshold, sum);
+        CHECK(pattern_row(book, f, threshold, sum) == row);
+    }
+    for (uint32_t f = 1; f <= 16; f++) {
+        check_row(pattern_row(book, f, 0, 0), f, 0, 0);
+        check_row(pattern_row(book, f, 63, min_u32(511, 63 * f)), f, 63, min_u32(511, 63 * f));
+    }
+    pattern_book_release(book);
+}
+
+/* Sum of the squares and of the weights 8^n / n! over all ways to give `sum` to f pixels. */
+static void enumerate(uint32_t f, uint32_t threshold, uint32_t sum, double weight, double squares,
+                      double totals[2])
+{
+    if (f == 0) {
+        totals[0] += sum == 0 ? weight : 0.0;
+        totals[1] += sum == 0 ? weight * squares : 0.0;
+        return;
+    }
+    double w = 1.0;
+    for (uint32_t n = 0; n <= min_u32(threshold, sum); n++) {
+        if (n > 0)
+            w *= 8.0 / n;
+        enumerate(f - 1, threshold, sum - n, weight * w, squares + (double)(n * n), totals);
+    }
+}
+
+static void squares_are_those_of_all_ways_to_share_the_sum(void)
+{
+    pattern_book *book = book_of(0);
+    for (uint32_t f = 1; f <= 4; f++) {
+        for (uint32_t threshold = 0; threshold <= 6; threshold++) {
+            for (uint32_t sum = 0; sum <= f * threshold; sum++) {
+                double totals[2] = {0.0, 0.0};
+                enumerate(f, threshold, sum, 1.0, 0.0, totals);
+                const double expected = totals[1] / totals[0];
+                const double got = pattern_squares(f, threshold, sum, book);
+                CHECK(fabs(got - expected) <= 1e-12 * (1.0 + expected));
+                CHECK(pattern_squares(f, threshold, sum, book) == got);
+            }
+        }
+    }
+    pattern_book_release(book);
+}
+
+/* To 1, as squares differ by steps of 2. */
+static void squares_of_a_row_follow_the_dispersion(void)
+{
+    static const uint32_t SUMS[][2] = {{4, 9}, {5, 14}, {7, 25}, {9, 40}, {14, 80}, {20, 130}};
+    static const int DISPERSIONS[] = {-64, -16, 0, 16, 64};
+    for (size_t i = 0; i < sizeof SUMS / sizeof SUMS[0]; i++) {
+        const uint32_t threshold = SUMS[i][0];
+        const uint32_t sum = SUMS[i][1];
+        uint32_t before = 0;
+        for (size_t d = 0; d < 5; d++) {
+            pattern_book *book = book_of(DISPERSIONS[d]);
+            const uint8_t *row = pattern_row(book, 16, threshold, sum);
+            const uint32_t squares = check_row(row, 16, threshold, sum);
+            const double poisson = 64.0 * pattern_squares(16, threshold, sum, book);
+            const double even = sum * sum / 16.0;
+            const double aim =
+                64.0 * (even + (poisson / 64.0 - even) * (1.0 + DISPERSIONS[d] / 400.0));
+            CHECK(squares > before && fabs(squares - aim) <= 1.5);
+            before = squares;
+            pattern_book_release(book);
+        }
+    }
+}
+
+/* Checksums of rows, permutations and levels that a program written from the document alone made.
+ */
+static uint64_t fnv(const uint8_t *bytes, size_t n)
+{
+    uint64_t h = 0xCBF29CE484222325u;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ bytes[i]) * 0x100000001B3u;
+    return h;
+}
+
+static void tables_are_those_of_the_document(void)
+{
+    static const struct {
+        uint32_t f, threshold, sum;
+        int dispersion;
+        uint64_t hash;
+    } ROWS[] = {{16, 3, 9, 0, 0x8C36E8EDBDBD697Fu},      {5, 7, 11, -3, 0xB52593B44265F703u},
+                {16, 7, 40, 0, 0x4160FD920B5C11D3u},     {16, 20, 130, 5, 0x3EF0D7B3BC289DCDu},
+                {16, 63, 511, -64, 0x8C0CD80F1D3D7771u}, {9, 63, 511, 64, 0xFE5B6451B7094153u},
+                {16, 1, 7, 10, 0x895B12786436AB03u}};
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        pattern_book *book = book_of(ROWS[i].dispersion);
+        const uint8_t *row = pattern_row(book, ROWS[i].f, ROWS[i].threshold, ROWS[i].sum);
+        CHECK(row && fnv(row, PATTERN_NVARIANTS * PATTERN_NBYTES) == ROWS[i].hash);
+        pattern_book_release(book);
+    }
+    CHECK(fnv(pattern_permutations()[0], 256 * PATTERN_NBYTES) == 0xAD6A1D9AFA87B89Du);
+}
+
+static void permutations_are_rotations_of_sixteen(void)
+{
+    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations();
+    CHECK(pattern_permutations() == permutations);
+    for (uint32_t number = 0; number < 256; number++) {
+        const uint8_t *basic = permutations[number & 0xF0];
+        uint32_t seen = 0;
+        for (uint32_t i = 0; i < PATTERN_NBYTES; i++) {
+            seen |= 1u << permutations[number][i];
+            CHECK(permutations[number][i] == basic[(i + number) % 16]);
+        }
+        CHECK(seen == 0xFFFF);
+        for (uint32_t other = 0; other < number; other++)
+            CHECK(memcmp(permutations[number], permutations[other], PATTERN_NBYTES) != 0);
+    }
+}
+
+/* Distribution of the sum of 16 Poisson counts of mean (y/32)^2, cut at the threshold and at 511.
+ */
+static uint32_t convolve(uint32_t threshold, uint32_t level, double *sums)
+{
+    const double mean = level / 32.0 * (level / 32.0);
+    double pixel[PATTERN_MAX_THRESHOLD + 1] = {1.0};
+    for (uint32_t n = 1; n <= threshold; n++)
+        pixel[n] = pixel[n - 1] * mean / n;
+    memset(sums, 0, (PATTERN_MAX_SUM + 1) * sizeof *sums);
+    sums[0] = 1.0;
+    for (int k = 0; k < 16; k++) {
+        for (uint32_t s = PATTERN_MAX_SUM + 1; s-- > 0;) {
+            double total = 0.0;
+            for (uint32_t n = 0; n <= min_u32(threshold, s); n++)
+                total += sums[s - n] * pixel[n];
+            sums[s] = total;
+        }
+    }
+    return min_u32(PATTERN_MAX_SUM, 16 * threshold);
+}
+
+static void check_level(uint32_t threshold, uint32_t level)
+{
+    double sums[PATTERN_MAX_SUM + 1];
+    const uint32_t largest = convolve(threshold, level, sums);
+    const level_table *table = level_get(threshold, level);
+    CHECK(table && level_get(threshold, level) == table);
+    double moments[3] = {0.0, 0.0, 0.0};
+    for (uint32_t s = 0; s <= largest; s++) {
+        moments[0] += sums[s];
+        moments[1] += sums[s] * s;
+        moments[2] += sums[s] * s * s;
+    }
+    const double mean = moments[1] / moments[0];
+    CHECK(fabs(table->mean - mean) <= 1e-10 * (1.0 + mean));
+    CHECK(fabs(table->variance - (moments[2] / moments[0] - mean * mean)) <=
+          1e-10 * (1.0 + mean * mean));
+    double cumulated = 0.0;
+    for (uint32_t s = 0; s < largest; s++) {
+        cumulated += sums[s];
+        CHECK(fabs(table->threshold[s] - 65536.0 * cumulated / moments[0]) < 0.51);
+    }
+    for (uint32_t s = largest; s <= PATTERN_MAX_SUM; s++)
+        CHECK(table->threshold[s] == UINT32_MAX);
+    double drawn = 0.0;
+    for (uint32_t r = 0, linear = 0; r < 65536; r++) {
+        while (linear < largest && table->threshold[linear] <= r)
+            linear++;
+        CHECK(level_draw(table, r) == linear);
+        drawn += linear;
+    }
+    /* each of the 16 T thresholds is rounded by at most half a step of 1/65536 */
+    CHECK(fabs(drawn / 65536.0 - mean) <= 0.51 * largest / 65536.0);
+}
+
+static void levels_follow_truncated_poisson_counts(void)
+{
+    static const uint32_t CASES[][2] = {{0, 50},  {1, 0},   {1, 160}, {3, 20},  {7, 45},
+                                        {20, 90}, {31, 96}, {32, 80}, {63, 33}, {63, 160}};
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        check_level(CASES[i][0], CASES[i][1]);
+}
+
+enum { MAX_NTILES = 76, MAX_N = 300 };
+
+static void check_draw(const draw_kernels *kernels, unsigned *state)
+{
+    static uint8_t pool[1024];
+    const uint8_t *variant[MAX_NTILES] = {NULL};
+    uint8_t permutation[MAX_NTILES] = {0};
+    uint8_t expected[4][4 * MAX_NTILES + 1];
+    uint8_t got[4][4 * MAX_NTILES + 1]; /* odd, so that the rows are aligned differently */
+    for (size_t i = 0; i < sizeof pool; i++)
+        pool[i] = (uint8_t)random_bits(state);
+    for (size_t ntiles = 0; ntiles <= MAX_NTILES; ntiles += DRAW_NTILES) {
+        for (size_t t = 0; t < ntiles; t++) {
+            variant[t] = pool + random_bits(state) % (sizeof pool - 15);
+            permutation[t] = (uint8_t)random_bits(state);
+        }
+        memset(expected, 0xAA, sizeof expected);
+        memset(got, 0xAA, sizeof got);
+        uint8_t *const rows_expected[4] = {expected[0], expected[1], expected[2], expected[3]};
+        uint8_t *const rows_got[4] = {got[0], got[1], got[2], got[3]};
+        DRAW_KERNELS_SCALAR.draw(variant, permutation, ntiles, rows_expected);
+        kernels->draw(variant, permutation, ntiles, rows_got);
+        CHECK(memcmp(expected, got, sizeof got) == 0);
+        for (size_t t = 0; t < ntiles; t++)
+            for (size_t p = 0; p < 16; p++)
+                CHECK(got[p / 4][4 * t + p % 4] ==
+                      variant[t][pattern_permutations()[permutation[t]][p]]);
+    }
+}
+
+static void check_widen(const draw_kernels *kernels, unsigned *state)
+{
+    uint8_t in[MAX_N + 8];
+    uint8_t out[4 * MAX_N + 80];
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (uint8_t)random_bits(state);
+    for (size_t n = 0; n <= MAX_N; n += n < 70 ? 1 : 23) {
+        for (size_t nbytes = 1; nbytes <= 4; nbytes *= 2) {
+            const size_t shift = random_bits(state) % 72;
+            const uint8_t *from = in + random_bits(state) % 8;
+            memset(out, 0xAA, sizeof out);
+            kernels->widen(from, n, nbytes, out + shift);
+            for (size_t i = 0; i < n; i++) {
+                const uint8_t byte = from[i];
+                const uint16_t half = byte;
+                const uint32_t word = byte;
+                const void *expected = &word;
+                if (nbytes < 4)
+                    expected = nbytes == 1 ? (const void *)&byte : (const void *)&half;
+                CHECK(memcmp(out + shift + nbytes * i, expected, nbytes) == 0);
+            }
+            for (size_t i = 0; i < sizeof out; i++)
+                CHECK((i >= shift && i < shift + nbytes * n) || out[i] == 0xAA);
+        }
+    }
+}
+
+static void check_hashes(const draw_kernels *kernels, unsigned *state)
+{
+    uint32_t out[MAX_N + 1];
+    for (size_t n = 0; n <= MAX_N; n += n < 40 ? 1 : 37) {
+        const uint64_t seed = (uint64_t)random_bits(state) << 40 ^ random_bits(state);
+        const uint32_t first = n % 2 ? 0xFFFFFFF0u : random_bits(state);
+        out[n] = 0xAAAAAAAAu;
+        kernels->hash(seed, first, n, out);
+        CHECK(out[n] == 0xAAAAAAAAu);
+        for (size_t i = 0; i < n; i++)
+            CHECK(out[i] == noise_hash(seed, first + (uint32_t)i));
+    }
+}
+
+/* H5BRAGG_SIMD and the machine decide which level is the best; all below it work as well. */
+static void every_level_draws_the_same(void)
+{
+    const cpu_level best = bragg_cpu_level();
+    unsigned state = 7;
+    for (int level = CPU_SCALAR; level <= (int)best; level++) {
+        if (best == CPU_NEON && level != CPU_SCALAR && level != CPU_NEON)
+            continue;
+        const draw_kernels *kernels = draw_kernels_get((cpu_level)level);
+        CHECK(level == CPU_SCALAR || kernels != &DRAW_KERNELS_SCALAR);
+        for (int round = 0; round < 5; round++) {
+            check_draw(kernels, &state);
+            check_widen(kernels, &state);
+            check_hashes(kernels, &state);
+        }
+    }
+}
+
+enum { NTHREADS = 4, NSUMS = 120, NBOOKS = 12 };
+
+static void *race(void *argument)
+{
+    const unsigned number = *(const unsigned *)argument;
+    const uint8_t *first[NSUMS];
+    pattern_book *book = book_of(3);
+    for (uint32_t i = 0; i < NSUMS; i++) {
+        const uint32_t sum = (i + 30 * number) % NSUMS;
+        first[sum] = pattern_row(book, 16, 11, sum);
+        check_row(first[sum], 16, 11, sum);
+        CHECK(pattern_permutations()[17][0] == pattern_permutations()[16][1]);
+        CHECK(level_get(11, sum) && level_get(11, sum)->mean <= 176.0);
+    }
+    for (unsigned k = 0; k < 4 * NBOOKS; k++) { /* more books than the cache holds */
+        pattern_book *other = book_of((int)((k + number) % NBOOKS) + 4);
+        check_row(pattern_row(other, 16, 5, 20), 16, 5, 20);
+        pattern_book_release(other);
+    }
+    for (uint32_t sum = 0; sum < NSUMS; sum++)
+        CHECK(pattern_row(book, 16, 11, sum) == first[sum]);
+    pattern_book_release(book);
+    return NULL;
+}
+
+static void threads_share_rows(void)
+{
+    pthread_t thread[NTHREADS];
+    unsigned number[NTHREADS];
+    for (unsigned k = 0; k < NTHREADS; k++) {
+        number[k] = k;
+        CHECK(pthread_create(&thread[k], NULL, race, &number[k]) == 0);
+    }
+    for (unsigned k = 0; k < NTHREADS; k++)
+        CHECK(pthread_join(thread[k], NULL) == 0);
+}
+
+/* `nrows` is set by hand: to fill a book takes seconds. */
+static void a_full_book_says_so_and_a_half_full_one_is_replaced(void)
+{
+    pattern_book *book = book_of(-1);
+    const uint8_t *row = pattern_row(book, 4, 4, 4);
+    book->nrows = PATTERN_MAX_ROWS;
+    CHECK(pattern_row(book, 4, 4, 5) == NULL);
+    CHECK(pattern_row(book, 4, 4, 4) == row);
+    pattern_book *fresh = book_of(-1);
+    CHECK(fresh != book && check_row(pattern_row(fresh, 4, 4, 5), 4, 4, 5) > 0);
+    CHECK(memcmp(pattern_row(fresh, 4, 4, 4), row, PATTERN_NVARIANTS * PATTERN_NBYTES) == 0);
+    pattern_book_release(book);
+    pattern_book_release(fresh);
+    pattern_book_release(NULL);
+}
+
+int main(void)
+{
+    threads_share_rows();
+    variants_have_their_sum_and_range();
+    squares_are_those_of_all_ways_to_share_the_sum();
+    squares_of_a_row_follow_the_dispersion();
+    tables_are_those_of_the_document();
+    permutations_are_rotations_of_sixteen();
+    levels_follow_truncated_poisson_counts();
+    every_level_draws_the_same();
+    a_full_book_says_so_and_a_half_full_one_is_replaced();
+    return 0;
+}
