@@ -1,152 +1,163 @@
 # SPDX-License-Identifier: MIT
-"""Time encode and decode against bitshuffle-LZ4 and memcpy of the same frames.
+"""Time encode and decode against bitshuffle-LZ4, memcpy, pyFAI and FabIO on the same frames.
 
-Both codecs are called as HDF5 calls them, through the callback of their plugin, on one core.
-Runs are interleaved, medians are printed; only the ratios mean anything on another machine.
+Codecs are called as HDF5 calls them, through the callback of their plugin, on one core. The second
+table has, of the same run, the times beside memcpy, pyFAI's sparsify (OpenCL on that one core; at
+the same sigma, or at 1 sigma beside local counts), FabIO's densify with noise of what that gives,
+and reads of whole frames through h5py from a file in memory. What pyFAI needs to store a frame and
+FabIO to read it is not counted. Runs are interleaved, medians are printed; a ratio is how many
+times faster h5bragg is, and only ratios mean anything on another machine.
+
+Cases are the defaults (4 sigma, with local counts) and 1, 2 and 3 sigma without local counts.
 
     python benchmarks/codec_speed.py [--frame FILE.cbf ...] [--snr-pick 1 2 3] [--rounds 15]
+        [--no-peer] [--simd scalar|sse4|avx2|avx512]
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
-import time
-from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import fabio
-import h5py
-import hdf5plugin
 import numpy as np
-from filter_call import DECODE, FilterCall
+from filter_call import DECODE, Parameters, bitshuffle_lz4, bragg
+from h5py_read import reads
 from numpy.typing import NDArray
+from peer_pyfai import timed_peer
+from simulated_frame import simulated
+from timing import Timed, medians, timed_copy, timed_filter
 
 import h5bragg
 
-BITSHUFFLE_ID = 32008
-Timed = Callable[[], float]
+# What a kernel asks of the processor, as Linux calls it.
+CPU_FLAG = {"scalar": "", "sse4": "sse4_1", "avx2": "avx2", "avx512": "avx512_vbmi"}
+PEERS = ("sparsify", "densify")
+HEADS = (
+    f"{'':38s} {'times smaller':>18s} {'memcpy':>8s} {'encode (ms)':>25s} {'decode (ms)':>25s}\n"
+    f"{'frame                case':38s} {'raw':>8s} {'bslz4':>9s} {'(ms)':>8s}"
+    f"{'bslz4':>9s} {'h5bragg':>8s} {'ratio':>7s}{'bslz4':>9s} {'h5bragg':>8s} {'ratio':>7s}",
+    f"{'':38s} {'memcpys':>15s} {'encode (ms)':>17s} {'decode (ms)':>17s} "
+    f"{'h5py read (ms)':>25s}\n"
+    f"{'frame                case':38s} {'encode':>7s} {'decode':>7s} {'pyFAI':>9s} {'ratio':>7s}"
+    f"{'FabIO':>10s} {'ratio':>7s}{'bslz4':>10s} {'h5bragg':>8s} {'ratio':>7s}",
+)
 
 
-def simulated(mean: float, seed: int) -> tuple[NDArray[np.uint32], h5bragg.Geometry]:
-    """Simulate 4 Mpixel: radial background of a given mean, spots, module gaps."""
-    shape = (2167, 2070)
-    geometry = h5bragg.Geometry.flat(
-        shape=shape,
-        pixel_size_m=75e-6,
-        distance_m=0.2,
-        beam_center_px=(1100.5, 1034.2),
-        wavelength_m=1e-10,
-    )
-    random = np.random.default_rng(seed)
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    radius = np.hypot(y + 0.5 - 1100.5, x + 0.5 - 1034.2)
-    profile = np.exp(-radius / 500) + 0.4 * np.exp(-(((radius - 600) / 150) ** 2))
-    frame = random.poisson(mean * profile / profile.mean()).astype(np.uint32)
-    for _ in range(3000):
-        i, j = random.integers(5, 2000, 2)
-        frame[i : i + 3, j : j + 3] += random.poisson(random.exponential(30), (3, 3)).astype("u4")
-    frame[512:551] = frame[1063:1102] = frame[1614:1653] = 2**32 - 1
-    frame[:, 1030:1040] = 2**32 - 1
-    return frame, geometry
+@dataclass(frozen=True)
+class Case:
+    """A frame and a way to encode it."""
+
+    name: str
+    frame: NDArray[np.integer]
+    geometry: h5bragg.Geometry
+    parameters: Parameters = field(default_factory=dict)
+
+    @property
+    def peer_sigma(self) -> float:
+        """Threshold for pyFAI: the same, or its own best quality beside local counts."""
+        return 1.0 if self.parameters.get("local_counts", 4) else self.parameters["snr_pick"]
 
 
-def bitshuffle_lz4(itemsize: int) -> FilterCall:
-    """Bitshuffle-LZ4 of hdf5plugin, with the cd_values that its set_local would write."""
-    plugin = next(Path(hdf5plugin.PLUGIN_PATH).glob("libh5bshuf.*"))
-    return FilterCall(plugin, (0, 4, itemsize, 0, 2))
+@dataclass(frozen=True)
+class Result:
+    """Sizes in bytes and times in milliseconds; those of peers that were left out are NaN."""
 
+    name: str
+    raw_nbytes: int
+    our_nbytes: int
+    peer_nbytes: int
+    ms: dict[str, float]
 
-def bragg(frame: NDArray[np.integer], geometry: h5bragg.Geometry, snr_pick: float) -> FilterCall:
-    """Our filter, with the cd_values that HDF5 stores for such a dataset."""
-    with h5py.File("x", "w", driver="core", backing_store=False) as file:
-        options = h5bragg.Bragg(geometry, snr_pick=snr_pick)
-        data = file.create_dataset(
-            "x", (1, *frame.shape), frame.dtype, chunks=(1, *frame.shape), **options
+    def rows(self) -> tuple[str, str]:
+        """Lay the result out as a row of each table."""
+        t = self.ms
+        encode, decode = t["our encode"], t["our decode"]
+        first = (
+            f"{self.name:38s} {self.raw_nbytes / self.our_nbytes:8.1f} "
+            f"{self.peer_nbytes / self.our_nbytes:9.2f} {t['memcpy']:8.2f} "
+            f"{t['peer encode']:8.2f} {encode:8.2f} {t['peer encode'] / encode:7.2f} "
+            f"{t['peer decode']:8.2f} {decode:8.2f} {t['peer decode'] / decode:7.2f}"
         )
-        words = data.id.get_create_plist().get_filter(0)[2]
-    return FilterCall(Path(h5bragg.get_config()["library"]), words)
+        second = (
+            f"{self.name:38s} {encode / t['memcpy']:7.2f} {decode / t['memcpy']:7.2f} "
+            f"{t['sparsify']:9.1f} {t['sparsify'] / encode:7.1f} "
+            f"{t['densify']:9.1f} {t['densify'] / decode:7.1f} "
+            f"{t['peer read']:9.2f} {t['our read']:8.2f} {t['peer read'] / t['our read']:7.2f}"
+        )
+        return first, second
 
 
-def timed_filter(call: FilterCall, flags: int, data: NDArray[np.uint8]) -> Timed:
-    def run() -> float:
-        size, buffer = call.prepare(data)
-        start = time.perf_counter()
-        _, result = call.run(flags, size, buffer)
-        elapsed = time.perf_counter() - start
-        call.release(result)
-        return elapsed
-
-    return run
-
-
-def timed_copy(data: NDArray[np.uint8]) -> Timed:
-    target = np.zeros_like(data)
-
-    def run() -> float:
-        start = time.perf_counter()
-        np.copyto(target, data)
-        return time.perf_counter() - start
-
-    return run
-
-
-def medians(runs: dict[str, Timed], rounds: int) -> dict[str, float]:
-    """Milliseconds, median over interleaved rounds after one that does not count."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for k in range(rounds + 1):
-        for name, run in runs.items():
-            elapsed = run()
-            if k:
-                times[name].append(1e3 * elapsed)
-    return {name: float(np.median(values)) for name, values in times.items()}
-
-
-def measure(
-    name: str, frame: NDArray[np.integer], geometry: h5bragg.Geometry, snr_pick: float, rounds: int
-) -> None:
-    raw = np.ascontiguousarray(frame).view(np.uint8).ravel()
-    peer, ours = bitshuffle_lz4(frame.itemsize), bragg(frame, geometry, snr_pick)
+def measure(case: Case, rounds: int, *, with_peer: bool) -> Result:
+    raw = np.ascontiguousarray(case.frame).view(np.uint8).ravel()
+    peer = bitshuffle_lz4(case.frame.itemsize)
+    ours = bragg(case.frame, case.geometry, case.parameters)
     peer_bytes, our_bytes = peer.apply(0, raw), ours.apply(0, raw)
-    t = medians(
-        {
-            "memcpy": timed_copy(raw),
-            "peer encode": timed_filter(peer, 0, raw),
-            "our encode": timed_filter(ours, 0, raw),
-            "peer decode": timed_filter(peer, DECODE, peer_bytes),
-            "our decode": timed_filter(ours, DECODE, our_bytes),
-        },
-        rounds,
-    )
-    print(
-        f"{name:24.24s} {snr_pick:4.1f} {len(raw) / len(our_bytes):8.1f} "
-        f"{len(peer_bytes) / len(our_bytes):9.2f} {t['memcpy']:8.2f} "
-        f"{t['peer encode']:8.2f} {t['our encode']:8.2f} {t['peer encode'] / t['our encode']:7.2f} "
-        f"{t['peer decode']:8.2f} {t['our decode']:8.2f} {t['peer decode'] / t['our decode']:7.2f}"
-    )
+    runs: dict[str, Timed] = {
+        "memcpy": timed_copy(raw),
+        "peer encode": timed_filter(peer, 0, raw),
+        "our encode": timed_filter(ours, 0, raw),
+        "peer decode": timed_filter(peer, DECODE, peer_bytes),
+        "our decode": timed_filter(ours, DECODE, our_bytes),
+    }
+    with ExitStack() as stack:
+        runs |= stack.enter_context(reads(case.frame, case.geometry, case.parameters))
+        if with_peer:
+            runs |= stack.enter_context(timed_peer(case.frame, case.geometry, case.peer_sigma))
+        ms = dict.fromkeys(PEERS, np.nan) | medians(runs, rounds, slow=PEERS)
+    return Result(case.name, len(raw), len(our_bytes), len(peer_bytes), ms)
+
+
+def use_simd(parser: argparse.ArgumentParser, level: str) -> None:
+    """Ask for kernels of one instruction set; the library looks when it first encodes."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file() and CPU_FLAG[level] not in info.read_text():
+        parser.error(f"this machine has no {level}")
+    os.environ["H5BRAGG_SIMD"] = level
+
+
+def cases(frames: list[Path], snr_pick: list[float]) -> list[Case]:
+    inputs = {f"simulated, mean {m}": simulated(m, 1) for m in (0.2, 1.1)}
+    for path in frames:
+        geometry = h5bragg.Geometry.from_file(path)
+        inputs[path.name] = np.ascontiguousarray(fabio.open(str(path)).data), geometry
+    ways: dict[str, Parameters] = {
+        f"{k:g} sigma, no local": {"snr_pick": k, "local_counts": 0} for k in snr_pick
+    }
+    ways["4 sigma, local"] = {}  # the defaults
+    return [
+        Case(f"{name:20.20s} {way}", frame, geometry, parameters)
+        for name, (frame, geometry) in inputs.items()
+        for way, parameters in ways.items()
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--frame", type=Path, nargs="*", default=[], help="frames with geometry")
-    parser.add_argument("--snr-pick", type=float, nargs="*", default=[1, 2, 3])
-    parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    cases = {f"simulated, mean {m}": simulated(m, 1) for m in (0.2, 1.1)}
-    for path in options.frame:
-        geometry = h5bragg.Geometry.from_file(path)
-        cases[path.name] = np.ascontiguousarray(fabio.open(str(path)).data), geometry
-    print(
-        "                                 times smaller    memcpy"
-        "      encode (ms)             decode (ms)\n"
-        "frame                     snr       raw     bslz4     (ms)"
-        "    bslz4  h5bragg  ratio    bslz4  h5bragg  ratio"
+    parser.add_argument(
+        "--snr-pick", type=float, nargs="*", default=[1, 2, 3], help="without local counts"
     )
-    for name, (frame, geometry) in cases.items():
-        for snr_pick in options.snr_pick:
-            measure(name, frame, geometry, snr_pick, options.rounds)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--no-peer", action="store_true", help="without pyFAI and FabIO")
+    parser.add_argument("--simd", choices=list(CPU_FLAG), help="instruction set of h5bragg")
+    options = parser.parse_args()
+    if options.simd:
+        use_simd(parser, options.simd)
+    if hasattr(os, "sched_setaffinity"):  # before PoCL starts, which counts the cores it may use
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with_peer = not options.no_peer and all(map(importlib.util.find_spec, ("pyFAI", "pyopencl")))
+    print(HEADS[0])
+    second_table = []
+    for case in cases(options.frame, options.snr_pick):
+        first, second = measure(case, options.rounds, with_peer=with_peer).rows()
+        print(first, flush=True)
+        second_table.append(second)
+    print(f"\n{HEADS[1]}", *second_table, sep="\n")
 
 
 if __name__ == "__main__":

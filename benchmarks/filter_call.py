@@ -6,9 +6,16 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import h5py
+import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
+
+import h5bragg
+
+Parameters = dict[str, Any]  # what differs from the defaults, see SparsifyParams
 
 DECODE = 0x0100
 _LIBC = ctypes.CDLL(None)
@@ -93,3 +100,22 @@ class FilterCall:
     def release(buffer: ctypes.c_void_p) -> None:
         """Free what `run` returned."""
         _LIBC.free(buffer)
+
+
+def bitshuffle_lz4(itemsize: int) -> FilterCall:
+    """Bitshuffle-LZ4 of hdf5plugin, with the cd_values that its set_local would write."""
+    plugin = next(Path(hdf5plugin.PLUGIN_PATH).glob("libh5bshuf.*"))
+    return FilterCall(plugin, (0, 4, itemsize, 0, 2))
+
+
+def bragg(
+    frame: NDArray[np.integer], geometry: h5bragg.Geometry, parameters: Parameters
+) -> FilterCall:
+    """Our filter, with the cd_values that HDF5 stores for such a dataset."""
+    with h5py.File("x", "w", driver="core", backing_store=False) as file:
+        options = h5bragg.Bragg(geometry, **parameters)
+        data = file.create_dataset(
+            "x", (1, *frame.shape), frame.dtype, chunks=(1, *frame.shape), **options
+        )
+        words = data.id.get_create_plist().get_filter(0)[2]
+    return FilterCall(Path(h5bragg.get_config()["library"]), words)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,9 @@ from typing import Any
 import fabio
 import h5py
 import numpy as np
+from fabio.sparseimage import SparseImage
 from numpy.typing import NDArray
+from timing import Timed, timed_call
 
 import h5bragg
 
@@ -59,8 +64,7 @@ def _stored_nbytes(path: Path) -> int:
     return total
 
 
-@cache
-def _peak_finder(poni: Path, shape: tuple[int, int]) -> tuple[Any, Any]:
+def _peak_finder(geometry: h5bragg.Geometry, mask: NDArray[np.int8] | None) -> tuple[Any, Any]:
     """Set pyFAI up as its program sparsify-Bragg does by default."""
     _one_driver()
     from pyFAI import load
@@ -68,9 +72,10 @@ def _peak_finder(poni: Path, shape: tuple[int, int]) -> tuple[Any, Any]:
     from pyFAI.units import to_unit
 
     unit = to_unit("r_m")
-    integrator = load(str(poni))
+    shape = geometry.shape
+    integrator = load(str(_poni_of(geometry)))
     sparse = integrator.setup_sparse_integrator(
-        shape, 800, mask=None, unit=unit, split="no", algo="CSR", scale=False
+        shape, 800, mask=mask, unit=unit, split="no", algo="CSR", scale=False
     )
     finder = OCL_PeakFinder(
         sparse.lut,
@@ -78,9 +83,14 @@ def _peak_finder(poni: Path, shape: tuple[int, int]) -> tuple[Any, Any]:
         unit=unit,
         bin_centers=sparse.bin_centers,
         radius=integrator.array_from_unit(typ="center", unit=unit, scale=False),
-        mask=None,
+        mask=mask,
     )
     return integrator, finder
+
+
+@cache
+def _unmasked_finder(geometry: h5bragg.Geometry) -> tuple[Any, Any]:
+    return _peak_finder(geometry, None)
 
 
 @cache
@@ -88,6 +98,22 @@ def _poni_of(geometry: h5bragg.Geometry) -> Path:
     path = Path(tempfile.mkdtemp()) / "detector.poni"
     _write_poni(path, geometry)
     return path
+
+
+def _options(cutoff_pick: float) -> dict[str, Any]:
+    return {"cutoff_clip": 0.0, "cycle": 5, "noise": 1.0, "cutoff_pick": cutoff_pick}
+
+
+def _save(path: Path, sparse: list[Any], integrator: Any, finder: Any, cutoff_pick: float) -> None:
+    save_sparse = importlib.import_module("pyFAI.io.sparse_frame").save_sparse
+    extra = {**_options(cutoff_pick), "error_model": "poisson", "unit": finder.unit}
+    save_sparse(str(path), sparse, ai=integrator, extra=extra)
+
+
+def _open_noisy(path: Path) -> Any:
+    """Open a sparse file in FabIO with noise, which is off unless the class is told."""
+    SparseImage.NOISY = 1.0
+    return fabio.open(str(path))
 
 
 def sparsify_and_densify(
@@ -100,14 +126,40 @@ def sparsify_and_densify(
     tuple
         The dense frames that FabIO restores with noise, and the bytes that pyFAI stored for them.
     """
-    integrator, finder = _peak_finder(_poni_of(geometry), geometry.shape)
-    options = {"cutoff_clip": 0.0, "cycle": 5, "noise": 1.0, "cutoff_pick": cutoff_pick}
+    integrator, finder = _unmasked_finder(geometry)
+    options = _options(cutoff_pick)
     sparse = [finder.sparsify(frame, error_model="poisson", **options) for frame in frames]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sparse.h5"
-        save_sparse = importlib.import_module("pyFAI.io.sparse_frame").save_sparse
-        extra = {**options, "error_model": "poisson", "unit": finder.unit}
-        save_sparse(str(path), sparse, ai=integrator, extra=extra)
-        with fabio.open(str(path)) as image:
+        _save(path, sparse, integrator, finder, cutoff_pick)
+        with _open_noisy(path) as image:
             dense = np.stack([image.get_frame(k).data for k in range(len(frames))])
         return dense, _stored_nbytes(path)
+
+
+def _masked(frame: NDArray[np.integer]) -> NDArray[np.int8]:
+    """Mask the codes that h5bragg takes for masked pixels by itself."""
+    if frame.dtype.kind == "u":
+        return (frame >= np.iinfo(frame.dtype).max - 1).astype(np.int8)
+    return (frame < 0).astype(np.int8)
+
+
+@contextmanager
+def timed_peer(
+    frame: NDArray[np.integer], geometry: h5bragg.Geometry, cutoff_pick: float
+) -> Iterator[dict[str, Timed]]:
+    """Give pyFAI's sparsify and FabIO's densify of one frame, set up and read beforehand."""
+    integrator, finder = _peak_finder(geometry, _masked(frame))
+    options = _options(cutoff_pick)
+
+    def sparsify() -> Any:
+        return finder.sparsify(frame, error_model="poisson", **options)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sparse.h5"
+        _save(path, [sparsify(), sparsify()], integrator, finder, cutoff_pick)
+        with _open_noisy(path) as image:
+            yield {
+                "sparsify": timed_call(sparsify),
+                "densify": timed_call(lambda: image.get_frame(0).data),
+            }

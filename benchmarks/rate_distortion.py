@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 import hdf5plugin
 import numpy as np
-from codec_speed import bitshuffle_lz4
+from filter_call import bitshuffle_lz4
 from numpy.typing import NDArray
 from peer_pyfai import sparsify_and_densify
 
 import h5bragg
 
-SIDE, PITCH, MARGIN = 1024, 24, 16
+SIDE, PITCH, MARGIN = 2048, 24, 16
 CLASSES = ((4, 12), (12, 40), (40, 150))
 GEOMETRY = h5bragg.Geometry.flat(
     shape=(SIDE, SIDE),
@@ -133,16 +133,18 @@ def row(name: str, codec: Codec, scene: Scene, background: float, peer_nbytes: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--background", type=float, nargs="*", default=[0.05, 0.3, 1, 3, 10, 50])
-    parser.add_argument("--frames", type=int, default=4)
+    parser.add_argument("--frames", type=int, default=2)
     parser.add_argument("--no-peer", action="store_true", help="without pyFAI and FabIO")
     options = parser.parse_args()
     codecs: dict[str, Codec] = {"bitshuffle-LZ4 (raw)": lossless}
     if not options.no_peer:
         codecs |= {f"pyFAI + FabIO, {k} sigma": peer_codec(k) for k in (1, 3)}
-    codecs |= {f"h5bragg, {k} sigma": our_codec(snr_pick=k) for k in (1, 2, 3)}
+    codecs |= {f"{k} sigma, no local": our_codec(snr_pick=k, local_counts=0) for k in (1, 2, 3)}
     codecs |= {
-        f"{k} sigma, local {edge}": our_codec(snr_pick=k, local_counts=edge)
-        for k, edge in ((3, 3), (3, 4), (4, 4), (4, 8))
+        "h5bragg (default)": our_codec(),
+        "local step 2": our_codec(local_step=2),
+        "significance 2.5": our_codec(local_significance=2.5),
+        "significance 3.5": our_codec(local_significance=3.5),
     }
     hdf5plugin.get_config()  # bitshuffle is used through its plugin file
     for background in options.background:

@@ -18,7 +18,7 @@ from pathlib import Path
 import h5py
 import hdf5plugin
 import numpy as np
-from codec_speed import simulated
+from simulated_frame import simulated
 
 import h5bragg
 from h5bragg.threads import usable_cpus
