@@ -3,7 +3,8 @@
  * Runs of mask codes: docs/format.md, "Mask".
  *
  * Detector gaps are rectangles, so a row is coded as what differs from the row above it: a run is a
- * stretch of pixels in scan order that all take one new code.  A gap costs two runs, not two a row.
+ * stretch of pixels in scan order that all take one new code.  A gap costs two runs, not two a row;
+ * a single bad pixel costs one, which is for its row alone.
  */
 #include "mask.h"
 
@@ -12,8 +13,10 @@
 #include "symbols.h"
 
 enum { GAP_CONTEXT, LENGTH_CONTEXT, NUMBER_CONTEXT, NCONTEXTS };
+/* Added to the code number of runs that the rows below do not take over. */
+enum { ONE_ROW = 4, NUMBERS = 3 };
 
-/* Pixels [start, stop) in scan order become `number`. */
+/* Pixels [start, stop) in scan order become `number`, which may have ONE_ROW. */
 typedef struct mask_change {
     size_t start;
     size_t stop;
@@ -25,15 +28,16 @@ typedef struct change_list {
     size_t n;
     size_t capacity;
     int failed;
-    uint8_t *above; /* code numbers of the row above, padded to whole quads */
+    uint8_t *above; /* code numbers taken over from above, padded to whole quads */
     uint32_t *quad; /* first columns of tiles of the quads to look at */
     uint32_t nmasked;
 } change_list;
 
-static void add_change(change_list *c, size_t pixel, uint8_t number)
+static void add_change(change_list *c, size_t pixel, uint8_t number, int starts_row)
 {
     mask_change *last = c->n ? &c->change[c->n - 1] : NULL;
-    if (last && last->stop == pixel && last->number == number) {
+    const int may_go_on = !(number & ONE_ROW && starts_row);
+    if (last && last->stop == pixel && last->number == number && may_go_on) {
         last->stop++;
         return;
     }
@@ -49,17 +53,24 @@ static void add_change(change_list *c, size_t pixel, uint8_t number)
     c->change[c->n++] = (mask_change){pixel, pixel + 1, number};
 }
 
-/* Pixels [j, stop) of a row that begins at pixel `row`. */
+/* Pixels [j, stop) of row i. */
 BRAGG_INLINE void collect_pixels(const h5bragg_pixel_type type, const bragg_frame *frame,
-                                 const bragg_mask_codes *codes, size_t row, uint32_t j,
+                                 const bragg_mask_codes *codes, uint32_t i, uint32_t j,
                                  uint32_t stop, change_list *c)
 {
+    const size_t row = (size_t)i * frame->nx;
+    const int has_below = i + 1 < frame->ny;
     for (; j < stop; j++) {
         const uint8_t number = mask_number(codes, pixel_get(frame->pixels, type, row + j));
         if (number == c->above[j])
             continue;
+        if (has_below && mask_number(codes, pixel_get(frame->pixels, type, row + frame->nx + j)) ==
+                             c->above[j]) {
+            add_change(c, row + j, number | ONE_ROW, j == 0);
+            continue;
+        }
         c->above[j] = number;
-        add_change(c, row + j, number);
+        add_change(c, row + j, number, j == 0);
     }
 }
 
@@ -101,7 +112,10 @@ BRAGG_INLINE int are_equal(const uint8_t *a, const uint8_t *b, const size_t nbyt
     return different == 0;
 }
 
-/* Equal pixels have equal codes: what is as in the row above need not be looked at. */
+/*
+ * Equal pixels have equal codes: what is as in the row above need not be looked at.  (A code of one
+ * row alone is not that of the row below.)
+ */
 BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *frame,
                               const bragg_mask_codes *codes, uint32_t i, uint32_t nquads,
                               change_list *c)
@@ -116,7 +130,7 @@ BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *
         const uint8_t *here = (const uint8_t *)frame->pixels + (row + j) * nbytes;
         if (i > 0 && stop - j == TILE_NPIXELS && are_equal(here, here - frame->nx * nbytes, nbytes))
             continue;
-        collect_pixels(type, frame, codes, row, j, stop, c);
+        collect_pixels(type, frame, codes, i, j, stop, c);
     }
 }
 
@@ -172,6 +186,8 @@ typedef struct mask_reader {
     const ring_map *map;
     frame_mask *mask;
     uint8_t *number; /* nx code numbers of the row at work */
+    uint8_t *below;  /* those that the row below takes over */
+    int has_one_row; /* they differ */
     uint32_t row;
     size_t capacity; /* of mask->run */
     size_t nruns;
@@ -224,16 +240,18 @@ static h5bragg_status list_runs(mask_reader *r)
     return status;
 }
 
-/* Completes rows up to, not including, `row`; those below the one at work are as that. */
-static h5bragg_status advance(mask_reader *r, uint32_t row)
+/* Completes the row at work and those below it that are like it, up to `row`, not included. */
+static h5bragg_status complete(mask_reader *r, uint32_t row)
 {
-    h5bragg_status status = H5BRAGG_OK;
-    if (r->row >= row)
-        return status;
     const size_t first = r->nruns;
-    status = list_runs(r);
+    h5bragg_status status = list_runs(r);
     const size_t last = r->nruns;
     r->mask->row_start[++r->row] = (uint32_t)last;
+    if (r->has_one_row) {
+        memcpy(r->number, r->below, r->map->nx);
+        r->has_one_row = 0;
+        return status;
+    }
     for (; r->row < row && !status; r->mask->row_start[++r->row] = (uint32_t)r->nruns) {
         for (size_t k = first; k < last && !status; k++)
             status = append_run(r, r->mask->run[k]);
@@ -241,10 +259,22 @@ static h5bragg_status advance(mask_reader *r, uint32_t row)
     return status;
 }
 
+/* Completes rows up to, not including, `row`. */
+static h5bragg_status advance(mask_reader *r, uint32_t row)
+{
+    h5bragg_status status = H5BRAGG_OK;
+    while (r->row < row && !status)
+        status = complete(r, row);
+    return status;
+}
+
 /* Gives pixels [start, stop) in scan order a code number. */
-static h5bragg_status set_pixels(mask_reader *r, size_t start, size_t stop, uint8_t number)
+static h5bragg_status set_pixels(mask_reader *r, size_t start, size_t stop, uint8_t number,
+                                 int is_one_row)
 {
     const size_t nx = r->map->nx;
+    if (is_one_row && start / nx != (stop - 1) / nx)
+        return H5BRAGG_CORRUPT;
     while (start < stop) {
         const h5bragg_status status = advance(r, (uint32_t)(start / nx));
         if (status)
@@ -252,8 +282,11 @@ static h5bragg_status set_pixels(mask_reader *r, size_t start, size_t stop, uint
         const size_t row_end = (start / nx + 1) * nx;
         const size_t end = stop < row_end ? stop : row_end;
         memset(r->number + start % nx, number, end - start);
+        if (!is_one_row)
+            memset(r->below + start % nx, number, end - start);
         start = end;
     }
+    r->has_one_row |= is_one_row;
     return H5BRAGG_OK;
 }
 
@@ -266,12 +299,14 @@ static h5bragg_status read_runs(mask_reader *r, symbol_reader *s, uint32_t ncode
     for (uint64_t k = 0; k < nruns && !status; k++) {
         const uint64_t gap = number_get(s, GAP_CONTEXT);
         const uint64_t length = number_get(s, LENGTH_CONTEXT) + 1;
-        const uint32_t number = symbol_get(s, NUMBER_CONTEXT);
-        if (number > ncodes || gap > npixels - at || length > npixels - at - gap)
+        const uint32_t symbol = symbol_get(s, NUMBER_CONTEXT);
+        const uint32_t number = symbol & NUMBERS;
+        if (symbol > (ONE_ROW | NUMBERS) || number > ncodes || gap > npixels - at ||
+            length > npixels - at - gap)
             return H5BRAGG_CORRUPT;
         const size_t start = at + (size_t)gap;
         at = start + (size_t)length;
-        status = set_pixels(r, start, at, (uint8_t)number);
+        status = set_pixels(r, start, at, (uint8_t)number, (symbol & ONE_ROW) != 0);
     }
     return status ? status : advance(r, r->map->ny);
 }
@@ -293,8 +328,9 @@ h5bragg_status mask_read(byte_reader *in, const ring_map *map, uint32_t ncodes, 
     mask->valid = malloc(ring_map_ntiles(map) * sizeof *mask->valid);
     mask->row_start = calloc((size_t)map->ny + 1, sizeof *mask->row_start);
     r.number = calloc(map->nx, 1);
+    r.below = calloc(map->nx, 1);
     h5bragg_status status = H5BRAGG_NO_MEMORY;
-    if (mask->valid && mask->row_start && r.number) {
+    if (mask->valid && mask->row_start && r.number && r.below) {
         all_valid(map, mask->valid);
         status = symbols_open(in, NCONTEXTS, &s);
     }
@@ -304,6 +340,7 @@ h5bragg_status mask_read(byte_reader *in, const ring_map *map, uint32_t ncodes, 
         status = symbols_close(&s);
     symbol_reader_free(&s);
     free(r.number);
+    free(r.below);
     return status;
 }
 

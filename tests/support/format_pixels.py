@@ -38,22 +38,25 @@ class Frame:
 
 def read_mask(frame: Frame, stream: Stream) -> None:
     codes, nx = frame.parameters.codes, frame.tiles.nx
-    changed = np.full(frame.npixels, -1)
+    changed, passing = np.full(frame.npixels, -1), np.full(frame.npixels, -1)
     at = 0
     for _ in range(stream.number(0)):
         at += stream.number(0)
         length = stream.number(1) + 1
-        number = stream.symbol(2)
+        symbol = stream.symbol(2)
+        number, is_one_row = symbol & 3, symbol >= 4
         require(at + length <= frame.npixels, "A run of the mask leaves the frame.")
-        require(number <= len(codes), "A mask code does not exist.")
-        changed[at : at + length] = number
+        require(symbol < 8 and number <= len(codes), "A mask code does not exist.")
+        rows_of_run = (at + length - 1) // nx - at // nx + 1
+        require(not is_one_row or rows_of_run == 1, "A run of one row leaves its row.")
+        (passing if is_one_row else changed)[at : at + length] = number
         at += length
     stream.finish()
     rows = changed.reshape(-1, nx)
     above = np.zeros(nx, dtype=np.int64)
-    for row, found in enumerate(rows):
+    for row, (found, passes) in enumerate(zip(rows, passing.reshape(-1, nx), strict=True)):
         above = np.where(found >= 0, found, above)
-        frame.mask[row * nx : (row + 1) * nx] = above
+        frame.mask[row * nx : (row + 1) * nx] = np.where(passes >= 0, passes, above)
     masked = frame.mask > 0
     frame.values[masked] = np.array([0, *codes])[frame.mask[masked]]
 
