@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Keeps large blocks of memory from call to call: one list for each size, quarters of an octave. */
+#include "scratch.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lock.h"
+
+/* What a process keeps at most; smaller blocks are the C library's. */
+enum { KEPT_MAX_MIB = 128, SMALLEST_KEPT = 1 << 14 };
+enum { ALIGNMENT = 64, STEPS = 4, NSIZES = 8 * sizeof(size_t) * STEPS };
+
+/* Stands before the memory given away. */
+typedef struct scratch_block {
+    void *start; /* what malloc returned */
+    size_t nbytes;
+    uint32_t size; /* number of its list */
+    struct scratch_block *next;
+} scratch_block;
+
+static bragg_lock pool_lock = BRAGG_LOCK_INIT;
+static scratch_block *kept[NSIZES];
+static size_t kept_nbytes;
+
+static scratch_block *block_of(void *memory)
+{
+    return (scratch_block *)(void *)((uint8_t *)memory - ALIGNMENT);
+}
+
+/* Number of the smallest size that holds nbytes, which becomes that size. */
+static uint32_t round_up(size_t *nbytes)
+{
+    uint32_t octave = 0;
+    while (*nbytes >> octave >= 2 * STEPS)
+        octave++;
+    const size_t unit = (size_t)1 << octave;
+    const size_t quarters = (*nbytes + unit - 1) >> octave; /* STEPS to 2 * STEPS */
+    *nbytes = quarters << octave;
+    return octave * STEPS + (uint32_t)quarters - STEPS;
+}
+
+static void *make_block(size_t nbytes, uint32_t size)
+{
+    uint8_t *start = malloc(nbytes + 2 * (size_t)ALIGNMENT);
+    if (!start)
+        return NULL;
+    uint8_t *memory = start + (ALIGNMENT - (uintptr_t)start % ALIGNMENT) + ALIGNMENT;
+    *block_of(memory) = (scratch_block){start, nbytes, size, NULL};
+    return memory;
+}
+
+/* AddressSanitizer is to see where every block ends. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS_BLOCKS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEPS_BLOCKS 0
+#endif
+#endif
+#if !defined(KEEPS_BLOCKS)
+#define KEEPS_BLOCKS 1
+#endif
+
+static int is_kept(size_t nbytes) { return KEEPS_BLOCKS && nbytes >= SMALLEST_KEPT; }
+
+void *scratch_take(size_t nbytes)
+{
+    uint32_t size = 0;
+    scratch_block *block = NULL;
+    if (nbytes > SIZE_MAX / 2)
+        return NULL;
+    if (is_kept(nbytes)) {
+        size = round_up(&nbytes);
+        lock_acquire(&pool_lock);
+        block = kept[size];
+        if (block) {
+            kept[size] = block->next;
+            kept_nbytes -= block->nbytes;
+        }
+        lock_release(&pool_lock);
+    }
+    return block ? (uint8_t *)block + ALIGNMENT : make_block(nbytes, size);
+}
+
+void *scratch_take_zeros(size_t n, size_t nbytes)
+{
+    if (nbytes && n > SIZE_MAX / nbytes)
+        return NULL;
+    void *memory = scratch_take(n * nbytes);
+    return memory ? memset(memory, 0, n * nbytes) : NULL;
+}
+
+void scratch_give(void *memory)
+{
+    if (!memory)
+        return;
+    scratch_block *block = block_of(memory);
+    if (is_kept(block->nbytes)) {
+        lock_acquire(&pool_lock);
+        const size_t most = (size_t)KEPT_MAX_MIB << 20;
+        if (block->nbytes <= most - kept_nbytes) {
+            block->next = kept[block->size];
+            kept[block->size] = block;
+            kept_nbytes += block->nbytes;
+            block = NULL;
+        }
+        lock_release(&pool_lock);
+    }
+    if (block)
+        free(block->start);
+}
+
+void *scratch_grow(void *memory, size_t nbytes)
+{
+    const size_t old_nbytes = memory ? block_of(memory)->nbytes : 0;
+    if (memory && nbytes <= old_nbytes)
+        return memory;
+    void *larger = scratch_take(nbytes);
+    if (!larger || !memory)
+        return larger;
+    memcpy(larger, memory, old_nbytes);
+    scratch_give(memory);
+    return larger;
+}
