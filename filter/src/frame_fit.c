@@ -62,11 +62,6 @@ h5bragg_status frame_fit_kinds(frame_model *model)
     return frame_model_set_ranges(model);
 }
 
-static double dispersion_of(const within_tiles *w)
-{
-    return w->expected > 0 ? (w->found - w->added) / w->expected - 1.0 : 0;
-}
-
 static within_tiles sum_pattern_rings(const frame_model *m, const within_tiles *ring)
 {
     within_tiles all = {0};
@@ -78,6 +73,7 @@ static within_tiles sum_pattern_rings(const frame_model *m, const within_tiles *
         all.added += ring[k].added;
         all.ntiles += ring[k].ntiles;
     }
+    all.dispersion = within_tiles_dispersion(&all);
     return all;
 }
 
@@ -91,9 +87,10 @@ static double typical_dispersion(const frame_model *m, const within_tiles *ring)
         double above = 0;
         double below = 0;
         for (uint32_t i = 0; i < m->layout.nbins; i++) {
-            if (m->profile[i].is_general || !(ring[i].expected > 0))
-                continue;
-            *(dispersion_of(&ring[i]) > middle ? &above : &below) += ring[i].ntiles;
+            const int counts = !m->profile[i].is_general & (ring[i].expected > 0);
+            const double ntiles = counts ? ring[i].ntiles : 0;
+            above += ring[i].dispersion > middle ? ntiles : 0;
+            below += ring[i].dispersion > middle ? 0 : ntiles;
         }
         *(above > below ? &low : &high) = middle;
     }
@@ -112,12 +109,12 @@ static int fit_dispersion(frame_model *m, const within_tiles *ring)
             continue;
         /* Counts that are rare vary more than normal ones: each tile is worth its own counts. */
         const double error = sqrt(2.0 / (15.0 * ring[k].ntiles) + 1.0 / ring[k].expected);
-        const double deviation = fabs(dispersion_of(&ring[k]) - typical);
+        const double deviation = fabs(ring[k].dispersion - typical);
         if (deviation > MAX_DEVIATION && deviation > CHANCE_SIGMA * error)
             m->profile[k].is_general = has_changed = 1;
     }
     const within_tiles all = sum_pattern_rings(m, ring);
-    double units = floor(DISPERSION_UNITS * dispersion_of(&all) + 0.5);
+    double units = floor(DISPERSION_UNITS * all.dispersion + 0.5);
     units = units > PATTERN_MAX_DISPERSION ? PATTERN_MAX_DISPERSION : units;
     units = units < -PATTERN_MAX_DISPERSION ? -PATTERN_MAX_DISPERSION : units;
     m->dispersion = (int)units;

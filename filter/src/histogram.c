@@ -2,15 +2,18 @@
 /*
  * Per-cell histograms of a frame (docs/format.md, "Tiles and rings": cells).
  *
- * Kernels count eight values of sixteen tiles at a time.  A few bright tiles are not worth a
- * further round for all sixteen: the rest of their pixels is counted one by one.
+ * Kernels count dark pixels, a row of tiles at a time.  The few brighter ones are counted one by
+ * one.
  */
 #include "histogram.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW_TILES = 3 };
+#include "bytes.h"
+#include "symbols.h"
+
+enum { ALIGNMENT = 64 };
 
 typedef struct count_source {
     const bragg_frame *frame;
@@ -36,107 +39,84 @@ static h5bragg_status grow(histogram *h)
     return H5BRAGG_OK;
 }
 
-/* The bytes of a tile from `base` upwards. */
-static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uint32_t column,
-                                   uint32_t base, histogram *h)
+/* A pixel of HISTOGRAM_NDARK counts or more. */
+static h5bragg_status count_pixel(const count_source *s, size_t tile, uint8_t byte, size_t at,
+                                  histogram *h)
 {
-    const size_t tile = (size_t)tile_row * s->map->ntx + column;
     const uint32_t cell = s->map->cell[tile];
-    const uint8_t *value =
-        s->plane->value + TILE_EDGE * (tile_row * s->plane->stride + (size_t)column);
-    uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        const uint8_t byte = value[p / TILE_EDGE * s->plane->stride + p % TILE_EDGE];
-        if (byte < base)
-            continue;
-        if (byte < HISTOGRAM_NCOUNTS) {
-            count[byte]++;
-            continue;
-        }
-        int64_t exact = byte;
-        if (byte == BYTE_LOOKUP) {
-            const size_t at = tile_pixel(s->map, tile_row, column, p);
-            if (s->static_mask && s->static_mask[at])
-                continue;
-            exact = pixel_get(s->frame->pixels, s->frame->type, at);
-        }
-        if (h->npixels == h->capacity) {
-            const h5bragg_status status = grow(h);
-            if (status)
-                return status;
-        }
-        h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell, tile};
+    int64_t exact = byte;
+    if (byte < HISTOGRAM_NCOUNTS) {
+        h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
+        return H5BRAGG_OK;
     }
+    if (byte == BYTE_LOOKUP) {
+        if (s->static_mask && s->static_mask[at])
+            return H5BRAGG_OK;
+        exact = pixel_get(s->frame->pixels, s->frame->type, at);
+    }
+    if (h->npixels == h->capacity) {
+        const h5bragg_status status = grow(h);
+        if (status)
+            return status;
+    }
+    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell, tile};
     return H5BRAGG_OK;
 }
 
-/* Whether some tile of a group of 16 has a byte of COUNTS_AT_ONCE or more. */
-static int some_bright(const uint8_t largest[GROUP_NTILES])
+static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uint32_t column,
+                                   histogram *h)
 {
-    uint64_t half[2];
-    memcpy(half, largest, sizeof half);
-    return ((half[0] | half[1]) & 0x0101010101010101u * (256u - COUNTS_AT_ONCE)) != 0;
-}
-
-/* Tiles of a group that have a byte from `base` upwards. */
-static uint32_t count_busy(const tile_group *group, uint32_t base)
-{
-    if (base == COUNTS_AT_ONCE && group->ntiles == GROUP_NTILES && !some_bright(group->largest))
-        return 0;
-    uint32_t n = 0;
-    for (uint32_t t = 0; t < group->ntiles; t++)
-        n += group->largest[t] >= base;
-    return n;
-}
-
-static int all_valid(const uint16_t valid[GROUP_NTILES])
-{
-    uint64_t quarter[4];
-    memcpy(quarter, valid, sizeof quarter);
-    return (quarter[0] & quarter[1] & quarter[2] & quarter[3]) == UINT64_MAX;
-}
-
-/* Masked pixels were counted as zeros. */
-static void discount_masked(const tile_group *group, const uint16_t *valid, uint32_t *count)
-{
-    if (group->ntiles == GROUP_NTILES && all_valid(valid))
-        return;
-    for (uint32_t t = 0; t < group->ntiles; t++) {
-        if (valid[t] == 0xFFFF || group->cell[t] == BRAGG_NO_CELL)
-            continue;
-        uint32_t masked = valid[t] ^ 0xFFFFu; /* its bits are counted two, four, ... at a time */
-        masked = (masked & 0x5555) + (masked >> 1 & 0x5555);
-        masked = (masked & 0x3333) + (masked >> 2 & 0x3333);
-        masked = (masked & 0x0F0F) + (masked >> 4 & 0x0F0F);
-        count[(size_t)group->cell[t] * HISTOGRAM_NCOUNTS] -= (masked & 0xFF) + (masked >> 8);
+    const size_t tile = (size_t)tile_row * s->map->ntx + column;
+    h5bragg_status status = H5BRAGG_OK;
+    for (uint32_t i = 0; i < TILE_EDGE && !status; i++) {
+        const size_t row = (size_t)TILE_EDGE * tile_row + i;
+        const uint8_t *value =
+            s->plane->value + row * s->plane->stride + TILE_EDGE * (size_t)column;
+        uint32_t left = load_u32(value) & 0x01010101u * (256u - HISTOGRAM_NDARK);
+        while (left && !status) {
+            const uint32_t j = floor_log2(left & (0 - left)) / 8;
+            status = count_pixel(s, tile, value[j],
+                                 row * s->map->nx + TILE_EDGE * (size_t)column + j, h);
+            left &= ~(0xFFu << 8 * j);
+        }
     }
+    return status;
 }
 
-static h5bragg_status count_group(const count_source *s, uint32_t tile_row, uint32_t column,
-                                  histogram *h)
+/* Of up to eight tiles from column `start` those with pixels that kernels do not count. */
+static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
 {
-    const size_t first = (size_t)tile_row * s->map->ntx + column;
-    const uint32_t nleft = s->map->ntx - column;
-    const tile_group group = {.value = s->plane->value +
-                                       TILE_EDGE * (tile_row * s->plane->stride + (size_t)column),
-                              .stride = s->plane->stride,
-                              .cell = s->map->cell + first,
-                              .largest = s->plane->largest + first,
-                              .ntiles = nleft < GROUP_NTILES ? nleft : GROUP_NTILES};
-    uint32_t base = 0;
-    uint32_t nbusy = group.ntiles;
-    while (base == 0 || (nbusy > FEW_TILES && base < HISTOGRAM_NCOUNTS)) {
-        s->plane->kernels->count(&group, base, h->count);
-        base += COUNTS_AT_ONCE;
-        nbusy = count_busy(&group, base);
-    }
-    discount_masked(&group, s->plane->valid + first, h->count);
-    for (uint32_t t = 0; nbusy > 0 && t < group.ntiles; t++) {
-        if (group.largest[t] < base || group.cell[t] == BRAGG_NO_CELL)
-            continue;
-        const h5bragg_status status = count_bright(s, tile_row, column + t, base, h);
-        if (status)
-            return status;
+    uint8_t bytes[8] = {0};
+    memcpy(bytes, largest, nleft < 8 ? nleft : 8);
+    const uint64_t all = load_u32(bytes) | (uint64_t)load_u32(bytes + 4) << 32;
+    return all & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
+}
+
+static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
+{
+    const ring_map *map = s->map;
+    const size_t first = (size_t)tile_row * map->ntx;
+    const uint16_t last = (uint16_t)map->ncells; /* of blank tiles */
+    const counted_row row = {.value = s->plane->value + TILE_EDGE * tile_row * s->plane->stride,
+                             .stride = s->plane->stride,
+                             .ngroups = counts_plane_ngroups(map),
+                             .cell = h->cell,
+                             .valid = s->plane->valid + first,
+                             .largest = s->plane->largest + first};
+    for (uint32_t t = 0; t < map->ntx; t++)
+        h->cell[t] = map->cell[first + t] < last ? map->cell[first + t] : last;
+    s->plane->kernels->count(&row, h->count);
+    for (uint32_t start = 0; start < map->ntx; start += 8) {
+        uint64_t left = bright_tiles(row.largest + start, map->ntx - start);
+        while (left) {
+            const uint32_t t = floor_log2(left & (0 - left)) / 8;
+            left &= ~((uint64_t)0xFF << 8 * t);
+            if (h->cell[start + t] == last)
+                continue;
+            const h5bragg_status status = count_bright(s, tile_row, start + t, h);
+            if (status)
+                return status;
+        }
     }
     return H5BRAGG_OK;
 }
@@ -158,15 +138,23 @@ static void sort_overflow(histogram *h)
 /* Empty counters for the cells of a map. */
 static h5bragg_status prepare(const ring_map *map, histogram *h)
 {
-    if (!h->count || h->ncells != map->ncells) {
+    const size_t ncounts = (map->ncells + (size_t)1) * HISTOGRAM_NCOUNTS;
+    const size_t nscratch = counts_plane_ngroups(map) * GROUP_NTILES;
+    if (!h->count || h->ncells != map->ncells || h->nscratch != nscratch) {
         histogram_free(h);
         h->ncells = map->ncells;
-        h->count = malloc(((size_t)map->ncells * HISTOGRAM_NCOUNTS + 1) * sizeof *h->count);
+        h->nscratch = nscratch;
+        h->memory = malloc(ncounts * sizeof *h->count + ALIGNMENT);
+        h->cell = malloc(nscratch * sizeof *h->cell);
         h->overflow_start = malloc((map->ncells + (size_t)2) * sizeof *h->overflow_start);
-        if (!h->count || !h->overflow_start || grow(h))
+        if (!h->memory || !h->cell || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
+        const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
+        h->count = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->count;
+        for (size_t t = 0; t < nscratch; t++)
+            h->cell[t] = (uint16_t)map->ncells; /* and so it stays beyond the frame */
     }
-    memset(h->count, 0, (size_t)map->ncells * HISTOGRAM_NCOUNTS * sizeof *h->count);
+    memset(h->count, 0, ncounts * sizeof *h->count);
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
     return H5BRAGG_OK;
@@ -179,10 +167,8 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
     h5bragg_status status = prepare(map, h);
     h->value_offset = pixel_minimum(frame->type);
     h->has_negative = plane->has_negative;
-    for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++) {
-        for (uint32_t column = 0; column < map->ntx && !status; column += GROUP_NTILES)
-            status = count_group(&source, tile_row, column, h);
-    }
+    for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++)
+        status = count_row(&source, tile_row, h);
     if (status)
         return status;
     sort_overflow(h);
@@ -223,7 +209,8 @@ void histogram_exclude(const ring_map *map, const counts_plane *plane, const uin
 
 void histogram_free(histogram *h)
 {
-    free(h->count);
+    free(h->memory);
+    free(h->cell);
     free(h->overflow_start);
     free(h->overflow);
     free(h->pixel);

@@ -172,6 +172,8 @@ h5bragg_status within_tiles_measure(const frame_source *s, const frame_model *m,
         if (m->range[c].is_pattern && !shares_row(m, c))
             status = add_row(m, &counts, c, &ring[s->map->ring[c]]);
     }
+    for (uint32_t k = 0; k < m->layout.nbins; k++)
+        ring[k].dispersion = within_tiles_dispersion(&ring[k]);
     within_counts_free(&counts);
     return status;
 }
