@@ -13,7 +13,7 @@
 #include "bytes.h"
 #include "symbols.h"
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, SUMMED_AT_ONCE = 8 };
 
 typedef struct count_source {
     const bragg_frame *frame;
@@ -40,16 +40,17 @@ static h5bragg_status grow(histogram *h)
 }
 
 /* A pixel of HISTOGRAM_NDARK counts or more. */
-static h5bragg_status count_pixel(const count_source *s, size_t tile, uint8_t byte, size_t at,
-                                  histogram *h)
+static inline h5bragg_status count_pixel(const count_source *s, uint32_t tile_row, uint32_t column,
+                                         uint32_t p, uint8_t byte, histogram *h)
 {
-    const uint32_t cell = s->map->cell[tile];
-    int64_t exact = byte;
+    const uint32_t cell = h->cell[column];
     if (byte < HISTOGRAM_NCOUNTS) {
         h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
         return H5BRAGG_OK;
     }
+    int64_t exact = byte;
     if (byte == BYTE_LOOKUP) {
+        const size_t at = tile_pixel(s->map, tile_row, column, p);
         if (s->static_mask && s->static_mask[at])
             return H5BRAGG_OK;
         exact = pixel_get(s->frame->pixels, s->frame->type, at);
@@ -59,37 +60,45 @@ static h5bragg_status count_pixel(const count_source *s, size_t tile, uint8_t by
         if (status)
             return status;
     }
-    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell, tile};
+    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell,
+                                              (size_t)tile_row * s->map->ntx + column};
     return H5BRAGG_OK;
+}
+
+/* Pixels of a tile that kernels do not count. */
+static uint32_t bright_pixels(const uint8_t *tile, size_t stride)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        const uint32_t row = load_u32(tile + i * stride) & 0x01010101u * (256u - HISTOGRAM_NDARK);
+        const uint32_t top = (((row & 0x7F7F7F7F) + 0x7F7F7F7F) | row) >> 7 & 0x01010101u;
+        bits |= top * 0x10204080u >> 28 << TILE_EDGE * i;
+    }
+    return bits;
 }
 
 static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uint32_t column,
                                    histogram *h)
 {
-    const size_t tile = (size_t)tile_row * s->map->ntx + column;
-    h5bragg_status status = H5BRAGG_OK;
-    for (uint32_t i = 0; i < TILE_EDGE && !status; i++) {
-        const size_t row = (size_t)TILE_EDGE * tile_row + i;
-        const uint8_t *value =
-            s->plane->value + row * s->plane->stride + TILE_EDGE * (size_t)column;
-        uint32_t left = load_u32(value) & 0x01010101u * (256u - HISTOGRAM_NDARK);
-        while (left && !status) {
-            const uint32_t j = floor_log2(left & (0 - left)) / 8;
-            status = count_pixel(s, tile, value[j],
-                                 row * s->map->nx + TILE_EDGE * (size_t)column + j, h);
-            left &= ~(0xFFu << 8 * j);
-        }
+    const size_t stride = s->plane->stride;
+    const uint8_t *value = s->plane->value + TILE_EDGE * (tile_row * stride + (size_t)column);
+    uint32_t left = bright_pixels(value, stride);
+    for (; left; left &= left - 1) {
+        const uint32_t p = floor_log2(left & (0 - left));
+        const uint8_t byte = value[p / TILE_EDGE * stride + p % TILE_EDGE];
+        const h5bragg_status status = count_pixel(s, tile_row, column, p, byte, h);
+        if (status)
+            return status;
     }
-    return status;
+    return H5BRAGG_OK;
 }
 
-/* Of up to eight tiles from column `start` those with pixels that kernels do not count. */
+/* Of eight tiles those with pixels that kernels do not count. */
 static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
 {
-    uint8_t bytes[8] = {0};
-    memcpy(bytes, largest, nleft < 8 ? nleft : 8);
-    const uint64_t all = load_u32(bytes) | (uint64_t)load_u32(bytes + 4) << 32;
-    return all & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
+    const uint64_t all = load_u32(largest) | (uint64_t)load_u32(largest + 4) << 32;
+    const uint64_t inside = nleft < 8 ? ((uint64_t)1 << 8 * nleft) - 1 : UINT64_MAX;
+    return all & inside & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
 }
 
 static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
@@ -217,18 +226,35 @@ void histogram_free(histogram *h)
     memset(h, 0, sizeof *h);
 }
 
+/* Whether some counter of a whole block of them is not zero. */
+static int some_in_block(const uint32_t count[SUMMED_AT_ONCE])
+{
+    uint32_t any = 0;
+    for (int i = 0; i < SUMMED_AT_ONCE; i++)
+        any |= count[i];
+    return any != 0;
+}
+
+/* Sums over counters are integers. */
 value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high)
 {
-    value_sums s = {0, 0, 0};
     const uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
     const int64_t first = low > 0 ? low : 0;
     const int64_t last = high < HISTOGRAM_NCOUNTS ? high : HISTOGRAM_NCOUNTS - 1;
+    uint64_t n = 0;
+    uint64_t sum = 0;
+    uint64_t squares = 0;
     for (int64_t v = first; v <= last; v++) {
-        const double n = count[v];
-        s.n += n;
-        s.sum += n * (double)v;
-        s.sum_squares += n * (double)v * (double)v;
+        if (v % SUMMED_AT_ONCE == 0 && v >= SUMMED_AT_ONCE && !some_in_block(count + v)) {
+            v += SUMMED_AT_ONCE - 1;
+            continue;
+        }
+        const uint64_t counts = (uint64_t)v * count[v];
+        n += count[v];
+        sum += counts;
+        squares += counts * (uint64_t)v;
     }
+    value_sums s = {(double)n, (double)sum, (double)squares};
     for (uint32_t k = h->overflow_start[cell]; k < h->overflow_start[cell + 1]; k++) {
         const int64_t v = h->value_offset + (int64_t)h->overflow[k];
         if (v < low || v > high)
