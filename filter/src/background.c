@@ -15,41 +15,53 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "poisson.h"
 #include "portable_math.h"
 
-/* The ring at work. */
+/* A ring at work. */
 typedef struct ring_clip {
-    const histogram *h;
-    const ring_map *map;
     uint32_t first; /* cells [first, last) */
     uint32_t last;
-    int is_poisson; /* clip with the model's variance */
     double cut;
-    double tail;         /* of the cut: poisson_tail */
-    poisson_range *keep; /* per cell of the map: the values kept */
-    value_sums *sums;    /* per cell: over those values */
     double n;
     double mean;
     double std;
+    double sem;
+    int lower_too;
+    int is_new;  /* mean and standard deviation are not those of the cuts in `next` */
+    int is_done; /* its cuts are final */
 } ring_clip;
 
-static void sum_cells(ring_clip *c)
+/* All of them.  They go through the cycles together, so that exponentials come in batches. */
+typedef struct frame_clip {
+    const histogram *h;
+    const ring_map *map;
+    const h5bragg_params *params;
+    int is_poisson;      /* clip with the model's variance */
+    ring_clip *ring;     /* nbins */
+    double *tail;        /* nbins: of its cut, poisson_tails */
+    poisson_range *keep; /* per cell: the values kept */
+    poisson_range *next; /* per cell: those to be kept by the present estimate */
+    value_sums *sums;    /* per cell: over the values kept */
+    double *exponent;    /* per cell: minus what is expected */
+    double *zeros;       /* per cell: probability of no count */
+} frame_clip;
+
+static void sum_cells(const frame_clip *c, ring_clip *ring)
 {
-    c->n = 0;
-    for (uint32_t k = c->first; k < c->last; k++) {
+    ring->n = 0;
+    for (uint32_t k = ring->first; k < ring->last; k++) {
         c->sums[k] = histogram_sums(c->h, k, c->keep[k].low, c->keep[k].high);
-        c->n += c->sums[k].n;
+        ring->n += c->sums[k].n;
     }
 }
 
 /* Expected sum of counts of the kept pixels if the background were `mean`. */
-static double expected_sum(const ring_clip *c, double mean)
+static double expected_sum(const frame_clip *c, const ring_clip *ring, double mean)
 {
     double sum = 0;
-    for (uint32_t k = c->first; k < c->last; k++) {
+    for (uint32_t k = ring->first; k < ring->last; k++) {
         const double expected = mean * c->map->normalisation[k];
         const poisson_range r = c->keep[k];
         if (c->sums[k].n == 0)
@@ -61,10 +73,10 @@ static double expected_sum(const ring_clip *c, double mean)
 }
 
 /* The mean whose clipped expectation is what was found: clipping itself lowers a mean. */
-static double untruncated_mean(const ring_clip *c, double mean, double sum)
+static double untruncated_mean(const frame_clip *c, const ring_clip *ring, double mean, double sum)
 {
     for (int k = 0; k < 8 && mean > 0; k++) {
-        const double factor = sum / expected_sum(c, mean);
+        const double factor = sum / expected_sum(c, ring, mean);
         mean *= factor;
         if (fabs(factor - 1.0) < 1e-7)
             break;
@@ -73,69 +85,103 @@ static double untruncated_mean(const ring_clip *c, double mean, double sum)
 }
 
 /* Mean and standard deviation from the kept pixels. */
-static void estimate(ring_clip *c, double *sem)
+static void estimate(const frame_clip *c, int is_poisson, ring_clip *ring)
 {
+    const double mean_before = ring->mean;
+    const double std_before = ring->std;
     double sum = 0;
     double weight = 0;
     double weight_squares = 0;
     double variance = 0;
-    for (uint32_t k = c->first; k < c->last; k++) {
+    for (uint32_t k = ring->first; k < ring->last; k++) {
         const double w = c->map->normalisation[k];
         sum += c->sums[k].sum;
         weight += c->sums[k].n * w;
         weight_squares += c->sums[k].n * w * w;
     }
-    c->mean = sum / weight;
-    if (c->is_poisson) {
-        c->mean = untruncated_mean(c, c->mean, sum);
-        variance = c->mean > 0 ? c->mean * weight : 0;
+    ring->mean = sum / weight;
+    if (is_poisson) {
+        ring->mean = untruncated_mean(c, ring, ring->mean, sum);
+        variance = ring->mean > 0 ? ring->mean * weight : 0;
     } else {
-        for (uint32_t k = c->first; k < c->last; k++) {
-            const double e = c->mean * c->map->normalisation[k];
+        for (uint32_t k = ring->first; k < ring->last; k++) {
+            const double e = ring->mean * c->map->normalisation[k];
             variance += c->sums[k].sum_squares - e * (2 * c->sums[k].sum - e * c->sums[k].n);
         }
     }
-    c->std = variance > 0 ? sqrt(variance / weight_squares) : 0;
-    *sem = variance > 0 ? sqrt(variance) / weight : 0;
+    ring->std = variance > 0 ? sqrt(variance / weight_squares) : 0;
+    ring->sem = variance > 0 ? sqrt(variance) / weight : 0;
+    ring->is_new |= ring->mean != mean_before || ring->std != std_before;
 }
 
-static poisson_range clip_range(const ring_clip *c, uint32_t cell)
+static poisson_range normal_range(const frame_clip *c, const ring_clip *ring, uint32_t cell)
 {
     const double w = c->map->normalisation[cell];
-    if (c->is_poisson)
-        return poisson_tail_range(c->mean * w, c->cut, c->tail);
     /* The slack keeps pixels that are all equal, whose mean may be a rounding error away. */
-    const double expected = c->mean * w;
-    const double half = c->cut * c->std * w + 1e-9 * (1.0 + fabs(expected));
+    const double expected = ring->mean * w;
+    const double half = ring->cut * ring->std * w + 1e-9 * (1.0 + fabs(expected));
     const poisson_range r = {(int64_t)ceil(expected - half), (int64_t)floor(expected + half)};
     return r;
 }
 
-/* Moves the cuts to the present estimate; returns whether any of them moved. */
-static int move_cuts(ring_clip *c, int lower_too)
+/* The cuts that new estimates ask for. */
+static void find_cuts(const frame_clip *c)
 {
-    int moved = 0;
-    for (uint32_t k = c->first; k < c->last; k++) {
-        const poisson_range r = clip_range(c, k);
-        moved |= c->keep[k].high != r.high || (lower_too && c->keep[k].low != r.low);
-        c->keep[k].high = r.high;
-        if (lower_too)
-            c->keep[k].low = r.low;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < c->map->nbins && c->is_poisson; k++) {
+        const ring_clip *ring = &c->ring[k];
+        for (uint32_t i = ring->first; i < ring->last && ring->is_new; i++)
+            c->exponent[n++] = -(ring->mean * c->map->normalisation[i]);
     }
-    return moved;
+    portable_exp_all(c->exponent, n, c->zeros);
+    n = 0;
+    for (uint32_t k = 0; k < c->map->nbins; k++) {
+        ring_clip *ring = &c->ring[k];
+        for (uint32_t i = ring->first; i < ring->last && ring->is_new; i++, n++)
+            c->next[i] = c->is_poisson ? poisson_tail_range(-c->exponent[n], ring->cut, c->tail[k],
+                                                            c->zeros[n])
+                                       : normal_range(c, ring, i);
+        ring->is_new = 0;
+    }
+}
+
+/* What moving the cuts has changed. */
+typedef struct cut_moves {
+    int any;
+    int of_pixels; /* between the cuts of the histogram's values, some of which may be there */
+} cut_moves;
+
+/* Moves the cuts to the present estimate. */
+static void move_cuts(const frame_clip *c, const ring_clip *ring, cut_moves *moves)
+{
+    const int64_t least = c->h->has_negative ? INT64_MIN : 0;
+    moves->any = 0;
+    for (uint32_t k = ring->first; k < ring->last; k++) {
+        const poisson_range r = c->next[k];
+        poisson_range *keep = &c->keep[k];
+        moves->any |= keep->high != r.high;
+        moves->of_pixels |= keep->high != r.high;
+        keep->high = r.high;
+        if (!ring->lower_too)
+            continue;
+        moves->any |= keep->low != r.low;
+        moves->of_pixels |=
+            (keep->low > least ? keep->low : least) != (r.low > least ? r.low : least);
+        keep->low = r.low;
+    }
 }
 
 /* Where nothing survives both cuts: gives up the lower one and, if need be, the upper one. */
-static void reopen_cuts(ring_clip *c)
+static void reopen_cuts(const frame_clip *c, ring_clip *ring)
 {
-    for (uint32_t k = c->first; k < c->last; k++)
+    for (uint32_t k = ring->first; k < ring->last; k++)
         c->keep[k].low = INT64_MIN;
-    sum_cells(c);
-    if (c->n > 0)
+    sum_cells(c, ring);
+    if (ring->n > 0)
         return;
-    for (uint32_t k = c->first; k < c->last; k++)
+    for (uint32_t k = ring->first; k < ring->last; k++)
         c->keep[k].high = INT64_MAX;
-    sum_cells(c);
+    sum_cells(c, ring);
 }
 
 /* sqrt(2 ln(n / sqrt(2 pi))): beyond it less than about one of n pixels is expected. */
@@ -145,64 +191,109 @@ static double chauvenet_cut(double n)
     return sqrt(2.0 * portable_log(least / 2.50662827463100050242));
 }
 
-static void clip_ring(ring_clip *c, const h5bragg_params *params, ring_background *ring)
+/* All pixels of all rings, and cuts for as many. */
+static void start_rings(const frame_clip *c)
 {
-    int lower_too = 0;
-    sum_cells(c);
-    ring->npixels = (uint32_t)c->n;
-    if (c->n == 0)
-        return;
-    const double chauvenet = chauvenet_cut(c->n);
-    c->cut = params->snr_clip > chauvenet ? params->snr_clip : chauvenet;
-    c->is_poisson = params->error_model == H5BRAGG_POISSON;
+    const uint32_t nbins = c->map->nbins;
+    double *cuts = c->exponent;
+    for (uint32_t k = 0; k < c->map->ncells; k++)
+        c->keep[k] = (poisson_range){INT64_MIN, INT64_MAX};
+    for (uint32_t k = 0; k < nbins; k++) {
+        ring_clip *ring = &c->ring[k];
+        *ring = (ring_clip){.first = c->map->first_cell[k], .last = c->map->first_cell[k + 1]};
+        sum_cells(c, ring);
+        const double chauvenet = chauvenet_cut(ring->n);
+        ring->cut = c->params->snr_clip > chauvenet ? c->params->snr_clip : chauvenet;
+        ring->is_done = ring->n == 0;
+        cuts[k] = ring->cut;
+    }
     if (c->is_poisson)
-        c->tail = poisson_tail(c->cut);
-    estimate(c, &ring->sem);
-    for (uint32_t cycle = 0; cycle < params->cycles; cycle++) {
-        int moved = move_cuts(c, lower_too);
-        if (!moved && lower_too)
-            break;
-        if (!moved || cycle + 2 >= params->cycles) {
-            lower_too = 1;
-            moved = move_cuts(c, lower_too);
+        poisson_tails(cuts, nbins, c->tail);
+}
+
+/* One cycle of a ring. */
+static void clip_ring(const frame_clip *c, uint32_t cycle, ring_clip *ring)
+{
+    cut_moves moves = {0, 0};
+    move_cuts(c, ring, &moves);
+    if (!moves.any && ring->lower_too) {
+        ring->is_done = 1;
+        return;
+    }
+    if (!moves.any || cycle + 2 >= c->params->cycles) {
+        ring->lower_too = 1;
+        move_cuts(c, ring, &moves);
+    }
+    if (!moves.of_pixels)
+        return;
+    sum_cells(c, ring);
+    ring->is_done = ring->n == 0;
+    if (ring->is_done)
+        reopen_cuts(c, ring);
+    estimate(c, c->is_poisson, ring);
+}
+
+static void clip_rings(const frame_clip *c, ring_background *rings)
+{
+    const uint32_t nbins = c->map->nbins;
+    const int is_hybrid = c->params->error_model == H5BRAGG_HYBRID;
+    start_rings(c);
+    for (uint32_t k = 0; k < nbins; k++) {
+        rings[k] = (ring_background){.npixels = (uint32_t)c->ring[k].n};
+        if (c->ring[k].n > 0) {
+            estimate(c, c->is_poisson, &c->ring[k]);
+            c->ring[k].is_new = 1;
         }
-        sum_cells(c);
-        const int is_empty = c->n == 0;
-        if (is_empty)
-            reopen_cuts(c);
-        estimate(c, &ring->sem);
-        if (is_empty)
-            break;
     }
-    if (params->error_model == H5BRAGG_HYBRID) {
-        c->is_poisson = 1;
-        estimate(c, &ring->sem);
+    for (uint32_t cycle = 0; cycle < c->params->cycles; cycle++) {
+        find_cuts(c);
+        for (uint32_t k = 0; k < nbins; k++) {
+            if (!c->ring[k].is_done)
+                clip_ring(c, cycle, &c->ring[k]);
+        }
     }
-    ring->mean = c->mean;
-    ring->std = c->std;
-    ring->count = (uint32_t)c->n;
+    for (uint32_t k = 0; k < nbins; k++) {
+        ring_clip *ring = &c->ring[k];
+        if (rings[k].npixels == 0)
+            continue;
+        if (is_hybrid)
+            estimate(c, 1, ring);
+        rings[k].mean = ring->mean;
+        rings[k].std = ring->std;
+        rings[k].sem = ring->sem;
+        rings[k].count = (uint32_t)ring->n;
+    }
 }
 
 h5bragg_status background_make(const histogram *h, const ring_map *map,
                                const h5bragg_params *params, ring_background *rings)
 {
-    ring_clip clip = {.h = h, .map = map};
+    const size_t ncells = map->ncells + 1u;
+    const size_t nbins = map->nbins + 1u;
+    const size_t nscratch = ncells > nbins ? ncells : nbins; /* first it is for rings */
+    const frame_clip clip = {.h = h,
+                             .map = map,
+                             .params = params,
+                             .is_poisson = params->error_model == H5BRAGG_POISSON,
+                             .ring = malloc(nbins * sizeof *clip.ring),
+                             .tail = malloc(nbins * sizeof *clip.tail),
+                             .keep = malloc(ncells * sizeof *clip.keep),
+                             .next = malloc(ncells * sizeof *clip.next),
+                             .sums = malloc(ncells * sizeof *clip.sums),
+                             .exponent = calloc(nscratch, sizeof *clip.exponent),
+                             .zeros = malloc(ncells * sizeof *clip.zeros)};
     h5bragg_status status = H5BRAGG_NO_MEMORY;
-    clip.keep = malloc((map->ncells + 1u) * sizeof *clip.keep);
-    clip.sums = malloc((map->ncells + 1u) * sizeof *clip.sums);
-    if (!clip.keep || !clip.sums)
-        goto done;
-    for (uint32_t k = 0; k < map->ncells; k++)
-        clip.keep[k] = (poisson_range){INT64_MIN, INT64_MAX};
-    memset(rings, 0, map->nbins * sizeof *rings);
-    for (uint32_t ring = 0; ring < map->nbins; ring++) {
-        clip.first = map->first_cell[ring];
-        clip.last = map->first_cell[ring + 1];
-        clip_ring(&clip, params, &rings[ring]);
+    if (clip.ring && clip.tail && clip.keep && clip.next && clip.sums && clip.exponent &&
+        clip.zeros) {
+        clip_rings(&clip, rings);
+        status = H5BRAGG_OK;
     }
-    status = H5BRAGG_OK;
-done:
+    free(clip.ring);
+    free(clip.tail);
     free(clip.keep);
+    free(clip.next);
     free(clip.sums);
+    free(clip.exponent);
+    free(clip.zeros);
     return status;
 }

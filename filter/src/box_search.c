@@ -11,69 +11,142 @@
  */
 #include "box_search.h"
 
-enum { REACH = 1, PEAK_REACH = 2, AT_ONCE = 16 /* groups */ };
+#include <string.h>
 
-/* The box sums around the pixels of a tile: three neighbours first, then three rows of these. */
-static void box_sums(const uint8_t *tile, size_t stride, uint16_t sum[TILE_NPIXELS])
+#include "bytes.h"
+#include "symbols.h"
+
+enum { AT_ONCE = 32 /* groups */, TILES_AT_ONCE = AT_ONCE * GROUP_NTILES };
+
+/* Which pixels of a tile are the middle of a significant box, and of a peak's. */
+typedef struct box_hits {
+    uint32_t chance;
+    uint32_t peak;
+} box_hits;
+
+static uint64_t load_u64(const uint8_t *p)
 {
-    uint16_t three[TILE_EDGE + 2][TILE_EDGE];
+    return load_u32(p) | (uint64_t)load_u32(p + TILE_EDGE) << 32;
+}
+
+/* Bits of four 16-bit numbers below 2^15, those of the pixels 0, 2, 1 and 3 of a row, above cut. */
+static uint32_t bits_above(uint64_t sums, uint32_t cut)
+{
+    const uint64_t top = (sums + (0x7FFF - cut) * 0x0001000100010001u) >> 15;
+    return (uint32_t)((top & 0x0001000100010001u) * 0x0001000400020008u >> 48) & 0xF;
+}
+
+/*
+ * The box sums around the pixels of a tile, as 16-bit numbers side by side: three rows first, of
+ * the columns -1, 1, 3 and of 0, 2, 4, then three columns.
+ */
+static box_hits hits_of(const uint8_t *tile, size_t stride, const box_cut *cut)
+{
+    const uint64_t every_other = 0x00FF00FF00FF00FFu;
+    const uint32_t chance = cut->chance < 0x7FFF ? cut->chance : 0x7FFF;
+    const uint32_t peak = cut->peak < 0x7FFF ? cut->peak : 0x7FFF;
+    uint64_t even[TILE_EDGE + 2];
+    uint64_t odd[TILE_EDGE + 2];
+    box_hits hits = {0, 0};
     for (uint32_t i = 0; i < TILE_EDGE + 2; i++) {
-        const uint8_t *row = tile - stride - 1 + i * stride;
-        for (uint32_t j = 0; j < TILE_EDGE; j++)
-            three[i][j] = (uint16_t)(row[j] + row[j + 1] + row[j + 2]);
+        const uint64_t row = load_u64(tile - stride - 1 + i * stride);
+        odd[i] = row & every_other;
+        even[i] = row >> 8 & every_other;
     }
     for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        for (uint32_t j = 0; j < TILE_EDGE; j++)
-            sum[i * TILE_EDGE + j] = (uint16_t)(three[i][j] + three[i + 1][j] + three[i + 2][j]);
+        const uint64_t e = even[i] + even[i + 1] + even[i + 2];
+        const uint64_t o = odd[i] + odd[i + 1] + odd[i + 2];
+        const uint64_t sums02 = o + e + (o >> 16);
+        const uint64_t sums13 = e + (o >> 16) + (e >> 16);
+        const uint64_t sums = (sums02 & UINT32_MAX) | sums13 << 32;
+        hits.chance |= bits_above(sums, chance) << TILE_EDGE * i;
+        hits.peak |= bits_above(sums, peak) << TILE_EDGE * i;
     }
+    return hits;
 }
 
-static void keep_around(const ring_map *map, uint32_t row, uint32_t column, uint32_t reach,
+/*
+ * Keeps a tile and those of its neighbours that one pixel around a hit touches, or two around a
+ * peak: only pixels near an edge of the tile do.
+ */
+static void keep_around(const ring_map *map, uint32_t row, uint32_t column, box_hits hits,
                         uint8_t *kept)
 {
-    const uint32_t top = row > reach ? row - reach : 0;
-    const uint32_t left = column > reach ? column - reach : 0;
-    const uint32_t bottom = row + reach < map->ny ? row + reach : map->ny - 1;
-    const uint32_t right = column + reach < map->nx ? column + reach : map->nx - 1;
-    for (uint32_t i = top / TILE_EDGE; i <= bottom / TILE_EDGE; i++) {
-        for (uint32_t j = left / TILE_EDGE; j <= right / TILE_EDGE; j++)
-            kept[(size_t)i * map->ntx + j] = 1;
+    static const struct {
+        int8_t down, right;
+        uint16_t near, nearer; /* pixels of peaks; of hits */
+    } NEIGHBOURS[] = {{-1, -1, 0x0033, 0x0001}, {-1, 0, 0x00FF, 0x000F}, {-1, 1, 0x00CC, 0x0008},
+                      {0, -1, 0x3333, 0x1111},  {0, 1, 0xCCCC, 0x8888},  {1, -1, 0x3300, 0x1000},
+                      {1, 0, 0xFF00, 0xF000},   {1, 1, 0xCC00, 0x8000}};
+    uint8_t *here = kept + (size_t)row * map->ntx + column;
+    const int is_inside = row > 0 && column > 0 && row + 1 < map->nty && column + 1 < map->ntx;
+    *here = 1;
+    for (uint32_t k = 0; k < sizeof NEIGHBOURS / sizeof *NEIGHBOURS; k++) {
+        const int down = NEIGHBOURS[k].down;
+        const int right = NEIGHBOURS[k].right;
+        const uint32_t touching =
+            (hits.chance & NEIGHBOURS[k].nearer) | (hits.peak & NEIGHBOURS[k].near);
+        if (is_inside || (row + (uint32_t)down < map->nty && column + (uint32_t)right < map->ntx))
+            here[down * (ptrdiff_t)map->ntx + right] |= touching != 0;
     }
 }
 
-static void search_tile(const counts_plane *plane, const ring_map *map, uint32_t tile_row,
-                        uint32_t tile_column, const box_cut *cut, uint8_t *kept)
+static void search_tile(const counts_plane *plane, const ring_map *map, uint32_t row,
+                        uint32_t column, const box_cut *cut, uint8_t *kept)
 {
-    const uint16_t inside = tile_inside(map, tile_row, tile_column);
-    uint16_t sum[TILE_NPIXELS];
-    box_sums(plane->value + TILE_EDGE * (tile_row * plane->stride + tile_column), plane->stride,
-             sum);
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        if (sum[p] <= cut->chance || !(inside >> p & 1))
-            continue;
-        keep_around(map, TILE_EDGE * tile_row + p / TILE_EDGE,
-                    TILE_EDGE * tile_column + p % TILE_EDGE,
-                    sum[p] > cut->peak ? PEAK_REACH : REACH, kept);
+    const uint32_t inside = tile_inside(map, row, column);
+    box_hits hits =
+        hits_of(plane->value + TILE_EDGE * (row * plane->stride + column), plane->stride, cut);
+    hits.chance &= inside;
+    hits.peak &= inside;
+    if (hits.chance)
+        keep_around(map, row, column, hits, kept);
+}
+
+/* Tiles in whose cells boxes as large as their largest are significant: loops for vectors. */
+BRAGG_INLINE void find_significant(const uint16_t *restrict largest,
+                                   const uint16_t *restrict chance, uint8_t *restrict found)
+{
+    for (uint32_t t = 0; t < TILES_AT_ONCE; t++)
+        found[t] = largest[t] > chance[t];
+}
+
+/* Searches some tiles of a row more closely. */
+static void search_found(const counts_plane *plane, const ring_map *map, uint32_t row,
+                         uint32_t first, const uint8_t found[TILES_AT_ONCE], const box_cut *cut,
+                         uint8_t *kept)
+{
+    const uint16_t *cell = map->cell + (size_t)row * map->ntx;
+    for (uint32_t start = 0; start < TILES_AT_ONCE; start += 8) {
+        uint64_t left = load_u64(found + start);
+        for (; left; left &= left - 1) {
+            const uint32_t t = first + start + floor_log2(left & (0 - left)) / 8;
+            search_tile(plane, map, row, t, &cut[cell[t]], kept);
+        }
     }
 }
 
 void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept)
 {
-    uint16_t largest[AT_ONCE * GROUP_NTILES];
+    uint16_t largest[TILES_AT_ONCE];
+    uint16_t chance[TILES_AT_ONCE];
+    uint8_t found[TILES_AT_ONCE];
     const uint32_t ngroups = (uint32_t)counts_plane_ngroups(map);
+    const uint32_t ncells = map->ncells;
     for (uint32_t row = 0; row < map->nty; row++) {
         const uint16_t *cell = map->cell + (size_t)row * map->ntx;
         const uint8_t *value = plane->value + (size_t)row * TILE_EDGE * plane->stride;
         for (uint32_t group = 0; group < ngroups; group += AT_ONCE) {
             const uint32_t first = group * GROUP_NTILES;
             const uint32_t n = ngroups - group < AT_ONCE ? ngroups - group : AT_ONCE;
-            const uint32_t stop =
-                first + n * GROUP_NTILES < map->ntx ? first + n * GROUP_NTILES : map->ntx;
+            const uint32_t nleft = map->ntx - first;
+            const uint32_t ntiles = nleft < TILES_AT_ONCE ? nleft : TILES_AT_ONCE;
+            for (uint32_t t = 0; t < ntiles; t++)
+                chance[t] = cut[cell[first + t] < ncells ? cell[first + t] : ncells].chance;
+            memset(chance + ntiles, 0xFF, (TILES_AT_ONCE - ntiles) * sizeof *chance);
             plane->kernels->box(value + (size_t)TILE_EDGE * first, plane->stride, n, largest);
-            for (uint32_t t = first; t < stop; t++) {
-                if (cell[t] != BRAGG_NO_CELL && largest[t - first] > cut[cell[t]].chance)
-                    search_tile(plane, map, row, t, &cut[cell[t]], kept);
-            }
+            find_significant(largest, chance, found);
+            search_found(plane, map, row, first, found, cut, kept);
         }
     }
 }

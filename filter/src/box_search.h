@@ -18,7 +18,8 @@ typedef struct box_cut {
  * Sets kept[tile] to 1 for all tiles that a significant box, or what is around a peak, touches, and
  * leaves the others as they are.  A box is the 3 x 3 pixels around a pixel, those outside the frame
  * being 0; it is significant if its bytes add up to more than cut[cell].chance of the pixel's tile.
- * One pixel around a peak is kept too.  In blank tiles no box is centred.
+ * One pixel around a peak is kept too.  In blank tiles no box is centred: cut[map->ncells], which is
+ * theirs, has UINT16_MAX twice.
  */
 void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept);
 

@@ -14,7 +14,7 @@
 /* With fewer degrees of freedom a variance tells nothing. */
 static const double LEAST_FREEDOM = 8.0;
 
-/* The tiles of general rings one by one. */
+/* Sums over the tiles of general rings. */
 typedef struct general_sums {
     const frame_source *source;
     const frame_model *model;
@@ -67,20 +67,40 @@ static double without_quantisation(double variance, double local_step)
     return variance > added ? variance - added : variance;
 }
 
-static void sum_general(general_sums *g, double *variance)
+static void sum_general(general_sums *g, const discarded_sums *d)
 {
-    const ring_map *map = g->source->map;
-    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
-        const uint16_t cell = map->cell[tile];
-        if (cell != BRAGG_NO_CELL && !g->model->range[cell].is_pattern && !g->source->kept[tile])
-            add_tile(g, tile);
-    }
-    for (uint32_t ring = 0; ring < map->nbins && variance; ring++) {
-        variance[ring] = -1.0;
+    for (size_t k = 0; k < d->ntiles; k++)
+        add_tile(g, d->tiles[k]);
+    for (uint32_t ring = 0; ring < g->source->map->nbins && d->variance; ring++) {
+        d->variance[ring] = -1.0;
         if (g->freedom[ring] > LEAST_FREEDOM)
-            variance[ring] = without_quantisation(g->squares[ring] / g->freedom[ring],
-                                                  g->model->noise.params->local_step);
+            d->variance[ring] = without_quantisation(g->squares[ring] / g->freedom[ring],
+                                                     g->model->noise.params->local_step);
     }
+}
+
+/* Lists the drawn tiles of general rings: every tile is written, and stays if it is one. */
+static h5bragg_status list_general(const frame_source *s, const frame_model *m, discarded_sums *d)
+{
+    const uint32_t ncells = s->map->ncells;
+    const uint32_t ntiles = (uint32_t)ring_map_ntiles(s->map);
+    uint8_t *is_general = calloc(ncells + 1u, 1); /* and of blank tiles */
+    d->tiles = malloc(ntiles * sizeof *d->tiles);
+    if (!is_general || !d->tiles) {
+        free(is_general);
+        return H5BRAGG_NO_MEMORY;
+    }
+    for (uint32_t c = 0; c < ncells; c++)
+        is_general[c] = !m->range[c].is_pattern;
+    uint32_t *end = d->tiles;
+    for (uint32_t tile = 0; tile < ntiles; tile++) {
+        const uint32_t cell = s->map->cell[tile];
+        *end = tile;
+        end += is_general[cell < ncells ? cell : ncells] & (s->kept[tile] == 0);
+    }
+    d->ntiles = (size_t)(end - d->tiles);
+    free(is_general);
+    return H5BRAGG_OK;
 }
 
 static int has_general(const frame_model *m)
@@ -109,9 +129,9 @@ h5bragg_status discarded_sums_make(const frame_source *s, const frame_model *m, 
             if (m->range[c].is_pattern)
                 d->cell[c] = histogram_sums(&s->counts, c, 0, m->range[c].high);
         }
-        if (has_general(m))
-            sum_general(&g, d->variance);
-        status = H5BRAGG_OK;
+        status = has_general(m) ? list_general(s, m, d) : H5BRAGG_OK;
+        if (!status && has_general(m))
+            sum_general(&g, d);
     }
     free(g.squares);
     free(g.freedom);
@@ -122,5 +142,6 @@ void discarded_sums_free(discarded_sums *d)
 {
     free(d->cell);
     free(d->variance);
+    free(d->tiles);
     memset(d, 0, sizeof *d);
 }

@@ -10,16 +10,18 @@
 #include <stdlib.h>
 
 #include "noise_hash.h"
+#include "tile_sums.h"
 
 enum { ROUNDS = 3, MOST_TILES = 8192 };
 /* A variance that is farther off has other reasons. */
 static const double MAX_FACTOR = 3.0;
 
-/* Variance within tiles over all general rings. */
-typedef struct drawn_sums {
+/* The tiles that are drawn, all over the frame, and their variance. */
+typedef struct drawn_sample {
+    uint32_t *tile;
+    size_t ntiles;
     double wanted;
-    double drawn;
-} drawn_sums;
+} drawn_sample;
 
 static double squares_within(const int64_t value[TILE_NPIXELS], uint16_t valid)
 {
@@ -37,54 +39,55 @@ static double squares_within(const int64_t value[TILE_NPIXELS], uint16_t valid)
     return squares;
 }
 
-/* Draws a tile with the sum that it has in the frame. */
-static void add_tile(const frame_source *s, const frame_model *m, const double *variance,
-                     size_t tile, drawn_sums *sums)
+/* What varies within a tile that is drawn with the sum that it has in the frame. */
+static double draw_squares(const frame_source *s, const frame_model *m, uint32_t tile)
 {
     const uint16_t cell = s->map->cell[tile];
     const uint16_t valid = s->plane.valid[tile];
     int64_t value[TILE_NPIXELS];
-    double freedom = -1.0;
-    noise_tile drawn = {.number = (uint32_t)tile,
-                        .hash = noise_hash(0, (uint32_t)tile),
-                        .cell = cell,
-                        .valid = valid,
-                        .has_sum = 1};
+    noise_tile drawn = {
+        .number = tile, .hash = noise_hash(0, tile), .cell = cell, .valid = valid, .has_sum = 1};
     frame_source_tile(s, tile, value);
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
         drawn.sum += valid >> p & 1 ? value[p] - m->range[cell].low : 0;
-        freedom += valid >> p & 1;
-    }
     noise_draw_tile(m->tables, 0, &drawn);
-    sums->wanted += freedom * variance[s->map->ring[cell]];
-    sums->drawn += squares_within(drawn.value, valid);
+    return squares_within(drawn.value, valid);
 }
 
-static int is_general_tile(const frame_source *s, const frame_model *m, const double *variance,
-                           size_t tile)
+/* Up to MOST_TILES tiles of two pixels or more whose variance is known. */
+static h5bragg_status choose_sample(const frame_source *s, const discarded_sums *d,
+                                    drawn_sample *sample)
 {
-    const uint16_t cell = s->map->cell[tile];
-    const uint16_t valid = s->plane.valid[tile];
-    return cell != BRAGG_NO_CELL && !s->kept[tile] && (valid & (valid - 1)) != 0 &&
-           !m->range[cell].is_pattern && variance[s->map->ring[cell]] >= 0;
-}
-
-/* What is wanted over what is drawn, for up to MOST_TILES tiles all over the frame. */
-static double missing_factor(const frame_source *s, const frame_model *m, const double *variance)
-{
-    const size_t ntiles = ring_map_ntiles(s->map);
-    drawn_sums sums = {0, 0};
+    uint32_t *known = malloc((d->ntiles + 1) * sizeof *known);
     size_t n = 0;
-    for (size_t tile = 0; tile < ntiles; tile++)
-        n += (size_t)is_general_tile(s, m, variance, tile);
-    const size_t stride = n / MOST_TILES + 1;
-    for (size_t tile = 0, k = 0; tile < ntiles; tile++) {
-        if (is_general_tile(s, m, variance, tile) && k++ % stride == 0)
-            add_tile(s, m, variance, tile, &sums);
+    if (!known)
+        return H5BRAGG_NO_MEMORY;
+    for (size_t k = 0; k < d->ntiles; k++) {
+        const uint32_t tile = d->tiles[k];
+        const uint32_t valid = s->plane.valid[tile];
+        if ((valid & (valid - 1)) != 0 && d->variance[s->map->ring[s->map->cell[tile]]] >= 0)
+            known[n++] = tile;
     }
-    if (!(sums.wanted > 0 && sums.drawn > 0))
+    *sample = (drawn_sample){.tile = known};
+    for (size_t k = 0; k < n; k += n / MOST_TILES + 1) {
+        const uint32_t tile = known[k];
+        const double freedom = count_bits(s->plane.valid[tile]) - 1.0;
+        sample->wanted += freedom * d->variance[s->map->ring[s->map->cell[tile]]];
+        known[sample->ntiles++] = tile;
+    }
+    return H5BRAGG_OK;
+}
+
+/* What is wanted over what is drawn. */
+static double missing_factor(const frame_source *s, const frame_model *m,
+                             const drawn_sample *sample)
+{
+    double drawn = 0;
+    for (size_t k = 0; k < sample->ntiles; k++)
+        drawn += draw_squares(s, m, sample->tile[k]);
+    if (!(sample->wanted > 0 && drawn > 0))
         return 1.0;
-    const double factor = sums.wanted / sums.drawn;
+    const double factor = sample->wanted / drawn;
     return factor > MAX_FACTOR ? MAX_FACTOR : factor < 1.0 / MAX_FACTOR ? 1.0 / MAX_FACTOR : factor;
 }
 
@@ -94,19 +97,17 @@ h5bragg_status general_fit(const frame_source *s, frame_model *m, discarded_sums
     h5bragg_status status = noise_fit(&m->noise, m->range, discarded, m->profile);
     if (status || !discarded->variance)
         return status;
-    double *wanted = malloc(nbins * sizeof *wanted);
-    if (!wanted)
-        return H5BRAGG_NO_MEMORY;
-    memcpy(wanted, discarded->variance, nbins * sizeof *wanted);
+    drawn_sample sample = {0};
+    status = choose_sample(s, discarded, &sample);
     for (int round = 0; round < ROUNDS && !status; round++) {
         status = frame_model_complete(m);
         if (status || !m->tables)
             break;
-        const double factor = missing_factor(s, m, wanted);
+        const double factor = missing_factor(s, m, &sample);
         for (uint32_t ring = 0; ring < nbins; ring++)
             discarded->variance[ring] *= factor;
         status = noise_fit(&m->noise, m->range, discarded, m->profile);
     }
-    free(wanted);
+    free(sample.tile);
     return status;
 }

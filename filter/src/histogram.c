@@ -2,15 +2,18 @@
 /*
  * Per-cell histograms of a frame (docs/format.md, "Tiles and rings": cells).
  *
- * Kernels count eight values of sixteen tiles at a time.  A few bright tiles are not worth a
- * further round for all sixteen: the rest of their pixels is counted one by one.
+ * Kernels count dark pixels, a row of tiles at a time.  The few brighter ones are counted one by
+ * one.
  */
 #include "histogram.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEW_TILES = 3 };
+#include "bytes.h"
+#include "symbols.h"
+
+enum { ALIGNMENT = 64, SUMMED_AT_ONCE = 8 };
 
 typedef struct count_source {
     const bragg_frame *frame;
@@ -36,107 +39,93 @@ static h5bragg_status grow(histogram *h)
     return H5BRAGG_OK;
 }
 
-/* The bytes of a tile from `base` upwards. */
-static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uint32_t column,
-                                   uint32_t base, histogram *h)
+/* A pixel of HISTOGRAM_NDARK counts or more. */
+static inline h5bragg_status count_pixel(const count_source *s, uint32_t tile_row, uint32_t column,
+                                         uint32_t p, uint8_t byte, histogram *h)
 {
-    const size_t tile = (size_t)tile_row * s->map->ntx + column;
-    const uint32_t cell = s->map->cell[tile];
-    const uint8_t *value =
-        s->plane->value + TILE_EDGE * (tile_row * s->plane->stride + (size_t)column);
-    uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        const uint8_t byte = value[p / TILE_EDGE * s->plane->stride + p % TILE_EDGE];
-        if (byte < base)
-            continue;
-        if (byte < HISTOGRAM_NCOUNTS) {
-            count[byte]++;
-            continue;
-        }
-        int64_t exact = byte;
-        if (byte == BYTE_LOOKUP) {
-            const size_t at = tile_pixel(s->map, tile_row, column, p);
-            if (s->static_mask && s->static_mask[at])
-                continue;
-            exact = pixel_get(s->frame->pixels, s->frame->type, at);
-        }
-        if (h->npixels == h->capacity) {
-            const h5bragg_status status = grow(h);
-            if (status)
-                return status;
-        }
-        h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell, tile};
+    const uint32_t cell = h->cell[column];
+    if (byte < HISTOGRAM_NCOUNTS) {
+        h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
+        return H5BRAGG_OK;
+    }
+    int64_t exact = byte;
+    if (byte == BYTE_LOOKUP) {
+        const size_t at = tile_pixel(s->map, tile_row, column, p);
+        if (s->static_mask && s->static_mask[at])
+            return H5BRAGG_OK;
+        exact = pixel_get(s->frame->pixels, s->frame->type, at);
+    }
+    if (h->npixels == h->capacity) {
+        const h5bragg_status status = grow(h);
+        if (status)
+            return status;
+    }
+    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell,
+                                              (size_t)tile_row * s->map->ntx + column};
+    return H5BRAGG_OK;
+}
+
+/* Pixels of a tile that kernels do not count. */
+static uint32_t bright_pixels(const uint8_t *tile, size_t stride)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        const uint32_t row = load_u32(tile + i * stride) & 0x01010101u * (256u - HISTOGRAM_NDARK);
+        const uint32_t top = (((row & 0x7F7F7F7F) + 0x7F7F7F7F) | row) >> 7 & 0x01010101u;
+        bits |= top * 0x10204080u >> 28 << TILE_EDGE * i;
+    }
+    return bits;
+}
+
+static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uint32_t column,
+                                   histogram *h)
+{
+    const size_t stride = s->plane->stride;
+    const uint8_t *value = s->plane->value + TILE_EDGE * (tile_row * stride + (size_t)column);
+    uint32_t left = bright_pixels(value, stride);
+    for (; left; left &= left - 1) {
+        const uint32_t p = floor_log2(left & (0 - left));
+        const uint8_t byte = value[p / TILE_EDGE * stride + p % TILE_EDGE];
+        const h5bragg_status status = count_pixel(s, tile_row, column, p, byte, h);
+        if (status)
+            return status;
     }
     return H5BRAGG_OK;
 }
 
-/* Whether some tile of a group of 16 has a byte of COUNTS_AT_ONCE or more. */
-static int some_bright(const uint8_t largest[GROUP_NTILES])
+/* Of eight tiles those with pixels that kernels do not count. */
+static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
 {
-    uint64_t half[2];
-    memcpy(half, largest, sizeof half);
-    return ((half[0] | half[1]) & 0x0101010101010101u * (256u - COUNTS_AT_ONCE)) != 0;
+    const uint64_t all = load_u32(largest) | (uint64_t)load_u32(largest + 4) << 32;
+    const uint64_t inside = nleft < 8 ? ((uint64_t)1 << 8 * nleft) - 1 : UINT64_MAX;
+    return all & inside & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
 }
 
-/* Tiles of a group that have a byte from `base` upwards. */
-static uint32_t count_busy(const tile_group *group, uint32_t base)
+static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
 {
-    if (base == COUNTS_AT_ONCE && group->ntiles == GROUP_NTILES && !some_bright(group->largest))
-        return 0;
-    uint32_t n = 0;
-    for (uint32_t t = 0; t < group->ntiles; t++)
-        n += group->largest[t] >= base;
-    return n;
-}
-
-static int all_valid(const uint16_t valid[GROUP_NTILES])
-{
-    uint64_t quarter[4];
-    memcpy(quarter, valid, sizeof quarter);
-    return (quarter[0] & quarter[1] & quarter[2] & quarter[3]) == UINT64_MAX;
-}
-
-/* Masked pixels were counted as zeros. */
-static void discount_masked(const tile_group *group, const uint16_t *valid, uint32_t *count)
-{
-    if (group->ntiles == GROUP_NTILES && all_valid(valid))
-        return;
-    for (uint32_t t = 0; t < group->ntiles; t++) {
-        if (valid[t] == 0xFFFF || group->cell[t] == BRAGG_NO_CELL)
-            continue;
-        uint32_t masked = valid[t] ^ 0xFFFFu; /* its bits are counted two, four, ... at a time */
-        masked = (masked & 0x5555) + (masked >> 1 & 0x5555);
-        masked = (masked & 0x3333) + (masked >> 2 & 0x3333);
-        masked = (masked & 0x0F0F) + (masked >> 4 & 0x0F0F);
-        count[(size_t)group->cell[t] * HISTOGRAM_NCOUNTS] -= (masked & 0xFF) + (masked >> 8);
-    }
-}
-
-static h5bragg_status count_group(const count_source *s, uint32_t tile_row, uint32_t column,
-                                  histogram *h)
-{
-    const size_t first = (size_t)tile_row * s->map->ntx + column;
-    const uint32_t nleft = s->map->ntx - column;
-    const tile_group group = {.value = s->plane->value +
-                                       TILE_EDGE * (tile_row * s->plane->stride + (size_t)column),
-                              .stride = s->plane->stride,
-                              .cell = s->map->cell + first,
-                              .largest = s->plane->largest + first,
-                              .ntiles = nleft < GROUP_NTILES ? nleft : GROUP_NTILES};
-    uint32_t base = 0;
-    uint32_t nbusy = group.ntiles;
-    while (base == 0 || (nbusy > FEW_TILES && base < HISTOGRAM_NCOUNTS)) {
-        s->plane->kernels->count(&group, base, h->count);
-        base += COUNTS_AT_ONCE;
-        nbusy = count_busy(&group, base);
-    }
-    discount_masked(&group, s->plane->valid + first, h->count);
-    for (uint32_t t = 0; nbusy > 0 && t < group.ntiles; t++) {
-        if (group.largest[t] < base || group.cell[t] == BRAGG_NO_CELL)
-            continue;
-        const h5bragg_status status = count_bright(s, tile_row, column + t, base, h);
-        if (status)
-            return status;
+    const ring_map *map = s->map;
+    const size_t first = (size_t)tile_row * map->ntx;
+    const uint16_t last = (uint16_t)map->ncells; /* of blank tiles */
+    const counted_row row = {.value = s->plane->value + TILE_EDGE * tile_row * s->plane->stride,
+                             .stride = s->plane->stride,
+                             .ngroups = counts_plane_ngroups(map),
+                             .cell = h->cell,
+                             .valid = s->plane->valid + first,
+                             .largest = s->plane->largest + first};
+    for (uint32_t t = 0; t < map->ntx; t++)
+        h->cell[t] = map->cell[first + t] < last ? map->cell[first + t] : last;
+    s->plane->kernels->count(&row, h->count);
+    for (uint32_t start = 0; start < map->ntx; start += 8) {
+        uint64_t left = bright_tiles(row.largest + start, map->ntx - start);
+        while (left) {
+            const uint32_t t = floor_log2(left & (0 - left)) / 8;
+            left &= ~((uint64_t)0xFF << 8 * t);
+            if (h->cell[start + t] == last)
+                continue;
+            const h5bragg_status status = count_bright(s, tile_row, start + t, h);
+            if (status)
+                return status;
+        }
     }
     return H5BRAGG_OK;
 }
@@ -158,15 +147,23 @@ static void sort_overflow(histogram *h)
 /* Empty counters for the cells of a map. */
 static h5bragg_status prepare(const ring_map *map, histogram *h)
 {
-    if (!h->count || h->ncells != map->ncells) {
+    const size_t ncounts = (map->ncells + (size_t)1) * HISTOGRAM_NCOUNTS;
+    const size_t nscratch = counts_plane_ngroups(map) * GROUP_NTILES;
+    if (!h->count || h->ncells != map->ncells || h->nscratch != nscratch) {
         histogram_free(h);
         h->ncells = map->ncells;
-        h->count = malloc(((size_t)map->ncells * HISTOGRAM_NCOUNTS + 1) * sizeof *h->count);
+        h->nscratch = nscratch;
+        h->memory = malloc(ncounts * sizeof *h->count + ALIGNMENT);
+        h->cell = malloc(nscratch * sizeof *h->cell);
         h->overflow_start = malloc((map->ncells + (size_t)2) * sizeof *h->overflow_start);
-        if (!h->count || !h->overflow_start || grow(h))
+        if (!h->memory || !h->cell || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
+        const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
+        h->count = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->count;
+        for (size_t t = 0; t < nscratch; t++)
+            h->cell[t] = (uint16_t)map->ncells; /* and so it stays beyond the frame */
     }
-    memset(h->count, 0, (size_t)map->ncells * HISTOGRAM_NCOUNTS * sizeof *h->count);
+    memset(h->count, 0, ncounts * sizeof *h->count);
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
     return H5BRAGG_OK;
@@ -179,10 +176,8 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
     h5bragg_status status = prepare(map, h);
     h->value_offset = pixel_minimum(frame->type);
     h->has_negative = plane->has_negative;
-    for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++) {
-        for (uint32_t column = 0; column < map->ntx && !status; column += GROUP_NTILES)
-            status = count_group(&source, tile_row, column, h);
-    }
+    for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++)
+        status = count_row(&source, tile_row, h);
     if (status)
         return status;
     sort_overflow(h);
@@ -223,25 +218,43 @@ void histogram_exclude(const ring_map *map, const counts_plane *plane, const uin
 
 void histogram_free(histogram *h)
 {
-    free(h->count);
+    free(h->memory);
+    free(h->cell);
     free(h->overflow_start);
     free(h->overflow);
     free(h->pixel);
     memset(h, 0, sizeof *h);
 }
 
+/* Whether some counter of a whole block of them is not zero. */
+static int some_in_block(const uint32_t count[SUMMED_AT_ONCE])
+{
+    uint32_t any = 0;
+    for (int i = 0; i < SUMMED_AT_ONCE; i++)
+        any |= count[i];
+    return any != 0;
+}
+
+/* Sums over counters are integers. */
 value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high)
 {
-    value_sums s = {0, 0, 0};
     const uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
     const int64_t first = low > 0 ? low : 0;
     const int64_t last = high < HISTOGRAM_NCOUNTS ? high : HISTOGRAM_NCOUNTS - 1;
+    uint64_t n = 0;
+    uint64_t sum = 0;
+    uint64_t squares = 0;
     for (int64_t v = first; v <= last; v++) {
-        const double n = count[v];
-        s.n += n;
-        s.sum += n * (double)v;
-        s.sum_squares += n * (double)v * (double)v;
+        if (v % SUMMED_AT_ONCE == 0 && v >= SUMMED_AT_ONCE && !some_in_block(count + v)) {
+            v += SUMMED_AT_ONCE - 1;
+            continue;
+        }
+        const uint64_t counts = (uint64_t)v * count[v];
+        n += count[v];
+        sum += counts;
+        squares += counts * (uint64_t)v;
     }
+    value_sums s = {(double)n, (double)sum, (double)squares};
     for (uint32_t k = h->overflow_start[cell]; k < h->overflow_start[cell + 1]; k++) {
         const int64_t v = h->value_offset + (int64_t)h->overflow[k];
         if (v < low || v > high)

@@ -13,6 +13,8 @@ typedef struct discarded_sums {
     value_sums *cell; /* per cell: valid pixels of drawn tiles within the range */
     double *variance; /* per general ring, with local counts: of a pixel about the mean of its
                          tile, less what the quantisation of sums adds; negative where unknown */
+    uint32_t *tiles;  /* drawn tiles of general rings */
+    size_t ntiles;
 } discarded_sums;
 
 /* Sets tilt1 and tilt2 of every general ring of the profile. */

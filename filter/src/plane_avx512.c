@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The loops over the pixels for AVX-512 (F, BW, VL, DQ). */
+/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, BITALG, and GFNI). */
 #include "plane_kernels.h"
 
 #if BRAGG_HAVE_X86_KERNELS
 #include <immintrin.h>
 
-#define LEVEL_TARGET __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq")))
+#define LEVEL_TARGET                                                                               \
+    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,gfni")))
 #define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
 #define VEC(operation) _mm512_##operation
 
@@ -31,16 +32,6 @@ LEVEL_INLINE vec equal_bytes(vec a, vec b)
 }
 
 LEVEL_INLINE uint64_t high_bits(vec v) { return _mm512_movepi8_mask(v); }
-
-LEVEL_INLINE vec lanes(const uint8_t bytes[16])
-{
-    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)bytes));
-}
-
-LEVEL_INLINE vec odd_words(vec even, vec odd)
-{
-    return _mm512_mask_blend_epi16(0xAAAAAAAA, even, odd);
-}
 
 LEVEL_INLINE vec narrow_32(const uint8_t *p)
 {
@@ -96,22 +87,78 @@ LEVEL_INLINE void store_low16(uint16_t *p, vec v)
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(v));
 }
 
-LEVEL_INLINE void store_pairs(uint8_t *p, vec a, vec b)
+#define LEVEL_HAS_COUNT 1
+#include "plane_simd.h"
+
+/*
+ * How many of the eight bytes in each 64-bit number are v is byte v of the result, for eight values
+ * v.  The table has bit v for the value v: an 8 x 8 matrix of bits, transposed, has those of one
+ * value in one byte.
+ */
+LEVEL_INLINE vec count_values(vec table, vec bytes)
 {
-    const vec low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const vec high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
-    store(p, _mm512_permutex2var_epi32(a, low, b));
-    store(p + 64, _mm512_permutex2var_epi32(a, high, b));
+    const vec identity = _mm512_set1_epi64((long long)0x8040201008040201u);
+    const vec bits = _mm512_shuffle_epi8(table, bytes);
+    return _mm512_popcnt_epi8(_mm512_gf2p8affine_epi64_epi8(identity, bits, 0));
 }
 
+/* Adds the counts of a tile, 16 bytes. */
 LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
 {
-    __m256i *c = (__m256i *)(void *)counter;
-    const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)counts);
-    _mm256_storeu_si256(c, _mm256_add_epi32(_mm256_loadu_si256(c), _mm256_cvtepu8_epi32(bytes)));
+    const __m128i bytes = _mm_load_si128((const __m128i *)(const void *)counts);
+    store(counter, _mm512_add_epi32(load(counter), _mm512_cvtepu8_epi32(bytes)));
 }
 
-#include "plane_simd.h"
+/* Counts of 16 tiles; those of tile 4 i + k start at 64 k + 16 i. */
+LEVEL_INLINE void count_group(const uint8_t *value, size_t stride, const uint16_t *valid,
+                              uint8_t *counts)
+{
+    const vec dark =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
+    const vec bright =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, -128));
+    const vec top = _mm512_set1_epi8(0x70); /* sets bit 7 of bytes of 16 or more: not in tables */
+    const vec row0 = _mm512_adds_epu8(load(value), top);
+    const vec row1 = _mm512_adds_epu8(load(value + stride), top);
+    const vec row2 = _mm512_adds_epu8(load(value + 2 * stride), top);
+    const vec row3 = _mm512_adds_epu8(load(value + 3 * stride), top);
+    /* Halves of the tiles 4 i and 4 i + 1, and of 4 i + 2 and 4 i + 3. */
+    const vec upper01 = _mm512_unpacklo_epi32(row0, row1);
+    const vec upper23 = _mm512_unpackhi_epi32(row0, row1);
+    const vec lower01 = _mm512_unpacklo_epi32(row2, row3);
+    const vec lower23 = _mm512_unpackhi_epi32(row2, row3);
+    const vec dark01 = _mm512_add_epi8(count_values(dark, upper01), count_values(dark, lower01));
+    const vec dark23 = _mm512_add_epi8(count_values(dark, upper23), count_values(dark, lower23));
+    const vec bright01 =
+        _mm512_add_epi8(count_values(bright, upper01), count_values(bright, lower01));
+    const vec bright23 =
+        _mm512_add_epi8(count_values(bright, upper23), count_values(bright, lower23));
+    /* Masked pixels are zeros among the bytes: 16-bit number k of a lane is for tile 4 i + k. */
+    const __m256i masked = _mm256_popcnt_epi16(_mm256_xor_si256(
+        _mm256_loadu_si256((const __m256i *)(const void *)valid), _mm256_set1_epi16(-1)));
+    const vec zeros = _mm512_maskz_permutexvar_epi64(
+        0x55, _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3), _mm512_castsi256_si512(masked));
+    const vec byte = _mm512_set1_epi64(0xFF);
+    store(counts, _mm512_sub_epi8(_mm512_unpacklo_epi64(dark01, bright01), and_bits(zeros, byte)));
+    store(counts + 64, _mm512_sub_epi8(_mm512_unpackhi_epi64(dark01, bright01),
+                                       and_bits(_mm512_srli_epi64(zeros, 16), byte)));
+    store(counts + 128, _mm512_sub_epi8(_mm512_unpacklo_epi64(dark23, bright23),
+                                        and_bits(_mm512_srli_epi64(zeros, 32), byte)));
+    store(counts + 192,
+          _mm512_sub_epi8(_mm512_unpackhi_epi64(dark23, bright23), _mm512_srli_epi64(zeros, 48)));
+}
+
+LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
+{
+    _Alignas(64) uint8_t counts[GROUP_NTILES * HISTOGRAM_NDARK];
+    for (size_t first = 0; first < row->ngroups * GROUP_NTILES; first += GROUP_NTILES) {
+        const uint16_t *cell = row->cell + first;
+        count_group(row->value + TILE_EDGE * first, row->stride, row->valid + first, counts);
+        for (size_t t = 0; t < GROUP_NTILES; t++)
+            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NCOUNTS,
+                       counts + t % 4 * 64 + t / 4 * 16);
+    }
+}
 
 const plane_kernels plane_avx512 = {
     .narrow8 = narrow8,

@@ -28,7 +28,7 @@ enum {
     GROUP_NTILES = 16,
     BYTE_LOOKUP = 255,      /* the byte of a pixel that must be looked up in the frame */
     HISTOGRAM_NCOUNTS = 64, /* counters of a cell */
-    COUNTS_AT_ONCE = 8      /* that one call of a kernel serves */
+    HISTOGRAM_NDARK = 16    /* of them kernels serve so many */
 };
 
 /*
@@ -55,15 +55,16 @@ typedef struct tile_outputs {
     uint8_t *has_large;
 } tile_outputs;
 
-/* Up to 16 tiles side by side: value is the first byte of the first, the other arrays are theirs.
+/* A row of tiles to be counted: value is the first byte of the first, the other arrays are theirs.
  */
-typedef struct tile_group {
+typedef struct counted_row {
     const uint8_t *value;
     size_t stride;
-    const uint16_t *cell;
+    size_t ngroups;
+    const uint16_t *cell; /* below the number of rows of counters */
+    const uint16_t *valid;
     const uint8_t *largest;
-    uint32_t ntiles;
-} tile_group;
+} counted_row;
 
 /* Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits. */
 typedef void (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
@@ -79,10 +80,10 @@ typedef struct plane_kernels {
                          const tile_outputs *out);
 
     /*
-     * Adds the bytes from `base` to base + 7 of tiles that have a cell and whose largest byte is
-     * not below base to the counters of their cells: ncells rows of HISTOGRAM_NCOUNTS.
+     * Adds the valid pixels whose byte is below HISTOGRAM_NDARK to the counters of their cells:
+     * rows of HISTOGRAM_NCOUNTS, aligned to 64 bytes.
      */
-    void (*count)(const tile_group *group, uint32_t base, uint32_t *counter);
+    void (*count)(const counted_row *row, uint32_t *counter);
 
     /*
      * For each of 16 * ngroups tiles the largest of the sums over the 3 x 3 bytes around its 16
@@ -97,6 +98,16 @@ extern const plane_kernels plane_sse4;
 extern const plane_kernels plane_avx2;
 extern const plane_kernels plane_avx512;
 #endif
+
+/* Pixels of a tile that are not valid, by their bits. */
+static inline uint32_t count_invalid(uint16_t valid)
+{
+    uint32_t n = valid ^ 0xFFFFu; /* its bits are counted two, four, ... at a time */
+    n = (n & 0x5555) + (n >> 1 & 0x5555);
+    n = (n & 0x3333) + (n >> 2 & 0x3333);
+    n = (n & 0x0F0F) + (n >> 4 & 0x0F0F);
+    return (n & 0xFF) + (n >> 8);
+}
 
 /* The kernels of a level; those of plane_scalar.c where there are no others. */
 const plane_kernels *plane_kernels_of(cpu_level level);

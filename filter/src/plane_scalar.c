@@ -115,25 +115,30 @@ static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
 }
 
 /*
- * The bytes of a 64-bit number are the eight counters of a tile: no count exceeds 16.  So a pixel
- * costs one addition, which does not wait for memory.
+ * The bytes of a 64-bit number are eight counters of a tile: no count exceeds 16.  So a pixel costs
+ * one addition, which does not wait for memory.
  */
-static void count(const tile_group *group, uint32_t base, uint32_t *counter)
+static void count_eight(const uint8_t *value, size_t stride, uint32_t base, uint32_t *counter)
 {
     static const uint64_t one_hot[256] = {
         0x1,         0x100,         0x10000,         0x1000000,
         0x100000000, 0x10000000000, 0x1000000000000, 0x100000000000000};
-    for (uint32_t t = 0; t < group->ntiles; t++) {
-        if (group->cell[t] == BRAGG_NO_CELL || group->largest[t] < base)
-            continue;
-        uint64_t counts = 0;
-        for (size_t p = 0; p < TILE_NPIXELS; p++) {
-            const size_t at = p / TILE_EDGE * group->stride + TILE_EDGE * t + p % TILE_EDGE;
-            counts += one_hot[(uint8_t)(group->value[at] - base)];
-        }
-        uint32_t *c = counter + (size_t)group->cell[t] * HISTOGRAM_NCOUNTS + base;
-        for (uint32_t k = 0; k < COUNTS_AT_ONCE; k++)
-            c[k] += (uint32_t)(counts >> 8 * k) & 0xFF;
+    uint64_t counts = 0;
+    for (size_t p = 0; p < TILE_NPIXELS; p++)
+        counts += one_hot[(uint8_t)(value[p / TILE_EDGE * stride + p % TILE_EDGE] - base)];
+    for (uint32_t k = 0; k < 8; k++)
+        counter[base + k] += (uint32_t)(counts >> 8 * k) & 0xFF;
+}
+
+/* Masked pixels are zeros among the bytes. */
+static void count(const counted_row *row, uint32_t *counter)
+{
+    for (size_t t = 0; t < row->ngroups * GROUP_NTILES; t++) {
+        uint32_t *c = counter + (size_t)row->cell[t] * HISTOGRAM_NCOUNTS;
+        count_eight(row->value + TILE_EDGE * t, row->stride, 0, c);
+        if (row->largest[t] >= 8)
+            count_eight(row->value + TILE_EDGE * t, row->stride, 8, c);
+        c[0] -= count_invalid(row->valid[t]);
     }
 }
 

@@ -14,6 +14,8 @@
  *   odd_words                         even 16-bit numbers of the first, odd ones of the second
  *   lanes                             16 bytes in every 128-bit lane
  *   add_counts                        adds eight bytes to eight counters
+ *   LEVEL_HAS_COUNT                   if the kernel `count` is defined elsewhere; then store_pairs,
+ *                                     odd_words, lanes and add_counts are not needed
  *
  * A vector holds rows of NVEC_TILES tiles side by side: a row of a tile is a 32-bit number.
  */
@@ -143,7 +145,10 @@ LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_
     return total;
 }
 
-/* Counting. */
+/* Counting, but where the level has something better. */
+
+#ifndef LEVEL_HAS_COUNT
+enum { COUNTS_AT_ONCE = 8 };
 
 /*
  * Counts of two values in the two bytes of each 16-bit number, summed over four rows: the low four
@@ -174,31 +179,51 @@ LEVEL_INLINE vec count_four(const vec rows[TILE_EDGE], int first)
                          odd_words(VEC(srli_epi32)(n01, 16), n23));
 }
 
-LEVEL_INLINE void count_bytes(const tile_group *group, uint32_t base, uint8_t *counts)
+LEVEL_INLINE void count_bytes(const counted_row *row, size_t first_tile, uint32_t base,
+                              uint8_t *counts)
 {
     const vec first = VEC(set1_epi8)((char)base);
     const vec other = VEC(set1_epi8)(15);
     for (size_t t = 0; t < GROUP_NTILES; t += VEC_NTILES) {
         vec rows[TILE_EDGE];
-        for (size_t row = 0; row < TILE_EDGE; row++) {
-            const vec v = load(group->value + row * group->stride + TILE_EDGE * t);
-            rows[row] = VEC(min_epu8)(VEC(sub_epi8)(v, first), other);
+        for (size_t i = 0; i < TILE_EDGE; i++) {
+            const vec v = load(row->value + i * row->stride + TILE_EDGE * (first_tile + t));
+            rows[i] = VEC(min_epu8)(VEC(sub_epi8)(v, first), other);
         }
         store_pairs(counts + COUNTS_AT_ONCE * t, count_four(rows, 0), count_four(rows, 4));
     }
 }
 
-LEVEL_TARGET static void count(const tile_group *group, uint32_t base, uint32_t *counter)
+/* Whether some of 16 tiles has a byte of COUNTS_AT_ONCE or more. */
+static inline int some_bright(const uint8_t largest[GROUP_NTILES])
+{
+    uint64_t half[2];
+    memcpy(half, largest, sizeof half);
+    return ((half[0] | half[1]) & 0x0101010101010101u * (256u - COUNTS_AT_ONCE)) != 0;
+}
+
+/* Masked pixels are zeros among the bytes. */
+LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
 {
     uint8_t counts[GROUP_NTILES * COUNTS_AT_ONCE];
-    count_bytes(group, base, counts);
-    for (uint32_t t = 0; t < group->ntiles; t++) {
-        if (group->cell[t] == BRAGG_NO_CELL || group->largest[t] < base)
+    for (size_t first = 0; first < row->ngroups * GROUP_NTILES; first += GROUP_NTILES) {
+        const uint16_t *cell = row->cell + first;
+        count_bytes(row, first, 0, counts);
+        for (size_t t = 0; t < GROUP_NTILES; t++) {
+            uint32_t *c = counter + (size_t)cell[t] * HISTOGRAM_NCOUNTS;
+            add_counts(c, counts + COUNTS_AT_ONCE * t);
+            if (row->valid[first + t] != 0xFFFF)
+                c[0] -= count_invalid(row->valid[first + t]);
+        }
+        if (!some_bright(row->largest + first))
             continue;
-        add_counts(counter + (size_t)group->cell[t] * HISTOGRAM_NCOUNTS + base,
-                   counts + COUNTS_AT_ONCE * t);
+        count_bytes(row, first, COUNTS_AT_ONCE, counts);
+        for (size_t t = 0; t < GROUP_NTILES; t++)
+            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NCOUNTS + COUNTS_AT_ONCE,
+                       counts + COUNTS_AT_ONCE * t);
     }
 }
+#endif
 
 /* Boxes. */
 

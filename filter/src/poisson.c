@@ -24,18 +24,21 @@ static poisson_range normal_range(double mean, double cut)
     return r;
 }
 
-double poisson_tail(double cut)
+void poisson_tails(const double *cut, size_t n, double *tail)
 {
-    const double tail = portable_normal_tail(cut);
-    return tail > SMALLEST_TAIL ? tail : SMALLEST_TAIL;
+    portable_normal_tail_all(cut, n, tail);
+    for (size_t i = 0; i < n; i++)
+        tail[i] = tail[i] > SMALLEST_TAIL ? tail[i] : SMALLEST_TAIL;
 }
 
 poisson_range poisson_clip_range(double mean, double cut)
 {
-    return poisson_tail_range(mean, cut, poisson_tail(cut));
+    double tail;
+    poisson_tails(&cut, 1, &tail);
+    return poisson_tail_range(mean, cut, tail, portable_exp(-mean));
 }
 
-poisson_range poisson_tail_range(double mean, double cut, double tail)
+poisson_range poisson_tail_range(double mean, double cut, double tail, double zeros)
 {
     if (!(mean > 0)) {
         const poisson_range zero = {INT64_MIN, 0};
@@ -44,7 +47,7 @@ poisson_range poisson_tail_range(double mean, double cut, double tail)
     if (mean > POISSON_EXACT_LIMIT)
         return normal_range(mean, cut);
     poisson_range r = {0, 0};
-    double probability = portable_exp(-mean);
+    double probability = zeros;
     double below = 0; /* P(n < high) */
     while (1.0 - below - probability > tail && r.high < POISSON_MAX_COUNT) {
         below += probability;

@@ -3,6 +3,7 @@
 #ifndef BRAGG_POISSON_H
 #define BRAGG_POISSON_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Above this mean the normal approximation, corrected for skewness, serves. */
@@ -22,11 +23,15 @@ typedef struct poisson_range {
  */
 poisson_range poisson_clip_range(double mean, double cut);
 
-/* How often a normal variate is beyond `cut`, as far as sums of probabilities resolve it. */
-double poisson_tail(double cut);
+/* How often a normal variate is beyond each of n cuts, as far as sums of probabilities resolve it.
+ */
+void poisson_tails(const double *cut, size_t n, double *tail);
 
-/* poisson_clip_range for many means and one cut: tail = poisson_tail(cut). */
-poisson_range poisson_tail_range(double mean, double cut, double tail);
+/*
+ * poisson_clip_range for many means and few cuts: tail is that of the cut, zeros = exp(-mean) the
+ * probability of no count.
+ */
+poisson_range poisson_tail_range(double mean, double cut, double tail, double zeros);
 
 /*
  * Mean of a Poisson variate conditioned on low <= n <= high, for a mean up to POISSON_EXACT_LIMIT

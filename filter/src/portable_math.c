@@ -10,6 +10,9 @@ static const double LN2_HIGH = 6.93147180369123816490e-01;
 static const double LN2_LOW = 1.90821492927058770002e-10;
 static const double INV_LN2 = 1.44269504088896338700e+00;
 
+/* So many numbers at a time hide the time that a division takes. */
+enum { NLANES = 16 };
+
 static double power_of_two(int k)
 {
     const uint64_t bits = (uint64_t)(k + 1023) << 52;
@@ -18,7 +21,40 @@ static double power_of_two(int k)
     return x;
 }
 
-/* x = k ln 2 + r with |r| <= ln(2)/2, then the Taylor series of e^r to r^14. */
+/* x = k ln 2 + r with |r| <= ln(2)/2, then the Taylor series of e^r to r^14, for several x. */
+static void exp_lanes(const double x[NLANES], double y[NLANES])
+{
+    double r[NLANES];
+    double sum[NLANES];
+    int k[NLANES];
+    for (int i = 0; i < NLANES; i++) {
+        const double high = x[i] > 700.0 ? 700.0 : x[i];
+        const double limited = high > -700.0 ? high : -700.0; /* and if it is no number */
+        const double scaled = limited * INV_LN2;
+        k[i] = (int)(scaled + (scaled < 0.0 ? -0.5 : 0.5));
+        r[i] = (limited - k[i] * LN2_HIGH) - k[i] * LN2_LOW;
+        sum[i] = 1.0;
+    }
+    for (int n = 14; n >= 1; n--) {
+        for (int i = 0; i < NLANES; i++)
+            sum[i] = 1.0 + sum[i] * r[i] / n;
+    }
+    for (int i = 0; i < NLANES; i++)
+        y[i] = x[i] > -700.0 ? sum[i] * power_of_two(k[i]) : 0.0;
+}
+
+void portable_exp_all(const double *x, size_t n, double *y)
+{
+    for (size_t i = 0; i < n; i += NLANES) {
+        const size_t nlanes = n - i < NLANES ? n - i : NLANES;
+        double in[NLANES] = {0};
+        double out[NLANES];
+        memcpy(in, x + i, nlanes * sizeof *in);
+        exp_lanes(in, out);
+        memcpy(y + i, out, nlanes * sizeof *out);
+    }
+}
+
 double portable_exp(double x)
 {
     if (!(x > -700.0))
@@ -55,25 +91,59 @@ double portable_log(double x)
     return k * LN2_HIGH + (k * LN2_LOW + 2.0 * t * sum);
 }
 
+static const double ROOT_DENSITY = 0.39894228040143267794; /* 1 / sqrt(2 pi) */
+
 /*
  * Series phi(x) (x + x^3/3 + x^5/(3 5) + ...) of P(0 < X < x) near zero; farther out, where
  * Chauvenet's criterion looks, the continued fraction x + 1/(x + 2/(x + ...)) of phi(x) over
  * the tail (Abramowitz and Stegun 26.2.11 and 26.2.14).
  */
+static double normal_tail_near(double x)
+{
+    const double density = ROOT_DENSITY * portable_exp(-0.5 * x * x);
+    double term = x;
+    double sum = x;
+    for (int n = 1; n < 60; n++) {
+        term *= x * x / (2 * n + 1);
+        sum += term;
+    }
+    return 0.5 - density * sum;
+}
+
+static void normal_tail_lanes(const double x[NLANES], double tail[NLANES])
+{
+    double exponent[NLANES];
+    double density[NLANES];
+    double fraction[NLANES];
+    for (int i = 0; i < NLANES; i++)
+        exponent[i] = -0.5 * x[i] * x[i];
+    exp_lanes(exponent, density);
+    memcpy(fraction, x, sizeof fraction);
+    for (int n = 60; n >= 1; n--) {
+        for (int i = 0; i < NLANES; i++)
+            fraction[i] = x[i] + n / fraction[i];
+    }
+    for (int i = 0; i < NLANES; i++)
+        tail[i] = ROOT_DENSITY * density[i] / fraction[i];
+}
+
+void portable_normal_tail_all(const double *x, size_t n, double *tail)
+{
+    for (size_t i = 0; i < n; i += NLANES) {
+        const size_t nlanes = n - i < NLANES ? n - i : NLANES;
+        double in[NLANES];
+        double out[NLANES];
+        for (size_t k = 0; k < NLANES; k++)
+            in[k] = k < nlanes ? x[i + k] : 1.0;
+        normal_tail_lanes(in, out);
+        for (size_t k = 0; k < nlanes; k++)
+            tail[i + k] = in[k] < 2.5 ? normal_tail_near(in[k]) : out[k];
+    }
+}
+
 double portable_normal_tail(double x)
 {
-    const double density = 0.39894228040143267794 * portable_exp(-0.5 * x * x);
-    if (x < 2.5) {
-        double term = x;
-        double sum = x;
-        for (int n = 1; n < 60; n++) {
-            term *= x * x / (2 * n + 1);
-            sum += term;
-        }
-        return 0.5 - density * sum;
-    }
-    double fraction = x;
-    for (int n = 60; n >= 1; n--)
-        fraction = x + n / fraction;
-    return density / fraction;
+    double tail;
+    portable_normal_tail_all(&x, 1, &tail);
+    return tail;
 }

@@ -7,13 +7,21 @@
 #ifndef BRAGG_PORTABLE_MATH_H
 #define BRAGG_PORTABLE_MATH_H
 
+#include <stddef.h>
+
 /* e^x; 0 below -700, e^700 above 700. */
 double portable_exp(double x);
+
+/* The same of n numbers. */
+void portable_exp_all(const double *x, size_t n, double *y);
 
 /* Natural logarithm of a positive normal number. */
 double portable_log(double x);
 
 /* Probability that a standard normal variate exceeds x >= 0; relative error below 2e-7. */
 double portable_normal_tail(double x);
+
+/* The same of n numbers. */
+void portable_normal_tail_all(const double *x, size_t n, double *tail);
 
 #endif

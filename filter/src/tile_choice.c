@@ -17,7 +17,7 @@
 #include "symbols.h"
 #include "wide_box_search.h"
 
-enum { BOX_NPIXELS = 9, CALM_AT_ONCE = 256 };
+enum { BOX_NPIXELS = 9, CHOSEN_AT_ONCE = 512 };
 /* So much more significant is a peak, which has wings, than what just stands out. */
 static const double PEAK_SIGMA = 2.0;
 /* So much more significant must be what is kept where there are hardly any counts. */
@@ -61,35 +61,77 @@ static uint8_t plain_below(const frame_model *m, const cell_range *r)
     return (uint8_t)(r->high < BYTE_LOOKUP ? r->high + 1 : BYTE_LOOKUP);
 }
 
-/* Calm are tiles without bytes of `below` or more, and few counts: loops without branches. */
-static void find_calm(const frame_source *s, const uint8_t *below, size_t first, uint8_t *calm)
+/* Some tiles side by side. */
+typedef struct choice_tiles {
+    size_t first;
+    uint32_t n;
+    uint8_t limit[CHOSEN_AT_ONCE]; /* of their cells: plain_below, 0 for blank tiles */
+    uint8_t others[CHOSEN_AT_ONCE];
+} choice_tiles;
+
+/*
+ * Calm are tiles without bytes of `limit` or more, and few counts.  Tiles with such bytes, all of
+ * which the bytes tell, are kept if the threshold says so.  Others must be looked at one by one.
+ * Loops without branches.
+ */
+BRAGG_INLINE void choose_by_bytes(frame_source *s, int has_local, choice_tiles *tiles)
 {
-    const uint16_t *cell = s->map->cell + first;
-    const uint8_t *largest = s->plane.largest + first;
-    const uint16_t *sum = s->plane.sum + first;
-    const uint8_t *kept = s->kept + first;
-    const uint32_t ncells = s->map->ncells;
-    const uint32_t ntx = s->map->ntx;
-    uint8_t limit[CALM_AT_ONCE];
-    for (uint32_t start = 0; start < ntx; start += CALM_AT_ONCE) {
-        const uint32_t n = ntx - start < CALM_AT_ONCE ? ntx - start : CALM_AT_ONCE;
-        for (uint32_t t = 0; t < n; t++)
-            limit[t] = below[cell[start + t] < ncells ? cell[start + t] : ncells];
-        for (uint32_t t = start; t < start + n; t++)
-            calm[t] = (uint8_t)((largest[t] < limit[t - start]) & (kept[t] == 0));
-        for (uint32_t t = start; t < start + n; t++)
-            calm[t] &= (uint8_t)(sum[t] <= PATTERN_MAX_SUM);
+    const uint8_t keeps = has_local ? 1 : 0;
+    const uint8_t *restrict largest = s->plane.largest + tiles->first;
+    const uint16_t *restrict sum = s->plane.sum + tiles->first;
+    const uint8_t *restrict limit = tiles->limit;
+    uint8_t *restrict kept = s->kept + tiles->first;
+    uint8_t *restrict calm = s->calm + tiles->first;
+    uint8_t *restrict others = tiles->others;
+    uint8_t few[CHOSEN_AT_ONCE];
+    const uint32_t n = tiles->n;
+    for (uint32_t t = 0; t < n; t++)
+        few[t] = sum[t] <= PATTERN_MAX_SUM;
+    for (uint32_t t = 0; t < n; t++) {
+        const uint8_t is_free = kept[t] ^ 1;
+        const uint8_t is_low = largest[t] < limit[t];
+        const uint8_t is_known = largest[t] != BYTE_LOOKUP;
+        const uint8_t is_blank = limit[t] == 0;
+        const uint8_t is_bright = (is_low ^ 1) & is_known & (is_blank ^ 1);
+        calm[t] = is_low & few[t] & is_free;
+        others[t] = is_blank | (is_free & ((is_known ^ 1) | (is_low & (few[t] ^ 1))));
+        kept[t] |= keeps & is_bright;
     }
 }
 
-/* Tiles that are not calm, and whether they must be kept. */
-static void choose_others(frame_source *s, const frame_model *m, size_t first, const uint8_t *calm)
+static void choose_plainly(frame_source *s, int has_local, choice_tiles *tiles)
 {
-    const uint32_t ntx = s->map->ntx;
-    for (uint32_t start = 0; start < ntx; start += CALM_NTILES) {
-        uint64_t tiles = restless_tiles(calm + start, ntx - start);
-        for (; tiles; tiles &= tiles - 1) {
-            const size_t tile = first + start + floor_log2(tiles & (0 - tiles)) / 8;
+    choose_by_bytes(s, has_local, tiles);
+}
+
+#if defined(BRAGG_X86_64)
+__attribute__((target("avx2"))) static void choose_avx2(frame_source *s, int has_local,
+                                                        choice_tiles *tiles)
+{
+    choose_by_bytes(s, has_local, tiles);
+}
+#endif
+
+typedef void (*choose_kernel)(frame_source *s, int has_local, choice_tiles *tiles);
+
+static choose_kernel choose_kernel_of(cpu_level level)
+{
+#if defined(BRAGG_X86_64)
+    if (level == CPU_AVX2 || level == CPU_AVX512)
+        return choose_avx2;
+#endif
+    (void)level;
+    return choose_plainly;
+}
+
+/* Tiles of which more must be known than their sum and largest byte. */
+static void choose_others(frame_source *s, const frame_model *m, const choice_tiles *tiles)
+{
+    for (uint32_t start = 0; start < tiles->n; start += 8) {
+        uint64_t others = load_u32(tiles->others + start);
+        others |= (uint64_t)load_u32(tiles->others + start + 4) << 32;
+        for (; others; others &= others - 1) {
+            const size_t tile = tiles->first + start + floor_log2(others & (0 - others)) / 8;
             if (s->map->cell[tile] == BRAGG_NO_CELL)
                 s->kept[tile] = 0;
             else if (!s->kept[tile] && s->plane.valid[tile])
@@ -101,16 +143,24 @@ static void choose_others(frame_source *s, const frame_model *m, size_t first, c
 h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
 {
     const ring_map *map = s->map;
+    const size_t ntiles = ring_map_ntiles(map);
+    const choose_kernel choose = choose_kernel_of(bragg_cpu_level());
+    choice_tiles tiles = {0};
     uint8_t *below = malloc(map->ncells + 1u);
     if (!below)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         below[c] = plain_below(m, &m->range[c]);
     below[map->ncells] = 0; /* blank tiles */
-    for (uint32_t row = 0; row < map->nty; row++) {
-        const size_t first = (size_t)row * map->ntx;
-        find_calm(s, below, first, s->calm + first);
-        choose_others(s, m, first, s->calm + first);
+    for (; tiles.first < ntiles; tiles.first += tiles.n) {
+        const size_t nleft = ntiles - tiles.first;
+        const uint16_t *cell = map->cell + tiles.first;
+        tiles.n = nleft < CHOSEN_AT_ONCE ? (uint32_t)nleft : CHOSEN_AT_ONCE;
+        for (uint32_t t = 0; t < tiles.n; t++)
+            tiles.limit[t] = below[cell[t] < map->ncells ? cell[t] : map->ncells];
+        memset(tiles.others, 0, sizeof tiles.others);
+        choose(s, m->layout.has_local, &tiles);
+        choose_others(s, m, &tiles);
     }
     free(below);
     return H5BRAGG_OK;
@@ -161,6 +211,7 @@ static int fill_cuts(const frame_model *m, cut_tables *cuts)
         const double peak = cuts->peak[c] > chance ? cuts->peak[c] : chance;
         cuts->bytes[c] = (box_cut){(uint16_t)chance, (uint16_t)peak};
     }
+    cuts->bytes[m->noise.map->ncells] = (box_cut){UINT16_MAX, UINT16_MAX}; /* of blank tiles */
     return fits_bytes;
 }
 

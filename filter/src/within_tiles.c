@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Variance within tiles, found and expected.
+ *
+ * How much is expected depends on the sum of a tile and on its threshold alone.  So tiles are
+ * counted by their sum, for every threshold of a ring, and all else follows from these integers: no
+ * order of tiles matters.
+ */
+#include "within_tiles.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { AT_ONCE = 512 /* tiles */ };
+
+/* Where the tiles of a cell are counted. */
+typedef struct within_cell {
+    uint32_t row;
+    uint32_t first; /* counter of the row: that of sum 0 */
+} within_cell;
+
+/*
+ * A row for every threshold of a ring, its cells being consecutive; row 0 is for tiles that do not
+ * count.
+ */
+typedef struct within_counts {
+    within_cell *cell; /* ncells, and that of all other tiles */
+    uint64_t *squares; /* per row: sum of squares of its pixels */
+    uint32_t *counter; /* of tiles, by their sum */
+    size_t ncounters;
+} within_counts;
+
+static uint32_t largest_sum(const cell_range *r)
+{
+    const int64_t most = r->high * TILE_NPIXELS;
+    return (uint32_t)(most < PATTERN_MAX_SUM ? most : PATTERN_MAX_SUM);
+}
+
+static void within_counts_free(within_counts *w)
+{
+    free(w->cell);
+    free(w->squares);
+    free(w->counter);
+}
+
+static int shares_row(const frame_model *m, uint32_t cell)
+{
+    const ring_map *map = m->noise.map;
+    return cell > 0 && map->ring[cell] == map->ring[cell - 1] &&
+           m->range[cell].high == m->range[cell - 1].high;
+}
+
+static h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
+{
+    const uint32_t ncells = m->noise.map->ncells;
+    uint32_t nrows = 1;
+    *w = (within_counts){.cell = malloc((ncells + 1u) * sizeof *w->cell),
+                         .ncounters = PATTERN_MAX_SUM + 1};
+    if (!w->cell)
+        return H5BRAGG_NO_MEMORY;
+    w->cell[ncells] = (within_cell){0, 0};
+    for (uint32_t c = 0; c < ncells; c++) {
+        w->cell[c] = w->cell[ncells];
+        if (!m->range[c].is_pattern)
+            continue;
+        if (shares_row(m, c)) {
+            w->cell[c] = w->cell[c - 1];
+            continue;
+        }
+        w->cell[c] = (within_cell){nrows++, (uint32_t)w->ncounters};
+        w->ncounters += largest_sum(&m->range[c]) + 1u;
+    }
+    w->squares = calloc(nrows, sizeof *w->squares);
+    w->counter = malloc(w->ncounters * sizeof *w->counter);
+    if (!w->squares || !w->counter)
+        return H5BRAGG_NO_MEMORY;
+    memset(w->counter, 0, w->ncounters * sizeof *w->counter);
+    return H5BRAGG_OK;
+}
+
+/* Sends tiles that are not calm and whole to where they do not count: a loop for vectors. */
+BRAGG_INLINE void select_tiles(const frame_source *s, size_t first, uint32_t n,
+                               uint16_t *restrict cell, uint16_t *restrict sum)
+{
+    const uint16_t *restrict all_cells = s->map->cell + first;
+    const uint16_t *restrict all_sums = s->plane.sum + first;
+    const uint16_t *restrict valid = s->plane.valid + first;
+    const uint8_t *restrict calm = s->calm + first;
+    const uint16_t other = (uint16_t)s->map->ncells;
+    for (uint32_t t = 0; t < n; t++) {
+        const uint16_t is_in = (uint16_t) - ((valid[t] == 0xFFFF) & calm[t]);
+        cell[t] = (uint16_t)((all_cells[t] & is_in) | (other & ~is_in));
+        sum[t] = all_sums[t] & is_in;
+    }
+}
+
+static void count_tiles(const frame_source *s, within_counts *w)
+{
+    const size_t ntiles = ring_map_ntiles(s->map);
+    const within_cell *const cells = w->cell;
+    uint64_t *const squares = w->squares;
+    uint32_t *const counter = w->counter;
+    uint16_t cell[AT_ONCE];
+    uint16_t sum[AT_ONCE];
+    for (size_t first = 0; first < ntiles; first += AT_ONCE) {
+        const uint32_t n = ntiles - first < AT_ONCE ? (uint32_t)(ntiles - first) : AT_ONCE;
+        const uint32_t *const tile_squares = s->plane.squares + first;
+        select_tiles(s, first, n, cell, sum);
+        for (uint32_t t = 0; t < n; t++) {
+            const within_cell c = cells[cell[t]];
+            counter[c.first + sum[t]]++;
+            squares[c.row] += tile_squares[t];
+        }
+    }
+}
+
+/* Variance that a step adds to a sum: that of the integers it lumps together. */
+static double step_variance(const frame_model *m, uint32_t cell)
+{
+    if (!m->layout.has_local)
+        return 0;
+    const double e = m->profile[m->noise.map->ring[cell]].mean * m->noise.map->normalisation[cell] *
+                     TILE_NPIXELS;
+    double step = floor(m->noise.params->local_step * sqrt(e));
+    step = step > e / 2 ? floor(e / 2) : step;
+    return step > 1 ? (step * step - 1) / 12 : 0;
+}
+
+/* Adds a row to its ring; e is the first cell that shares it. */
+static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint32_t cell,
+                              within_tiles *ring)
+{
+    const uint32_t high = (uint32_t)m->range[cell].high;
+    const uint32_t *counter = w->counter + w->cell[cell].first;
+    const uint32_t most = largest_sum(&m->range[cell]);
+    const pattern_weights *weights = pattern_weights_get(high);
+    uint64_t ntiles = 0;
+    uint64_t even = 0; /* 16 times what squares would be without any variance */
+    double squares = 0;
+    if (!weights)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t sum = 0; sum <= most; sum++) {
+        const uint64_t n = counter[sum];
+        if (n == 0)
+            continue;
+        double one =
+            atomic_load_explicit(&weights->squares[TILE_NPIXELS - 1][sum], memory_order_relaxed);
+        if (!(one > 0))
+            one = pattern_squares(TILE_NPIXELS, high, sum, NULL);
+        if (one < 0)
+            return H5BRAGG_NO_MEMORY;
+        ntiles += n;
+        even += n * sum * sum;
+        squares += (double)n * one;
+    }
+    const double without = (double)even * (1.0 / TILE_NPIXELS);
+    ring->found += (double)w->squares[w->cell[cell].row] - without;
+    ring->expected += squares - without;
+    ring->added += (double)ntiles * (step_variance(m, cell) / TILE_NPIXELS);
+    ring->ntiles += (double)ntiles;
+    return H5BRAGG_OK;
+}
+
+h5bragg_status within_tiles_measure(const frame_source *s, const frame_model *m, within_tiles *ring)
+{
+    within_counts counts;
+    h5bragg_status status = within_counts_make(m, &counts);
+    memset(ring, 0, m->layout.nbins * sizeof *ring);
+    if (!status)
+        count_tiles(s, &counts);
+    for (uint32_t c = 0; c < s->map->ncells && !status; c++) {
+        if (m->range[c].is_pattern && !shares_row(m, c))
+            status = add_row(m, &counts, c, &ring[s->map->ring[c]]);
+    }
+    for (uint32_t k = 0; k < m->layout.nbins; k++)
+        ring[k].dispersion = within_tiles_dispersion(&ring[k]);
+    within_counts_free(&counts);
+    return status;
+}
