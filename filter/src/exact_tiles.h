@@ -6,6 +6,7 @@
 #ifndef BRAGG_EXACT_TILES_H
 #define BRAGG_EXACT_TILES_H
 
+#include "fast_numbers.h"
 #include "frame_model.h"
 #include "symbols.h"
 
@@ -73,8 +74,15 @@ void exact_row_read(exact_lines *lines, symbol_reader *s, const exact_rule *cons
 void exact_tile_write(exact_lines *lines, symbol_writer *s, const exact_rule *rule,
                       const exact_tile *tile);
 
-/* The same for a tile of a counting frame whose pixels are all valid and below 255, as bytes. */
-void exact_bytes_write(exact_lines *lines, symbol_writer *s, const exact_rule *rule,
-                       uint32_t column, const uint8_t *byte, size_t stride);
+/* A tile of a counting frame whose pixels are all valid and below 255. */
+typedef struct exact_bytes {
+    uint32_t column;
+    const uint8_t *byte;
+    size_t stride; /* from row to row */
+} exact_bytes;
+
+/* Writes one, as exact_tile_write does. */
+void exact_bytes_write(exact_lines *lines, symbol_writer *s, const number_symbols *numbers,
+                       const exact_rule *rule, const exact_bytes *tile);
 
 #endif

@@ -7,8 +7,10 @@
 #include "checksum.h"
 #include "draw_kernels.h"
 #include "exact_tiles.h"
-#include "picked.h"
+#include "picked_writer.h"
 #include "tile_sums.h"
+
+enum { TILES_AT_ONCE = 64 };
 
 typedef struct frame_packer {
     const frame_source *source;
@@ -16,12 +18,14 @@ typedef struct frame_packer {
     sparse_header header;
     kept_flags flags;
     exact_lines lines;
+    number_symbols numbers;
     exact_rule *rule; /* per cell, and that of blank tiles */
-    picked_state picked;
+    picked_writer picked;
     sum_grid grid;
     uint16_t *open; /* of the row of macro blocks at work, as all below */
     uint32_t *hash;
-    int64_t *sum;
+    uint16_t *small_sum;
+    int64_t *sum; /* where small_sum says so */
     symbol_writer flag_symbols;
     symbol_writer exact_symbols;
     symbol_writer picked_symbols;
@@ -39,9 +43,11 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     p->model = model;
     p->open = malloc(ntiles * sizeof *p->open);
     p->hash = malloc(ntiles * sizeof *p->hash);
+    p->small_sum = malloc(ntiles * sizeof *p->small_sum);
     p->sum = malloc(ntiles * sizeof *p->sum);
+    number_symbols_make(&p->numbers);
     p->rule = malloc((map->ncells + 1u) * sizeof *p->rule);
-    if (!p->open || !p->hash || !p->sum || !p->rule)
+    if (!p->open || !p->hash || !p->small_sum || !p->sum || !p->rule)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         p->rule[c] = exact_rule_of(model, (uint16_t)c);
@@ -51,7 +57,7 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
         status = exact_lines_make(map, &p->lines);
     if (!status)
         status = model->layout.has_local ? sum_grid_make(model, &p->grid)
-                                         : picked_state_make(model, &p->picked);
+                                         : picked_writer_make(model, &p->picked);
     if (!status && model->layout.has_local)
         status = sum_grid_prepare_writing(&p->grid);
     return status;
@@ -61,7 +67,7 @@ static void packer_free(frame_packer *p)
 {
     kept_flags_free(&p->flags);
     exact_lines_free(&p->lines);
-    picked_state_free(&p->picked);
+    picked_writer_free(&p->picked);
     sum_grid_free(&p->grid);
     symbol_writer_free(&p->flag_symbols);
     symbol_writer_free(&p->exact_symbols);
@@ -71,6 +77,7 @@ static void packer_free(frame_packer *p)
     free(p->rule);
     free(p->open);
     free(p->hash);
+    free(p->small_sum);
     free(p->sum);
 }
 
@@ -100,7 +107,8 @@ static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
     p->header.nexact += count_bits(valid);
     if (valid == 0xFFFF && !s->plane.has_large[tile] && rule->is_counting) {
         const uint8_t *byte = s->plane.value + TILE_EDGE * (tile_row * s->plane.stride + column);
-        exact_bytes_write(&p->lines, &p->exact_symbols, rule, column, byte, s->plane.stride);
+        const exact_bytes exact = {column, byte, s->plane.stride};
+        exact_bytes_write(&p->lines, &p->exact_symbols, &p->numbers, rule, &exact);
     } else if (valid != 0) {
         exact_tile exact = {.column = column, .valid = valid};
         frame_source_tile(s, tile, exact.value);
@@ -109,93 +117,96 @@ static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
 }
 
 /* The picked pixels of a drawn tile one by one. */
-static void pack_values(frame_packer *p, size_t tile, uint16_t cell)
+static void pack_values(frame_packer *p, size_t tile)
 {
     const frame_source *s = p->source;
+    const uint16_t cell = s->map->cell[tile];
     const int64_t high = p->model->range[cell].high;
     int64_t value[TILE_NPIXELS];
     frame_source_tile(s, tile, value);
     for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
         if (!(s->plane.valid[tile] >> k & 1) || value[k] <= high)
             continue;
-        picked_write(&p->picked, &p->picked_symbols, (uint64_t)tile * TILE_NPIXELS + k, cell,
+        picked_write(&p->picked.state, &p->picked_symbols, (uint64_t)tile * TILE_NPIXELS + k, cell,
                      value[k]);
         p->header.npicked++;
     }
 }
 
-/* Which bytes of a tile are above a threshold below 255; masked ones are 0. */
-BRAGG_INLINE uint32_t bits_above(const uint8_t *byte, size_t stride, uint32_t high)
+static int is_exact(const frame_source *s, size_t tile)
 {
-    uint32_t bits = 0;
-    for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        /* Bytes as 16-bit numbers: adding 0x7FFF - high carries into the top bit if above. */
-        const uint64_t row = load_u32(byte + i * stride);
-        const uint64_t wide =
-            (row & 0xFF) | (row & 0xFF00) << 8 | (row & 0xFF0000) << 16 | (row & 0xFF000000) << 24;
-        const uint64_t top = (wide + (0x7FFF - high) * 0x0001000100010001u) >> 15;
-        bits |= (uint32_t)((top & 0x0001000100010001u) * 0x0001000200040008u >> 48 & 0xF) << 4 * i;
+    return s->kept[tile] || s->map->cell[tile] == BRAGG_NO_CELL;
+}
+
+/* A row of tiles without local counts. */
+static void pack_picked_row(frame_packer *p, uint32_t tile_row)
+{
+    const frame_source *s = p->source;
+    const uint32_t ntx = s->map->ntx;
+    picked_writer_start_row(&p->picked, s, tile_row);
+    for (uint32_t start = 0; start < ntx; start += GROUP_NTILES) {
+        uint32_t special = p->picked.special[start / GROUP_NTILES];
+        for (; special; special &= special - 1) {
+            const uint32_t column = start + floor_log2(special & (0 - special));
+            const size_t tile = (size_t)tile_row * ntx + column;
+            if (is_exact(s, tile)) {
+                pack_exact(p, tile_row, column);
+                continue;
+            }
+            p->header.npicked +=
+                picked_writer_go_on(&p->picked, s, tile_row, column, &p->picked_symbols);
+            pack_values(p, tile);
+        }
     }
+    p->header.npicked += picked_writer_go_on(&p->picked, s, tile_row, ntx, &p->picked_symbols);
+}
+
+static void pack_sum(frame_packer *p, size_t tile, size_t at)
+{
+    p->sum[at] = tile_sum(p, tile);
+    p->small_sum[at] =
+        (uint16_t)(p->sum[at] >= 0 && p->sum[at] < SUM_ELSEWHERE ? p->sum[at] : SUM_ELSEWHERE);
+}
+
+/* Of up to 64 tiles side by side those that are not calm: few loops that end by chance. */
+static uint64_t restless_bits(const uint8_t *calm, uint32_t nleft)
+{
+    uint64_t bits = 0;
+    for (uint32_t t = 0; t < TILES_AT_ONCE && t < nleft; t += CALM_NTILES)
+        bits |= (restless_tiles(calm + t, nleft - t) * 0x0102040810204080u >> 56) << t;
     return bits;
 }
 
-/* Pixels of a drawn tile that lie above the threshold. */
-static void pack_picked(frame_packer *p, uint32_t tile_row, uint32_t column)
-{
-    const frame_source *s = p->source;
-    const size_t tile = (size_t)tile_row * s->map->ntx + column;
-    const uint16_t cell = s->map->cell[tile];
-    const int64_t high = p->model->range[cell].high;
-    if (!s->plane.has_large[tile] && s->plane.largest[tile] <= high)
-        return;
-    if (s->plane.has_large[tile] || high < 0) {
-        pack_values(p, tile, cell);
-        return;
-    }
-    const uint8_t *byte = s->plane.value + TILE_EDGE * (tile_row * s->plane.stride + column);
-    uint32_t bits = bits_above(byte, s->plane.stride, (uint32_t)high);
-    for (; bits; bits &= bits - 1) {
-        const uint32_t k = floor_log2(bits & (0 - bits));
-        picked_write(&p->picked, &p->picked_symbols, (uint64_t)tile * TILE_NPIXELS + k, cell,
-                     byte[k / TILE_EDGE * s->plane.stride + k % TILE_EDGE]);
-        p->header.npicked++;
-    }
-}
-
-/* A tile of which more must be known than that it is calm. */
-static void pack_tile(frame_packer *p, uint32_t tile_row, uint32_t column, size_t at)
-{
-    const frame_source *s = p->source;
-    const size_t tile = (size_t)tile_row * s->map->ntx + column;
-    const int is_exact = s->kept[tile] || s->map->cell[tile] == BRAGG_NO_CELL;
-    p->open[at] = is_exact ? 0 : s->plane.valid[tile];
-    if (is_exact)
-        pack_exact(p, tile_row, column);
-    else if (!p->model->layout.has_local)
-        pack_picked(p, tile_row, column);
-    else
-        p->sum[at] = tile_sum(p, tile);
-}
-
-/* In calm tiles nothing is picked, and sums are those of the bytes. */
-static void pack_tile_row(frame_packer *p, uint32_t tile_row, size_t at)
+/* A row of tiles with local counts.  The sums of calm tiles are those of the bytes. */
+static void pack_local_row(frame_packer *p, uint32_t tile_row, size_t at)
 {
     const frame_source *s = p->source;
     const uint32_t ntx = s->map->ntx;
     const size_t first = (size_t)tile_row * ntx;
-    kept_flags_write(&p->flags, &p->flag_symbols, s->map, s->kept + first);
-    if (p->model->layout.has_local) {
-        memcpy(p->open + at, s->plane.valid + first, ntx * sizeof *p->open);
-        for (uint32_t column = 0; column < ntx; column++)
-            p->sum[at + column] = s->plane.sum[first + column];
-    }
-    for (uint32_t start = 0; start < ntx; start += CALM_NTILES) {
-        uint64_t tiles = restless_tiles(s->calm + first + start, ntx - start);
+    memcpy(p->open + at, s->plane.valid + first, ntx * sizeof *p->open);
+    memcpy(p->small_sum + at, s->plane.sum + first, ntx * sizeof *p->small_sum);
+    for (uint32_t start = 0; start < ntx; start += TILES_AT_ONCE) {
+        uint64_t tiles = restless_bits(s->calm + first + start, ntx - start);
         for (; tiles; tiles &= tiles - 1) {
-            const uint32_t column = start + floor_log2(tiles & (0 - tiles)) / 8;
-            pack_tile(p, tile_row, column, at + column);
+            const uint32_t column = start + floor_log2(tiles & (0 - tiles));
+            if (!is_exact(s, first + column)) {
+                pack_sum(p, first + column, at + column);
+                continue;
+            }
+            p->open[at + column] = 0;
+            pack_exact(p, tile_row, column);
         }
     }
+}
+
+static void pack_tile_row(frame_packer *p, uint32_t tile_row, size_t at)
+{
+    const size_t first = (size_t)tile_row * p->source->map->ntx;
+    kept_flags_write(&p->flags, &p->flag_symbols, p->source->map, p->source->kept + first);
+    if (p->model->layout.has_local)
+        pack_local_row(p, tile_row, at);
+    else
+        pack_picked_row(p, tile_row);
     exact_lines_next_row(&p->lines);
 }
 
@@ -211,7 +222,8 @@ static void pack_rows(frame_packer *p)
         draw_kernels_get(bragg_cpu_level())
             ->hash(p->header.seed, row * map->ntx, (size_t)nrows * map->ntx, p->hash);
         sum_grid_start_row(&p->grid, row / MACRO_EDGE, p->open, p->hash);
-        sums_write_row(&p->grid, p->sum, &p->scale_symbols, &p->sum_symbols);
+        const tile_sums sums = {p->small_sum, p->sum};
+        sums_write_row(&p->grid, &sums, &p->scale_symbols, &p->sum_symbols);
     }
 }
 

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { QUADS_AT_ONCE = 4 };
+
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
 {
     flags->nquads = (map->ntx + QUAD_NTILES - 1) / QUAD_NTILES;
@@ -71,18 +73,30 @@ int kept_flags_read(kept_flags *flags, wide_reader *s, const ring_map *map, uint
     return is_allowed && all < 16;
 }
 
+/* Bits of 16 tiles side by side, each 0 or 1. */
+static uint32_t collect_bits(const uint8_t *kept)
+{
+    const uint64_t low = load_u32(kept) | (uint64_t)load_u32(kept + 4) << 32;
+    const uint64_t high = load_u32(kept + 8) | (uint64_t)load_u32(kept + 12) << 32;
+    return (uint32_t)(low * 0x0102040810204080u >> 56) |
+           (uint32_t)(high * 0x0102040810204080u >> 56) << 8;
+}
+
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map, const uint8_t *kept)
 {
     next_row(flags);
     uint16_t *pair = symbol_writer_room(s, flags->nquads);
-    uint8_t last[QUAD_NTILES] = {0}; /* may be cut */
-    memcpy(last, kept + (flags->nquads - 1) * QUAD_NTILES,
-           map->ntx - (flags->nquads - 1) * QUAD_NTILES);
-    for (uint32_t quad = 0; pair && quad < flags->nquads; quad++) {
-        const uint8_t *tiles = quad + 1 < flags->nquads ? kept + quad * QUAD_NTILES : last;
-        const uint32_t symbol = (load_u32(tiles) * 0x01020408u) >> 24; /* collects their bits */
-        flags->row[quad + 1] = (uint8_t)symbol;
-        pair[quad] = (uint16_t)((uint32_t)flags->context[quad] << 8 | symbol);
+    for (uint32_t quad = 0; pair && quad < flags->nquads; quad += QUADS_AT_ONCE) {
+        const uint32_t first = quad * QUAD_NTILES;
+        const uint32_t nleft = flags->nquads - quad;
+        uint8_t last[QUADS_AT_ONCE * QUAD_NTILES] = {0};
+        if (map->ntx - first < sizeof last)
+            memcpy(last, kept + first, map->ntx - first);
+        uint32_t bits = collect_bits(map->ntx - first < sizeof last ? last : kept + first);
+        for (uint32_t k = quad; k < quad + QUADS_AT_ONCE && k < quad + nleft; k++, bits >>= 4) {
+            flags->row[k + 1] = (uint8_t)(bits & 0xF);
+            pair[k] = (uint16_t)((uint32_t)flags->context[k] << 8 | (bits & 0xF));
+        }
     }
     s->npairs += pair ? flags->nquads : 0;
 }

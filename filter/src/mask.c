@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "symbols.h"
+#include "tile_sums.h" /* count_bits */
 
 enum { GAP_CONTEXT, LENGTH_CONTEXT, NUMBER_CONTEXT, NCONTEXTS };
 /* Added to the code number of runs that the rows below do not take over. */
@@ -53,15 +54,16 @@ static void add_change(change_list *c, size_t pixel, uint8_t number, int starts_
     c->change[c->n++] = (mask_change){pixel, pixel + 1, number};
 }
 
-/* Pixels [j, stop) of row i. */
+/* Pixels [j, stop) of row i, of which bits of `masked` carry a code. */
 BRAGG_INLINE void collect_pixels(const h5bragg_pixel_type type, const bragg_frame *frame,
                                  const bragg_mask_codes *codes, uint32_t i, uint32_t j,
-                                 uint32_t stop, change_list *c)
+                                 uint32_t stop, uint32_t masked, change_list *c)
 {
     const size_t row = (size_t)i * frame->nx;
     const int has_below = i + 1 < frame->ny;
-    for (; j < stop; j++) {
-        const uint8_t number = mask_number(codes, pixel_get(frame->pixels, type, row + j));
+    for (; j < stop; j++, masked >>= 1) {
+        const uint8_t number =
+            masked & 1 ? mask_number(codes, pixel_get(frame->pixels, type, row + j)) : 0;
         if (number == c->above[j])
             continue;
         if (has_below && mask_number(codes, pixel_get(frame->pixels, type, row + frame->nx + j)) ==
@@ -74,28 +76,41 @@ BRAGG_INLINE void collect_pixels(const h5bragg_pixel_type type, const bragg_fram
     }
 }
 
+/* The pixels of a quad that are valid, 16 bits a tile; all of tiles beyond the edge. */
+BRAGG_INLINE uint64_t valid_of_quad(const uint16_t *valid, const ring_map *map, uint32_t t)
+{
+    if (map->ntx - t >= QUAD_NTILES)
+        return valid[t] | (uint64_t)valid[t + 1] << 16 | (uint64_t)valid[t + 2] << 32 |
+               (uint64_t)valid[t + 3] << 48;
+    uint64_t tiles = UINT64_MAX;
+    for (uint32_t k = map->ntx - t; k > 0; k--)
+        tiles = tiles << 16 | valid[t + k - 1];
+    return tiles;
+}
+
 /* Lists the quads of a row of tiles that have masked pixels or lie below some; counts the former.
- */
-static uint32_t list_quads(const uint16_t *valid, const ring_map *map, uint32_t tile_row,
-                           change_list *c)
+ * `above` is as `valid`: what is taken over from above is so because of pixels of either. */
+static uint32_t list_quads(const uint16_t *valid, const uint16_t *above, const ring_map *map,
+                           uint32_t tile_row, change_list *c)
 {
     uint32_t n = 0;
     for (uint32_t t = 0; t < map->ntx; t += QUAD_NTILES) {
-        uint64_t tiles = UINT64_MAX;
-        uint64_t codes[2];
-        const uint32_t ntiles = map->ntx - t < QUAD_NTILES ? map->ntx - t : QUAD_NTILES;
-        memcpy(&tiles, valid + t, ntiles * sizeof *valid);
-        memcpy(codes, c->above + TILE_EDGE * t, sizeof codes);
-        if (tiles == UINT64_MAX && (codes[0] | codes[1]) == 0)
+        const uint64_t tiles = valid_of_quad(valid, map, t);
+        if ((tiles & valid_of_quad(above, map, t)) == UINT64_MAX)
             continue;
         c->quad[n++] = t;
-        for (uint32_t k = 0; k < ntiles; k++) {
-            const uint32_t inside = tile_inside(map, tile_row, t + k);
-            for (uint32_t masked = inside & ~(uint32_t)valid[t + k]; masked; masked &= masked - 1)
-                c->nmasked++;
-        }
+        for (uint32_t k = 0; tiles != UINT64_MAX && k < QUAD_NTILES && t + k < map->ntx; k++)
+            c->nmasked += count_bits(tile_inside(map, tile_row, t + k) & ~(uint32_t)valid[t + k]);
     }
     return n;
+}
+
+/* Pixels of row k of a quad that are not valid. */
+BRAGG_INLINE uint32_t masked_bits(uint64_t tiles, uint32_t k)
+{
+    uint64_t bits = ~tiles >> TILE_EDGE * k & 0x000F000F000F000Fu;
+    bits = (bits | bits >> 12) & 0x000000FF000000FFu;
+    return (uint32_t)(bits | bits >> 24) & 0xFFFF;
 }
 
 /* Whether 16 pixels equal 16 others. */
@@ -112,25 +127,47 @@ BRAGG_INLINE int are_equal(const uint8_t *a, const uint8_t *b, const size_t nbyt
     return different == 0;
 }
 
-/*
- * Equal pixels have equal codes: what is as in the row above need not be looked at.  (A code of one
- * row alone is not that of the row below.)
- */
-BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *frame,
-                              const bragg_mask_codes *codes, uint32_t i, uint32_t nquads,
-                              change_list *c)
+/* Whether those pixels of a quad in row i that are masked are as in the row above. */
+BRAGG_INLINE int are_as_above(const h5bragg_pixel_type type, const bragg_frame *frame, uint32_t i,
+                              uint32_t j, uint32_t masked)
 {
     const size_t nbytes = type == H5BRAGG_U8                           ? 1
                           : type == H5BRAGG_U16 || type == H5BRAGG_I16 ? 2
                                                                        : 4; /* a constant */
-    const size_t row = (size_t)i * frame->nx;
+    const size_t at = (size_t)i * frame->nx + j;
+    const uint8_t *here = (const uint8_t *)frame->pixels + at * nbytes;
+    if (masked == 0xFFFF)
+        return are_equal(here, here - frame->nx * nbytes, nbytes);
+    for (size_t k = at; masked; k++, masked >>= 1) {
+        if (masked & 1 &&
+            pixel_get(frame->pixels, type, k) != pixel_get(frame->pixels, type, k - frame->nx))
+            return 0;
+    }
+    return 1;
+}
+
+/*
+ * What is masked as in the row above, by equal pixels, need not be looked at.  (A code of one row
+ * alone is not that of the row below.)  `above` is what is valid in the row of tiles of the row
+ * above.
+ */
+BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *frame,
+                              const bragg_mask_codes *codes, const uint16_t *valid,
+                              const uint16_t *above, const ring_map *map, uint32_t i,
+                              uint32_t nquads, change_list *c)
+{
     for (uint32_t k = 0; k < nquads; k++) {
         const uint32_t j = TILE_EDGE * c->quad[k];
         const uint32_t stop = frame->nx - j < TILE_NPIXELS ? frame->nx : j + TILE_NPIXELS;
-        const uint8_t *here = (const uint8_t *)frame->pixels + (row + j) * nbytes;
-        if (i > 0 && stop - j == TILE_NPIXELS && are_equal(here, here - frame->nx * nbytes, nbytes))
-            continue;
-        collect_pixels(type, frame, codes, i, j, stop, c);
+        const uint32_t inside = (1u << (stop - j)) - 1;
+        const uint32_t masked =
+            masked_bits(valid_of_quad(valid, map, c->quad[k]), i % TILE_EDGE) & inside;
+        const uint32_t before =
+            i == 0
+                ? 0
+                : masked_bits(valid_of_quad(above, map, c->quad[k]), (i - 1) % TILE_EDGE) & inside;
+        if (masked != before || (masked && !are_as_above(type, frame, i, j, masked)))
+            collect_pixels(type, frame, codes, i, j, stop, masked, c);
     }
 }
 
@@ -138,12 +175,16 @@ BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const bragg_frame 
                                const bragg_mask_codes *codes, const uint16_t *valid,
                                const ring_map *map, change_list *c)
 {
-    for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++) {
+    const uint16_t *above = valid;
+    for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++, valid += map->ntx) {
         const uint32_t first = TILE_EDGE * tile_row;
         const uint32_t last = frame->ny - first < TILE_EDGE ? frame->ny : first + TILE_EDGE;
-        const uint32_t nquads = list_quads(valid + (size_t)tile_row * map->ntx, map, tile_row, c);
-        for (uint32_t i = first; i < last && nquads; i++)
-            collect_row(type, frame, codes, i, nquads, c);
+        const uint32_t nquads = list_quads(valid, above, map, tile_row, c);
+        for (uint32_t i = first; i < last && nquads; i++) {
+            collect_row(type, frame, codes, valid, above, map, i, nquads, c);
+            above = valid;
+        }
+        above = valid;
     }
 }
 

@@ -12,8 +12,6 @@
 
 #include "portable_math.h"
 
-enum { NO_CELL_CONTEXT = 10, PEAK_CONTEXT = 11, EXCESS_CONTEXT = 12, PEAK_EXCESS = 4 };
-
 /* Number of j from 1 to 9 with P(n > threshold) < 2^-j. */
 static uint8_t gap_context_of(double expected, int64_t threshold)
 {
@@ -79,7 +77,7 @@ void picked_state_free(picked_state *state)
     memset(state, 0, sizeof *state);
 }
 
-static uint32_t next_gap_context(const picked_state *state)
+uint32_t next_gap_context(const picked_state *state)
 {
     const ring_map *map = state->model->noise.map;
     if (state->last_excess >= PEAK_EXCESS)
@@ -133,14 +131,4 @@ uint32_t picked_read(picked_state *state, symbol_reader *s, picked_pixel *pixel,
         is_good = read_one(state, map, &r, 0, &context, &pixel[k++]);
     *s = r;
     return is_good ? k : k - 1;
-}
-
-void picked_write(picked_state *state, symbol_writer *s, uint64_t place, uint16_t cell,
-                  int64_t value)
-{
-    const uint64_t excess = (uint64_t)(value - state->cell[cell].least);
-    number_put(s, next_gap_context(state), place - state->next);
-    number_put(s, state->cell[cell].excess_context, excess);
-    state->last_excess = excess;
-    state->next = place + 1;
 }

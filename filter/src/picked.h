@@ -7,6 +7,7 @@
 #include "symbols.h"
 
 enum { PICKED_NCONTEXTS = 20 };
+enum { NO_CELL_CONTEXT = 10, PEAK_CONTEXT = 11, EXCESS_CONTEXT = 12, PEAK_EXCESS = 4 };
 
 /* What a cell means for its picked pixels. */
 typedef struct picked_cell {
@@ -41,8 +42,7 @@ void picked_state_free(picked_state *state);
  */
 uint32_t picked_read(picked_state *state, symbol_reader *s, picked_pixel *pixel, uint32_t n);
 
-/* Writes a pixel of a cell behind the last one. */
-void picked_write(picked_state *state, symbol_writer *s, uint64_t place, uint16_t cell,
-                  int64_t value);
+/* Context of the gap to the next pixel. */
+uint32_t next_gap_context(const picked_state *state);
 
 #endif

@@ -108,6 +108,7 @@ void sum_grid_free(sum_grid *grid)
 {
     free(grid->full);
     free(grid->plain);
+    free(grid->plain_expected);
     free(grid->small);
     free(grid->nlow);
     free(grid->least_cell);

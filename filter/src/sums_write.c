@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes the sums of tiles, and chooses scales: docs/format.md, "Scales and sums". */
-#include "sum_rules.h"
+#include "sum_kernels.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -39,134 +39,165 @@ static int8_t choose_scale(const block_sums *b)
     return (int8_t)best;
 }
 
+static uint32_t plain_rule(const sum_rule *full)
+{
+    if (full->predicted > PLAIN_PREDICTED || full->step > PLAIN_STEP)
+        return PLAIN_NOT | 1u << PLAIN_STEP_SHIFT;
+    return (uint32_t)full->predicted | full->step << PLAIN_STEP_SHIFT |
+           (uint32_t)full->context << PLAIN_CONTEXT_SHIFT;
+}
+
 h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
 {
     const frame_model *m = grid->model;
     const uint32_t ncells = m->noise.map->ncells;
     grid->plain = malloc((ncells + 1u) * sizeof *grid->plain);
-    if (!grid->plain)
+    grid->plain_expected = malloc((ncells + 1u) * sizeof *grid->plain_expected);
+    if (!grid->plain || !grid->plain_expected)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < ncells; c++) {
-        const sum_rule *full = &grid->full[c];
-        const int is_small = full->step <= 0xFFFF;
-        grid->plain[c] =
-            (plain_sum){full->predicted, (UINT64_C(0xFFFFFFFF) + full->step) / full->step,
-                        m->expected[c],  is_small ? full->step : 0,
-                        full->context,   !m->range[c].is_pattern};
+        grid->plain[c] = plain_rule(&grid->full[c]);
+        grid->plain_expected[c] =
+            m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL;
     }
     return H5BRAGG_OK;
 }
 
-/* Whether four tiles side by side are open with all of their pixels. */
-BRAGG_INLINE int is_full_quad(const uint16_t *open)
+BRAGG_INLINE int64_t sum_of(const tile_sums *sum, size_t at)
 {
-    uint64_t quad;
-    memcpy(&quad, open, sizeof quad);
-    return quad == UINT64_MAX;
+    return sum->small[at] == SUM_ELSEWHERE ? sum->any[at] : sum->small[at];
 }
 
-/* sum_block for the choice of a scale alone. */
-static block_sums sum_plain_block(const sum_grid *grid, uint32_t block, const int64_t *sum)
+/* What a block holds and what is known of it. */
+static block_sums sum_block(const sum_grid *grid, uint32_t block, const tile_sums *sum)
 {
     const size_t ntx = grid->model->noise.map->ntx;
-    const uint16_t *cell = grid->model->noise.map->cell + MACRO_EDGE * grid->row * ntx;
-    const uint32_t ncolumns = block_stop(grid, block) - MACRO_EDGE * block;
-    block_sums b = {0};
+    block_sums b = sum_grid_block(grid, block, NULL);
     for (uint32_t row = 0; row < grid->nrows; row++) {
-        const size_t first = row * ntx + MACRO_EDGE * block;
-        const int is_full = ncolumns == QUAD_NTILES && is_full_quad(grid->open + first);
-        for (size_t at = first; at < first + ncolumns; at++) {
-            const uint32_t f = is_full ? TILE_NPIXELS : count_bits(grid->open[at]);
-            if (f == 0)
-                continue;
-            const plain_sum *p = &grid->plain[cell[at]];
-            b.expected += f == TILE_NPIXELS ? p->expected : p->expected * f / TILE_NPIXELS;
-            b.has_general |= p->is_general;
-            b.sum += sum[at];
-            b.nopen++;
-        }
+        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++)
+            b.sum += grid->open[row * ntx + t] ? sum_of(sum, row * ntx + t) : 0;
     }
     return b;
 }
 
-static void write_blocks(sum_grid *grid, const int64_t *sum, symbol_writer *scales,
-                         symbol_writer *sums)
+static void write_coarse(sum_grid *grid, uint32_t block, const block_sums *b, symbol_writer *sums)
 {
-    for (uint32_t block = 0; block < grid->nblocks; block++) {
-        const block_sums b = grid->is_coarse[block] ? sum_grid_block(grid, block, sum)
-                                                    : sum_plain_block(grid, block, sum);
-        if (b.nopen == 0)
-            continue;
-        const uint32_t context = scale_context(grid, block);
+    const sum_rule rule = sum_grid_coarse_rule(grid, block, b);
+    write_sum(grid, sums, &rule, grid->hash[MACRO_EDGE * block], b->sum);
+}
+
+/* One of four blocks, of which bits are known. */
+static void write_block(sum_grid *grid, uint32_t block, block_bits bits, const tile_sums *sum,
+                        symbol_writer *scales, symbol_writer *sums)
+{
+    const uint32_t bit = 1u << MACRO_EDGE * (block % GROUP_NBLOCKS);
+    if (!(bits.is_open & bit))
+        return;
+    const uint32_t context = scale_context(grid, block);
+    if (bits.is_far & bit || grid->is_coarse[block]) {
+        const block_sums b = sum_block(grid, block, sum);
         grid->scale[block] = choose_scale(&b);
-        number_put(scales, context, zigzag(grid->scale[block]));
-        if (grid->is_coarse[block]) {
-            const sum_rule rule = sum_grid_coarse_rule(grid, block, &b);
-            write_sum(grid, sums, &rule, grid->hash[MACRO_EDGE * block], b.sum);
-        }
+        if (grid->is_coarse[block])
+            write_coarse(grid, block, &b, sums);
     }
+    number_put(scales, context, zigzag(grid->scale[block]));
 }
 
-/*
- * write_sum for n whole tiles where the scale is 1, without divisions; `out` has room for their
- * symbols.  Returns 0 where it does not serve.
- */
-BRAGG_INLINE int write_plain(const plain_sum *plain, const uint16_t *cell, const uint32_t *hash,
-                             const int64_t *sum, const uint32_t n, uint16_t *out)
+/* Whether four blocks are fine, and none of them or beside them has a scale other than 1. */
+static int are_plain(const sum_grid *grid, uint32_t block, block_bits bits)
 {
-    uint64_t all = 0;
-    for (uint32_t t = 0; t < n; t++) {
-        const plain_sum *p = &plain[cell[t]];
-        const int64_t above = sum[t] - (p->predicted - dither_of(hash[t], p->step));
-        const uint64_t most = (uint64_t)(above >= 0 ? above : (int64_t)p->step - 1 - above);
-        const uint64_t number = 2 * ((most & 0xFFFF) * p->reciprocal >> 32) - (above < 0);
-        out[t] = (uint16_t)((uint32_t)p->context << 8 | (uint32_t)(number & 0xF));
-        all |= number | most >> 16 << 4 | (uint64_t)(p->step == 0) << 4;
-    }
-    return all < NUMBER_DIRECT;
+    uint32_t above;
+    uint32_t coarse;
+    if (bits.is_open != 0x1111 || bits.is_far != 0 || block + GROUP_NBLOCKS > grid->nblocks)
+        return 0;
+    memcpy(&above, grid->scale_above + block, sizeof above);
+    memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
+    return above == 0 && coarse == 0 && (block == 0 || grid->scale[block - 1] == 0);
 }
 
-/* `s` has room. */
+static void write_blocks(sum_grid *grid, const sum_rows *rows, const tile_sums *sum,
+                         symbol_writer *scales, symbol_writer *sums)
+{
+    const sum_kernels *kernels = sum_kernels_get(bragg_cpu_level());
+    for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
+        const block_bits bits = kernels->look(rows, MACRO_EDGE * block);
+        uint16_t *pair = symbol_writer_room(scales, GROUP_NBLOCKS);
+        if (pair && are_plain(grid, block, bits)) {
+            memset(pair, 0, GROUP_NBLOCKS * sizeof *pair);
+            scales->npairs += GROUP_NBLOCKS;
+            continue;
+        }
+        for (uint32_t k = block; k < block + GROUP_NBLOCKS && k < grid->nblocks; k++)
+            write_block(grid, k, bits, sum, scales, sums);
+    }
+}
+
 static void write_tile(sum_grid *grid, symbol_writer *s, uint16_t cell, size_t at, int8_t scale,
-                       int64_t sum)
+                       const tile_sums *sum)
 {
     const uint16_t open = grid->open[at];
     if (open == 0)
         return;
-    if (open == 0xFFFF && scale == 0 &&
-        write_plain(grid->plain, &cell, grid->hash + at, &sum, 1, s->pair + s->npairs)) {
-        s->npairs++;
-        return;
-    }
     const sum_rule rule = sum_grid_open_rule(grid, cell, open, scale);
-    write_sum(grid, s, &rule, grid->hash[at], sum);
+    write_sum(grid, s, &rule, grid->hash[at], sum_of(sum, at));
 }
 
-static void write_row(sum_grid *grid, symbol_writer *sums, uint32_t row, const int64_t *sum)
+/* Tiles of four blocks, of which bits of `fine` are not coarse, those of `unscaled` have scale 1.
+ */
+typedef struct group_bits16 {
+    uint16_t fine;
+    uint16_t unscaled;
+} group_bits16;
+
+static group_bits16 bits_of_group(const sum_grid *grid, uint32_t block)
 {
-    const size_t ntx = grid->model->noise.map->ntx;
-    const uint16_t *cell = grid->model->noise.map->cell + MACRO_EDGE * grid->row * ntx;
-    uint16_t *out = symbol_writer_room(sums, ntx);
-    for (uint32_t block = 0; out && block < grid->nblocks; block++) {
-        const size_t first = row * ntx + MACRO_EDGE * block;
-        const size_t last = row * ntx + block_stop(grid, block);
-        const int8_t scale = grid->scale[block];
-        if (grid->is_coarse[block])
+    uint32_t fine = 0;
+    uint32_t unscaled = 0;
+    for (uint32_t k = 0; k < GROUP_NBLOCKS && block + k < grid->nblocks; k++) {
+        const uint32_t ntiles = block_stop(grid, block + k) - MACRO_EDGE * (block + k);
+        const uint32_t tiles = ((1u << ntiles) - 1) << MACRO_EDGE * k;
+        fine |= grid->is_coarse[block + k] ? 0 : tiles;
+        unscaled |= grid->scale[block + k] == 0 ? tiles : 0;
+    }
+    return (group_bits16){(uint16_t)fine, (uint16_t)unscaled};
+}
+
+static void write_row(sum_grid *grid, const sum_rows *rows, const tile_sums *sum, uint32_t row,
+                      symbol_writer *sums)
+{
+    const sum_kernels *kernels = sum_kernels_get(bragg_cpu_level());
+    for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
+        const size_t first = (size_t)row * rows->ntx + MACRO_EDGE * block;
+        const group_bits16 bits = bits_of_group(grid, block);
+        uint16_t *pair = symbol_writer_room(sums, SUM_NTILES);
+        if (!pair || !bits.fine)
             continue;
-        if (scale == 0 && last - first == QUAD_NTILES && is_full_quad(grid->open + first) &&
-            write_plain(grid->plain, cell + first, grid->hash + first, sum + first, QUAD_NTILES,
-                        sums->pair + sums->npairs)) {
-            sums->npairs += QUAD_NTILES;
+        const uint32_t n = kernels->put(rows, first, bits.fine, bits.unscaled, pair);
+        if (n <= SUM_NTILES) {
+            sums->npairs += n;
             continue;
         }
-        for (size_t at = first; at < last; at++)
-            write_tile(grid, sums, cell[at], at, scale, sum[at]);
+        for (uint32_t t = 0; t < SUM_NTILES; t++) {
+            if (bits.fine >> t & 1)
+                write_tile(grid, sums, rows->cell[first + t], first + t,
+                           grid->scale[block + t / MACRO_EDGE], sum);
+        }
     }
 }
 
-void sums_write_row(sum_grid *grid, const int64_t *sum, symbol_writer *scales, symbol_writer *sums)
+void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
+                    symbol_writer *sums)
 {
-    write_blocks(grid, sum, scales, sums);
+    const ring_map *map = grid->model->noise.map;
+    const sum_rows rows = {map->cell + (size_t)MACRO_EDGE * grid->row * map->ntx,
+                           grid->open,
+                           sum->small,
+                           grid->hash,
+                           grid->plain,
+                           grid->plain_expected,
+                           map->ntx,
+                           grid->nrows};
+    write_blocks(grid, &rows, sum, scales, sums);
     for (uint32_t row = 0; row < grid->nrows; row++)
-        write_row(grid, sums, row, sum);
+        write_row(grid, &rows, sum, row, sums);
 }

@@ -3,29 +3,13 @@
  * Codes collected symbols: docs/format.md, "Streams".
  *
  * The frequencies of a context are those whole numbers with the sum 2048 that make the code of its
- * symbols shortest.  Symbols are coded last to first, so that they are read first to last: for a
- * symbol of frequency f the low word of a state x >= f * 2^21 is put out, then
- * x = floor(x / f) * 2048 + x mod f + C.
+ * symbols shortest.
  */
-#include "symbols.h"
+#include "symbol_coder.h"
 
 #include <stdlib.h>
 
 enum { NSYMBOLS = 256, NPAIRS = SYMBOLS_MAX_CONTEXTS * NSYMBOLS, NCOUNTERS = 4 };
-enum { RECIPROCAL_BITS = 43 };
-
-/*
- * floor(x / f) = floor(x * reciprocal / 2^43), reciprocal = ceil(2^43 / f): with
- * reciprocal * f = 2^43 + r, r < f, this holds if x * r < 2^43, and x < f * 2^21, f <= 2^11.  The
- * product is below (f * 2^21 - 1) * (2^43 + f) / f, which is below 2^64 as f * (f - 1) < 2^22.
- */
-typedef struct coding_entry {
-    uint64_t reciprocal;
-    uint32_t most;       /* f * 2^21 - 1: larger states put out a word first */
-    uint16_t complement; /* 2048 - f */
-    uint16_t start;      /* C */
-} coding_entry;
-
 struct symbol_model {
     /* Equal symbols in a row use different counters, which then need not wait for one another. */
     uint32_t count[NCOUNTERS][NPAIRS];
@@ -94,6 +78,15 @@ int symbol_writer_grow_raw(symbol_writer *w)
     w->raw = raw;
     w->raw_capacity = capacity;
     return 1;
+}
+
+uint8_t *symbol_writer_raw_room(symbol_writer *w, size_t n)
+{
+    while (w->raw_capacity - w->raw_nbytes < n) {
+        if (!symbol_writer_grow_raw(w))
+            return NULL;
+    }
+    return w->raw + w->raw_nbytes;
 }
 
 /*
@@ -174,20 +167,6 @@ static void make_frequencies(const uint32_t *count, uint16_t *frequency)
         frequency[q.symbol[k]] = (uint16_t)q.f[k];
 }
 
-static void make_entries(const uint16_t *frequency, coding_entry *entry)
-{
-    uint32_t start = 0;
-    for (uint32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
-        const uint32_t f = frequency[symbol];
-        if (f == 0)
-            continue;
-        entry[symbol] = (coding_entry){(((uint64_t)1 << RECIPROCAL_BITS) + f - 1) / f,
-                                       (uint32_t)(((uint64_t)f << 21) - 1),
-                                       (uint16_t)(SYMBOLS_TOTAL - f), (uint16_t)start};
-        start += f;
-    }
-}
-
 static void make_model(const symbol_writer *w, uint32_t ncontexts)
 {
     struct symbol_model *m = w->model;
@@ -207,80 +186,8 @@ static void make_model(const symbol_writer *w, uint32_t ncontexts)
     for (uint32_t context = 0; context < ncontexts; context++) {
         const uint32_t first = context * NSYMBOLS;
         make_frequencies(m->count[0] + first, m->frequency + first);
-        make_entries(m->frequency + first, m->entry + first);
+        coding_entries_make(m->frequency + first, m->entry + first);
     }
-}
-
-/* Codes one symbol into state x; a word put out goes below `top`. */
-static inline uint16_t *code_symbol(uint32_t *x, const coding_entry *e, uint16_t *top)
-{
-    const uint32_t full = *x > e->most;
-    top[-1] = (uint16_t)*x;
-    const uint32_t y = full ? *x >> 16 : *x;
-    const uint32_t quotient = (uint32_t)((y * e->reciprocal) >> RECIPROCAL_BITS);
-    *x = y + quotient * e->complement + e->start;
-    return top - full;
-}
-
-/* Codes pairs [0, n), n divisible by 4, whose states x[0] to x[3] stay in registers. */
-static uint16_t *code_narrow(const coding_entry *entry, const uint16_t *pair, size_t n, uint32_t *x,
-                             uint16_t *top)
-{
-    uint32_t x0 = x[0];
-    uint32_t x1 = x[1];
-    uint32_t x2 = x[2];
-    uint32_t x3 = x[3];
-    for (size_t i = n; i; i -= 4) {
-        const coding_entry *e0 = &entry[pair[i - 4]];
-        const coding_entry *e1 = &entry[pair[i - 3]];
-        const coding_entry *e2 = &entry[pair[i - 2]];
-        const coding_entry *e3 = &entry[pair[i - 1]];
-        top = code_symbol(&x3, e3, top);
-        top = code_symbol(&x2, e2, top);
-        top = code_symbol(&x1, e1, top);
-        top = code_symbol(&x0, e0, top);
-    }
-    x[0] = x0;
-    x[1] = x1;
-    x[2] = x2;
-    x[3] = x3;
-    return top;
-}
-
-/* The same for any number of states that is divisible by 4. */
-static uint16_t *code_wide(const coding_entry *entry, const uint16_t *pair, size_t n,
-                           uint32_t *state, uint32_t nstates, uint16_t *top)
-{
-    for (size_t i = n; i; i -= 4) {
-        uint32_t *x = state + (i - 4) % nstates;
-        const coding_entry *e0 = &entry[pair[i - 4]];
-        const coding_entry *e1 = &entry[pair[i - 3]];
-        const coding_entry *e2 = &entry[pair[i - 2]];
-        const coding_entry *e3 = &entry[pair[i - 1]];
-        top = code_symbol(&x[3], e3, top);
-        top = code_symbol(&x[2], e2, top);
-        top = code_symbol(&x[1], e1, top);
-        top = code_symbol(&x[0], e0, top);
-    }
-    return top;
-}
-
-/*
- * Codes all pairs.  The words take the place of the pairs: a symbol puts out at most one word, so
- * those of the symbols behind it leave its own place free.  Returns the first word.
- */
-static const uint16_t *code_pairs(symbol_writer *w, uint32_t *state, uint32_t nstates)
-{
-    const coding_entry *entry = w->model->entry;
-    const uint16_t *pair = w->pair;
-    uint16_t *top = w->pair + w->npairs;
-    size_t i = w->npairs;
-    for (uint32_t k = 0; k < nstates; k++)
-        state[k] = SYMBOLS_LOWEST_STATE;
-    for (; i % 4; i--)
-        top = code_symbol(&state[(i - 1) % nstates], &entry[pair[i - 1]], top);
-    return nstates == SYMBOLS_NSTATES ? code_narrow(entry, pair, i, state, top)
-                                      : code_wide(entry, pair, i, state, nstates, top);
 }
 
 /* Number m of frequencies to write: up to the last that is not 0. */
@@ -340,7 +247,7 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates,
     uint32_t state[SYMBOLS_WIDE_NSTATES];
     make_model(w, ncontexts);
     write_tables(w->model, ncontexts, &header);
-    const uint16_t *word = code_pairs(w, state, nstates);
+    const uint16_t *word = pairs_code(w->model->entry, w->pair, w->npairs, state, nstates);
     const size_t nwords = (size_t)(w->pair + w->npairs - word);
     const size_t tables_nbytes = (size_t)(header.at - tables);
     const size_t raw_nbytes = w->raw_nbytes + (w->buffer_nbits + 7) / 8;

@@ -57,6 +57,9 @@ int symbol_writer_grow_raw(symbol_writer *w);
  * that is impossible. */
 uint16_t *symbol_writer_room(symbol_writer *w, size_t n);
 
+/* Likewise room for n more raw bytes. */
+uint8_t *symbol_writer_raw_room(symbol_writer *w, size_t n);
+
 /*
  * Writes the whole stream, its length first, with SYMBOLS_NSTATES or SYMBOLS_WIDE_NSTATES states;
  * all contexts put must be below ncontexts.  The writer is empty afterwards.  Without room or

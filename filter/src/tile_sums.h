@@ -30,16 +30,6 @@ typedef struct small_rule {
     uint8_t context;
 } small_rule;
 
-/* What writing needs of a whole tile of a cell where the scale is 1. */
-typedef struct plain_sum {
-    int64_t predicted;
-    uint64_t reciprocal; /* floor(n / step) = floor(n * reciprocal / 2^32) for n < 2^16 */
-    uint64_t expected;
-    uint32_t step; /* 0: none of this serves */
-    uint8_t context;
-    uint8_t is_general;
-} plain_sum;
-
 typedef struct sum_grid {
     const frame_model *model;
     uint32_t nblocks;     /* macro blocks in a row */
@@ -54,8 +44,9 @@ typedef struct sum_grid {
     uint16_t *least_cell; /* ntx: of the four tiles of a column, at work */
     uint16_t *most_cell;
     uint8_t *is_coarse; /* nblocks */
-    plain_sum *plain;   /* per cell, for writing alone */
-    int8_t *scale;      /* nblocks */
+    uint32_t *plain;    /* per cell, for writing alone: see sum_kernels.h */
+    uint32_t *plain_expected;
+    int8_t *scale; /* nblocks */
     int8_t *scale_above;
     int64_t *coarse_sum; /* nblocks: restored */
     uint8_t *is_plain;   /* for reading, 4 * nblocks: quads that are simple */
@@ -78,10 +69,16 @@ h5bragg_status sums_read_row(sum_grid *grid, symbol_reader *scales, wide_reader 
 /* Before the first sums_write_row. */
 h5bragg_status sum_grid_prepare_writing(sum_grid *grid);
 
-/*
- * Chooses scales and writes them and the sums, given those of all open tiles.
- */
-void sums_write_row(sum_grid *grid, const int64_t *sum, symbol_writer *scales, symbol_writer *sums);
+/* Sums of all open tiles: `small`, or `any` where that is SUM_ELSEWHERE. */
+typedef struct tile_sums {
+    const uint16_t *small;
+    const int64_t *any;
+} tile_sums;
+enum { SUM_ELSEWHERE = 0xFFFF };
+
+/* Chooses scales and writes them and the sums. */
+void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
+                    symbol_writer *sums);
 
 /* Number of set bits. */
 static inline uint32_t count_bits(uint32_t x)

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Finds the pixels of a row of tiles that are above the threshold. */
+#include "picked_writer.h"
+
+/* Which bytes of a tile are above a threshold. */
+BRAGG_INLINE uint32_t bits_above(const uint8_t *byte, size_t stride, uint32_t threshold)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        /* Bytes as 16-bit numbers: adding 0x7FFF - high carries into the top bit if above. */
+        const uint64_t row = load_u32(byte + i * stride);
+        const uint64_t wide =
+            (row & 0xFF) | (row & 0xFF00) << 8 | (row & 0xFF0000) << 16 | (row & 0xFF000000) << 24;
+        const uint64_t top = (wide + (0x7FFF - threshold) * 0x0001000100010001u) >> 15;
+        bits |= (uint32_t)((top & 0x0001000100010001u) * 0x0001000200040008u >> 48 & 0xF) << 4 * i;
+    }
+    return bits;
+}
+
+static void find_group(const pick_row *row, uint32_t first, uint32_t ntiles, uint32_t *tile,
+                       uint16_t *above, uint16_t *special)
+{
+    uint32_t is_special = 0;
+    for (uint32_t k = 0; k < ntiles; k++) {
+        const uint32_t t = first + k;
+        const uint32_t rule = row->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
+        const int is = (rule & PICK_SPECIAL) != 0 || row->kept[t] || row->has_large[t];
+        tile[t] = rule;
+        is_special |= (uint32_t)is << k;
+        above[t] = (uint16_t)(is ? 0
+                                 : bits_above(row->value + (size_t)t * TILE_EDGE, row->stride,
+                                              rule & PICK_THRESHOLD));
+    }
+    *special = (uint16_t)is_special;
+}
+
+void find_picked_plain(const pick_row *row, uint32_t *tile, uint16_t *above, uint16_t *special)
+{
+    for (uint32_t t = 0; t < row->ntx; t += GROUP_NTILES) {
+        const uint32_t n = row->ntx - t < GROUP_NTILES ? row->ntx - t : GROUP_NTILES;
+        find_group(row, t, n, tile, above, &special[t / GROUP_NTILES]);
+    }
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+/* Thresholds of 16 tiles, 255 for special ones, as four bytes each. */
+KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __mmask16 inside,
+                                            uint32_t *tile, __mmask16 *special)
+{
+    const __m512i cell = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, row->cell + t));
+    const __m512i blank = _mm512_set1_epi32((int)row->ncells);
+    const __m512i at = _mm512_mask_min_epu32(blank, inside, cell, blank);
+    const __m512i rule = _mm512_i32gather_epi32(at, (const void *)row->rule, 4);
+    const __m128i exact = _mm_or_si128(_mm_maskz_loadu_epi8(inside, row->kept + t),
+                                       _mm_maskz_loadu_epi8(inside, row->has_large + t));
+    _mm512_storeu_si512(tile + t, rule);
+    *special = (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PICK_SPECIAL)) |
+                           _mm_test_epi8_mask(exact, exact));
+    const __m512i threshold = _mm512_mask_mov_epi32(rule, *special, _mm512_set1_epi32(255));
+    return _mm512_shuffle_epi8(threshold, _mm512_broadcast_i32x4(_mm_setr_epi8(
+                                              0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12)));
+}
+
+/* Bits of the tiles 4 k to 4 k + 3 of 16, in the order of places; by[k] of their thresholds. */
+KERNEL BRAGG_INLINE uint64_t bits_of_four(__m512i tiles, __m512i threshold, int k)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m512i from = _mm512_add_epi32(lane, _mm512_set1_epi32(4 * k));
+    return _mm512_cmpgt_epu8_mask(tiles, _mm512_permutexvar_epi32(from, threshold));
+}
+
+/* 16 tiles at a time: their rows are brought together, a tile in each quarter of a vector. */
+KERNEL static void find_picked_avx512(const pick_row *row, uint32_t *tile, uint16_t *above,
+                                      uint16_t *special)
+{
+    const __m512i quarters =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    for (uint32_t t = 0; t < row->ntx; t += GROUP_NTILES) {
+        const uint32_t left = row->ntx - t;
+        const __mmask16 inside = (__mmask16)(left < GROUP_NTILES ? (1u << left) - 1 : 0xFFFF);
+        const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
+        __mmask16 is_special;
+        const __m512i threshold = tile_thresholds(row, t, inside, tile, &is_special);
+        __m512i r[TILE_EDGE];
+        for (uint32_t i = 0; i < TILE_EDGE; i++)
+            r[i] = _mm512_permutexvar_epi32(quarters, _mm512_loadu_si512(value + i * row->stride));
+        const __m512i low01 = _mm512_unpacklo_epi32(r[0], r[1]);
+        const __m512i low23 = _mm512_unpacklo_epi32(r[2], r[3]);
+        const __m512i high01 = _mm512_unpackhi_epi32(r[0], r[1]);
+        const __m512i high23 = _mm512_unpackhi_epi32(r[2], r[3]);
+        const uint64_t bits[4] = {
+            bits_of_four(_mm512_unpacklo_epi64(low01, low23), threshold, 0),
+            bits_of_four(_mm512_unpackhi_epi64(low01, low23), threshold, 1),
+            bits_of_four(_mm512_unpacklo_epi64(high01, high23), threshold, 2),
+            bits_of_four(_mm512_unpackhi_epi64(high01, high23), threshold, 3),
+        };
+        memcpy(above + t, bits, sizeof bits);
+        special[t / GROUP_NTILES] = (uint16_t)(is_special & inside);
+    }
+}
+#endif
+
+find_picked_function *find_picked_kernel(void)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512)
+        return find_picked_avx512;
+#endif
+    return find_picked_plain;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Sums of simple tiles with AVX-512, sixteen at a time. */
+#include "sum_kernels.h"
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+KERNEL BRAGG_INLINE __m512i load_wide(const uint16_t *from, __mmask16 inside)
+{
+    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, from));
+}
+
+/* Set bits of 16-bit numbers. */
+KERNEL BRAGG_INLINE __m512i count_pixels(__m512i open)
+{
+    const __m512i ones = _mm512_set1_epi32(0x5555);
+    const __m512i twos = _mm512_set1_epi32(0x3333);
+    const __m512i fours = _mm512_set1_epi32(0x0F0F);
+    __m512i x = _mm512_sub_epi32(open, _mm512_and_si512(_mm512_srli_epi32(open, 1), ones));
+    x = _mm512_add_epi32(_mm512_and_si512(x, twos),
+                         _mm512_and_si512(_mm512_srli_epi32(x, 2), twos));
+    x = _mm512_and_si512(_mm512_add_epi32(x, _mm512_srli_epi32(x, 4)), fours);
+    return _mm512_and_si512(_mm512_add_epi32(x, _mm512_srli_epi32(x, 8)), _mm512_set1_epi32(0x1F));
+}
+
+/* Adds the four numbers of each block, in all four places. */
+KERNEL BRAGG_INLINE __m512i add_block(__m512i x)
+{
+    x = _mm512_add_epi32(x, _mm512_shuffle_epi32(x, _MM_PERM_BADC));
+    return _mm512_add_epi32(x, _mm512_shuffle_epi32(x, _MM_PERM_CDAB));
+}
+
+KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
+{
+    const uint32_t left = rows->ntx - first;
+    const __mmask16 inside = (__mmask16)(left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF);
+    __m512i expected = _mm512_setzero_si512();
+    __m512i sum = _mm512_setzero_si512();
+    __m512i any = _mm512_setzero_si512();
+    __mmask16 elsewhere = 0;
+    for (uint32_t row = 0; row < rows->nrows; row++) {
+        const size_t at = (size_t)row * rows->ntx + first;
+        const __m512i open = load_wide(rows->open + at, inside);
+        const __m512i cell = load_wide(rows->cell + at, inside);
+        const __m512i s = load_wide(rows->sum + at, inside);
+        const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
+        const __m512i whole = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), is_open, cell,
+                                                          (const void *)rows->expected, 4);
+        const __m512i e = _mm512_srli_epi32(_mm512_mullo_epi32(whole, count_pixels(open)), 4);
+        expected = _mm512_add_epi32(expected, e);
+        sum = _mm512_mask_add_epi32(sum, is_open, sum, s);
+        any = _mm512_or_si512(any, open);
+        elsewhere |= _mm512_mask_cmpeq_epi32_mask(is_open, s, _mm512_set1_epi32(SUM_ELSEWHERE));
+    }
+    expected = add_block(expected);
+    const __m512 distance =
+        _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_slli_epi32(add_block(sum), 8), expected));
+    const __m512 limit = _mm512_mul_ps(
+        _mm512_set1_ps(FAR_FACTOR),
+        _mm512_cvtepi32_ps(_mm512_add_epi32(expected, _mm512_set1_epi32(FAR_OFFSET))));
+    uint32_t is_far = _mm512_cmp_ps_mask(_mm512_mul_ps(distance, distance), limit, _CMP_GT_OQ);
+    uint32_t is_open = _mm512_test_epi32_mask(any, any);
+    is_far |= elsewhere | elsewhere >> 1;
+    is_far = (is_far | is_far >> 2) & 0x1111;
+    is_far &= _mm512_cmplt_epu32_mask(expected, _mm512_set1_epi32(PLAIN_MOST_EXPECTED));
+    is_open |= is_open >> 1;
+    return (block_bits){(is_open | is_open >> 2) & 0x1111, is_far};
+}
+
+KERNEL static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
+                           uint16_t *pair)
+{
+    const __m512i open = load_wide(rows->open + at, (__mmask16)wanted);
+    const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
+    const __mmask16 is_whole = _mm512_cmpeq_epi32_mask(open, _mm512_set1_epi32(0xFFFF));
+    if (is_open & ~(is_whole & unscaled))
+        return SUM_NTILES + 1;
+    if (is_open == 0)
+        return 0;
+    const __m512i low = _mm512_set1_epi32(0xFFFF);
+    const __m512i cell = load_wide(rows->cell + at, is_open);
+    const __m512i sum = load_wide(rows->sum + at, is_open);
+    const __m512i rule = _mm512_mask_i32gather_epi32(_mm512_set1_epi32(1 << PLAIN_STEP_SHIFT),
+                                                     is_open, cell, (const void *)rows->plain, 4);
+    const __m512i step =
+        _mm512_and_si512(_mm512_srli_epi32(rule, PLAIN_STEP_SHIFT), _mm512_set1_epi32(PLAIN_STEP));
+    const __m512i hash = _mm512_maskz_loadu_epi32(is_open, rows->hash + at);
+    const __m512i dither =
+        _mm512_srli_epi32(_mm512_mullo_epi32(_mm512_and_si512(hash, low), step), 16);
+    const __m512i above =
+        _mm512_add_epi32(_mm512_sub_epi32(sum, _mm512_and_si512(rule, low)), dither);
+    const __m512i sign = _mm512_srai_epi32(above, 31);
+    /* above, or step - 1 - above if it is negative */
+    const __m512i most =
+        _mm512_add_epi32(_mm512_xor_si512(above, sign), _mm512_and_si512(step, sign));
+    const __m512i quotient =
+        _mm512_cvttps_epi32(_mm512_div_ps(_mm512_cvtepi32_ps(most), _mm512_cvtepi32_ps(step)));
+    const __m512i number = _mm512_add_epi32(_mm512_slli_epi32(quotient, 1), sign);
+    const __mmask16 is_bad =
+        (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PLAIN_NOT)) |
+                    _mm512_cmpeq_epi32_mask(sum, low) |
+                    _mm512_cmpge_epu32_mask(number, _mm512_set1_epi32(NUMBER_DIRECT)));
+    if (is_bad & is_open)
+        return SUM_NTILES + 1;
+    const __m512i pairs =
+        _mm512_or_si512(_mm512_slli_epi32(_mm512_srli_epi32(rule, PLAIN_CONTEXT_SHIFT), 8), number);
+    _mm256_storeu_si256((__m256i *)(void *)pair,
+                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(is_open, pairs)));
+    return (uint32_t)__builtin_popcount(is_open);
+}
+
+const sum_kernels SUM_KERNELS_AVX512 = {look, put};
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops over tiles that write the sums of those where all is simple: docs/format.md, "Scales
+ * and sums".  Sixteen tiles side by side at a time, four macro blocks.
+ */
+#ifndef BRAGG_SUM_KERNELS_H
+#define BRAGG_SUM_KERNELS_H
+
+#include "sum_rules.h"
+
+enum { GROUP_NBLOCKS = 4, SUM_NTILES = GROUP_NBLOCKS * MACRO_EDGE };
+
+/*
+ * The rule of a whole tile of a cell where the scale is 1, if its numbers are small: the predicted
+ * sum in bits 0-15, the step, 1 to 255, in bits 16-23, the context in bits 24-28.
+ */
+enum {
+    PLAIN_PREDICTED = 0xFFFF,
+    PLAIN_STEP = 0xFF,
+    PLAIN_STEP_SHIFT = 16,
+    PLAIN_CONTEXT_SHIFT = 24,
+    PLAIN_NOT = 1 << 29 /* it cannot be expressed so */
+};
+
+/*
+ * Stands for the expected sum of a tile of a general ring: even with one pixel of it, a block has
+ * more than the 16 times 102400 that pattern rings can have, in units of 1/256.
+ */
+enum { PLAIN_IS_GENERAL = 1 << 26, PLAIN_MOST_EXPECTED = 1 << 21 };
+
+/* What is known of rows of tiles; arrays per tile, from the first of a row of macro blocks. */
+typedef struct sum_rows {
+    const uint16_t *cell;
+    const uint16_t *open;
+    const uint16_t *sum; /* or SUM_ELSEWHERE */
+    const uint32_t *hash;
+    const uint32_t *plain;    /* per cell */
+    const uint32_t *expected; /* likewise, or PLAIN_IS_GENERAL */
+    uint32_t ntx;
+    uint32_t nrows;
+} sum_rows;
+
+/* Of four macro blocks; bit 4 b is for block b. */
+typedef struct block_bits {
+    uint32_t is_open; /* has an open tile */
+    uint32_t is_far;  /* its scale may be other than 1 */
+} block_bits;
+
+typedef struct sum_kernels {
+    /* Looks at the macro blocks that begin with tile `first` of a row. */
+    block_bits (*look)(const sum_rows *rows, uint32_t first);
+    /*
+     * Puts the pairs of those of 16 tiles from `at` on that are open and in `wanted`; `pair` has
+     * room for 16.  Returns their number, or SUM_NTILES + 1 if one is not as simple as that or not
+     * in `unscaled`.
+     */
+    uint32_t (*put)(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
+                    uint16_t *pair);
+} sum_kernels;
+
+const sum_kernels *sum_kernels_get(cpu_level level);
+
+extern const sum_kernels SUM_KERNELS_SCALAR; /* the reference */
+#if defined(BRAGG_X86_64)
+extern const sum_kernels SUM_KERNELS_AVX512;
+#endif
+
+/*
+ * A scale other than 1 needs a distance D between sum and expectation with
+ * D * D > 16 * (expectation + 1).  In units of 1/256, and some less for the rounding of floats.
+ */
+#define FAR_FACTOR 4095.0f
+#define FAR_OFFSET 256
+
+#endif

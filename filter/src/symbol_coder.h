@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Codes symbols whose frequencies are known: docs/format.md, "Streams". */
+#ifndef BRAGG_SYMBOL_CODER_H
+#define BRAGG_SYMBOL_CODER_H
+
+#include "symbols.h"
+
+/*
+ * floor(x / f) = floor(x * reciprocal / 2^43), reciprocal = ceil(2^43 / f): with
+ * reciprocal * f = 2^43 + r, r < f, this holds if x * r < 2^43, and x < f * 2^21, f <= 2^11.  The
+ * product is below (f * 2^21 - 1) * (2^43 + f) / f, which is below 2^64 as f * (f - 1) < 2^22.
+ */
+typedef struct coding_entry {
+    uint64_t reciprocal;
+    uint32_t most;       /* f * 2^21 - 1: larger states put out a word first */
+    uint16_t complement; /* 2048 - f */
+    uint16_t start;      /* C */
+} coding_entry;
+
+/* Entries of a context's 256 symbols; those of frequency 0 are left alone. */
+void coding_entries_make(const uint16_t *frequency, coding_entry *entry);
+
+/*
+ * Codes n pairs, which are numbers of entries, last to first with states state[0] to
+ * state[nstates - 1].  The words take the place of the pairs: a symbol puts out at most one word,
+ * so those of the symbols behind it leave its own place free.  Returns the first word; the last is
+ * where the last pair was.
+ */
+const uint16_t *pairs_code(const coding_entry *entry, uint16_t *pair, size_t n, uint32_t *state,
+                           uint32_t nstates);
+
+/* The same in plain C. */
+const uint16_t *pairs_code_plain(const coding_entry *entry, uint16_t *pair, size_t n,
+                                 uint32_t *state, uint32_t nstates);
+
+#endif
