@@ -66,7 +66,7 @@ static box_hits hits_of(const uint8_t *tile, size_t stride, const box_cut *cut)
 }
 
 /*
- * Keeps a tile and those of its neighbours that one pixel around a hit touches, or two around a
+ * Marks a tile and those of its neighbours that one pixel around a hit touches, or two around a
  * peak: only pixels near an edge of the tile do.
  */
 static void keep_around(const ring_map *map, uint32_t row, uint32_t column, box_hits hits,
@@ -80,14 +80,15 @@ static void keep_around(const ring_map *map, uint32_t row, uint32_t column, box_
                       {1, 0, 0xFF00, 0xF000},   {1, 1, 0xCC00, 0x8000}};
     uint8_t *here = kept + (size_t)row * map->ntx + column;
     const int is_inside = row > 0 && column > 0 && row + 1 < map->nty && column + 1 < map->ntx;
-    *here = 1;
+    *here |= (uint8_t)(BOX_TOUCHES | (hits.peak ? BOX_IS_NEAR : 0));
     for (uint32_t k = 0; k < sizeof NEIGHBOURS / sizeof *NEIGHBOURS; k++) {
         const int down = NEIGHBOURS[k].down;
         const int right = NEIGHBOURS[k].right;
-        const uint32_t touching =
-            (hits.chance & NEIGHBOURS[k].nearer) | (hits.peak & NEIGHBOURS[k].near);
+        const int touches = (hits.chance & NEIGHBOURS[k].nearer) != 0;
+        const int is_near = (hits.peak & NEIGHBOURS[k].near) != 0;
         if (is_inside || (row + (uint32_t)down < map->nty && column + (uint32_t)right < map->ntx))
-            here[down * (ptrdiff_t)map->ntx + right] |= touching != 0;
+            here[down * (ptrdiff_t)map->ntx + right] |=
+                (uint8_t)(touches * BOX_TOUCHES | is_near * BOX_IS_NEAR);
     }
 }
 

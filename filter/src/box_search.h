@@ -14,12 +14,14 @@ typedef struct box_cut {
     uint16_t peak;   /* from beyond this on it is a peak, which has wings; at least `chance` */
 } box_cut;
 
+/* What a tile may be: touched by a significant box; by what is around a peak. */
+enum { BOX_TOUCHES = 1, BOX_IS_NEAR = 2 };
+
 /*
- * Sets kept[tile] to 1 for all tiles that a significant box, or what is around a peak, touches, and
- * leaves the others as they are.  A box is the 3 x 3 pixels around a pixel, those outside the frame
- * being 0; it is significant if its bytes add up to more than cut[cell].chance of the pixel's tile.
- * One pixel around a peak is kept too.  In blank tiles no box is centred: cut[map->ncells], which is
- * theirs, has UINT16_MAX twice.
+ * Adds to kept[tile] what a tile is.  A box is the 3 x 3 pixels around a pixel, those outside the
+ * frame being 0; it is significant if its bytes add up to more than cut[cell].chance of the pixel's
+ * tile.  One pixel around a peak is near.  In blank tiles no box is centred: cut[map->ncells],
+ * which is theirs, has UINT16_MAX twice.
  */
 void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept);
 

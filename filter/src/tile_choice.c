@@ -6,7 +6,8 @@
  * With local counts, tiles that hold more than background are kept as well.  A weak reflection need
  * not have a single pixel above the threshold, but its pixels together stand out: where the sum of
  * a 3 x 3 box exceeds what the ring expects by more than chance, the tiles that the box touches are
- * kept, and round peaks those that one pixel around it touches.
+ * kept, and round peaks those that one pixel around it touches.  Where there are hardly any counts
+ * only those of them are that hold more than background.
  */
 #include "tile_choice.h"
 
@@ -22,6 +23,9 @@ enum { BOX_NPIXELS = 9, CHOSEN_AT_ONCE = 512 };
 static const double PEAK_SIGMA = 2.0;
 /* So much more significant must be what is kept where there are hardly any counts. */
 static const double SPARSE_SIGMA = 1.25;
+/* So much less where there are many: spots are wide against their noise, and bytes cheap. */
+static const double BRIGHT_SIGMA = 0.2;
+static const double BRIGHT_EXPECTED = 16.0;
 
 /* The pixels of a tile one by one. */
 static int must_keep_pixels(const frame_source *s, const frame_model *m, size_t tile,
@@ -179,14 +183,69 @@ static double sum_cut(const frame_model *m, uint32_t cell, double z)
     return floor(cut);
 }
 
+static double expected_of(const frame_model *m, uint32_t cell)
+{
+    return noise_expected(&m->noise, &m->profile[m->noise.map->ring[cell]], cell);
+}
+
 /* Where blocks may be coarse, background is so rare that chance would dominate what is kept. */
+static int is_sparse(const frame_model *m, uint32_t cell)
+{
+    const double block = TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE * expected_of(m, cell);
+    return m->noise.is_counting && block < m->noise.params->coarse_limit;
+}
+
 static double significance_of(const frame_model *m, uint32_t cell)
 {
-    const noise_frame *f = &m->noise;
-    const double block = TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE *
-                         noise_expected(f, &m->profile[f->map->ring[cell]], cell);
-    const int is_sparse = f->is_counting && block < f->params->coarse_limit;
-    return f->params->local_significance + (is_sparse ? SPARSE_SIGMA : 0);
+    const double sigma = m->noise.params->local_significance;
+    if (is_sparse(m, cell))
+        return sigma + SPARSE_SIGMA;
+    const int is_bright = m->noise.is_counting && expected_of(m, cell) >= BRIGHT_EXPECTED;
+    return is_bright && sigma > BRIGHT_SIGMA ? sigma - BRIGHT_SIGMA : sigma;
+}
+
+/* Counts that a tile of a sparse cell has at least if it is worth keeping for what it is. */
+typedef struct faint_limits {
+    uint16_t least[BOX_TOUCHES + BOX_IS_NEAR + 1];
+} faint_limits;
+
+/* More than one sigma beyond the background; near peaks two. */
+static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
+{
+    faint_limits limits = {{0}};
+    if (!is_sparse(m, cell))
+        return limits;
+    const double expected = expected_of(m, cell) > 0 ? TILE_NPIXELS * expected_of(m, cell) : 0;
+    const double touched = floor(expected + sqrt(expected) + 0.5) + 1;
+    limits.least[BOX_TOUCHES] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = (uint16_t)touched;
+    limits.least[BOX_IS_NEAR] = (uint16_t)(floor(expected + 2.0 * sqrt(expected) + 0.5) + 1);
+    return limits;
+}
+
+/*
+ * Of what boxes touch, tiles of sparse cells that hold hardly more than background are worth less
+ * than they cost.  Afterwards kept[tile] is 0 or 1.
+ */
+static h5bragg_status drop_faint(frame_source *s, const frame_model *m)
+{
+    const ring_map *map = s->map;
+    faint_limits *limits = calloc(map->ncells + 1u, sizeof *limits);
+    if (!limits)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t c = 0; c < map->ncells; c++)
+        limits[c] = faint_limits_of(m, c);
+    const size_t ntiles = ring_map_ntiles(map);
+    for (size_t start = 0; start < ntiles; start += sizeof(uint64_t)) {
+        const size_t n = ntiles - start < sizeof(uint64_t) ? ntiles - start : sizeof(uint64_t);
+        uint64_t any = 0;
+        memcpy(&any, s->kept + start, n);
+        for (size_t t = start; any && t < start + n; t++) {
+            const uint32_t c = map->cell[t] < map->ncells ? map->cell[t] : map->ncells;
+            s->kept[t] = s->kept[t] && s->plane.sum[t] >= limits[c].least[s->kept[t]];
+        }
+    }
+    free(limits);
+    return H5BRAGG_OK;
 }
 
 /* Per cell. */
@@ -225,6 +284,8 @@ static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
         box_search(&s->plane, s->map, cuts.bytes, s->kept);
     else if (!status)
         status = wide_box_search(s, m, cuts.chance, cuts.peak);
+    if (!status)
+        status = drop_faint(s, m);
     free(cuts.chance);
     free(cuts.peak);
     free(cuts.bytes);

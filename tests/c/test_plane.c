@@ -204,6 +204,18 @@ static void check_histograms(test_case *c, const counts_plane *plane, histogram 
     free(kept);
 }
 
+/* The tiles that the pixels around one touch. */
+static void mark_around(const test_case *c, int64_t i, int64_t j, int64_t reach, uint8_t mark,
+                        uint8_t *kept)
+{
+    for (int64_t row = i - reach; row <= i + reach; row++) {
+        for (int64_t column = j - reach; column <= j + reach; column++) {
+            if (row >= 0 && column >= 0 && row < c->frame.ny && column < c->frame.nx)
+                kept[(size_t)(row / 4) * c->map.ntx + (size_t)(column / 4)] |= mark;
+        }
+    }
+}
+
 static void search_plainly(const test_case *c, const box_cut *cut, uint8_t *kept)
 {
     for (int64_t i = 0; i < c->frame.ny; i++) {
@@ -214,14 +226,9 @@ static void search_plainly(const test_case *c, const box_cut *cut, uint8_t *kept
                 sum += byte_of(c, i + k / 3 - 1, j + k % 3 - 1);
             if (cell == BRAGG_NO_CELL || sum <= cut[cell].chance)
                 continue;
-            const int64_t reach = sum > cut[cell].peak ? 2 : 1;
-            const int64_t edge = 2 * reach + 1;
-            for (int64_t k = 0; k < edge * edge; k++) {
-                const int64_t row = i + k / edge - reach;
-                const int64_t column = j + k % edge - reach;
-                if (row >= 0 && column >= 0 && row < c->frame.ny && column < c->frame.nx)
-                    kept[(size_t)(row / 4) * c->map.ntx + (size_t)(column / 4)] = 1;
-            }
+            mark_around(c, i, j, 1, BOX_TOUCHES, kept);
+            if (sum > cut[cell].peak)
+                mark_around(c, i, j, 2, BOX_IS_NEAR, kept);
         }
     }
 }
