@@ -38,6 +38,19 @@ static void set_statistics(ring_profile *ring, int is_azimuthal)
 
 static int32_t positive(int32_t x) { return x > 0 ? x : 0; }
 
+/*
+ * The code of a ring's mean: that of the ring before, which is stored most cheaply, if the ring is
+ * empty or its mean differs from that by no more than its own standard error.
+ */
+static int64_t mean_code_of(const ring_background *ring, int32_t before)
+{
+    if (ring->npixels == 0)
+        return before;
+    const double root = before * PROFILE_ROOT_UNIT;
+    const int is_same = before > 0 && ring->mean > 0 && fabs(ring->mean - root * root) <= ring->sem;
+    return is_same ? before : root_code(ring->mean);
+}
+
 int profile_from_background(const ring_background *rings, const profile_layout *layout,
                             ring_profile *profile)
 {
@@ -45,9 +58,8 @@ int profile_from_background(const ring_background *rings, const profile_layout *
     int32_t std_before = 0;
     for (uint32_t k = 0; k < layout->nbins; k++) {
         ring_profile *p = &profile[k];
-        const int is_empty = rings[k].npixels == 0; /* stored most cheaply as the ring before */
-        const int64_t mean = is_empty ? mean_before : root_code(rings[k].mean);
-        const int64_t std = is_empty ? std_before : root_code(rings[k].std);
+        const int64_t mean = mean_code_of(&rings[k], mean_before);
+        const int64_t std = rings[k].npixels == 0 ? std_before : root_code(rings[k].std);
         if (mean == INT64_MAX || std == INT64_MAX)
             return 0;
         *p = (ring_profile){.mean_code = (int32_t)mean,
