@@ -60,9 +60,10 @@ h5bragg_status picked_state_make(const frame_model *model, picked_state *state)
     memset(state, 0, sizeof *state);
     state->model = model;
     state->cell = malloc((map->ncells + 1u) * sizeof *state->cell);
-    state->contexts = malloc((map->ncells + 1u) * sizeof *state->contexts);
+    state->contexts = malloc((BRAGG_NO_CELL + 1) * sizeof *state->contexts);
     if (!state->cell || !state->contexts)
         return H5BRAGG_NO_MEMORY;
+    state->contexts[BRAGG_NO_CELL] = NO_CELL_CONTEXT << 8;
     set_numbers(state);
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &model->profile[map->ring[c]];

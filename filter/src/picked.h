@@ -33,7 +33,7 @@ typedef struct picked_state {
     uint64_t next;     /* place behind the last pixel */
     uint64_t last_excess;
     picked_numbers numbers[256]; /* for reading, by symbol */
-    uint16_t *contexts;          /* for reading, ncells: gap context << 8 | excess context */
+    uint16_t *contexts;          /* for reading, by cell, gap context << 8 | excess context */
 } picked_state;
 
 /* One picked pixel. */

@@ -68,26 +68,17 @@ BRAGG_INLINE uint64_t get_number(batch_reader *r, const picked_numbers *numbers,
     return numbers->least + (bits & numbers->mask);
 }
 
-/* Context of the gap behind a pixel that is none of a peak and lies before a place. */
-static uint32_t gap_context_at(picked_state *state, uint64_t place)
-{
-    state->next = place;
-    state->last_excess = 0;
-    return picked_gap_context(state);
-}
-
 /* As picked_read, for n pixels that have words and raw bits whatever they are. */
 static uint32_t read_batch(picked_state *state, symbol_reader *s, picked_pixel *pixel, uint32_t n)
 {
     const ring_map *map = state->model->noise.map;
     const uint16_t *cell_of = map->cell;
-    const uint32_t ncells = map->ncells;
     const uint64_t ntiles = ring_map_ntiles(map);
     const uint16_t *contexts_of = state->contexts;
     const picked_cell *cells = state->cell;
     const uint8_t *peak_table = table_of(s, PICKED_PEAK_CONTEXT);
     const uint8_t *gap_table = table_of(s, picked_gap_context(state)); /* of the next gap */
-    const uint8_t *cell_table = gap_table;                             /* of gaps within a cell */
+    const uint8_t *cell_table = gap_table;                             /* of gaps after no peak */
     const uint8_t *excess_table = gap_table;
     uint32_t contexts = 0; /* none */
     uint64_t next = state->next;
@@ -98,23 +89,26 @@ static uint32_t read_batch(picked_state *state, symbol_reader *s, picked_pixel *
     for (; k < n; k++) {
         const uint64_t place = next + get_number(&r, state->numbers, get_symbol(&r, gap_table));
         const uint64_t tile = place / TILE_NPIXELS;
-        if (!IS_LIKELY(tile < ntiles) || !IS_LIKELY(cell_of[tile] < ncells))
-            break;
+        uint64_t tile_behind = (place + 1) / TILE_NPIXELS;
+        if (!IS_LIKELY(tile_behind < ntiles)) {
+            if (tile >= ntiles)
+                break;
+            tile_behind = tile; /* nothing can be there */
+        }
         const uint32_t cell = cell_of[tile];
-        if (!IS_LIKELY(contexts_of[cell] == contexts)) {
+        const uint32_t here = contexts_of[cell];
+        const uint32_t behind = contexts_of[cell_of[tile_behind]];
+        if (!IS_LIKELY(here == contexts) || !IS_LIKELY(behind == contexts)) {
             KEEP_BRANCH();
-            contexts = contexts_of[cell];
-            cell_table = table_of(s, contexts >> 8);
-            excess_table = table_of(s, contexts & 0xFF);
+            if (cell == BRAGG_NO_CELL)
+                break;
+            contexts = here == behind ? here : 0;
+            cell_table = table_of(s, behind >> 8);
+            excess_table = table_of(s, here & 0xFF);
         }
         next = place + 1;
-        gap_table = cell_table;
-        if (!IS_LIKELY(next % TILE_NPIXELS != 0)) {
-            KEEP_BRANCH();
-            gap_table = table_of(s, gap_context_at(state, next));
-        }
         const uint32_t symbol = get_symbol(&r, excess_table);
-        gap_table = symbol < PICKED_PEAK_EXCESS ? gap_table : peak_table;
+        gap_table = symbol < PICKED_PEAK_EXCESS ? cell_table : peak_table;
         excess = symbol;
         if (!IS_LIKELY(symbol < NUMBER_DIRECT)) {
             KEEP_BRANCH();
