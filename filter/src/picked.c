@@ -14,17 +14,31 @@
 
 enum { NO_CELL_CONTEXT = 10, EXCESS_CONTEXT = 12 };
 
-/* Number of j from 1 to 9 with P(n > threshold) < 2^-j. */
-static uint8_t gap_context_of(double expected, int64_t threshold)
+/* Cells whose weights are summed side by side: a division waits for the one before it. */
+enum { NCELLS_AT_ONCE = 8 };
+
+/* P(n <= threshold) of some cells. */
+static void sum_weights(const double *expected, const int64_t *threshold, double *sum)
 {
-    double weight = portable_exp(-expected);
-    double sum = weight;
+    double weight[NCELLS_AT_ONCE];
+    int64_t most = 0;
+    for (int i = 0; i < NCELLS_AT_ONCE; i++) {
+        weight[i] = sum[i] = portable_exp(-expected[i]);
+        most = threshold[i] > most ? threshold[i] : most;
+    }
+    for (int64_t n = 1; n <= most; n++) {
+        for (int i = 0; i < NCELLS_AT_ONCE; i++) {
+            weight[i] = weight[i] * expected[i] / (double)n;
+            sum[i] = n <= threshold[i] ? sum[i] + weight[i] : sum[i];
+        }
+    }
+}
+
+/* Number of j from 1 to 9 with 1 - sum < 2^-j. */
+static uint8_t gap_context_of(double sum)
+{
     double bound = 0.5;
     uint8_t context = 0;
-    for (int64_t n = 1; n <= threshold; n++) {
-        weight = weight * expected / (double)n;
-        sum += weight;
-    }
     for (int j = 1; j <= 9; j++, bound *= 0.5)
         context = (uint8_t)(context + (1.0 - sum < bound));
     return context;
@@ -54,6 +68,33 @@ static void set_numbers(picked_state *state)
     }
 }
 
+/* Sets NCELLS_AT_ONCE cells from one on, as far as there are as many. */
+static void set_cells(picked_state *state, uint32_t first)
+{
+    const frame_model *model = state->model;
+    const ring_map *map = model->noise.map;
+    const uint32_t n = map->ncells - first < NCELLS_AT_ONCE ? map->ncells - first : NCELLS_AT_ONCE;
+    double expected[NCELLS_AT_ONCE] = {0};
+    int64_t threshold[NCELLS_AT_ONCE] = {0}; /* 0 in general rings, whose sums are not needed */
+    double sum[NCELLS_AT_ONCE];
+    for (uint32_t k = 0; k < n; k++) {
+        const ring_profile *ring = &model->profile[map->ring[first + k]];
+        expected[k] = noise_expected(&model->noise, ring, first + k);
+        threshold[k] = ring->is_general ? 0 : model->range[first + k].high;
+    }
+    sum_weights(expected, threshold, sum);
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t c = first + k;
+        const int64_t high = model->range[c].high;
+        picked_cell *cell = &state->cell[c];
+        cell->least = high + 1;
+        cell->gap_context =
+            model->profile[map->ring[c]].is_general ? NO_CELL_CONTEXT : gap_context_of(sum[k]);
+        cell->excess_context = excess_context_of(expected[k], high);
+        state->contexts[c] = (uint16_t)(cell->gap_context << 8 | cell->excess_context);
+    }
+}
+
 h5bragg_status picked_state_make(const frame_model *model, picked_state *state)
 {
     const ring_map *map = model->noise.map;
@@ -65,17 +106,8 @@ h5bragg_status picked_state_make(const frame_model *model, picked_state *state)
         return H5BRAGG_NO_MEMORY;
     state->contexts[BRAGG_NO_CELL] = NO_CELL_CONTEXT << 8;
     set_numbers(state);
-    for (uint32_t c = 0; c < map->ncells; c++) {
-        const ring_profile *ring = &model->profile[map->ring[c]];
-        const double expected = noise_expected(&model->noise, ring, c);
-        const int64_t threshold = model->range[c].high;
-        state->cell[c].least = threshold + 1;
-        state->cell[c].gap_context =
-            ring->is_general ? NO_CELL_CONTEXT : gap_context_of(expected, threshold);
-        state->cell[c].excess_context = excess_context_of(expected, threshold);
-        state->contexts[c] =
-            (uint16_t)(state->cell[c].gap_context << 8 | state->cell[c].excess_context);
-    }
+    for (uint32_t c = 0; c < map->ncells; c += NCELLS_AT_ONCE)
+        set_cells(state, c);
     return H5BRAGG_OK;
 }
 
