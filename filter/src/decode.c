@@ -73,16 +73,25 @@ BRAGG_INLINE void place_picked(const h5bragg_pixel_type type, sparse_frame *fram
 {
     const ring_map *map = frame->model.noise.map;
     const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
+    const uint64_t first = (uint64_t)tile_row * map->ntx * TILE_NPIXELS;
+    const size_t start = (size_t)TILE_EDGE * tile_row * map->nx;
+    const size_t line[TILE_EDGE] = {start, start + map->nx, start + 2 * (size_t)map->nx,
+                                    start + 3 * (size_t)map->nx};
     const uint16_t *open = frame->open + (size_t)row * map->ntx;
     const int64_t most = pixel_maximum(type);
-    picked_pixel picked;
-    while (*is_allowed && sparse_frame_next_picked(frame, tile_row, &picked)) {
-        const uint64_t column = picked.place / TILE_NPIXELS - (uint64_t)tile_row * map->ntx;
-        const uint32_t p = picked.place % TILE_NPIXELS;
-        *is_allowed = (open[column] >> p & 1) && picked.value <= most;
-        if (!*is_allowed) /* it may lie outside of the frame */
-            return;
-        pixel_set(pixels, type, tile_pixel(map, tile_row, (uint32_t)column, p), picked.value);
+    const picked_pixel *picked;
+    uint32_t n;
+    while (*is_allowed && (n = sparse_frame_picked(frame, tile_row, &picked)) > 0) {
+        for (uint32_t k = 0; k < n; k++) {
+            const uint32_t at = (uint32_t)(picked[k].place - first);
+            const uint32_t column = at / TILE_NPIXELS;
+            const uint32_t p = at % TILE_NPIXELS;
+            *is_allowed = (open[column] >> p & 1) && picked[k].value <= most;
+            if (!*is_allowed) /* it may lie outside of the frame */
+                return;
+            pixel_set(pixels, type, line[p / TILE_EDGE] + TILE_EDGE * column + p % TILE_EDGE,
+                      picked[k].value);
+        }
     }
 }
 

@@ -91,7 +91,8 @@ static h5bragg_status list_row(sparse_frame *frame, uint32_t row, size_t capacit
 {
     const ring_map *map = frame->model.noise.map;
     const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
-    picked_pixel picked;
+    const picked_pixel *picked;
+    uint32_t n;
     const uint32_t ntiles = sparse_frame_read_exact(frame, row);
     for (uint32_t t = 0; t < ntiles; t++) {
         const exact_tile *tile = &frame->tile[t];
@@ -104,13 +105,15 @@ static h5bragg_status list_row(sparse_frame *frame, uint32_t row, size_t capacit
             list->pixel[list->n++] = (stored_pixel){(uint32_t)i, tile->value[p]};
         }
     }
-    while (sparse_frame_next_picked(frame, tile_row, &picked)) {
-        const uint64_t column = picked.place / TILE_NPIXELS - (uint64_t)tile_row * map->ntx;
-        const uint32_t p = picked.place % TILE_NPIXELS;
-        if (list->n == capacity || !(frame->open[(size_t)row * map->ntx + column] >> p & 1))
-            return H5BRAGG_CORRUPT;
-        const size_t i = tile_pixel(map, tile_row, (uint32_t)column, p);
-        list->pixel[list->n++] = (stored_pixel){(uint32_t)i, picked.value};
+    while ((n = sparse_frame_picked(frame, tile_row, &picked)) > 0) {
+        for (uint32_t k = 0; k < n; k++) {
+            const uint64_t column = picked[k].place / TILE_NPIXELS - (uint64_t)tile_row * map->ntx;
+            const uint32_t p = picked[k].place % TILE_NPIXELS;
+            if (list->n == capacity || !(frame->open[(size_t)row * map->ntx + column] >> p & 1))
+                return H5BRAGG_CORRUPT;
+            const size_t i = tile_pixel(map, tile_row, (uint32_t)column, p);
+            list->pixel[list->n++] = (stored_pixel){(uint32_t)i, picked[k].value};
+        }
     }
     return H5BRAGG_OK;
 }

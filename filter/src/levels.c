@@ -2,7 +2,7 @@
 /* Tables of levels: docs/format.md, "Pattern noise" (Levels). */
 #include "levels.h"
 
-#include <stdlib.h>
+#include "lock.h"
 
 /* Weights r^S W_16(S) of the sums 0 to `largest`; returns their sum C. */
 static double fill_weights(const pattern_weights *weights, uint32_t level, uint32_t largest,
@@ -33,22 +33,28 @@ static void fill_moments(const double *weight, uint32_t largest, double total, l
     table->variance = variance / total;
 }
 
-static void fill_guide(level_table *table)
+static void fill_guide(uint32_t threshold, const level_table *table, uint32_t *guide)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < LEVEL_GUIDE_SIZE; i++) {
-        while (table->threshold[sum] <= i << LEVEL_GUIDE_SHIFT)
+        const uint32_t first = i << LEVEL_GUIDE_SHIFT;
+        const uint32_t behind = (i + 1) << LEVEL_GUIDE_SHIFT;
+        while (table->threshold[sum] <= first)
             sum++;
-        table->guide[i] = (uint16_t)sum;
+        guide[i] = threshold * (PATTERN_MAX_SUM + 1) + sum;
+        if (table->threshold[sum] >= behind)
+            continue;
+        guide[i] |= (behind - table->threshold[sum]) << LEVEL_GUIDE_STEP_BIT;
+        if (table->threshold[sum + 1] < behind) /* the largest sum has a threshold, too */
+            guide[i] |= LEVEL_GUIDE_UNSURE;
     }
 }
 
-static level_table *make_table(uint32_t threshold, uint32_t level)
+static int fill_table(uint32_t threshold, uint32_t level, level_table *table, uint32_t *guide)
 {
     const pattern_weights *weights = pattern_weights_get(threshold);
-    level_table *table = weights ? malloc(sizeof *table) : NULL;
-    if (!table)
-        return NULL;
+    if (!weights)
+        return 0;
     const uint32_t full = PATTERN_NBYTES * threshold;
     const uint32_t largest = full < PATTERN_MAX_SUM ? full : PATTERN_MAX_SUM;
     double weight[PATTERN_MAX_SUM + 1];
@@ -61,22 +67,33 @@ static level_table *make_table(uint32_t threshold, uint32_t level)
         table->threshold[sum] =
             sum < largest ? (uint32_t)(cumulated / total * 65536.0 + 0.5) : UINT32_MAX;
     }
-    fill_guide(table);
-    return table;
+    fill_guide(threshold, table, guide);
+    return 1;
 }
 
-/* Threads that race make the same table; the first one stays. */
+/* Side by side, so that a number says where one is; the system gives 32 MB page by page. */
+static level_table tables[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS];
+static _Alignas(64) uint32_t guides[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS][LEVEL_GUIDE_SIZE];
+static atomic_uchar is_made[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS];
+static bragg_lock table_lock = BRAGG_LOCK_INIT; /* for tables that are not made */
+
+level_tables level_tables_get(void)
+{
+    return (level_tables){tables[0], (const uint32_t(*)[LEVEL_GUIDE_SIZE])guides[0]};
+}
+
 const level_table *level_get(uint32_t threshold, uint32_t level)
 {
-    static _Atomic(level_table *) tables[PATTERN_MAX_THRESHOLD + 1][LEVEL_MAX + 1];
-    _Atomic(level_table *) *slot = &tables[threshold][level];
-    level_table *known = atomic_load_explicit(slot, memory_order_acquire);
-    if (known)
-        return known;
-    level_table *made = make_table(threshold, level);
-    if (made && !atomic_compare_exchange_strong(slot, &known, made)) {
-        free(made);
-        return known;
+    level_table *table = &tables[threshold][level];
+    atomic_uchar *made = &is_made[threshold][level];
+    if (atomic_load_explicit(made, memory_order_acquire))
+        return table;
+    int is_there = 1;
+    lock_acquire(&table_lock);
+    if (!atomic_load_explicit(made, memory_order_relaxed)) {
+        is_there = fill_table(threshold, level, table, guides[threshold][level]);
+        atomic_store_explicit(made, (unsigned char)is_there, memory_order_release);
     }
-    return made;
+    lock_release(&table_lock);
+    return is_there ? table : NULL;
 }

@@ -8,10 +8,22 @@
 
 #include "patterns.h"
 
-enum { LEVEL_MAX = 160, LEVEL_GUIDE_SHIFT = 6, LEVEL_GUIDE_SIZE = 1 << (16 - LEVEL_GUIDE_SHIFT) };
+enum {
+    LEVEL_MAX = 160,
+    LEVEL_NLEVELS = LEVEL_MAX + 1,
+    LEVEL_GUIDE_SHIFT = 8,
+    LEVEL_GUIDE_SIZE = 1 << (16 - LEVEL_GUIDE_SHIFT)
+};
+
+/*
+ * An entry of the guide says what R >> 8 leaves open of the sum.  Bits 0-14 are T * 512 + the
+ * number of thresholds up to there; bits 16-23 are what to add to the low byte of R so that it
+ * passes 256 where it reaches the next threshold; GUIDE_UNSURE is set where there are several.
+ */
+enum { LEVEL_GUIDE_AT = 0x7FFF, LEVEL_GUIDE_STEP_BIT = 16 };
+static const uint32_t LEVEL_GUIDE_UNSURE = 0x80000000u;
 
 typedef struct level_table {
-    uint16_t guide[LEVEL_GUIDE_SIZE];        /* where the search for R >> 6 starts */
     uint32_t threshold[PATTERN_MAX_SUM + 1]; /* of sum S; UINT32_MAX for the largest and beyond */
     double mean;                             /* of the sum, under the exact weights */
     double variance;
@@ -19,17 +31,29 @@ typedef struct level_table {
 
 /*
  * The table of level 0 to 160 for a threshold of at most 63: shared by the process, made when first
- * asked for.  NULL if there is no memory (all of them take 45 MB).
+ * asked for.  NULL if there is no memory.
  */
 const level_table *level_get(uint32_t threshold, uint32_t level);
 
-/* The sum for 16 random bits: the number of thresholds <= r16. */
-BRAGG_INLINE uint32_t level_draw(const level_table *table, uint32_t r16)
+/* All tables, of which those that level_get gave are made, by number: T * LEVEL_NLEVELS + level. */
+typedef struct level_tables {
+    const level_table *table;
+    const uint32_t (*guide)[LEVEL_GUIDE_SIZE]; /* close together, as they are used all the time */
+} level_tables;
+
+level_tables level_tables_get(void);
+
+/* T * 512 + the sum for 16 random bits, which is the number of thresholds <= r16. */
+BRAGG_INLINE uint32_t level_draw(const level_tables *tables, uint32_t number, uint32_t r16)
 {
-    uint32_t sum = table->guide[r16 >> LEVEL_GUIDE_SHIFT];
-    while (table->threshold[sum] <= r16)
-        sum++;
-    return sum;
+    const uint32_t guide = tables->guide[number][r16 >> LEVEL_GUIDE_SHIFT];
+    const uint32_t step = guide >> LEVEL_GUIDE_STEP_BIT & 0xFF;
+    uint32_t at = guide & LEVEL_GUIDE_AT;
+    if (!(guide & LEVEL_GUIDE_UNSURE))
+        return at + ((r16 % (1u << LEVEL_GUIDE_SHIFT) + step) >> LEVEL_GUIDE_SHIFT);
+    while (tables->table[number].threshold[at % (PATTERN_MAX_SUM + 1)] <= r16)
+        at++;
+    return at;
 }
 
 #endif

@@ -34,7 +34,7 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
                      (uint32_t)cell->excess_context << PICK_EXCESS_SHIFT;
     }
     p->rule[map->ncells] =
-        PICK_SPECIAL | PICK_THRESHOLD | (uint32_t)NO_CELL_CONTEXT << PICK_GAP_SHIFT;
+        PICK_SPECIAL | PICK_THRESHOLD | (uint32_t)PICKED_NO_CELL_CONTEXT << PICK_GAP_SHIFT;
     return H5BRAGG_OK;
 }
 
@@ -98,7 +98,7 @@ BRAGG_INLINE uint32_t write_places(const place_list *list, const number_symbols 
         fast_put_number(&f, table, rule >> PICK_EXCESS_SHIFT & 0xFF, excess);
         fast_flush(&f); /* up to 7 + 32 + 5 bits */
         expected = (int64_t)place + 1;
-        context = excess >= PEAK_EXCESS ? PEAK_CONTEXT : behind >> PICK_GAP_SHIFT & 0xFF;
+        context = excess >= PICKED_PEAK_EXCESS ? PICKED_PEAK_CONTEXT : behind >> PICK_GAP_SHIFT & 0xFF;
     }
     *next = expected;
     *w = f;
@@ -184,7 +184,7 @@ uint32_t picked_writer_go_on(picked_writer *p, const frame_source *source, uint3
     if (!fast_writer_open(&w, s, 2 * (size_t)n, MAX_RAW_NBYTES * (size_t)n))
         return n;
     int64_t next = (int64_t)p->state.next - first;
-    p->state.last_excess = write_places(&list, &p->numbers, next_gap_context(&p->state), &next, &w);
+    p->state.last_excess = write_places(&list, &p->numbers, picked_gap_context(&p->state), &next, &w);
     p->state.next = (uint64_t)(next + first);
     p->at = end;
     fast_writer_close(&w, s);
@@ -195,7 +195,7 @@ void picked_write(picked_state *state, symbol_writer *s, uint64_t place, uint16_
                   int64_t value)
 {
     const uint64_t excess = (uint64_t)(value - state->cell[cell].least);
-    number_put(s, next_gap_context(state), place - state->next);
+    number_put(s, picked_gap_context(state), place - state->next);
     number_put(s, state->cell[cell].excess_context, excess);
     state->last_excess = excess;
     state->next = place + 1;

@@ -178,7 +178,20 @@ static void read_ahead(sparse_frame *frame)
     frame->nread += n;
 }
 
-int sparse_frame_next_picked(sparse_frame *frame, uint32_t tile_row, picked_pixel *pixel)
+/* How many of n pixels, in the order of their places, come before a place. */
+static uint32_t pixels_before(const picked_pixel *pixel, uint32_t n, uint64_t place)
+{
+    uint32_t first = 0;
+    while (n > 0) {
+        const uint32_t half = n / 2;
+        const int is_before = pixel[first + half].place < place;
+        first = is_before ? first + half + 1 : first;
+        n = is_before ? n - half - 1 : half;
+    }
+    return first;
+}
+
+uint32_t sparse_frame_picked(sparse_frame *frame, uint32_t tile_row, const picked_pixel **pixel)
 {
     const uint64_t stop = (uint64_t)(tile_row + 1) * frame->model.noise.map->ntx * TILE_NPIXELS;
     if (frame->ahead_at == frame->nahead) {
@@ -186,11 +199,11 @@ int sparse_frame_next_picked(sparse_frame *frame, uint32_t tile_row, picked_pixe
             return 0;
         read_ahead(frame);
     }
-    if (frame->ahead[frame->ahead_at].place >= stop)
-        return 0;
-    *pixel = frame->ahead[frame->ahead_at++];
-    frame->npicked++;
-    return 1;
+    *pixel = frame->ahead + frame->ahead_at;
+    const uint32_t n = pixels_before(*pixel, frame->nahead - frame->ahead_at, stop);
+    frame->ahead_at += n;
+    frame->npicked += n;
+    return n;
 }
 
 h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, int have_sums)

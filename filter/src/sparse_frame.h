@@ -69,9 +69,10 @@ h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, in
 uint32_t sparse_frame_read_exact(sparse_frame *frame, uint32_t row);
 
 /*
- * The next picked pixel of tile row `tile_row`, or 0; tiles before that row must be done with.
+ * The next picked pixels of tile row `tile_row`: how many are at hand, 0 after the last; tiles
+ * before that row must be done with.
  */
-int sparse_frame_next_picked(sparse_frame *frame, uint32_t tile_row, picked_pixel *pixel);
+uint32_t sparse_frame_picked(sparse_frame *frame, uint32_t tile_row, const picked_pixel **pixel);
 
 /* Whether everything was read, and nothing was wrong. */
 h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, int have_sums);

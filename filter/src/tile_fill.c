@@ -13,23 +13,20 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { NOT_PATTERN = 0xFF, VARIANT_SHIFT = 17, PERMUTATION_SHIFT = 24, LEVEL_UNITS = 256 };
-static const uint8_t EMPTY_PATTERN[PATTERN_NBYTES] = {0};
+enum { NOT_PATTERN = 0xFF, LEVEL_UNITS = 256 };
 
 /* The levels x / 256 of a cell: on average over the 256 places between two of them, x. */
 static int set_levels(const tile_fill *t, uint32_t c, const ring_profile *ring)
 {
     const int32_t level = (int32_t)noise_level(&t->frame->model.noise, ring, c);
-    cell_levels *levels = &t->levels[c];
     for (int is_odd = 0; is_odd < 2; is_odd++) {
         int32_t x = level + (is_odd ? ring->spread : -ring->spread);
         x = x < 0 ? 0 : x > PROFILE_MAX_SPREAD ? PROFILE_MAX_SPREAD : x;
         const uint32_t first = (uint32_t)x / LEVEL_UNITS;
         const uint32_t second = x % LEVEL_UNITS ? first + 1 : first;
-        levels->part[is_odd] = (uint8_t)(x % LEVEL_UNITS);
-        levels->table[is_odd][0] = level_get(t->threshold[c], first);
-        levels->table[is_odd][1] = level_get(t->threshold[c], second);
-        if (!levels->table[is_odd][0] || !levels->table[is_odd][1])
+        t->cells.level[c][is_odd] =
+            t->threshold[c] * (uint32_t)(LEVEL_NLEVELS * LEVEL_UNITS) + (uint32_t)x;
+        if (!level_get(t->threshold[c], first) || !level_get(t->threshold[c], second))
             return 0;
     }
     return 1;
@@ -43,14 +40,14 @@ static h5bragg_status set_cells(tile_fill *t)
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &m->profile[map->ring[c]];
         t->threshold[c] = NOT_PATTERN;
-        t->rows[c] = NULL;
+        t->cells.rows[c] = t->cells.level[c][0] = t->cells.level[c][1] = CHOICE_NO_PATTERN;
         if (ring->is_general) {
             t->mean[c] = noise_mean(m->tables, c);
             continue;
         }
         const double mean = floor(profile_level_mean(ring) * map->normalisation[c] + 0.5);
         t->threshold[c] = (uint8_t)m->range[c].high;
-        t->rows[c] = m->book->rows[TILE_NPIXELS - 1][t->threshold[c]];
+        t->cells.rows[c] = t->threshold[c] * (PATTERN_MAX_SUM + 1u);
         t->mean[c] = mean < (double)m->range[c].high ? (int64_t)mean : m->range[c].high;
         if (has_levels && !set_levels(t, c, ring))
             return H5BRAGG_NO_MEMORY;
@@ -66,6 +63,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     memset(t, 0, sizeof *t);
     t->frame = frame;
     t->kernels = draw_kernels_get(bragg_cpu_level());
+    t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
     t->stride = padded * TILE_EDGE;
     t->strip = calloc(t->stride, TILE_NPIXELS);
@@ -73,15 +71,16 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->permutation = calloc(padded, 1);
     t->threshold = malloc(ncells);
     t->mean = malloc(ncells * sizeof *t->mean);
-    t->rows = malloc(ncells * sizeof *t->rows);
-    t->levels = malloc(ncells * sizeof *t->levels);
+    t->cells.book = frame->model.book;
+    t->cells.rows = malloc(ncells * sizeof *t->cells.rows);
+    t->cells.level = malloc(ncells * sizeof *t->cells.level);
     t->more = malloc(padded * sizeof *t->more);
     t->cut = malloc(padded * sizeof *t->cut);
-    if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->mean || !t->rows ||
-        !t->levels || !t->more || !t->cut)
+    if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->mean ||
+        !t->cells.rows || !t->cells.level || !t->more || !t->cut)
         return H5BRAGG_NO_MEMORY;
     for (size_t k = 0; k < padded; k++)
-        t->variant[k] = EMPTY_PATTERN;
+        t->variant[k] = CHOICE_EMPTY;
     return set_cells(t);
 }
 
@@ -92,8 +91,8 @@ void tile_fill_free(tile_fill *t)
     free(t->permutation);
     free(t->threshold);
     free(t->mean);
-    free(t->rows);
-    free(t->levels);
+    free(t->cells.rows);
+    free(t->cells.level);
     free(t->more);
     free(t->cut);
     memset(t, 0, sizeof *t);
@@ -126,83 +125,21 @@ static tile_row row_at(const tile_fill *t, uint32_t row)
     return r;
 }
 
-/* The variant of a tile with a sum; NULL if there is no memory for its row. */
-BRAGG_INLINE const uint8_t *variant_of(const tile_fill *t, pattern_rows *rows, uint32_t f,
-                                       uint8_t threshold, uint32_t sum, uint32_t hash)
-{
-    const uint8_t *row = atomic_load_explicit(&rows[sum], memory_order_acquire);
-    if (!row)
-        row = pattern_row_make(t->frame->model.book, f, threshold, sum);
-    return row ? row + PATTERN_NBYTES * (hash >> VARIANT_SHIFT & (PATTERN_NVARIANTS - 1)) : NULL;
-}
-
-/* Gives a whole tile its variant; returns 0 if there is no memory. */
-BRAGG_INLINE int choose(tile_fill *t, const tile_row *r, uint32_t k, uint32_t sum)
-{
-    const uint16_t cell = r->cell[k];
-    const uint32_t hash = r->hash[k];
-    const uint8_t *variant =
-        variant_of(t, t->rows[cell], TILE_NPIXELS, t->threshold[cell], sum, hash);
-    t->variant[k] = variant ? variant : EMPTY_PATTERN;
-    t->permutation[k] = (uint8_t)(hash >> PERMUTATION_SHIFT);
-    return variant != NULL;
-}
-
-/*
- * With local counts: whole tiles of pattern rings get the variant of their restored sum; those of
- * which only some pixels are drawn are listed.
- */
-static int choose_by_sum(tile_fill *t, const tile_row *r)
-{
-    const sum_grid *grid = &t->frame->grid;
-    const uint32_t ntx = t->frame->model.noise.map->ntx;
-    int has_all = 1;
-    t->ncut = 0;
-    for (uint32_t k = 0; k < ntx; k++) {
-        const uint16_t open = r->open[k];
-        t->variant[k] = EMPTY_PATTERN;
-        if (open == 0 || !t->rows[r->cell[k]] || grid->is_coarse[k / MACRO_EDGE])
-            continue;
-        if (open == 0xFFFF)
-            has_all &= choose(t, r, k, (uint32_t)r->sum[k]);
-        else
-            t->cut[t->ncut++] = k;
-    }
-    return has_all;
-}
-
-/* Without: the sum is drawn from the level of the cell. */
-static int choose_by_level(tile_fill *t, const tile_row *r)
-{
-    const uint32_t ntx = t->frame->model.noise.map->ntx;
-    int has_all = 1;
-    t->kernels->hash(~t->frame->header->seed, (uint32_t)r->first, ntx, t->more);
-    for (uint32_t k = 0; k < ntx; k++) {
-        t->variant[k] = EMPTY_PATTERN;
-        if (r->open[k] == 0 || !t->rows[r->cell[k]])
-            continue;
-        const cell_levels *levels = &t->levels[r->cell[k]];
-        const uint32_t is_odd = (r->number + k) & 1;
-        const uint32_t is_second = (levels->part[is_odd] + t->more[k] % LEVEL_UNITS) / LEVEL_UNITS;
-        const level_table *table = levels->table[is_odd][is_second];
-        has_all &= choose(t, r, k, level_draw(table, r->hash[k] & 0xFFFF));
-    }
-    return has_all;
-}
-
 /* With local counts: the listed tiles. */
-static int draw_cut_tiles(const tile_fill *t, const tile_row *r)
+static int draw_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
 {
-    for (uint32_t k = 0; k < t->ncut; k++) {
+    for (uint32_t k = 0; k < ncut; k++) {
         const uint32_t column = t->cut[k];
         const uint16_t open = r->open[column];
         const uint32_t f = count_bits(open);
         const uint8_t threshold = t->threshold[r->cell[column]];
-        const uint8_t *variant = variant_of(t, t->frame->model.book->rows[f - 1][threshold], f,
-                                            threshold, (uint32_t)r->sum[column], r->hash[column]);
-        if (!variant)
+        const uint32_t hash = r->hash[column];
+        const uint8_t *rows =
+            pattern_row(t->frame->model.book, f, threshold, (uint32_t)r->sum[column]);
+        if (!rows)
             return 0;
-        uint32_t from = (r->hash[column] >> PERMUTATION_SHIFT) * f >> 8;
+        const uint8_t *variant = rows + choice_variant(hash);
+        uint32_t from = (hash >> CHOICE_PERMUTATION_SHIFT) * f >> 8;
         for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
             if (!(open >> p & 1))
                 continue;
@@ -213,46 +150,120 @@ static int draw_cut_tiles(const tile_fill *t, const tile_row *r)
     return 1;
 }
 
-/* Where the open pixels of a coarse block are in the strip, and what they may hold. */
-typedef struct coarse_pixels {
-    uint8_t *pixel[TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE];
-    uint8_t most[TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE];
-    uint32_t n;
-} coarse_pixels;
-
-static void list_pixels(const tile_fill *t, uint32_t block, coarse_pixels *list)
+/* Chooses the patterns of a row and draws them. */
+static h5bragg_status draw_patterns(tile_fill *t, const tile_row *r)
 {
-    const uint32_t ntx = t->frame->model.noise.map->ntx;
-    const uint32_t stop = MACRO_EDGE * (block + 1) < ntx ? MACRO_EDGE * (block + 1) : ntx;
-    list->n = 0;
-    for (uint32_t row = 0; row < t->frame->nrows; row++) {
-        const tile_row r = row_at(t, row);
-        for (uint32_t column = MACRO_EDGE * block; column < stop; column++) {
-            for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-                if (!(r.open[column] >> p & 1))
-                    continue;
-                list->pixel[list->n] = &r.pixels[p / TILE_EDGE][column * TILE_EDGE + p % TILE_EDGE];
-                list->most[list->n++] = t->threshold[r.cell[column]];
-            }
-        }
+    const sparse_frame *f = t->frame;
+    const uint32_t ntx = f->model.noise.map->ntx;
+    choice_row choice = {.ntx = ntx,
+                         .is_odd = r->number & 1,
+                         .cell = r->cell,
+                         .open = r->open,
+                         .hash = r->hash,
+                         .more = t->more,
+                         .sum = r->sum,
+                         .is_coarse = f->grid.is_coarse,
+                         .variant = t->variant,
+                         .permutation = t->permutation,
+                         .cut = t->cut};
+    if (!f->model.layout.has_local)
+        t->kernels->hash(~f->header->seed, (uint32_t)r->first, ntx, t->more);
+    choose_function *choose = f->model.layout.has_local ? t->choice->by_sum : t->choice->by_level;
+    if (!choose(&t->cells, &choice))
+        return H5BRAGG_NO_MEMORY;
+    t->has_general[r->number % MACRO_EDGE] = choice.has_general;
+    t->kernels->draw(t->variant, t->permutation, t->stride / TILE_EDGE, r->pixels);
+    return draw_cut_tiles(t, r, choice.ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+enum { BLOCK_NTILES = MACRO_EDGE * MACRO_EDGE, BLOCK_NPIXELS = BLOCK_NTILES * TILE_NPIXELS };
+
+/* A coarse block at work: where its tiles are in the strip, and what their pixels may hold. */
+typedef struct coarse_block {
+    uint8_t *tile[BLOCK_NTILES]; /* first pixels, by number in the block */
+    uint8_t most[BLOCK_NTILES];
+    uint16_t open[BLOCK_NTILES];
+    uint32_t nopen; /* tiles of which all pixels are drawn */
+} coarse_block;
+
+static void look_at_block(const tile_fill *t, uint32_t block, coarse_block *b)
+{
+    const sparse_frame *f = t->frame;
+    const ring_map *map = f->model.noise.map;
+    const uint16_t *cell = map->cell + (size_t)MACRO_EDGE * f->macro_row * map->ntx;
+    memset(b, 0, sizeof *b);
+    for (uint32_t n = 0; n < BLOCK_NTILES; n++) {
+        const uint32_t row = n / MACRO_EDGE;
+        const uint32_t column = MACRO_EDGE * block + n % MACRO_EDGE;
+        const size_t at = (size_t)row * map->ntx + column;
+        if (row >= f->nrows || column >= map->ntx || f->open[at] == 0)
+            continue;
+        b->tile[n] = t->strip + row * TILE_EDGE * t->stride + column * TILE_EDGE;
+        b->most[n] = t->threshold[cell[at]];
+        b->open[n] = f->open[at];
+        b->nopen += f->open[at] == 0xFFFF;
     }
 }
 
-/* Throws the counts of a coarse block one by one; there is room for them. */
+/* Pixel p of a tile. */
+BRAGG_INLINE uint8_t *block_pixel(const tile_fill *t, const coarse_block *b, uint32_t tile,
+                                  uint32_t p)
+{
+    return b->tile[tile] + p / TILE_EDGE * t->stride + p % TILE_EDGE;
+}
+
+/* Where all pixels are open, their number says where they are. */
+static void scatter_whole(const tile_fill *t, const coarse_block *b, uint32_t state, int64_t sum)
+{
+    for (; sum > 0; sum--) {
+        uint32_t k = next_bits(&state) / (uint32_t)(UINT64_C(0x100000000) / BLOCK_NPIXELS);
+        uint8_t *pixel = block_pixel(t, b, k / TILE_NPIXELS, k % TILE_NPIXELS);
+        while (*pixel == b->most[k / TILE_NPIXELS]) {
+            k = (k + 1) % BLOCK_NPIXELS;
+            pixel = block_pixel(t, b, k / TILE_NPIXELS, k % TILE_NPIXELS);
+        }
+        ++*pixel;
+    }
+}
+
+static void scatter_some(const tile_fill *t, const coarse_block *b, uint32_t state, int64_t sum)
+{
+    uint8_t *pixel[BLOCK_NPIXELS];
+    uint8_t most[BLOCK_NPIXELS];
+    uint32_t n = 0;
+    for (uint32_t tile = 0; tile < BLOCK_NTILES; tile++) {
+        for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+            if (!(b->open[tile] >> p & 1))
+                continue;
+            pixel[n] = block_pixel(t, b, tile, p);
+            most[n++] = b->most[tile];
+        }
+    }
+    for (; sum > 0 && n > 0; sum--) {
+        uint32_t k = (uint32_t)((uint64_t)next_bits(&state) * n >> 32);
+        while (*pixel[k] == most[k])
+            k = k + 1 < n ? k + 1 : 0;
+        ++*pixel[k];
+    }
+}
+
+/*
+ * Throws the counts of a coarse block one by one; there is room for them.  Its tiles have the empty
+ * pattern: all pixels are 0.
+ */
 static void scatter(const tile_fill *t, uint32_t block)
 {
     const sparse_frame *f = t->frame;
-    coarse_pixels list;
-    uint32_t state = f->hash[MACRO_EDGE * block] | 1;
-    list_pixels(t, block, &list);
-    for (uint32_t k = 0; k < list.n; k++)
-        *list.pixel[k] = 0;
-    for (int64_t s = list.n ? f->grid.coarse_sum[block] : 0; s > 0; s--) {
-        uint32_t k = (uint32_t)((uint64_t)next_bits(&state) * list.n >> 32);
-        while (*list.pixel[k] == list.most[k])
-            k = k + 1 < list.n ? k + 1 : 0;
-        ++*list.pixel[k];
-    }
+    const uint32_t state = f->hash[MACRO_EDGE * block] | 1;
+    const int64_t sum = f->grid.coarse_sum[block];
+    coarse_block b;
+    if (sum == 0)
+        return;
+    look_at_block(t, block, &b);
+    if (b.nopen == BLOCK_NTILES)
+        scatter_whole(t, &b, state, sum);
+    else
+        scatter_some(t, &b, state, sum);
 }
 
 h5bragg_status tile_fill_start(tile_fill *t)
@@ -262,13 +273,9 @@ h5bragg_status tile_fill_start(tile_fill *t)
         return H5BRAGG_OK;
     for (uint32_t row = 0; row < f->nrows; row++) {
         const tile_row r = row_at(t, row);
-        const int has_all =
-            f->model.layout.has_local ? choose_by_sum(t, &r) : choose_by_level(t, &r);
-        if (!has_all)
-            return H5BRAGG_NO_MEMORY;
-        t->kernels->draw(t->variant, t->permutation, t->stride / TILE_EDGE, r.pixels);
-        if (f->model.layout.has_local && !draw_cut_tiles(t, &r))
-            return H5BRAGG_NO_MEMORY;
+        const h5bragg_status status = draw_patterns(t, &r);
+        if (status)
+            return status;
     }
     if (!f->model.layout.has_local || !f->grid.may_be_coarse)
         return H5BRAGG_OK;
@@ -335,6 +342,6 @@ void tile_fill_row(tile_fill *t, uint32_t row, void *pixels)
     }
     if (t->fill == H5BRAGG_FILL_MEAN)
         fill_means(t, &r, pixels);
-    else if (t->frame->model.tables)
+    else if (t->has_general[row])
         draw_general(t, &r, pixels);
 }

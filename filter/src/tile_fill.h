@@ -3,22 +3,14 @@
 #ifndef BRAGG_TILE_FILL_H
 #define BRAGG_TILE_FILL_H
 
-#include "levels.h"
+#include "pattern_choice.h"
 #include "sparse_frame.h"
-
-/* Rows of a book for whole tiles of one threshold, by sum; each NULL until made. */
-typedef _Atomic(const uint8_t *) pattern_rows;
-
-/* Tables of a cell for the two levels that its tiles have, in even and odd places of the board. */
-typedef struct cell_levels {
-    const level_table *table[2][2];
-    uint8_t part[2]; /* in units of 1/256: how often the second of them */
-} cell_levels;
 
 /* What drawing a frame needs beside the frame. */
 typedef struct tile_fill {
     sparse_frame *frame;
     const draw_kernels *kernels;
+    const choice_kernels *choice;
     h5bragg_fill fill;
     size_t stride;           /* of the strip: whole quads */
     uint8_t *strip;          /* the pixels of a row of macro blocks, a byte each */
@@ -26,11 +18,10 @@ typedef struct tile_fill {
     uint8_t *permutation;    /* likewise */
     uint8_t *threshold;      /* per cell of pattern rings; NOT_PATTERN for others */
     int64_t *mean;           /* per cell: noise-free reading */
-    pattern_rows **rows;     /* per cell; NULL for general rings */
-    cell_levels *levels;     /* per cell, without local counts */
-    uint32_t *more;          /* without local counts: second hashes of a row of tiles */
-    uint32_t *cut;           /* columns of tiles of which only some pixels are drawn */
-    uint32_t ncut;
+    pattern_cells cells;
+    uint32_t *more;              /* without local counts: second hashes of a row of tiles */
+    int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
+    uint32_t *cut;               /* with: columns of tiles of which only some pixels are drawn */
 } tile_fill;
 
 /* Free with tile_fill_free, also after an error. */

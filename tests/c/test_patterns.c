@@ -187,6 +187,8 @@ static void check_level(uint32_t threshold, uint32_t level)
     double sums[PATTERN_MAX_SUM + 1];
     const uint32_t largest = convolve(threshold, level, sums);
     const level_table *table = level_get(threshold, level);
+    const level_tables tables = level_tables_get();
+    const uint32_t number = threshold * LEVEL_NLEVELS + level;
     CHECK(table && level_get(threshold, level) == table);
     double moments[3] = {0.0, 0.0, 0.0};
     for (uint32_t s = 0; s <= largest; s++) {
@@ -209,7 +211,7 @@ static void check_level(uint32_t threshold, uint32_t level)
     for (uint32_t r = 0, linear = 0; r < 65536; r++) {
         while (linear < largest && table->threshold[linear] <= r)
             linear++;
-        CHECK(level_draw(table, r) == linear);
+        CHECK(level_draw(&tables, number, r) == 512 * threshold + linear);
         drawn += linear;
     }
     /* each of the 16 T thresholds is rounded by at most half a step of 1/65536 */

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the runs of mask codes, and puts the codes of masked pixels back: docs/format.md, "Mask".
+ */
+#include "mask.h"
+
+#include <stdlib.h>
+
+#include "mask_stream.h"
+
+/* A mask being read: rows below `row` are complete. */
+typedef struct mask_reader {
+    const ring_map *map;
+    frame_mask *mask;
+    uint8_t *number; /* nx code numbers of the row at work */
+    uint8_t *below;  /* those that the row below takes over */
+    int has_one_row; /* they differ */
+    uint32_t row;
+    size_t capacity; /* of mask->run */
+    size_t nruns;
+} mask_reader;
+
+/* Marks the pixels of a run, in some rows of one row of tiles, as masked in their tiles. */
+static void clear_valid(const mask_reader *r, const mask_run *run, uint32_t row, uint32_t nrows)
+{
+    uint16_t *tiles = r->mask->valid + (size_t)(row / TILE_EDGE) * r->map->ntx;
+    const uint32_t rows = (0x1111u & ((1u << TILE_EDGE * nrows) - 1))
+                          << TILE_EDGE * (row % TILE_EDGE);
+    const uint32_t first = run->start / TILE_EDGE;
+    const uint32_t last = (run->stop - 1) / TILE_EDGE;
+    const uint32_t from_start = 0xFu << run->start % TILE_EDGE & 0xFu;
+    const uint32_t to_stop = 0xFu >> (TILE_EDGE - 1 - (run->stop - 1) % TILE_EDGE);
+    if (first == last) {
+        tiles[first] = (uint16_t)(tiles[first] & ~((from_start & to_stop) * rows));
+        return;
+    }
+    tiles[first] = (uint16_t)(tiles[first] & ~(from_start * rows));
+    for (uint32_t t = first + 1; t < last; t++)
+        tiles[t] = (uint16_t)(tiles[t] & ~(0xFu * rows));
+    tiles[last] = (uint16_t)(tiles[last] & ~(to_stop * rows));
+}
+
+/* Makes room for n more runs. */
+static h5bragg_status reserve_runs(mask_reader *r, size_t n)
+{
+    frame_mask *m = r->mask;
+    if (n <= r->capacity - r->nruns)
+        return H5BRAGG_OK;
+    size_t capacity = r->capacity ? 2 * r->capacity : 1024;
+    while (capacity - r->nruns < n)
+        capacity *= 2;
+    mask_run *grown = realloc(m->run, capacity * sizeof *grown);
+    if (!grown)
+        return H5BRAGG_NO_MEMORY;
+    m->run = grown;
+    r->capacity = capacity;
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status append_run(mask_reader *r, mask_run run)
+{
+    const h5bragg_status status = reserve_runs(r, 1);
+    if (status)
+        return status;
+    r->mask->run[r->nruns++] = run;
+    r->mask->nmasked += run.stop - run.start;
+    clear_valid(r, &run, r->row, 1);
+    return H5BRAGG_OK;
+}
+
+/* Where the numbers that are like that of pixel j of the row at work end. */
+static uint32_t end_of_same(const mask_reader *r, uint32_t j)
+{
+    const uint8_t number = r->number[j];
+    const uint64_t same = number * UINT64_C(0x0101010101010101);
+    uint64_t numbers = same;
+    for (; r->map->nx - j >= sizeof numbers; j += (uint32_t)sizeof numbers) {
+        memcpy(&numbers, r->number + j, sizeof numbers);
+        if (numbers != same)
+            break;
+    }
+    while (j < r->map->nx && r->number[j] == number)
+        j++;
+    return j;
+}
+
+/* The runs of the row at work, whose code numbers are complete. */
+static h5bragg_status list_runs(mask_reader *r)
+{
+    h5bragg_status status = H5BRAGG_OK;
+    for (uint32_t j = 0; j < r->map->nx && !status;) {
+        const uint32_t stop = end_of_same(r, j);
+        if (r->number[j])
+            status = append_run(r, (mask_run){j, stop, r->number[j]});
+        j = stop;
+    }
+    return status;
+}
+
+/* Rows from that at work up to `row`, not included, that have the runs from number `first` on. */
+static h5bragg_status repeat_runs(mask_reader *r, size_t first, uint32_t row)
+{
+    frame_mask *m = r->mask;
+    const size_t n = r->nruns - first;
+    const h5bragg_status status = reserve_runs(r, n * (row - r->row));
+    if (status)
+        return status;
+    while (r->row < row) {
+        const uint32_t end = (r->row / TILE_EDGE + 1) * TILE_EDGE; /* of the row of tiles */
+        const uint32_t stop = row < end ? row : end;
+        for (size_t k = first; k < first + n; k++) {
+            m->nmasked += (m->run[k].stop - m->run[k].start) * (stop - r->row);
+            clear_valid(r, &m->run[k], r->row, stop - r->row);
+        }
+        for (; r->row < stop; m->row_start[++r->row] = (uint32_t)r->nruns) {
+            for (size_t k = first; k < first + n; k++)
+                m->run[r->nruns++] = m->run[k];
+        }
+    }
+    return H5BRAGG_OK;
+}
+
+/* Completes the row at work and those below it that are like it, up to `row`, not included. */
+static h5bragg_status complete(mask_reader *r, uint32_t row)
+{
+    const size_t first = r->nruns;
+    const h5bragg_status status = list_runs(r);
+    r->mask->row_start[++r->row] = (uint32_t)r->nruns;
+    if (r->has_one_row) {
+        memcpy(r->number, r->below, r->map->nx);
+        r->has_one_row = 0;
+        return status;
+    }
+    return status || r->row >= row ? status : repeat_runs(r, first, row);
+}
+
+/* Completes rows up to, not including, `row`. */
+static h5bragg_status advance(mask_reader *r, uint32_t row)
+{
+    h5bragg_status status = H5BRAGG_OK;
+    while (r->row < row && !status)
+        status = complete(r, row);
+    return status;
+}
+
+/* Gives pixels [start, stop) in scan order a code number. */
+static h5bragg_status set_pixels(mask_reader *r, size_t start, size_t stop, uint8_t number,
+                                 int is_one_row)
+{
+    const size_t nx = r->map->nx;
+    if (is_one_row && start / nx != (stop - 1) / nx)
+        return H5BRAGG_CORRUPT;
+    while (start < stop) {
+        const h5bragg_status status = advance(r, (uint32_t)(start / nx));
+        if (status)
+            return status;
+        const size_t row_end = (start / nx + 1) * nx;
+        const size_t end = stop < row_end ? stop : row_end;
+        memset(r->number + start % nx, number, end - start);
+        if (!is_one_row)
+            memset(r->below + start % nx, number, end - start);
+        start = end;
+    }
+    r->has_one_row |= is_one_row;
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status read_runs(mask_reader *r, symbol_reader *s, uint32_t ncodes)
+{
+    const size_t npixels = (size_t)r->map->ny * r->map->nx;
+    const uint64_t nruns = number_get(s, GAP_CONTEXT);
+    size_t at = 0;
+    h5bragg_status status = nruns > npixels ? H5BRAGG_CORRUPT : H5BRAGG_OK;
+    for (uint64_t k = 0; k < nruns && !status; k++) {
+        const uint64_t gap = number_get(s, GAP_CONTEXT);
+        const uint64_t length = number_get(s, LENGTH_CONTEXT) + 1;
+        const uint32_t symbol = symbol_get(s, NUMBER_CONTEXT);
+        const uint32_t number = symbol & NUMBERS;
+        if (symbol > (ONE_ROW | NUMBERS) || number > ncodes || gap > npixels - at ||
+            length > npixels - at - gap)
+            return H5BRAGG_CORRUPT;
+        const size_t start = at + (size_t)gap;
+        at = start + (size_t)length;
+        status = set_pixels(r, start, at, (uint8_t)number, (symbol & ONE_ROW) != 0);
+    }
+    return status ? status : advance(r, r->map->ny);
+}
+
+static void all_valid(const ring_map *map, uint16_t *valid)
+{
+    memset(valid, 0xFF, ring_map_ntiles(map) * sizeof *valid);
+    for (uint32_t row = 0; row < map->nty; row++)
+        valid[(size_t)row * map->ntx + map->ntx - 1] = tile_inside(map, row, map->ntx - 1);
+    for (uint32_t column = 0; column < map->ntx; column++)
+        valid[(size_t)(map->nty - 1) * map->ntx + column] = tile_inside(map, map->nty - 1, column);
+}
+
+h5bragg_status mask_read(byte_reader *in, const ring_map *map, uint32_t ncodes, frame_mask *mask)
+{
+    symbol_reader s = {0};
+    mask_reader r = {.map = map, .mask = mask};
+    memset(mask, 0, sizeof *mask);
+    mask->valid = malloc(ring_map_ntiles(map) * sizeof *mask->valid);
+    mask->row_start = calloc((size_t)map->ny + 1, sizeof *mask->row_start);
+    r.number = calloc(map->nx, 1);
+    r.below = calloc(map->nx, 1);
+    h5bragg_status status = H5BRAGG_NO_MEMORY;
+    if (mask->valid && mask->row_start && r.number && r.below) {
+        all_valid(map, mask->valid);
+        status = symbols_open(in, NCONTEXTS, &s);
+    }
+    if (!status)
+        status = read_runs(&r, &s, ncodes);
+    if (!status)
+        status = symbols_close(&s);
+    symbol_reader_free(&s);
+    free(r.number);
+    free(r.below);
+    return status;
+}
+
+void frame_mask_free(frame_mask *mask)
+{
+    free(mask->valid);
+    free(mask->row_start);
+    free(mask->run);
+    memset(mask, 0, sizeof *mask);
+}
+
+BRAGG_INLINE void apply_runs(const h5bragg_pixel_type type, const frame_mask *mask,
+                             const ring_map *map, const bragg_mask_codes *codes, uint32_t first,
+                             uint32_t last, void *pixels)
+{
+    for (uint32_t row = first; row < last; row++) {
+        for (uint32_t k = mask->row_start[row]; k < mask->row_start[row + 1]; k++) {
+            const mask_run *run = &mask->run[k];
+            for (size_t j = run->start; j < run->stop; j++)
+                pixel_set(pixels, type, (size_t)row * map->nx + j, codes->value[run->number - 1]);
+        }
+    }
+}
+
+void mask_apply(const frame_mask *mask, const ring_map *map, const bragg_mask_codes *codes,
+                h5bragg_pixel_type type, uint32_t first, uint32_t last, void *pixels)
+{
+    DISPATCH_PIXEL_TYPE(type, apply_runs, mask, map, codes, first, last, pixels)
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which pattern each tile of a row gets: docs/format.md, "Pattern noise" (Levels, Drawing), once in
+ * plain C and once with AVX-512.
+ */
+#ifndef BRAGG_PATTERN_CHOICE_H
+#define BRAGG_PATTERN_CHOICE_H
+
+#include "cpu_level.h"
+#include "levels.h"
+
+/* In place of what is known of a cell of a pattern ring: it is of a general one. */
+static const uint32_t CHOICE_NO_PATTERN = 0x80000000u;
+
+/* What a frame's cells say. */
+typedef struct pattern_cells {
+    pattern_book *book;
+    uint32_t *rows; /* per cell: T * 512, where the rows of whole tiles begin in the book */
+    /* Per cell, without local counts, in even and odd places of the board: T * LEVEL_NLEVELS * 256
+     * plus the level in units of 1/256. */
+    uint32_t (*level)[2];
+} pattern_cells;
+
+/* A row of tiles.  Tiles that get no pattern get the empty one and any permutation. */
+typedef struct choice_row {
+    uint32_t ntx;
+    uint32_t is_odd; /* the board's place of the first tile */
+    const uint16_t *cell;
+    const uint16_t *open;     /* pixels that are drawn */
+    const uint32_t *hash;     /* H of the tiles */
+    uint32_t *more;           /* H', without local counts; lost */
+    const int64_t *sum;       /* with local counts */
+    const uint8_t *is_coarse; /* likewise, per macro block */
+    const uint8_t **variant;
+    uint8_t *permutation;
+    uint32_t *cut; /* with local counts: tiles of which only some pixels are drawn */
+    uint32_t ncut;
+    int has_general; /* out: some drawn tile is of a general ring */
+} choice_row;
+
+/* Both return 0 if there is no memory for a row of the book. */
+typedef int choose_function(const pattern_cells *cells, choice_row *row);
+
+typedef struct choice_kernels {
+    choose_function *by_level; /* the sum is drawn from the level of the cell */
+    choose_function *by_sum;   /* whole tiles get their sum; others are listed in row->cut */
+} choice_kernels;
+
+const choice_kernels *choice_kernels_get(cpu_level level);
+
+extern const uint8_t CHOICE_EMPTY[PATTERN_NBYTES];
+extern const choice_kernels CHOICE_KERNELS_SCALAR;
+#if defined(BRAGG_X86_64)
+extern const choice_kernels CHOICE_KERNELS_AVX512;
+#endif
+
+enum { CHOICE_VARIANT_SHIFT = 17, CHOICE_PERMUTATION_SHIFT = 24 };
+
+/* A row of whole tiles, by T * 512 + S; NULL if there is no memory for it. */
+BRAGG_INLINE const uint8_t *choice_row_of(pattern_book *book, uint32_t at)
+{
+    return pattern_row(book, PATTERN_NBYTES, at / (PATTERN_MAX_SUM + 1),
+                       at % (PATTERN_MAX_SUM + 1));
+}
+
+/* What number of byte in a row a tile's variant begins at. */
+BRAGG_INLINE uint32_t choice_variant(uint32_t hash)
+{
+    return PATTERN_NBYTES * (hash >> CHOICE_VARIANT_SHIFT & (PATTERN_NVARIANTS - 1));
+}
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Every kernel chooses the patterns that plain C chooses. */
+#include <string.h>
+
+#include "check.h"
+#include "pattern_choice.h"
+
+enum { NCELLS = 40, MAX_NTX = 90, NROUNDS = 60, LEVEL_UNITS = 256 };
+
+typedef struct chosen {
+    const uint8_t *variant[MAX_NTX];
+    uint8_t permutation[MAX_NTX];
+    uint32_t cut[MAX_NTX];
+    uint32_t more[MAX_NTX];
+    choice_row row;
+} chosen;
+
+typedef struct tiles {
+    uint16_t cell[MAX_NTX];
+    uint16_t open[MAX_NTX];
+    uint32_t hash[MAX_NTX];
+    uint32_t more[MAX_NTX];
+    int64_t sum[MAX_NTX];
+    uint8_t is_coarse[MAX_NTX];
+} tiles;
+
+static uint32_t rows_of[NCELLS];
+static uint32_t level_of[NCELLS][2];
+
+static uint32_t random_word(unsigned *state)
+{
+    return random_bits(state) << 16 ^ random_bits(state);
+}
+
+/* Cells of all thresholds; every seventh is of a general ring. */
+static void make_cells(unsigned *state)
+{
+    for (uint32_t c = 0; c < NCELLS; c++) {
+        const uint32_t threshold = (c * 63 + NCELLS - 2) / (NCELLS - 1) % 64;
+        rows_of[c] = level_of[c][0] = level_of[c][1] = CHOICE_NO_PATTERN;
+        if (c % 7 == 3)
+            continue;
+        rows_of[c] = threshold * 512;
+        for (int k = 0; k < 2; k++) {
+            const uint32_t x =
+                c == 0 ? LEVEL_MAX * LEVEL_UNITS : random_bits(state) % (LEVEL_MAX * LEVEL_UNITS);
+            level_of[c][k] = threshold * LEVEL_NLEVELS * LEVEL_UNITS + x;
+            CHECK(level_get(threshold, x / LEVEL_UNITS));
+            CHECK(level_get(threshold, (x + LEVEL_UNITS - 1) / LEVEL_UNITS));
+        }
+    }
+}
+
+static void make_tiles(unsigned *state, tiles *t)
+{
+    for (uint32_t k = 0; k < MAX_NTX; k++) {
+        const uint32_t kind = random_bits(state) % 8;
+        t->open[k] = kind == 0 ? 0 : kind == 1 ? (uint16_t)random_bits(state) : 0xFFFF;
+        t->cell[k] = t->open[k] ? (uint16_t)(random_bits(state) % NCELLS) : 0xFFFF;
+        t->hash[k] = random_word(state);
+        t->more[k] = random_word(state);
+        t->is_coarse[k] = random_bits(state) % 5 == 0;
+        if (random_bits(state) % 4 == 0) /* the tails of levels */
+            t->hash[k] = (t->hash[k] & 0xFFFF0000u) | (0xFFFF - random_bits(state) % 50);
+        const uint32_t threshold = t->open[k] ? rows_of[t->cell[k]] / 512 % 64 : 0;
+        const uint32_t most = 16 * threshold < 511 ? 16 * threshold : 511;
+        t->sum[k] = random_bits(state) % (most + 1);
+    }
+}
+
+static void choose(const choice_kernels *kernels, int has_sum, const pattern_cells *cells,
+                   const tiles *t, uint32_t ntx, uint32_t is_odd, chosen *result)
+{
+    memset(result, 0, sizeof *result);
+    memcpy(result->more, t->more, sizeof result->more);
+    result->row = (choice_row){.ntx = ntx,
+                               .is_odd = is_odd,
+                               .cell = t->cell,
+                               .open = t->open,
+                               .hash = t->hash,
+                               .more = result->more,
+                               .sum = t->sum,
+                               .is_coarse = t->is_coarse,
+                               .variant = result->variant,
+                               .permutation = result->permutation,
+                               .cut = result->cut};
+    CHECK((has_sum ? kernels->by_sum : kernels->by_level)(cells, &result->row));
+}
+
+static void check_same(const chosen *a, const chosen *b)
+{
+    CHECK(memcmp(a->variant, b->variant, sizeof a->variant) == 0);
+    for (uint32_t k = 0; k < a->row.ntx; k++)
+        CHECK(a->variant[k] == CHOICE_EMPTY || a->permutation[k] == b->permutation[k]);
+    CHECK(a->row.ncut == b->row.ncut && a->row.has_general == b->row.has_general);
+    CHECK(memcmp(a->cut, b->cut, sizeof a->cut) == 0);
+}
+
+int main(void)
+{
+    const choice_kernels *kernels = choice_kernels_get(bragg_cpu_level());
+    pattern_cells cells = {.rows = rows_of, .level = level_of};
+    static chosen plain;
+    static chosen other;
+    tiles t;
+    unsigned state = 5;
+    CHECK(pattern_book_acquire(7, &cells.book) == H5BRAGG_OK);
+    make_cells(&state);
+    for (uint32_t round = 0; round < NROUNDS; round++) {
+        const uint32_t ntx = round < 40 ? 1 + round : 1 + random_bits(&state) % MAX_NTX;
+        make_tiles(&state, &t);
+        for (int has_sum = 0; has_sum < 2; has_sum++) { /* whoever is first makes the rows */
+            choose(kernels, has_sum, &cells, &t, ntx, round & 1, &other);
+            choose(&CHOICE_KERNELS_SCALAR, has_sum, &cells, &t, ntx, round & 1, &plain);
+            check_same(&plain, &other);
+        }
+    }
+    pattern_book_release(cells.book);
+    return 0;
+}
