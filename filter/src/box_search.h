@@ -18,9 +18,29 @@ typedef struct box_cut {
  * Sets kept[tile] to 1 for all tiles that a significant box, or what is around a peak, touches, and
  * leaves the others as they are.  A box is the 3 x 3 pixels around a pixel, those outside the frame
  * being 0; it is significant if its bytes add up to more than cut[cell].chance of the pixel's tile.
- * One pixel around a peak is kept too.  In blank tiles no box is centred: cut[map->ncells], which is
- * theirs, has UINT16_MAX twice.
+ * One pixel around a peak is kept too.  In blank tiles no box is centred: cut[map->ncells], which
+ * is theirs, has UINT16_MAX twice.
  */
 void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept);
+
+/* Tiles of a row of tiles, from column `first` on, that may have significant boxes. */
+typedef struct box_suspects {
+    const counts_plane *plane;
+    const ring_map *map;
+    const box_cut *cut;
+    uint8_t *kept;
+    uint32_t row;
+    uint32_t first;
+    const uint8_t *found; /* per tile; a multiple of eight */
+    uint32_t nfound;
+} box_suspects;
+
+/* Searches a tile pixel by pixel. */
+void box_search_tile(const box_suspects *suspects, uint32_t column);
+
+#if BRAGG_HAVE_X86_KERNELS
+/* Searches all suspects. */
+void box_search_avx512(const box_suspects *suspects);
+#endif
 
 #endif
