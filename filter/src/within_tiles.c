@@ -129,7 +129,7 @@ static double step_variance(const frame_model *m, uint32_t cell)
     return step > 1 ? (step * step - 1) / 12 : 0;
 }
 
-/* Adds a row to its ring; e is the first cell that shares it. */
+/* Adds a row to its ring; `cell` is the first that shares it. */
 static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint32_t cell,
                               within_tiles *ring)
 {
