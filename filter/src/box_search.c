@@ -92,38 +92,40 @@ static void keep_around(const ring_map *map, uint32_t row, uint32_t column, box_
     }
 }
 
-static void search_tile(const counts_plane *plane, const ring_map *map, uint32_t row,
-                        uint32_t column, const box_cut *cut, uint8_t *kept)
+void box_search_tile(const box_suspects *s, uint32_t column)
 {
-    const uint32_t inside = tile_inside(map, row, column);
-    box_hits hits =
-        hits_of(plane->value + TILE_EDGE * (row * plane->stride + column), plane->stride, cut);
+    const ring_map *map = s->map;
+    const size_t stride = s->plane->stride;
+    const uint32_t inside = tile_inside(map, s->row, column);
+    const box_cut *cut = &s->cut[map->cell[(size_t)s->row * map->ntx + column]];
+    box_hits hits = hits_of(s->plane->value + TILE_EDGE * (s->row * stride + column), stride, cut);
     hits.chance &= inside;
     hits.peak &= inside;
     if (hits.chance)
-        keep_around(map, row, column, hits, kept);
+        keep_around(map, s->row, column, hits, s->kept);
 }
 
 /* Tiles in whose cells boxes as large as their largest are significant: loops for vectors. */
 BRAGG_INLINE void find_significant(const uint16_t *restrict largest,
-                                   const uint16_t *restrict chance, uint8_t *restrict found)
+                                   const uint16_t *restrict chance, uint32_t n,
+                                   uint8_t *restrict found)
 {
-    for (uint32_t t = 0; t < TILES_AT_ONCE; t++)
+    for (uint32_t t = 0; t < n; t++)
         found[t] = largest[t] > chance[t];
 }
 
-/* Searches some tiles of a row more closely. */
-static void search_found(const counts_plane *plane, const ring_map *map, uint32_t row,
-                         uint32_t first, const uint8_t found[TILES_AT_ONCE], const box_cut *cut,
-                         uint8_t *kept)
+static void search_suspects(const box_suspects *s)
 {
-    const uint16_t *cell = map->cell + (size_t)row * map->ntx;
-    for (uint32_t start = 0; start < TILES_AT_ONCE; start += 8) {
-        uint64_t left = load_u64(found + start);
-        for (; left; left &= left - 1) {
-            const uint32_t t = first + start + floor_log2(left & (0 - left)) / 8;
-            search_tile(plane, map, row, t, &cut[cell[t]], kept);
-        }
+#if BRAGG_HAVE_X86_KERNELS
+    if (s->plane->kernels == &plane_avx512) {
+        box_search_avx512(s);
+        return;
+    }
+#endif
+    for (uint32_t start = 0; start < s->nfound; start += 8) {
+        uint64_t left = load_u64(s->found + start);
+        for (; left; left &= left - 1)
+            box_search_tile(s, s->first + start + floor_log2(left & (0 - left)) / 8);
     }
 }
 
@@ -144,10 +146,12 @@ void box_search(const counts_plane *plane, const ring_map *map, const box_cut *c
             const uint32_t ntiles = nleft < TILES_AT_ONCE ? nleft : TILES_AT_ONCE;
             for (uint32_t t = 0; t < ntiles; t++)
                 chance[t] = cut[cell[first + t] < ncells ? cell[first + t] : ncells].chance;
-            memset(chance + ntiles, 0xFF, (TILES_AT_ONCE - ntiles) * sizeof *chance);
+            memset(chance + ntiles, 0xFF, (n * GROUP_NTILES - ntiles) * sizeof *chance);
             plane->kernels->box(value + (size_t)TILE_EDGE * first, plane->stride, n, largest);
-            find_significant(largest, chance, found);
-            search_found(plane, map, row, first, found, cut, kept);
+            find_significant(largest, chance, n * GROUP_NTILES, found);
+            const box_suspects suspects = {plane, map,   cut,   kept,
+                                           row,   first, found, n * GROUP_NTILES};
+            search_suspects(&suspects);
         }
     }
 }

@@ -25,4 +25,24 @@ enum { BOX_TOUCHES = 1, BOX_IS_NEAR = 2 };
  */
 void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept);
 
+/* Tiles of a row of tiles, from column `first` on, that may have significant boxes. */
+typedef struct box_suspects {
+    const counts_plane *plane;
+    const ring_map *map;
+    const box_cut *cut;
+    uint8_t *kept;
+    uint32_t row;
+    uint32_t first;
+    const uint8_t *found; /* per tile; a multiple of eight */
+    uint32_t nfound;
+} box_suspects;
+
+/* Searches a tile pixel by pixel. */
+void box_search_tile(const box_suspects *suspects, uint32_t column);
+
+#if BRAGG_HAVE_X86_KERNELS
+/* Searches all suspects. */
+void box_search_avx512(const box_suspects *suspects);
+#endif
+
 #endif

@@ -114,7 +114,7 @@ static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histog
                              .largest = s->plane->largest + first};
     for (uint32_t t = 0; t < map->ntx; t++)
         h->cell[t] = map->cell[first + t] < last ? map->cell[first + t] : last;
-    s->plane->kernels->count(&row, h->count);
+    s->plane->kernels->count(&row, h->dark);
     for (uint32_t start = 0; start < map->ntx; start += 8) {
         uint64_t left = bright_tiles(row.largest + start, map->ntx - start);
         while (left) {
@@ -147,23 +147,26 @@ static void sort_overflow(histogram *h)
 /* Empty counters for the cells of a map. */
 static h5bragg_status prepare(const ring_map *map, histogram *h)
 {
-    const size_t ncounts = (map->ncells + (size_t)1) * HISTOGRAM_NCOUNTS;
+    const size_t ncounts = (size_t)map->ncells * HISTOGRAM_NCOUNTS;
+    const size_t ndark = (map->ncells + (size_t)1) * HISTOGRAM_NDARK;
     const size_t nscratch = counts_plane_ngroups(map) * GROUP_NTILES;
     if (!h->count || h->ncells != map->ncells || h->nscratch != nscratch) {
         histogram_free(h);
         h->ncells = map->ncells;
         h->nscratch = nscratch;
-        h->memory = malloc(ncounts * sizeof *h->count + ALIGNMENT);
+        h->count = malloc((ncounts + 1) * sizeof *h->count);
+        h->memory = malloc(ndark * sizeof *h->dark + ALIGNMENT);
         h->cell = malloc(nscratch * sizeof *h->cell);
         h->overflow_start = malloc((map->ncells + (size_t)2) * sizeof *h->overflow_start);
-        if (!h->memory || !h->cell || !h->overflow_start || grow(h))
+        if (!h->count || !h->memory || !h->cell || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
         const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
-        h->count = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->count;
+        h->dark = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->dark;
         for (size_t t = 0; t < nscratch; t++)
             h->cell[t] = (uint16_t)map->ncells; /* and so it stays beyond the frame */
     }
     memset(h->count, 0, ncounts * sizeof *h->count);
+    memset(h->dark, 0, ndark * sizeof *h->dark);
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
     return H5BRAGG_OK;
@@ -180,6 +183,9 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
         status = count_row(&source, tile_row, h);
     if (status)
         return status;
+    for (uint32_t c = 0; c < map->ncells; c++)
+        memcpy(h->count + (size_t)c * HISTOGRAM_NCOUNTS, h->dark + (size_t)c * HISTOGRAM_NDARK,
+               HISTOGRAM_NDARK * sizeof *h->dark);
     sort_overflow(h);
     return H5BRAGG_OK;
 }
@@ -218,6 +224,7 @@ void histogram_exclude(const ring_map *map, const counts_plane *plane, const uin
 
 void histogram_free(histogram *h)
 {
+    free(h->count);
     free(h->memory);
     free(h->cell);
     free(h->overflow_start);

@@ -22,7 +22,7 @@ typedef struct overflow_pixel {
 typedef struct histogram {
     uint32_t ncells;
     int64_t value_offset;     /* an overflow entry v stands for the value value_offset + v */
-    uint32_t *count;          /* ncells rows of HISTOGRAM_NCOUNTS, and one to be ignored */
+    uint32_t *count;          /* ncells rows of HISTOGRAM_NCOUNTS */
     uint32_t *overflow_start; /* ncells + 1: where a cell's overflow entries begin */
     uint32_t *overflow;
     int has_negative; /* as of the plane */
@@ -32,7 +32,9 @@ typedef struct histogram {
     size_t capacity; /* of pixel and overflow */
     uint16_t *cell;  /* scratch: of a row of tiles */
     size_t nscratch;
-    uint32_t *memory; /* holds `count` */
+    uint32_t *dark;   /* scratch: the first HISTOGRAM_NDARK counters, closer together for the cache;
+                         the last row, of blank tiles, is to be ignored */
+    uint32_t *memory; /* holds `dark` */
 } histogram;
 
 /* Number of pixels of a cell in a range of values, their sum and sum of squares. */

@@ -12,7 +12,7 @@
 #include "levels.h"
 #include "tile_sums.h"
 
-enum { LEVEL_UNITS = 256, MAX_STEPS = 12, SPREAD_ROUNDS = 3 };
+enum { LEVEL_UNITS = 256, MAX_STEPS = 12, SPREAD_ROUNDS = 3, AT_ONCE = 256 /* tiles */ };
 /* A spread is stored if the variance is that far beyond what its ring has without. */
 static const double SPREAD_SIGMA = 2.0;
 /* What ordinary rings may correct of the dispersion measured within tiles. */
@@ -203,25 +203,50 @@ static h5bragg_status fit_rings(level_pass *pass)
     return H5BRAGG_OK;
 }
 
+/* Tiles of which not all pixels are drawn: a loop for vectors. */
+static void find_partial(const uint16_t *restrict valid, const uint8_t *restrict kept, size_t n,
+                         uint8_t *restrict is_partial)
+{
+    for (size_t t = 0; t < n; t++)
+        is_partial[t] = (valid[t] != 0xFFFF) | kept[t];
+}
+
+/* Takes the pixels of a tile that are not drawn off their ring. */
+static void take_off(const frame_source *s, size_t tile, uint32_t *npixels)
+{
+    const ring_map *map = s->map;
+    const uint32_t is_odd = (uint32_t)(tile / map->ntx + tile % map->ntx) & 1;
+    if (map->cell[tile] == BRAGG_NO_CELL)
+        return;
+    npixels[2u * map->ring[map->cell[tile]] + is_odd] -=
+        s->kept[tile] ? TILE_NPIXELS : TILE_NPIXELS - count_bits(s->plane.valid[tile]);
+}
+
 /* Of the drawn pixels of every ring, those in tiles whose row and column add up to odd numbers. */
 static h5bragg_status share_of_odd(const frame_source *s, uint32_t nbins, double *odd)
 {
-    const ring_map *map = s->map;
-    double *all = calloc(nbins, sizeof *all);
-    if (!all)
+    const size_t ntiles = ring_map_ntiles(s->map);
+    uint32_t *npixels = malloc(2u * nbins * sizeof *npixels); /* as ntiles of the map */
+    if (!npixels)
         return H5BRAGG_NO_MEMORY;
-    memset(odd, 0, nbins * sizeof *odd);
-    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
-        const uint16_t cell = map->cell[tile];
-        if (cell == BRAGG_NO_CELL || s->kept[tile])
-            continue;
-        const double n = count_bits(s->plane.valid[tile]);
-        all[map->ring[cell]] += n;
-        odd[map->ring[cell]] += (tile / map->ntx + tile % map->ntx) % 2 ? n : 0;
+    for (uint32_t k = 0; k < 2u * nbins; k++)
+        npixels[k] = TILE_NPIXELS * s->map->ntiles[k];
+    for (size_t first = 0; first < ntiles; first += AT_ONCE) {
+        uint8_t is_partial[AT_ONCE] = {0};
+        find_partial(s->plane.valid + first, s->kept + first,
+                     ntiles - first < AT_ONCE ? ntiles - first : AT_ONCE, is_partial);
+        for (size_t t = 0; t < AT_ONCE; t += 8) {
+            uint64_t left = load_u32(is_partial + t) | (uint64_t)load_u32(is_partial + t + 4) << 32;
+            for (; left; left &= left - 1)
+                take_off(s, first + t + floor_log2(left & (0 - left)) / 8, npixels);
+        }
     }
-    for (uint32_t ring = 0; ring < nbins; ring++)
-        odd[ring] = all[ring] > 0 ? odd[ring] / all[ring] : 0.5;
-    free(all);
+    for (uint32_t ring = 0; ring < nbins; ring++) {
+        const double n = npixels[2u * ring + 1];
+        const double all = npixels[2u * ring] + n;
+        odd[ring] = all > 0 ? n / all : 0.5;
+    }
+    free(npixels);
     return H5BRAGG_OK;
 }
 

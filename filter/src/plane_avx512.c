@@ -155,7 +155,7 @@ LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
         const uint16_t *cell = row->cell + first;
         count_group(row->value + TILE_EDGE * first, row->stride, row->valid + first, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++)
-            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NCOUNTS,
+            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK,
                        counts + t % 4 * 64 + t / 4 * 16);
     }
 }

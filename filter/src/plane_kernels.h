@@ -81,7 +81,7 @@ typedef struct plane_kernels {
 
     /*
      * Adds the valid pixels whose byte is below HISTOGRAM_NDARK to the counters of their cells:
-     * rows of HISTOGRAM_NCOUNTS, aligned to 64 bytes.
+     * rows of HISTOGRAM_NDARK, aligned to 64 bytes.
      */
     void (*count)(const counted_row *row, uint32_t *counter);
 

@@ -134,7 +134,7 @@ static void count_eight(const uint8_t *value, size_t stride, uint32_t base, uint
 static void count(const counted_row *row, uint32_t *counter)
 {
     for (size_t t = 0; t < row->ngroups * GROUP_NTILES; t++) {
-        uint32_t *c = counter + (size_t)row->cell[t] * HISTOGRAM_NCOUNTS;
+        uint32_t *c = counter + (size_t)row->cell[t] * HISTOGRAM_NDARK;
         count_eight(row->value + TILE_EDGE * t, row->stride, 0, c);
         if (row->largest[t] >= 8)
             count_eight(row->value + TILE_EDGE * t, row->stride, 8, c);

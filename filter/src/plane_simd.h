@@ -210,7 +210,7 @@ LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
         const uint16_t *cell = row->cell + first;
         count_bytes(row, first, 0, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++) {
-            uint32_t *c = counter + (size_t)cell[t] * HISTOGRAM_NCOUNTS;
+            uint32_t *c = counter + (size_t)cell[t] * HISTOGRAM_NDARK;
             add_counts(c, counts + COUNTS_AT_ONCE * t);
             if (row->valid[first + t] != 0xFFFF)
                 c[0] -= count_invalid(row->valid[first + t]);
@@ -219,7 +219,7 @@ LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
             continue;
         count_bytes(row, first, COUNTS_AT_ONCE, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++)
-            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NCOUNTS + COUNTS_AT_ONCE,
+            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK + COUNTS_AT_ONCE,
                        counts + COUNTS_AT_ONCE * t);
     }
 }

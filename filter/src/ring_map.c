@@ -241,6 +241,19 @@ static void rings_to_cells(map_maker *m)
     }
 }
 
+static h5bragg_status count_tiles(ring_map *map)
+{
+    map->ntiles = calloc(2u * map->nbins, sizeof *map->ntiles);
+    if (!map->ntiles)
+        return H5BRAGG_NO_MEMORY;
+    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
+        const uint32_t is_odd = (uint32_t)(tile / map->ntx + tile % map->ntx) & 1;
+        if (map->cell[tile] != BRAGG_NO_CELL)
+            map->ntiles[2u * map->ring[map->cell[tile]] + is_odd]++;
+    }
+    return H5BRAGG_OK;
+}
+
 static h5bragg_status fill_map(map_maker *m)
 {
     const h5bragg_geometry *g = m->geometry;
@@ -261,9 +274,10 @@ static h5bragg_status fill_map(map_maker *m)
         return status;
     find_rings(m);
     status = number_cells(m);
-    if (!status)
-        rings_to_cells(m);
-    return status;
+    if (status)
+        return status;
+    rings_to_cells(m);
+    return count_tiles(m->map);
 }
 
 h5bragg_status ring_map_make(const h5bragg_geometry *geometry, const h5bragg_params *params,
@@ -298,5 +312,6 @@ void ring_map_free(ring_map *map)
     free(map->first_cell);
     free(map->ring);
     free(map->normalisation);
+    free(map->ntiles);
     free(map);
 }

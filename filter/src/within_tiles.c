@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { AT_ONCE = 512 /* tiles */ };
+enum { AT_ONCE = 512 /* tiles */, NIDLE = 8 };
 
 /* Where the tiles of a cell are counted. */
 typedef struct within_cell {
@@ -20,11 +20,11 @@ typedef struct within_cell {
 } within_cell;
 
 /*
- * A row for every threshold of a ring, its cells being consecutive; row 0 is for tiles that do not
- * count.
+ * A row for every threshold of a ring, its cells being consecutive; the first ones are for tiles
+ * that do not count, several so that additions need not wait for one another.
  */
 typedef struct within_counts {
-    within_cell *cell; /* ncells, and that of all other tiles */
+    within_cell *cell; /* ncells, and NIDLE of other tiles */
     uint64_t *squares; /* per row: sum of squares of its pixels */
     uint32_t *counter; /* of tiles, by their sum */
     size_t ncounters;
@@ -53,12 +53,13 @@ static int shares_row(const frame_model *m, uint32_t cell)
 static h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
 {
     const uint32_t ncells = m->noise.map->ncells;
-    uint32_t nrows = 1;
-    *w = (within_counts){.cell = malloc((ncells + 1u) * sizeof *w->cell),
-                         .ncounters = PATTERN_MAX_SUM + 1};
+    uint32_t nrows = NIDLE;
+    *w = (within_counts){.cell = malloc(((size_t)ncells + NIDLE) * sizeof *w->cell),
+                         .ncounters = NIDLE + PATTERN_MAX_SUM + 1};
     if (!w->cell)
         return H5BRAGG_NO_MEMORY;
-    w->cell[ncells] = (within_cell){0, 0};
+    for (uint32_t k = 0; k < NIDLE; k++)
+        w->cell[ncells + k] = (within_cell){k, k};
     for (uint32_t c = 0; c < ncells; c++) {
         w->cell[c] = w->cell[ncells];
         if (!m->range[c].is_pattern)
@@ -86,8 +87,10 @@ BRAGG_INLINE void select_tiles(const frame_source *s, size_t first, uint32_t n,
     const uint16_t *restrict all_sums = s->plane.sum + first;
     const uint16_t *restrict valid = s->plane.valid + first;
     const uint8_t *restrict calm = s->calm + first;
-    const uint16_t other = (uint16_t)s->map->ncells;
+    const uint16_t idle = (uint16_t)s->map->ncells;
+    const uint16_t spread = s->map->ncells < UINT16_MAX - NIDLE ? NIDLE - 1 : 0;
     for (uint32_t t = 0; t < n; t++) {
+        const uint16_t other = (uint16_t)(idle + (t & spread));
         const uint16_t is_in = (uint16_t) - ((valid[t] == 0xFFFF) & calm[t]);
         cell[t] = (uint16_t)((all_cells[t] & is_in) | (other & ~is_in));
         sum[t] = all_sums[t] & is_in;
@@ -126,7 +129,7 @@ static double step_variance(const frame_model *m, uint32_t cell)
     return step > 1 ? (step * step - 1) / 12 : 0;
 }
 
-/* Adds a row to its ring; e is the first cell that shares it. */
+/* Adds a row to its ring; `cell` is the first that shares it. */
 static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint32_t cell,
                               within_tiles *ring)
 {
