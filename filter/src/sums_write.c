@@ -63,23 +63,6 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
     return H5BRAGG_OK;
 }
 
-BRAGG_INLINE int64_t sum_of(const tile_sums *sum, size_t at)
-{
-    return sum->small[at] == SUM_ELSEWHERE ? sum->any[at] : sum->small[at];
-}
-
-/* What a block holds and what is known of it. */
-static block_sums sum_block(const sum_grid *grid, uint32_t block, const tile_sums *sum)
-{
-    const size_t ntx = grid->model->noise.map->ntx;
-    block_sums b = sum_grid_block(grid, block, NULL);
-    for (uint32_t row = 0; row < grid->nrows; row++) {
-        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++)
-            b.sum += grid->open[row * ntx + t] ? sum_of(sum, row * ntx + t) : 0;
-    }
-    return b;
-}
-
 static void write_coarse(sum_grid *grid, uint32_t block, const block_sums *b, symbol_writer *sums)
 {
     const sum_rule rule = sum_grid_coarse_rule(grid, block, b);
@@ -95,7 +78,7 @@ static void write_block(sum_grid *grid, uint32_t block, block_bits bits, const t
         return;
     const uint32_t context = scale_context(grid, block);
     if (bits.is_far & bit || grid->is_coarse[block]) {
-        const block_sums b = sum_block(grid, block, sum);
+        const block_sums b = sum_grid_block(grid, block, sum);
         grid->scale[block] = choose_scale(&b);
         if (grid->is_coarse[block])
             write_coarse(grid, block, &b, sums);
