@@ -74,9 +74,11 @@ static void write_plain(exact_lines *lines, symbol_writer *s, const number_symbo
     uint64_t row[TILE_EDGE];
     uint16_t pair[TILE_NPIXELS];
     uint16_t ordered[TILE_NPIXELS];
+    uint32_t all = 0;
     for (uint32_t i = 0; i < TILE_EDGE; i++) {
         const uint32_t bytes = load_u32(tile->byte + i * tile->stride);
         row[i] = spread_bytes(bytes);
+        all |= bytes;
         const uint64_t here = UNIT * row[i];
         const uint64_t left =
             (uint64_t)(has_left ? counted(lines->left[i], rule->absent) : rule->absent);
@@ -89,9 +91,14 @@ static void write_plain(exact_lines *lines, symbol_writer *s, const number_symbo
         up = here;
         corner = left;
     }
+    uint16_t *direct = all & 0xF0F0F0F0u ? NULL : symbol_writer_room(s, TILE_NPIXELS);
+    uint16_t *out = direct ? direct : ordered;
     for (uint32_t k = 0; k < TILE_NPIXELS; k++)
-        ordered[k] = pair[DIAGONAL_ORDER[k]];
-    put_pairs(s, numbers, ordered);
+        out[k] = pair[DIAGONAL_ORDER[k]];
+    if (direct)
+        s->npairs += TILE_NPIXELS; /* bytes below 16 are their own symbols */
+    else
+        put_pairs(s, numbers, ordered);
     leave_rows(lines, column, row);
 }
 

@@ -9,20 +9,18 @@
 #include "pixel.h" /* BRAGG_INLINE */
 #include "symbols.h"
 
-/* Symbols of small numbers, and the raw bits of these symbols. */
+/* Of small numbers the symbol, in bits 0-7, and how many raw bits follow, in bits 8-15. */
 enum { NUMBER_NKNOWN = 1024 };
 typedef struct number_symbols {
-    uint8_t symbol[NUMBER_NKNOWN];
-    uint8_t nbits[256];
+    uint16_t code[NUMBER_NKNOWN];
 } number_symbols;
 
 static inline void number_symbols_make(number_symbols *numbers)
 {
     for (uint32_t x = 0; x < NUMBER_NKNOWN; x++) {
         const uint32_t e = floor_log2(x | NUMBER_DIRECT);
-        const uint32_t symbol = x < NUMBER_DIRECT ? x : 4 * e + (x >> (e - 2) & 3);
-        numbers->symbol[x] = (uint8_t)symbol;
-        numbers->nbits[symbol] = (uint8_t)(x < NUMBER_DIRECT ? 0 : e - 2);
+        const uint32_t symbol = 4 * e + (x >> (e - 2) & 3);
+        numbers->code[x] = (uint16_t)(x < NUMBER_DIRECT ? x : symbol | (e - 2) << 8);
     }
 }
 
@@ -79,8 +77,8 @@ BRAGG_INLINE void fast_put_number(fast_writer *w, const number_symbols *numbers,
                                   uint64_t x)
 {
     if (x < NUMBER_NKNOWN) {
-        const uint32_t symbol = numbers->symbol[x];
-        fast_put_symbol(w, context, symbol, x, numbers->nbits[symbol]);
+        const uint32_t code = numbers->code[x];
+        fast_put_symbol(w, context, code & 0xFF, x, code >> 8);
         return;
     }
     const uint32_t e = floor_log2(x);

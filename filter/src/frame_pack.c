@@ -154,11 +154,11 @@ static void pack_picked_row(frame_packer *p, uint32_t tile_row)
                 continue;
             }
             p->header.npicked +=
-                picked_writer_go_on(&p->picked, s, tile_row, column, &p->picked_symbols);
+                picked_writer_go_on(&p->picked, s->map, tile_row, column, &p->picked_symbols);
             pack_values(p, tile);
         }
     }
-    p->header.npicked += picked_writer_go_on(&p->picked, s, tile_row, ntx, &p->picked_symbols);
+    p->header.npicked += picked_writer_go_on(&p->picked, s->map, tile_row, ntx, &p->picked_symbols);
 }
 
 static void pack_sum(frame_packer *p, size_t tile, size_t at)

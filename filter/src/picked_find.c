@@ -17,29 +17,31 @@ BRAGG_INLINE uint32_t bits_above(const uint8_t *byte, size_t stride, uint32_t th
     return bits;
 }
 
-static void find_group(const pick_row *row, uint32_t first, uint32_t ntiles, uint32_t *tile,
-                       uint16_t *above, uint16_t *special)
+static void find_group(const pick_row *row, uint32_t first, uint32_t ntiles, const found_row *found)
 {
-    uint32_t is_special = 0;
-    for (uint32_t k = 0; k < ntiles; k++) {
-        const uint32_t t = first + k;
+    uint32_t special = 0;
+    for (uint32_t t = first; t < first + ntiles; t++) {
         const uint32_t rule = row->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
-        const int is = (rule & PICK_SPECIAL) != 0 || row->kept[t] || row->has_large[t];
-        tile[t] = rule;
-        is_special |= (uint32_t)is << k;
-        above[t] = (uint16_t)(is ? 0
-                                 : bits_above(row->value + (size_t)t * TILE_EDGE, row->stride,
-                                              rule & PICK_THRESHOLD));
+        const uint32_t threshold = rule & PICK_THRESHOLD;
+        const uint8_t *byte = row->value + (size_t)t * TILE_EDGE;
+        found->tile[t] = rule;
+        found->above[t] = 0;
+        if ((rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t]) {
+            special |= 1u << (t - first);
+            continue;
+        }
+        found->above[t] = (uint16_t)bits_above(byte, row->stride, threshold);
+        for (uint32_t p = 0; found->above[t] && p < TILE_NPIXELS; p++)
+            found->excess[t * TILE_NPIXELS + p] =
+                (uint8_t)(byte[p / TILE_EDGE * row->stride + p % TILE_EDGE] - threshold - 1);
     }
-    *special = (uint16_t)is_special;
+    found->special[first / GROUP_NTILES] = (uint16_t)special;
 }
 
-void find_picked_plain(const pick_row *row, uint32_t *tile, uint16_t *above, uint16_t *special)
+void find_picked_plain(const pick_row *row, const found_row *found)
 {
-    for (uint32_t t = 0; t < row->ntx; t += GROUP_NTILES) {
-        const uint32_t n = row->ntx - t < GROUP_NTILES ? row->ntx - t : GROUP_NTILES;
-        find_group(row, t, n, tile, above, &special[t / GROUP_NTILES]);
-    }
+    for (uint32_t t = 0; t < row->ntx; t += GROUP_NTILES)
+        find_group(row, t, row->ntx - t < GROUP_NTILES ? row->ntx - t : GROUP_NTILES, found);
 }
 
 #if defined(BRAGG_X86_64)
@@ -65,17 +67,22 @@ KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __m
                                               0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12)));
 }
 
-/* Bits of the tiles 4 k to 4 k + 3 of 16, in the order of places; by[k] of their thresholds. */
-KERNEL BRAGG_INLINE uint64_t bits_of_four(__m512i tiles, __m512i threshold, int k)
+/*
+ * Bits of the tiles 4 k to 4 k + 3 of 16, in the order of places, with the thresholds of all 16;
+ * the excess of their pixels is stored.
+ */
+KERNEL BRAGG_INLINE uint64_t bits_of_four(__m512i tiles, __m512i threshold, int k, uint8_t *excess)
 {
     const __m512i lane = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
     const __m512i from = _mm512_add_epi32(lane, _mm512_set1_epi32(4 * k));
-    return _mm512_cmpgt_epu8_mask(tiles, _mm512_permutexvar_epi32(from, threshold));
+    const __m512i of_tile = _mm512_permutexvar_epi32(from, threshold);
+    const __m512i above = _mm512_sub_epi8(tiles, of_tile);
+    _mm512_storeu_si512(excess + 64 * k, _mm512_add_epi8(above, _mm512_set1_epi8(-1)));
+    return _mm512_cmpgt_epu8_mask(tiles, of_tile);
 }
 
 /* 16 tiles at a time: their rows are brought together, a tile in each quarter of a vector. */
-KERNEL static void find_picked_avx512(const pick_row *row, uint32_t *tile, uint16_t *above,
-                                      uint16_t *special)
+KERNEL static void find_picked_avx512(const pick_row *row, const found_row *found)
 {
     const __m512i quarters =
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -83,8 +90,9 @@ KERNEL static void find_picked_avx512(const pick_row *row, uint32_t *tile, uint1
         const uint32_t left = row->ntx - t;
         const __mmask16 inside = (__mmask16)(left < GROUP_NTILES ? (1u << left) - 1 : 0xFFFF);
         const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
-        __mmask16 is_special;
-        const __m512i threshold = tile_thresholds(row, t, inside, tile, &is_special);
+        uint8_t *excess = found->excess + (size_t)t * TILE_NPIXELS;
+        __mmask16 special;
+        const __m512i threshold = tile_thresholds(row, t, inside, found->tile, &special);
         __m512i r[TILE_EDGE];
         for (uint32_t i = 0; i < TILE_EDGE; i++)
             r[i] = _mm512_permutexvar_epi32(quarters, _mm512_loadu_si512(value + i * row->stride));
@@ -93,13 +101,13 @@ KERNEL static void find_picked_avx512(const pick_row *row, uint32_t *tile, uint1
         const __m512i high01 = _mm512_unpackhi_epi32(r[0], r[1]);
         const __m512i high23 = _mm512_unpackhi_epi32(r[2], r[3]);
         const uint64_t bits[4] = {
-            bits_of_four(_mm512_unpacklo_epi64(low01, low23), threshold, 0),
-            bits_of_four(_mm512_unpackhi_epi64(low01, low23), threshold, 1),
-            bits_of_four(_mm512_unpacklo_epi64(high01, high23), threshold, 2),
-            bits_of_four(_mm512_unpackhi_epi64(high01, high23), threshold, 3),
+            bits_of_four(_mm512_unpacklo_epi64(low01, low23), threshold, 0, excess),
+            bits_of_four(_mm512_unpackhi_epi64(low01, low23), threshold, 1, excess),
+            bits_of_four(_mm512_unpacklo_epi64(high01, high23), threshold, 2, excess),
+            bits_of_four(_mm512_unpackhi_epi64(high01, high23), threshold, 3, excess),
         };
-        memcpy(above + t, bits, sizeof bits);
-        special[t / GROUP_NTILES] = (uint16_t)(is_special & inside);
+        memcpy(found->above + t, bits, sizeof bits);
+        found->special[t / GROUP_NTILES] = (uint16_t)(special & inside);
     }
 }
 #endif

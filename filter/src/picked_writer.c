@@ -19,11 +19,12 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     p->rule = malloc((map->ncells + 1u) * sizeof *p->rule);
     p->tile = calloc(ngroups * GROUP_NTILES + 1, sizeof *p->tile);
     p->above = calloc(ngroups * GROUP_NTILES, sizeof *p->above);
+    p->excess = malloc(ngroups * GROUP_NTILES * TILE_NPIXELS);
     p->special = malloc(ngroups * sizeof *p->special);
     p->place = malloc((ngroups * GROUP_NTILES * TILE_NPIXELS + NPLACES_AT_ONCE) * sizeof *p->place);
     const h5bragg_status status = picked_state_make(model, &p->state);
     number_symbols_make(&p->numbers);
-    if (status || !p->rule || !p->tile || !p->above || !p->special || !p->place)
+    if (status || !p->rule || !p->tile || !p->above || !p->excess || !p->special || !p->place)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++) {
         const picked_cell *cell = &p->state.cell[c];
@@ -44,6 +45,7 @@ void picked_writer_free(picked_writer *p)
     free(p->rule);
     free(p->tile);
     free(p->above);
+    free(p->excess);
     free(p->special);
     free(p->place);
     memset(p, 0, sizeof *p);
@@ -74,9 +76,8 @@ BRAGG_INLINE uint32_t list_places(const uint16_t *above, uint32_t ntiles, uint32
 typedef struct place_list {
     const uint32_t *place;
     uint32_t n;
-    const uint32_t *tile; /* rules of the row's tiles */
-    const uint8_t *value; /* of the row */
-    size_t stride;
+    const uint32_t *tile;  /* rules of the row's tiles */
+    const uint8_t *excess; /* by place */
 } place_list;
 
 /* Writes pixels; *next is the place behind the last.  Returns the excess of the last. */
@@ -89,11 +90,9 @@ BRAGG_INLINE uint32_t write_places(const place_list *list, const number_symbols 
     uint32_t excess = 0;
     for (uint32_t i = 0; i < l.n; i++) {
         const uint32_t place = l.place[i];
-        const uint32_t t = place / TILE_NPIXELS;
-        const uint32_t rule = l.tile[t];
+        const uint32_t rule = l.tile[place / TILE_NPIXELS];
         const uint32_t behind = l.tile[(place + 1) / TILE_NPIXELS];
-        const uint8_t *column = l.value + TILE_EDGE * t + place % TILE_EDGE;
-        excess = column[place / TILE_EDGE % TILE_EDGE * l.stride] - (rule & PICK_THRESHOLD) - 1;
+        excess = l.excess[place];
         fast_put_number(&f, table, context, (uint64_t)(place - expected));
         fast_put_number(&f, table, rule >> PICK_EXCESS_SHIFT & 0xFF, excess);
         fast_flush(&f); /* up to 7 + 32 + 5 bits */
@@ -160,24 +159,22 @@ void picked_writer_start_row(picked_writer *p, const frame_source *source, uint3
                           map->ntx,
                           p->rule,
                           map->ncells};
-    find_picked_kernel()(&row, p->tile, p->above, p->special);
+    const found_row found = {p->tile, p->above, p->excess, p->special};
+    find_picked_kernel()(&row, &found);
     p->nplaces =
         choose_loops().list(p->above, (uint32_t)counts_plane_ngroups(map) * GROUP_NTILES, p->place);
     p->at = 0;
 }
 
-uint32_t picked_writer_go_on(picked_writer *p, const frame_source *source, uint32_t tile_row,
+uint32_t picked_writer_go_on(picked_writer *p, const ring_map *map, uint32_t tile_row,
                              uint32_t stop, symbol_writer *s)
 {
-    const counts_plane *plane = &source->plane;
-    const int64_t first = (int64_t)tile_row * source->map->ntx * TILE_NPIXELS;
-    uint32_t end = stop < source->map->ntx ? p->at : p->nplaces;
+    const int64_t first = (int64_t)tile_row * map->ntx * TILE_NPIXELS;
+    uint32_t end = stop < map->ntx ? p->at : p->nplaces;
     while (end < p->nplaces && p->place[end] < stop * TILE_NPIXELS)
         end++;
     const uint32_t n = end - p->at;
-    const place_list list = {p->place + p->at, n, p->tile,
-                             plane->value + (size_t)TILE_EDGE * tile_row * plane->stride,
-                             plane->stride};
+    const place_list list = {p->place + p->at, n, p->tile, p->excess};
     if (n == 0)
         return 0;
     fast_writer w;

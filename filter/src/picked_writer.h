@@ -32,6 +32,7 @@ typedef struct picked_writer {
     /* Of the row at work, with room for whole groups of tiles: */
     uint32_t *tile;    /* rules */
     uint16_t *above;   /* bits of pixels above the threshold; 0 in special tiles */
+    uint8_t *excess;   /* by place: of these pixels, less 1; of others anything */
     uint16_t *special; /* per group: bits of tiles that are kept, blank or not all in bytes */
     uint32_t *place;   /* of those pixels, from the first of the row; padded */
     uint32_t nplaces;
@@ -49,7 +50,7 @@ void picked_writer_start_row(picked_writer *p, const frame_source *source, uint3
  * Writes what is picked in tiles of the row that are not special, up to column `stop`; returns the
  * number of pixels.
  */
-uint32_t picked_writer_go_on(picked_writer *p, const frame_source *source, uint32_t tile_row,
+uint32_t picked_writer_go_on(picked_writer *p, const ring_map *map, uint32_t tile_row,
                              uint32_t stop, symbol_writer *s);
 
 /* Writes a pixel of a cell behind the last one. */
@@ -68,9 +69,15 @@ typedef struct pick_row {
     uint32_t ncells;
 } pick_row;
 
-/* Sets tile[], above[] and special[] of a row. */
-typedef void find_picked_function(const pick_row *row, uint32_t *tile, uint16_t *above,
-                                  uint16_t *special);
+/* What is found, as in a picked_writer. */
+typedef struct found_row {
+    uint32_t *tile;
+    uint16_t *above;
+    uint8_t *excess;
+    uint16_t *special;
+} found_row;
+
+typedef void find_picked_function(const pick_row *row, const found_row *found);
 
 /* That of this machine. */
 find_picked_function *find_picked_kernel(void);

@@ -188,7 +188,7 @@ void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, cons
         grid->is_coarse[block] = block_has_low(grid, block) && block_is_coarse(grid, block);
 }
 
-block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const int64_t *sum)
+block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums *sum)
 {
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
@@ -203,7 +203,7 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const int64_t *s
             b.expected += m->expected[cell[t]] * f / TILE_NPIXELS;
             b.variance += m->variance[cell[t]] * f / TILE_NPIXELS;
             b.most += f * (m->range[cell[t]].high - m->range[cell[t]].low);
-            b.sum += sum ? sum[at] : 0;
+            b.sum += sum ? sum_of(sum, at) : 0;
             b.has_general |= !m->range[cell[t]].is_pattern;
             b.nopen++;
         }

@@ -22,8 +22,13 @@ typedef struct block_sums {
     int has_general;
 } block_sums;
 
+static inline int64_t sum_of(const tile_sums *sum, size_t at)
+{
+    return sum->small[at] == SUM_ELSEWHERE ? sum->any[at] : sum->small[at];
+}
+
 /* Of a block of the row at work; sum is that of its tiles, or NULL. */
-block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const int64_t *sum);
+block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums *sum);
 
 /* The rule of a coarse block. */
 sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b);

@@ -63,27 +63,18 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
     return H5BRAGG_OK;
 }
 
-BRAGG_INLINE int64_t sum_of(const tile_sums *sum, size_t at)
-{
-    return sum->small[at] == SUM_ELSEWHERE ? sum->any[at] : sum->small[at];
-}
-
-/* What a block holds and what is known of it. */
-static block_sums sum_block(const sum_grid *grid, uint32_t block, const tile_sums *sum)
-{
-    const size_t ntx = grid->model->noise.map->ntx;
-    block_sums b = sum_grid_block(grid, block, NULL);
-    for (uint32_t row = 0; row < grid->nrows; row++) {
-        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++)
-            b.sum += grid->open[row * ntx + t] ? sum_of(sum, row * ntx + t) : 0;
-    }
-    return b;
-}
-
 static void write_coarse(sum_grid *grid, uint32_t block, const block_sums *b, symbol_writer *sums)
 {
     const sum_rule rule = sum_grid_coarse_rule(grid, block, b);
     write_sum(grid, sums, &rule, grid->hash[MACRO_EDGE * block], b->sum);
+}
+
+/* Whether four blocks are all coarse: what kernels say of them is of no use. */
+static int are_coarse(const sum_grid *grid, uint32_t block)
+{
+    static const uint8_t ALL[GROUP_NBLOCKS] = {1, 1, 1, 1};
+    return block + GROUP_NBLOCKS <= grid->nblocks &&
+           memcmp(grid->is_coarse + block, ALL, sizeof ALL) == 0;
 }
 
 /* One of four blocks, of which bits are known. */
@@ -95,7 +86,9 @@ static void write_block(sum_grid *grid, uint32_t block, block_bits bits, const t
         return;
     const uint32_t context = scale_context(grid, block);
     if (bits.is_far & bit || grid->is_coarse[block]) {
-        const block_sums b = sum_block(grid, block, sum);
+        const block_sums b = sum_grid_block(grid, block, sum);
+        if (b.nopen == 0)
+            return;
         grid->scale[block] = choose_scale(&b);
         if (grid->is_coarse[block])
             write_coarse(grid, block, &b, sums);
@@ -120,7 +113,8 @@ static void write_blocks(sum_grid *grid, const sum_rows *rows, const tile_sums *
 {
     const sum_kernels *kernels = sum_kernels_get(bragg_cpu_level());
     for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
-        const block_bits bits = kernels->look(rows, MACRO_EDGE * block);
+        const block_bits bits = are_coarse(grid, block) ? (block_bits){0x1111, 0x1111}
+                                                        : kernels->look(rows, MACRO_EDGE * block);
         uint16_t *pair = symbol_writer_room(scales, GROUP_NBLOCKS);
         if (pair && are_plain(grid, block, bits)) {
             memset(pair, 0, GROUP_NBLOCKS * sizeof *pair);
@@ -167,6 +161,8 @@ static void write_row(sum_grid *grid, const sum_rows *rows, const tile_sums *sum
 {
     const sum_kernels *kernels = sum_kernels_get(bragg_cpu_level());
     for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
+        if (are_coarse(grid, block))
+            continue;
         const size_t first = (size_t)row * rows->ntx + MACRO_EDGE * block;
         const group_bits16 bits = bits_of_group(grid, block);
         uint16_t *pair = symbol_writer_room(sums, SUM_NTILES);

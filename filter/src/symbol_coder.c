@@ -31,7 +31,7 @@ static inline uint16_t *code_symbol(uint32_t *x, const coding_entry *e, uint16_t
     top[-1] = (uint16_t)*x;
     const uint32_t y = full ? *x >> 16 : *x;
     const uint32_t quotient = (uint32_t)((y * e->reciprocal) >> RECIPROCAL_BITS);
-    *x = y + quotient * e->complement + e->start;
+    *x = (y + e->start) + quotient * e->complement; /* the quotient comes last */
     return top - full;
 }
 

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels that write streams give what plain C gives. */
+#include <string.h>
+
+#include "check.h"
+#include "exact_tiles.h"
+#include "picked_writer.h"
+#include "sum_kernels.h"
+#include "symbol_coder.h"
+
+enum { MAX_NTX = 80, STRIDE = 512, NCELLS = 40, NROUNDS = 300, NPAIRS = 3000, NCONTEXTS = 3 };
+
+static unsigned seed = 1;
+
+static uint32_t below(uint32_t n) { return random_bits(&seed) % n; }
+
+/* Frequencies of a context, with the sum 2048; of few symbols, or one. */
+static void make_frequencies(uint16_t *frequency, uint8_t *symbol, uint32_t nsymbols)
+{
+    uint32_t left = SYMBOLS_TOTAL;
+    memset(frequency, 0, 256 * sizeof *frequency);
+    for (uint32_t k = 0; k < nsymbols; k++) {
+        const uint32_t most = left - (nsymbols - 1 - k);
+        const uint32_t f = k + 1 < nsymbols ? 1 + below(most) : left;
+        symbol[k] = (uint8_t)(3 * k);
+        frequency[symbol[k]] = (uint16_t)f;
+        left -= f;
+    }
+}
+
+static void wide_streams_are_coded_as_in_plain_c(void)
+{
+    static coding_entry entry[NCONTEXTS * 256];
+    static uint16_t pair[2][NPAIRS];
+    for (uint32_t round = 0; round < NROUNDS; round++) {
+        uint16_t frequency[256];
+        uint8_t symbol[NCONTEXTS][64];
+        uint32_t nsymbols[NCONTEXTS];
+        uint32_t state[2][SYMBOLS_WIDE_NSTATES];
+        for (uint32_t c = 0; c < NCONTEXTS; c++) {
+            nsymbols[c] = 1 + below(c == 0 ? 3 : 64);
+            make_frequencies(frequency, symbol[c], nsymbols[c]);
+            coding_entries_make(frequency, entry + 256 * c);
+        }
+        const uint32_t n = below(round < 100 ? 100 : NPAIRS);
+        for (uint32_t k = 0; k < n; k++) {
+            const uint32_t c = below(NCONTEXTS);
+            pair[0][k] = pair[1][k] = (uint16_t)(c << 8 | symbol[c][below(nsymbols[c])]);
+        }
+        const uint16_t *plain = pairs_code_plain(entry, pair[0], n, state[0], SYMBOLS_WIDE_NSTATES);
+        const uint16_t *fast = pairs_code(entry, pair[1], n, state[1], SYMBOLS_WIDE_NSTATES);
+        const size_t nwords = (size_t)(pair[0] + n - plain);
+        CHECK((size_t)(pair[1] + n - fast) == nwords);
+        CHECK(memcmp(plain, fast, nwords * sizeof *plain) == 0);
+        CHECK(memcmp(state[0], state[1], sizeof state[0]) == 0);
+    }
+}
+
+/* A row of tiles with everything that kernels look at. */
+typedef struct test_row {
+    uint8_t value[TILE_EDGE * STRIDE];
+    uint16_t cell[4 * MAX_NTX];
+    uint16_t open[4 * MAX_NTX];
+    uint16_t sum[4 * MAX_NTX];
+    uint32_t hash[4 * MAX_NTX];
+    uint8_t kept[MAX_NTX];
+    uint8_t has_large[MAX_NTX];
+} test_row;
+
+static void make_row(test_row *row)
+{
+    for (uint32_t k = 0; k < sizeof row->value; k++)
+        row->value[k] = (uint8_t)below(below(4) ? 8 : 256);
+    for (uint32_t t = 0; t < 4 * MAX_NTX; t++) {
+        row->cell[t] = (uint16_t)below(NCELLS);
+        row->open[t] = (uint16_t)(below(8) ? 0xFFFF : below(2) ? 0 : below(0x10000));
+        row->sum[t] = (uint16_t)(below(50) ? below(100) : below(0x10000));
+        row->hash[t] = random_bits(&seed) << 12 ^ random_bits(&seed);
+    }
+    for (uint32_t t = 0; t < MAX_NTX; t++) {
+        row->kept[t] = below(10) == 0;
+        row->has_large[t] = below(20) == 0;
+    }
+}
+
+static void picked_pixels_are_found_as_in_plain_c(void)
+{
+    static test_row row;
+    static uint8_t excess[2][(MAX_NTX + GROUP_NTILES) * TILE_NPIXELS];
+    for (uint32_t round = 0; round < NROUNDS; round++) {
+        uint32_t rule[NCELLS + 1];
+        uint32_t tile[2][MAX_NTX + GROUP_NTILES] = {0};
+        uint16_t above[2][MAX_NTX + GROUP_NTILES] = {0};
+        uint16_t special[2][MAX_NTX / GROUP_NTILES + 1] = {0};
+        const uint32_t ntx = 1 + below(MAX_NTX);
+        make_row(&row);
+        for (uint32_t c = 0; c <= NCELLS; c++)
+            rule[c] = below(10) ? below(c % 2 ? 8 : 256) | below(256) << PICK_GAP_SHIFT
+                                : PICK_SPECIAL | PICK_THRESHOLD;
+        rule[NCELLS] |= PICK_SPECIAL;
+        row.cell[below(ntx)] = BRAGG_NO_CELL;
+        const pick_row in = {row.value,     STRIDE, row.cell, row.kept,
+                             row.has_large, ntx,    rule,     NCELLS};
+        for (uint32_t k = 0; k < 2; k++) {
+            const found_row found = {tile[k], above[k], excess[k], special[k]};
+            (k ? find_picked_kernel() : find_picked_plain)(&in, &found);
+        }
+        for (uint32_t place = 0; place < ntx * TILE_NPIXELS; place++) {
+            if (above[0][place / TILE_NPIXELS] >> place % TILE_NPIXELS & 1)
+                CHECK(excess[0][place] == excess[1][place]);
+        }
+        CHECK(memcmp(tile[0], tile[1], ntx * sizeof **tile) == 0);
+        CHECK(memcmp(above[0], above[1], sizeof above[0]) == 0);
+        CHECK(memcmp(special[0], special[1], sizeof special[0]) == 0);
+    }
+}
+
+static void sums_are_put_as_in_plain_c(void)
+{
+    static test_row row;
+    const sum_kernels *fast = sum_kernels_get(bragg_cpu_level());
+    for (uint32_t round = 0; round < NROUNDS; round++) {
+        uint32_t plain[NCELLS];
+        uint32_t expected[NCELLS];
+        const uint32_t ntx = 1 + below(MAX_NTX);
+        make_row(&row);
+        for (uint32_t c = 0; c < NCELLS; c++) {
+            const uint32_t step = 1 + below(below(2) ? 20 : 255);
+            plain[c] = below(100) | step << PLAIN_STEP_SHIFT | below(21) << PLAIN_CONTEXT_SHIFT;
+            plain[c] |= below(200) ? 0 : PLAIN_NOT;
+            expected[c] = below(40) ? below(SUM_UNITS * 100) : PLAIN_IS_GENERAL;
+        }
+        const sum_rows in = {row.cell, row.open, row.sum, row.hash,
+                             plain,    expected, ntx,     1 + below(4)};
+        for (uint32_t first = 0; first < ntx; first += SUM_NTILES) {
+            const uint32_t left = ntx - first;
+            const uint32_t inside = left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF;
+            const uint32_t wanted = inside & (below(2) ? 0xFFFF : below(0x10000));
+            const uint32_t unscaled = below(4) ? 0xFFFF : below(0x10000);
+            const block_bits a = SUM_KERNELS_SCALAR.look(&in, first);
+            const block_bits b = fast->look(&in, first);
+            CHECK(a.is_open == b.is_open && a.is_far == b.is_far);
+            uint16_t pair[2][SUM_NTILES];
+            const uint32_t n = SUM_KERNELS_SCALAR.put(&in, first, wanted, unscaled, pair[0]);
+            CHECK(fast->put(&in, first, wanted, unscaled, pair[1]) == n);
+            CHECK(n > SUM_NTILES || memcmp(pair[0], pair[1], n * sizeof **pair) == 0);
+        }
+    }
+}
+
+static int is_same_writer(const symbol_writer *a, const symbol_writer *b)
+{
+    byte_writer out[2];
+    static uint8_t coded[2][1 << 16];
+    symbol_writer writer[2] = {*a, *b};
+    for (uint32_t k = 0; k < 2; k++) {
+        out[k] = (byte_writer){coded[k], coded[k] + sizeof coded[k], 0};
+        writer[k].pair = malloc(a->npairs * sizeof *a->pair);
+        CHECK(writer[k].pair != NULL && a->npairs == b->npairs);
+        memcpy(writer[k].pair, (k ? b : a)->pair, a->npairs * sizeof *a->pair);
+        writer[k].model = NULL;
+        symbols_write(&writer[k], EXACT_NCONTEXTS, SYMBOLS_NSTATES, &out[k]);
+        writer[k].raw = NULL;
+        symbol_writer_free(&writer[k]);
+    }
+    CHECK(!out[0].failed && !out[1].failed);
+    const size_t n = (size_t)(out[0].at - coded[0]);
+    return n == (size_t)(out[1].at - coded[1]) && memcmp(coded[0], coded[1], n) == 0;
+}
+
+/* Whole rows of exact tiles, some of them missing. */
+static void bytes_are_written_as_values_are(void)
+{
+    static test_row row;
+    const ring_map map = {.ntx = MAX_NTX};
+    exact_lines lines[2];
+    symbol_writer writer[2] = {{0}, {0}};
+    number_symbols numbers;
+    number_symbols_make(&numbers);
+    CHECK(!exact_lines_make(&map, &lines[0]) && !exact_lines_make(&map, &lines[1]));
+    for (uint32_t round = 0; round < 20; round++) {
+        make_row(&row);
+        for (uint32_t t = 0; t < MAX_NTX; t++) {
+            if (below(5) == 0)
+                continue;
+            const exact_rule rule = {0, (int32_t)below(below(2) ? 100 : 2041), 1};
+            const uint8_t *first = row.value + (size_t)TILE_EDGE * t;
+            const exact_bytes bytes = {t, first, STRIDE};
+            exact_tile tile = {.column = t, .valid = 0xFFFF};
+            for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+                row.value[TILE_EDGE * t + p / TILE_EDGE * STRIDE + p % TILE_EDGE] %= 255;
+                tile.value[p] = first[p / TILE_EDGE * STRIDE + p % TILE_EDGE];
+            }
+            exact_tile_write(&lines[0], &writer[0], &rule, &tile);
+            exact_bytes_write(&lines[1], &writer[1], &numbers, &rule, &bytes);
+        }
+        exact_lines_next_row(&lines[0]);
+        exact_lines_next_row(&lines[1]);
+    }
+    CHECK(is_same_writer(&writer[0], &writer[1]));
+    for (uint32_t k = 0; k < 2; k++) {
+        exact_lines_free(&lines[k]);
+        symbol_writer_free(&writer[k]);
+    }
+}
+
+int main(void)
+{
+    wide_streams_are_coded_as_in_plain_c();
+    picked_pixels_are_found_as_in_plain_c();
+    sums_are_put_as_in_plain_c();
+    bytes_are_written_as_values_are();
+    return 0;
+}
