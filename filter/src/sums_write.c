@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes the sums of tiles, and chooses scales: docs/format.md, "Scales and sums". */
-#include "sum_kernels.h"
+#include "sums_write_kernels.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -111,7 +111,7 @@ static int are_plain(const sum_grid *grid, uint32_t block, block_bits bits)
 static void write_blocks(sum_grid *grid, const sum_rows *rows, const tile_sums *sum,
                          symbol_writer *scales, symbol_writer *sums)
 {
-    const sum_kernels *kernels = sum_kernels_get(bragg_cpu_level());
+    const sums_write_kernels *kernels = sums_write_kernels_get(bragg_cpu_level());
     for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
         const block_bits bits = are_coarse(grid, block) ? (block_bits){0x1111, 0x1111}
                                                         : kernels->look(rows, MACRO_EDGE * block);
@@ -159,7 +159,7 @@ static group_bits16 bits_of_group(const sum_grid *grid, uint32_t block)
 static void write_row(sum_grid *grid, const sum_rows *rows, const tile_sums *sum, uint32_t row,
                       symbol_writer *sums)
 {
-    const sum_kernels *kernels = sum_kernels_get(bragg_cpu_level());
+    const sums_write_kernels *kernels = sums_write_kernels_get(bragg_cpu_level());
     for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
         if (are_coarse(grid, block))
             continue;

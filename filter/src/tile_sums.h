@@ -44,7 +44,7 @@ typedef struct sum_grid {
     uint16_t *least_cell; /* ntx: of the four tiles of a column, at work */
     uint16_t *most_cell;
     uint8_t *is_coarse; /* nblocks */
-    uint32_t *plain;    /* per cell, for writing alone: see sum_kernels.h */
+    uint32_t *plain;    /* per cell, for writing alone: see sums_write_kernels.h */
     uint32_t *plain_expected;
     int8_t *scale; /* nblocks */
     int8_t *scale_above;

@@ -5,7 +5,7 @@
 #include "check.h"
 #include "exact_tiles.h"
 #include "picked_writer.h"
-#include "sum_kernels.h"
+#include "sums_write_kernels.h"
 #include "symbol_coder.h"
 
 enum { MAX_NTX = 80, STRIDE = 512, NCELLS = 40, NROUNDS = 300, NPAIRS = 3000, NCONTEXTS = 3 };
@@ -118,7 +118,7 @@ static void picked_pixels_are_found_as_in_plain_c(void)
 static void sums_are_put_as_in_plain_c(void)
 {
     static test_row row;
-    const sum_kernels *fast = sum_kernels_get(bragg_cpu_level());
+    const sums_write_kernels *fast = sums_write_kernels_get(bragg_cpu_level());
     for (uint32_t round = 0; round < NROUNDS; round++) {
         uint32_t plain[NCELLS];
         uint32_t expected[NCELLS];
@@ -137,11 +137,11 @@ static void sums_are_put_as_in_plain_c(void)
             const uint32_t inside = left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF;
             const uint32_t wanted = inside & (below(2) ? 0xFFFF : below(0x10000));
             const uint32_t unscaled = below(4) ? 0xFFFF : below(0x10000);
-            const block_bits a = SUM_KERNELS_SCALAR.look(&in, first);
+            const block_bits a = SUMS_WRITE_KERNELS_SCALAR.look(&in, first);
             const block_bits b = fast->look(&in, first);
             CHECK(a.is_open == b.is_open && a.is_far == b.is_far);
             uint16_t pair[2][SUM_NTILES];
-            const uint32_t n = SUM_KERNELS_SCALAR.put(&in, first, wanted, unscaled, pair[0]);
+            const uint32_t n = SUMS_WRITE_KERNELS_SCALAR.put(&in, first, wanted, unscaled, pair[0]);
             CHECK(fast->put(&in, first, wanted, unscaled, pair[1]) == n);
             CHECK(n > SUM_NTILES || memcmp(pair[0], pair[1], n * sizeof **pair) == 0);
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sums of simple tiles in plain C. */
-#include "sum_kernels.h"
+#include "sums_write_kernels.h"
 
 static block_bits look(const sum_rows *rows, uint32_t first)
 {
@@ -58,14 +58,14 @@ static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t u
     return n;
 }
 
-const sum_kernels SUM_KERNELS_SCALAR = {look, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, put};
 
-const sum_kernels *sum_kernels_get(cpu_level level)
+const sums_write_kernels *sums_write_kernels_get(cpu_level level)
 {
 #if defined(BRAGG_X86_64)
     if (level == CPU_AVX512)
-        return &SUM_KERNELS_AVX512;
+        return &SUMS_WRITE_KERNELS_AVX512;
 #endif
     (void)level;
-    return &SUM_KERNELS_SCALAR;
+    return &SUMS_WRITE_KERNELS_SCALAR;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sums of simple tiles with AVX-512, sixteen at a time. */
-#include "sum_kernels.h"
+#include "sums_write_kernels.h"
 
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
@@ -111,5 +111,5 @@ KERNEL static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uin
     return (uint32_t)__builtin_popcount(is_open);
 }
 
-const sum_kernels SUM_KERNELS_AVX512 = {look, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, put};
 #endif

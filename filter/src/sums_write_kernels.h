@@ -3,8 +3,8 @@
  * The loops over tiles that write the sums of those where all is simple: docs/format.md, "Scales
  * and sums".  Sixteen tiles side by side at a time, four macro blocks.
  */
-#ifndef BRAGG_SUM_KERNELS_H
-#define BRAGG_SUM_KERNELS_H
+#ifndef BRAGG_SUMS_WRITE_KERNELS_H
+#define BRAGG_SUMS_WRITE_KERNELS_H
 
 #include "sum_rules.h"
 
@@ -46,7 +46,7 @@ typedef struct block_bits {
     uint32_t is_far;  /* its scale may be other than 1 */
 } block_bits;
 
-typedef struct sum_kernels {
+typedef struct sums_write_kernels {
     /* Looks at the macro blocks that begin with tile `first` of a row. */
     block_bits (*look)(const sum_rows *rows, uint32_t first);
     /*
@@ -56,13 +56,13 @@ typedef struct sum_kernels {
      */
     uint32_t (*put)(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
                     uint16_t *pair);
-} sum_kernels;
+} sums_write_kernels;
 
-const sum_kernels *sum_kernels_get(cpu_level level);
+const sums_write_kernels *sums_write_kernels_get(cpu_level level);
 
-extern const sum_kernels SUM_KERNELS_SCALAR; /* the reference */
+extern const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR; /* the reference */
 #if defined(BRAGG_X86_64)
-extern const sum_kernels SUM_KERNELS_AVX512;
+extern const sums_write_kernels SUMS_WRITE_KERNELS_AVX512;
 #endif
 
 /*
