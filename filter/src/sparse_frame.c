@@ -10,8 +10,8 @@ static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
     frame->exact = malloc((map->ncells + 1u) * sizeof *frame->exact);
     frame->kept = calloc(ntiles, 1);
     frame->open = calloc(ntiles, sizeof *frame->open);
-    frame->hash = calloc(ntiles, sizeof *frame->hash);
-    frame->sum = calloc(ntiles, sizeof *frame->sum);
+    frame->hash = calloc(ntiles + SUM_SLACK, sizeof *frame->hash);
+    frame->sum = calloc(ntiles + SUM_SLACK, sizeof *frame->sum);
     frame->tile = malloc(map->ntx * sizeof *frame->tile);
     frame->tile_rule = malloc(map->ntx * sizeof *frame->tile_rule);
     if (!frame->exact || !frame->kept || !frame->open || !frame->hash || !frame->sum ||
