@@ -7,8 +7,10 @@
 
 #include "sum_rules.h"
 
-BRAGG_INLINE uint32_t list_row(const sum_row *row, uint8_t *context)
+BRAGG_INLINE uint32_t list_row(const sum_row *tiles, uint8_t *context)
 {
+    const sum_row here = *tiles; /* which contexts, being bytes, cannot overwrite */
+    const sum_row *row = &here;
     uint32_t n = 0;
     for (uint32_t first = 0; first < row->ntiles; first += SUM_NLANES) {
         const uint32_t left = row->ntiles - first;

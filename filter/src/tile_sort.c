@@ -18,7 +18,7 @@ BRAGG_INLINE uint32_t lane_bits(uint32_t nleft)
     return nleft < SORT_NLANES ? (1u << nleft) - 1 : 0xFFFF;
 }
 
-static uint32_t sort_plain(const tile_flags *f, uint16_t *open, uint16_t *exact)
+static uint32_t sort_plain(const tile_flags *f, uint16_t *restrict open, uint16_t *exact)
 {
     uint32_t bad = 0;
     for (uint32_t first = 0; first < f->ntiles; first += SORT_NLANES) {
