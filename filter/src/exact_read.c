@@ -178,6 +178,14 @@ BRAGG_INLINE edges look_around(const exact_lines *lines, uint32_t column, uint32
     return (edges){up + halves(up << 16 | corner), left + halves(left << 16)};
 }
 
+/* Whether what is around a tile makes symbols that are not direct likely. */
+BRAGG_INLINE int is_bright(const edges *e)
+{
+    enum { BRIGHT = 180 }; /* about 15 counts */
+    const uint64_t room = (0x8000 - BRIGHT) * (uint64_t)0x0001000100010001u;
+    return (((e->top + room) | (e->side + room)) & 0x8000800080008000u) != 0;
+}
+
 /* Leaves a tile's last row and column to its neighbours. */
 BRAGG_INLINE void leave_behind(exact_lines *lines, uint32_t column, const uint64_t c[TILE_NPIXELS])
 {
@@ -220,7 +228,7 @@ BRAGG_INLINE void read_tile(exact_lines *lines, symbol_reader *r, uint32_t absen
         return;
     }
     const edges e = look_around(lines, tile->column, absent);
-    if (read_direct(r, lines->context_at, &e, s, c)) {
+    if (!is_bright(&e) && read_direct(r, lines->context_at, &e, s, c)) {
         tile->is_narrow = 1;
         for (uint32_t p = 0; p < TILE_NPIXELS; p++)
             tile->byte[p] = (uint8_t)c[p];
