@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads the sums of tiles: docs/format.md, "Scales and sums". */
-#include "sum_kernels.h"
+#include "sums_read_kernels.h"
 #include "sum_rules.h"
 
 static int has_open(const sum_grid *grid, uint32_t block)
@@ -124,7 +124,7 @@ static int64_t restore_odd(const sum_grid *grid, const sum_row *row, const uint8
 /* Symbols first, all at once; what they mean afterwards. */
 static h5bragg_status read_tiles(sum_grid *grid, wide_reader *sums, int64_t *sum)
 {
-    const sum_kernels *kernels = sum_kernels_get(bragg_cpu_level());
+    const sums_read_kernels *kernels = sums_read_kernels_get(bragg_cpu_level());
     uint32_t start[MACRO_EDGE]; /* of a row's symbols */
     uint32_t n = 0;
     int64_t all = 0;

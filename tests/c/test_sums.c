@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How rows of tiles are sorted and their sums restored, at every level that the machine has. */
 #include "check.h"
-#include "sum_kernels.h"
+#include "sums_read_kernels.h"
 #include "sum_rules.h"
 #include "tile_sort.h"
 
@@ -71,13 +71,13 @@ static void check_sums(cpu_level level, unsigned seed)
             (uint8_t)(random_bits(&seed) % 30 ? random_bits(&seed) % 5 : random_bits(&seed));
     const sum_row a = row_of(&plain, ntiles);
     const sum_row b = row_of(&other, ntiles);
-    const uint32_t n = SUM_KERNELS_PLAIN.list(&a, plain.context);
-    CHECK(sum_kernels_get(level)->list(&b, other.context) == n);
+    const uint32_t n = SUMS_READ_KERNELS_PLAIN.list(&a, plain.context);
+    CHECK(sums_read_kernels_get(level)->list(&b, other.context) == n);
     CHECK(memcmp(plain.context, other.context, n) == 0);
     CHECK(memcmp(plain.listed, other.listed, sizeof plain.listed) == 0);
     CHECK(memcmp(plain.odd, other.odd, sizeof plain.odd) == 0);
-    const int32_t room = SUM_KERNELS_PLAIN.restore(&a, symbol, plain.sum);
-    CHECK((sum_kernels_get(level)->restore(&b, symbol, other.sum) < 0) == (room < 0));
+    const int32_t room = SUMS_READ_KERNELS_PLAIN.restore(&a, symbol, plain.sum);
+    CHECK((sums_read_kernels_get(level)->restore(&b, symbol, other.sum) < 0) == (room < 0));
     CHECK(memcmp(plain.odd, other.odd, sizeof plain.odd) == 0);
     for (uint32_t k = 0; k < ntiles; k++) {
         const int is_listed = has_bit(plain.listed, k);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sums of a row of tiles with AVX-512, sixteen at a time: docs/format.md, "Scales and sums". */
-#include "sum_kernels.h"
+#include "sums_read_kernels.h"
 
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
@@ -107,5 +107,5 @@ KERNEL static int32_t restore(const sum_row *row, const uint8_t *symbol, int64_t
     return _mm512_reduce_or_epi32(room);
 }
 
-const sum_kernels SUM_KERNELS_AVX512 = {list, restore};
+const sums_read_kernels SUMS_READ_KERNELS_AVX512 = {list, restore};
 #endif

@@ -6,8 +6,8 @@
  * Contexts follow from rules alone, so that a row is gone through twice: its contexts are listed,
  * its symbols read, and then its sums restored.  In between, rules lie tile by tile.
  */
-#ifndef BRAGG_SUM_KERNELS_H
-#define BRAGG_SUM_KERNELS_H
+#ifndef BRAGG_SUMS_READ_KERNELS_H
+#define BRAGG_SUMS_READ_KERNELS_H
 
 #include "cpu_level.h"
 #include "tile_sums.h"
@@ -46,16 +46,16 @@ typedef uint32_t sum_list_function(const sum_row *row, uint8_t *context);
  */
 typedef int32_t sum_restore_function(const sum_row *row, const uint8_t *symbol, int64_t *sum);
 
-typedef struct sum_kernels {
+typedef struct sums_read_kernels {
     sum_list_function *list;
     sum_restore_function *restore;
-} sum_kernels;
+} sums_read_kernels;
 
-const sum_kernels *sum_kernels_get(cpu_level level);
+const sums_read_kernels *sums_read_kernels_get(cpu_level level);
 
-extern const sum_kernels SUM_KERNELS_PLAIN;
+extern const sums_read_kernels SUMS_READ_KERNELS_PLAIN;
 #if defined(BRAGG_X86_64)
-extern const sum_kernels SUM_KERNELS_AVX512;
+extern const sums_read_kernels SUMS_READ_KERNELS_AVX512;
 #endif
 
 #endif

@@ -3,7 +3,7 @@
  * Sums of a row of tiles in plain C: docs/format.md, "Scales and sums".  Without branches, as which
  * tiles have sums is a matter of chance; for AVX2 the compiler makes vectors of it.
  */
-#include "sum_kernels.h"
+#include "sums_read_kernels.h"
 
 #include "sum_rules.h"
 
@@ -85,7 +85,7 @@ static int32_t restore_plain(const sum_row *row, const uint8_t *symbol, int64_t 
     return restore_row(row, symbol, sum);
 }
 
-const sum_kernels SUM_KERNELS_PLAIN = {list_plain, restore_plain};
+const sums_read_kernels SUMS_READ_KERNELS_PLAIN = {list_plain, restore_plain};
 
 #if defined(BRAGG_X86_64)
 __attribute__((target("avx2"))) static int32_t restore_avx2(const sum_row *row,
@@ -94,17 +94,17 @@ __attribute__((target("avx2"))) static int32_t restore_avx2(const sum_row *row,
     return restore_row(row, symbol, sum);
 }
 
-static const sum_kernels SUM_KERNELS_AVX2 = {list_plain, restore_avx2};
+static const sums_read_kernels SUMS_READ_KERNELS_AVX2 = {list_plain, restore_avx2};
 #endif
 
-const sum_kernels *sum_kernels_get(cpu_level level)
+const sums_read_kernels *sums_read_kernels_get(cpu_level level)
 {
 #if defined(BRAGG_X86_64)
     if (level == CPU_AVX512)
-        return &SUM_KERNELS_AVX512;
+        return &SUMS_READ_KERNELS_AVX512;
     if (level == CPU_AVX2)
-        return &SUM_KERNELS_AVX2;
+        return &SUMS_READ_KERNELS_AVX2;
 #endif
     (void)level;
-    return &SUM_KERNELS_PLAIN;
+    return &SUMS_READ_KERNELS_PLAIN;
 }
