@@ -34,7 +34,15 @@ BRAGG_INLINE uint64_t put_exact(const h5bragg_pixel_type type, const ring_map *m
                                 int64_t least, const exact_tile *tile, void *pixels)
 {
     uint64_t all = 0;
-    if (tile->valid == 0xFFFF) { /* row by row, which becomes vectors */
+    if (tile->is_narrow) { /* row by row, which becomes vectors; every type has these values */
+        for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE) {
+            const size_t at = tile_pixel(map, row, tile->column, p);
+            for (uint32_t k = 0; k < TILE_EDGE; k++)
+                pixel_set(pixels, type, at + k, tile->byte[p + k]);
+        }
+        return 0;
+    }
+    if (tile->valid == 0xFFFF) { /* likewise */
         for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE) {
             const size_t at = tile_pixel(map, row, tile->column, p);
             for (uint32_t k = 0; k < TILE_EDGE; k++) {
@@ -60,10 +68,11 @@ BRAGG_INLINE void place_exact(const h5bragg_pixel_type type, sparse_frame *frame
     const ring_map *map = frame->model.noise.map;
     const int64_t least = pixel_minimum(type);
     const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
-    const uint32_t ntiles = sparse_frame_read_exact(frame, row);
+    const exact_tile *tile;
+    const uint32_t ntiles = sparse_frame_exact_tiles(frame, row, &tile);
     uint64_t all = 0;
     for (uint32_t k = 0; k < ntiles; k++)
-        all |= put_exact(type, map, tile_row, least, &frame->tile[k], pixels);
+        all |= put_exact(type, map, tile_row, least, &tile[k], pixels);
     *is_in_range = all <= (uint64_t)(pixel_maximum(type) - least);
 }
 

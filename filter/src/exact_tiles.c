@@ -8,7 +8,7 @@
 /* Bounds of the contexts, in eighths of a count over five neighbours; all even. */
 static const uint16_t CONTEXT_BOUND[EXACT_NCONTEXTS - 1] = {4,  8,   14,  20,  28,  40,  56,
                                                             80, 120, 180, 260, 400, 600, 1000};
-enum { UNIT = 8, MOST = 255, MOST_ABSENT = 2040, NOTHING = -1 };
+enum { UNIT = EXACT_UNIT, MOST = EXACT_MOST, MOST_ABSENT = 2040, NOTHING = EXACT_NOTHING };
 
 h5bragg_status exact_lines_make(const ring_map *map, exact_lines *lines)
 {
@@ -142,62 +142,7 @@ BRAGG_INLINE void leave_behind(exact_lines *lines, uint32_t column, const neighb
 static const uint8_t DIAGONAL_ORDER[TILE_NPIXELS] = {0, 1,  4, 2,  5,  8,  3,  6,
                                                      9, 12, 7, 10, 13, 11, 14, 15};
 
-/* One pixel of a whole tile; *count becomes what it counts for its neighbours. */
-BRAGG_INLINE int64_t read_next(const exact_lines *lines, symbol_reader *s, uint32_t left,
-                               uint32_t above, uint32_t corner, uint32_t *count)
-{
-    const uint32_t symbol = symbol_get_sure(s, lines->context_at[left + above + corner / 2]);
-    *count = UNIT * symbol;
-    if (symbol < NUMBER_DIRECT)
-        return symbol;
-    const uint64_t t = number_of(s, symbol);
-    *count = UNIT * (uint32_t)(t < MOST ? t : MOST);
-    return (int64_t)t;
-}
-
-/*
- * A whole tile, unrolled: positions are constants, and what pixels count stays in registers.  Its
- * values are what is stored.
- */
-BRAGG_INLINE void read_whole(exact_lines *lines, symbol_reader *s, int32_t absent, exact_tile *tile)
-{
-    const int16_t *line = lines->above + (size_t)tile->column * TILE_EDGE;
-    const int has_left = lines->left_column == tile->column && tile->column > 0;
-    int64_t *v = tile->value;
-    uint32_t a[TILE_EDGE + 1];
-    uint32_t l[TILE_EDGE];
-    uint32_t c[TILE_NPIXELS];
-    for (uint32_t k = 0; k <= TILE_EDGE; k++)
-        a[k] = (uint32_t)counted(line[k], absent);
-    for (uint32_t k = 0; k < TILE_EDGE; k++)
-        l[k] = (uint32_t)(has_left ? counted(lines->left[k], absent) : absent);
-    v[0] = read_next(lines, s, l[0], a[1], a[0], &c[0]);
-    v[1] = read_next(lines, s, c[0], a[2], a[1], &c[1]);
-    v[4] = read_next(lines, s, l[1], c[0], l[0], &c[4]);
-    v[2] = read_next(lines, s, c[1], a[3], a[2], &c[2]);
-    v[5] = read_next(lines, s, c[4], c[1], c[0], &c[5]);
-    v[8] = read_next(lines, s, l[2], c[4], l[1], &c[8]);
-    v[3] = read_next(lines, s, c[2], a[4], a[3], &c[3]);
-    v[6] = read_next(lines, s, c[5], c[2], c[1], &c[6]);
-    v[9] = read_next(lines, s, c[8], c[5], c[4], &c[9]);
-    v[12] = read_next(lines, s, l[3], c[8], l[2], &c[12]);
-    v[7] = read_next(lines, s, c[6], c[3], c[2], &c[7]);
-    v[10] = read_next(lines, s, c[9], c[6], c[5], &c[10]);
-    v[13] = read_next(lines, s, c[12], c[9], c[8], &c[13]);
-    v[11] = read_next(lines, s, c[10], c[7], c[6], &c[11]);
-    v[14] = read_next(lines, s, c[13], c[10], c[9], &c[14]);
-    v[15] = read_next(lines, s, c[14], c[11], c[10], &c[15]);
-    int16_t *below = lines->below + 1 + (size_t)tile->column * TILE_EDGE;
-    for (uint32_t k = 0; k < TILE_EDGE; k++) {
-        below[k] = (int16_t)(c[TILE_NPIXELS - TILE_EDGE + k] / UNIT);
-        lines->left[k] = (int16_t)(c[k * TILE_EDGE + TILE_EDGE - 1] / UNIT);
-    }
-    lines->below_tiles[lines->nbelow++] = tile->column;
-    lines->left_column = tile->column + 1;
-}
-
-/* Any tile. */
-static void read_cut(exact_lines *lines, symbol_reader *s, int32_t absent, exact_tile *tile)
+void exact_tile_read(exact_lines *lines, symbol_reader *s, int32_t absent, exact_tile *tile)
 {
     neighbourhood n;
     look_around(lines, tile->column, absent, &n);
@@ -215,23 +160,6 @@ static void read_cut(exact_lines *lines, symbol_reader *s, int32_t absent, exact
         tile->value[p] = (int64_t)t;
     }
     leave_behind(lines, tile->column, &n);
-}
-
-void exact_row_read(exact_lines *lines, symbol_reader *s, const exact_rule *const *rule,
-                    exact_tile *tile, uint32_t ntiles)
-{
-    symbol_reader r = *s; /* in registers */
-    for (uint32_t k = 0; k < ntiles; k++) {
-        if (tile[k].valid == 0xFFFF && symbols_has_words(&r, TILE_NPIXELS))
-            read_whole(lines, &r, rule[k]->absent, &tile[k]);
-        else
-            read_cut(lines, &r, rule[k]->absent, &tile[k]);
-        if (rule[k]->is_counting)
-            continue;
-        for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-            tile[k].value[p] = rule[k]->predicted + unzigzag((uint64_t)tile[k].value[p]);
-    }
-    *s = r;
 }
 
 void exact_tile_write(exact_lines *lines, symbol_writer *s, const exact_rule *rule,

@@ -11,6 +11,8 @@
 #include "symbols.h"
 
 enum { FLAG_NCONTEXTS = 32, EXACT_NCONTEXTS = 15 };
+/* What a stored value counts, at most 255 of it, and what stands for one that is not there. */
+enum { EXACT_UNIT = 8, EXACT_MOST = 255, EXACT_NOTHING = -1 };
 
 /* Symbols of the quads of one row of tiles and of the row above. */
 typedef struct kept_flags {
@@ -24,9 +26,9 @@ typedef struct kept_flags {
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags);
 void kept_flags_free(kept_flags *flags);
 
-/* Reads one row of tiles: kept[ntx] becomes 0 or 1.  Returns 0 if a tile may not be kept. */
-int kept_flags_read(kept_flags *flags, wide_reader *s, const ring_map *map, uint32_t tile_row,
-                    uint8_t *kept);
+/* Reads the symbols of the quads of one row of tiles.  Returns 0 if one is not below 16: rows that
+ * follow must not be read then. */
+int kept_flags_read(kept_flags *flags, wide_reader *s);
 
 /* kept[ntx]: 0 or 1 */
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map,
@@ -63,12 +65,22 @@ exact_rule exact_rule_of(const frame_model *model, uint16_t cell);
 typedef struct exact_tile {
     uint32_t column;
     uint16_t valid;
+    uint8_t is_narrow; /* all pixels are valid, and in `byte` in place of `value` */
+    uint8_t byte[TILE_NPIXELS];
     int64_t value[TILE_NPIXELS]; /* of valid pixels */
 } exact_tile;
+
+static inline int64_t exact_tile_value(const exact_tile *tile, uint32_t p)
+{
+    return tile->is_narrow ? tile->byte[p] : tile->value[p];
+}
 
 /* Reads the values of the exact tiles of one row, from the left. */
 void exact_row_read(exact_lines *lines, symbol_reader *s, const exact_rule *const *rule,
                     exact_tile *tile, uint32_t ntiles);
+
+/* Any one of them, as it is stored: what exact_row_read is made of. */
+void exact_tile_read(exact_lines *lines, symbol_reader *s, int32_t absent, exact_tile *tile);
 
 /* Writes one tile; tiles of a row come from the left. */
 void exact_tile_write(exact_lines *lines, symbol_writer *s, const exact_rule *rule,

@@ -92,17 +92,17 @@ static h5bragg_status list_row(sparse_frame *frame, uint32_t row, size_t capacit
     const ring_map *map = frame->model.noise.map;
     const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
     const picked_pixel *picked;
+    const exact_tile *tile;
     uint32_t n;
-    const uint32_t ntiles = sparse_frame_read_exact(frame, row);
-    for (uint32_t t = 0; t < ntiles; t++) {
-        const exact_tile *tile = &frame->tile[t];
+    const uint32_t ntiles = sparse_frame_exact_tiles(frame, row, &tile);
+    for (const exact_tile *end = tile + ntiles; tile < end; tile++) {
         for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
             if (!(tile->valid >> p & 1))
                 continue;
             if (list->n == capacity)
                 return H5BRAGG_CORRUPT;
             const size_t i = tile_pixel(map, tile_row, tile->column, p);
-            list->pixel[list->n++] = (stored_pixel){(uint32_t)i, tile->value[p]};
+            list->pixel[list->n++] = (stored_pixel){(uint32_t)i, exact_tile_value(tile, p)};
         }
     }
     while ((n = sparse_frame_picked(frame, tile_row, &picked)) > 0) {

@@ -12,7 +12,7 @@ h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
     flags->row = calloc(flags->nquads + 2u, 1);
     flags->above = calloc(flags->nquads + 2u, 1);
     flags->context = malloc(flags->nquads);
-    flags->symbol = malloc(flags->nquads);
+    flags->symbol = calloc(flags->nquads + QUAD_NTILES, 1); /* whole groups: see tile_sort.h */
     return flags->row && flags->above && flags->context && flags->symbol ? H5BRAGG_OK
                                                                          : H5BRAGG_NO_MEMORY;
 }
@@ -33,44 +33,25 @@ static void next_row(kept_flags *flags)
     flags->above = flags->row;
     flags->row = row;
     const uint8_t *above = flags->above;
-    for (uint32_t quad = 0; quad < flags->nquads; quad++) {
+    uint8_t *restrict context = flags->context; /* else nothing becomes vectors */
+    const uint32_t nquads = flags->nquads;
+    for (uint32_t quad = 0; quad < nquads; quad++) {
         const uint32_t beside = above[quad] >> 3 | (above[quad + 2] & 1);
-        flags->context[quad] = (uint8_t)(2u * above[quad + 1] + beside);
+        context[quad] = (uint8_t)(2u * above[quad + 1] + beside);
     }
 }
 
-/* Returns 0 if a tile may not be kept. */
-static int keep_tiles(const ring_map *map, const uint16_t *cell, uint32_t quad, uint32_t symbol,
-                      uint8_t *kept)
+int kept_flags_read(kept_flags *flags, wide_reader *s)
 {
-    for (uint32_t t = 0; t < QUAD_NTILES; t++) {
-        const uint32_t column = quad * QUAD_NTILES + t;
-        if (!(symbol >> t & 1))
-            continue;
-        if (column >= map->ntx || cell[column] == BRAGG_NO_CELL)
-            return 0;
-        kept[column] = 1;
-    }
-    return 1;
-}
-
-int kept_flags_read(kept_flags *flags, wide_reader *s, const ring_map *map, uint32_t tile_row,
-                    uint8_t *kept)
-{
-    const uint16_t *cell = map->cell + (size_t)tile_row * map->ntx;
-    uint32_t all = 0;
-    int is_allowed = 1;
+    const uint32_t nquads = flags->nquads;
+    const uint8_t *symbol = flags->symbol;
     next_row(flags);
-    wide_symbols_get(s, flags->context, flags->nquads, flags->symbol);
-    memset(kept, 0, map->ntx);
-    for (uint32_t quad = 0; quad < flags->nquads; quad++) {
-        const uint32_t symbol = flags->symbol[quad];
-        all |= symbol;
-        flags->row[quad + 1] = symbol & 0xF;
-        if (symbol & 0xF)
-            is_allowed &= keep_tiles(map, cell, quad, symbol, kept);
-    }
-    return is_allowed && all < 16;
+    wide_symbols_get(s, flags->context, nquads, flags->symbol);
+    memcpy(flags->row + 1, symbol, nquads);
+    uint32_t all = 0;
+    for (uint32_t quad = 0; quad < nquads; quad++)
+        all |= symbol[quad];
+    return all < 16;
 }
 
 /* Bits of 16 tiles side by side, each 0 or 1. */

@@ -8,13 +8,13 @@ static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
 {
     const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
     frame->exact = malloc((map->ncells + 1u) * sizeof *frame->exact);
-    frame->kept = calloc(ntiles, 1);
     frame->open = calloc(ntiles, sizeof *frame->open);
-    frame->hash = calloc(ntiles, sizeof *frame->hash);
-    frame->sum = calloc(ntiles, sizeof *frame->sum);
-    frame->tile = malloc(map->ntx * sizeof *frame->tile);
-    frame->tile_rule = malloc(map->ntx * sizeof *frame->tile_rule);
-    if (!frame->exact || !frame->kept || !frame->open || !frame->hash || !frame->sum ||
+    frame->hash = calloc(ntiles + SUM_SLACK, sizeof *frame->hash);
+    frame->sum = calloc(ntiles + SUM_SLACK, sizeof *frame->sum);
+    frame->exact_bits = malloc((map->ntx + SORT_NLANES) * sizeof *frame->exact_bits);
+    frame->tile = malloc(ntiles * sizeof *frame->tile);
+    frame->tile_rule = malloc(ntiles * sizeof *frame->tile_rule);
+    if (!frame->exact || !frame->open || !frame->hash || !frame->sum || !frame->exact_bits ||
         !frame->tile || !frame->tile_rule)
         return H5BRAGG_NO_MEMORY;
     h5bragg_status status = kept_flags_make(map, &frame->flags);
@@ -93,7 +93,7 @@ void sparse_frame_close(sparse_frame *frame)
     frame_mask_free(&frame->mask);
     frame_model_free(&frame->model);
     free(frame->exact);
-    free(frame->kept);
+    free(frame->exact_bits);
     free(frame->open);
     free(frame->hash);
     free(frame->sum);
@@ -102,67 +102,78 @@ void sparse_frame_close(sparse_frame *frame)
     memset(frame, 0, sizeof *frame);
 }
 
+/* Lists the exact tiles of a row of tiles, given by bits, and their rules; returns their number. */
+static uint32_t list_exact(sparse_frame *frame, size_t start, const uint16_t *bits,
+                           exact_tile *tile, const exact_rule **rule)
+{
+    const ring_map *map = frame->model.noise.map;
+    uint32_t n = 0;
+    for (uint32_t first = 0; first < map->ntx; first += SORT_NLANES) {
+        for (uint32_t left = bits[first / SORT_NLANES]; left; left &= left - 1) {
+            const uint32_t column = first + count_bits((left & (0u - left)) - 1);
+            const uint16_t cell = map->cell[start + column];
+            tile[n].column = column;
+            tile[n].valid = frame->mask.valid[start + column];
+            rule[n] = &frame->exact[cell == BRAGG_NO_CELL ? map->ncells : cell];
+            frame->nexact += count_bits(tile[n++].valid);
+        }
+    }
+    return n;
+}
+
+/* Kept flags of all rows, what follows from them, and the exact tiles. */
+static h5bragg_status read_exact(sparse_frame *frame)
+{
+    const ring_map *map = frame->model.noise.map;
+    const uint32_t ngroups = (map->ntx + SORT_NLANES - 1) / SORT_NLANES;
+    const size_t start = (size_t)MACRO_EDGE * frame->macro_row * map->ntx;
+    uint32_t n = 0;
+    for (uint32_t row = 0; row < frame->nrows; row++) {
+        const size_t at = start + (size_t)row * map->ntx;
+        const tile_flags flags = {map->ntx, frame->flags.symbol, map->cell + at,
+                                  frame->mask.valid + at};
+        if (!kept_flags_read(&frame->flags, &frame->flag_symbols) ||
+            !tiles_sort(&flags, frame->open + (size_t)row * map->ntx,
+                        frame->exact_bits + row * ngroups))
+            return H5BRAGG_CORRUPT;
+    }
+    for (uint32_t row = 0; row < frame->nrows; row++) {
+        frame->tile_start[row] = n;
+        n += list_exact(frame, start + (size_t)row * map->ntx, frame->exact_bits + row * ngroups,
+                        frame->tile + n, frame->tile_rule + n);
+    }
+    frame->tile_start[frame->nrows] = n;
+    for (uint32_t row = 0; row < frame->nrows; row++) {
+        const uint32_t first = frame->tile_start[row];
+        exact_row_read(&frame->lines, &frame->exact_symbols, frame->tile_rule + first,
+                       frame->tile + first, frame->tile_start[row + 1] - first);
+        exact_lines_next_row(&frame->lines);
+    }
+    return H5BRAGG_OK;
+}
+
 h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, int want_sums)
 {
     const ring_map *map = frame->model.noise.map;
     const uint32_t first = MACRO_EDGE * macro_row;
     frame->macro_row = macro_row;
     frame->nrows = map->nty - first < MACRO_EDGE ? map->nty - first : MACRO_EDGE;
-    const size_t start = (size_t)first * map->ntx;
-    const size_t ntiles = (size_t)frame->nrows * map->ntx;
-    int is_allowed = 1;
-    for (uint32_t row = 0; row < frame->nrows; row++)
-        is_allowed &= kept_flags_read(&frame->flags, &frame->flag_symbols, map, first + row,
-                                      frame->kept + (size_t)row * map->ntx);
-    if (!is_allowed)
-        return H5BRAGG_CORRUPT;
-    const uint16_t *cell = map->cell + start;
-    const uint16_t *valid = frame->mask.valid + start;
-    for (size_t k = 0; k < ntiles; k++) { /* without branches, so that it becomes vectors */
-        const uint32_t is_drawn = (frame->kept[k] == 0) & (cell[k] != BRAGG_NO_CELL);
-        frame->open[k] = (uint16_t)(valid[k] & (0u - is_drawn));
-    }
+    const h5bragg_status status = read_exact(frame);
+    if (status)
+        return status;
     draw_kernels_get(bragg_cpu_level())
-        ->hash(frame->header->seed, (uint32_t)start, ntiles, frame->hash);
+        ->hash(frame->header->seed, (uint32_t)((size_t)first * map->ntx),
+               (size_t)frame->nrows * map->ntx, frame->hash);
     if (!frame->model.layout.has_local || !want_sums)
         return H5BRAGG_OK;
     sum_grid_start_row(&frame->grid, macro_row, frame->open, frame->hash);
     return sums_read_row(&frame->grid, &frame->scale_symbols, &frame->sum_symbols, frame->sum);
 }
 
-/* Whether all pixels of a quad are drawn, or masked. */
-static int is_drawn(const uint16_t *open, const uint16_t *valid)
+uint32_t sparse_frame_exact_tiles(const sparse_frame *frame, uint32_t row, const exact_tile **tile)
 {
-    uint64_t quads[2];
-    memcpy(&quads[0], open, sizeof quads[0]);
-    memcpy(&quads[1], valid, sizeof quads[1]);
-    return quads[0] == quads[1];
-}
-
-/* Tiles that have valid pixels but no open ones are stored exactly. */
-uint32_t sparse_frame_read_exact(sparse_frame *frame, uint32_t row)
-{
-    const ring_map *map = frame->model.noise.map;
-    const size_t start = (size_t)(MACRO_EDGE * frame->macro_row + row) * map->ntx;
-    const uint16_t *open = frame->open + (size_t)row * map->ntx;
-    const uint16_t *valid = frame->mask.valid + start;
-    uint32_t n = 0;
-    for (uint32_t column = 0; column < map->ntx; column++) {
-        if (map->ntx - column >= QUAD_NTILES && is_drawn(open + column, valid + column)) {
-            column += QUAD_NTILES - 1;
-            continue;
-        }
-        if (open[column] == valid[column])
-            continue;
-        const uint16_t cell = map->cell[start + column];
-        frame->tile[n].column = column;
-        frame->tile[n].valid = valid[column];
-        frame->tile_rule[n++] = &frame->exact[cell == BRAGG_NO_CELL ? map->ncells : cell];
-        frame->nexact += count_bits(valid[column]);
-    }
-    exact_row_read(&frame->lines, &frame->exact_symbols, frame->tile_rule, frame->tile, n);
-    exact_lines_next_row(&frame->lines);
-    return n;
+    *tile = frame->tile + frame->tile_start[row];
+    return frame->tile_start[row + 1] - frame->tile_start[row];
 }
 
 /* An impossible pixel is put where no row gets, and is found out at the end. */

@@ -11,6 +11,7 @@
 #include "exact_tiles.h"
 #include "mask.h"
 #include "picked.h"
+#include "tile_sort.h"
 #include "tile_sums.h"
 
 enum { PICKED_NAHEAD = 256 }; /* picked pixels that are read at a time */
@@ -38,10 +39,11 @@ typedef struct sparse_frame {
     /* The row of macro blocks at work: four rows of tiles. */
     uint32_t macro_row;
     uint32_t nrows;
-    uint8_t *kept;
     uint16_t *open; /* pixels that are drawn */
     uint32_t *hash;
-    exact_tile *tile;             /* of a row of tiles */
+    uint16_t *exact_bits; /* see tile_sort.h */
+    exact_tile *tile;     /* exact ones, row by row */
+    uint32_t tile_start[MACRO_EDGE + 1];
     const exact_rule **tile_rule; /* likewise */
     int64_t *sum;                 /* with local counts: of open tiles outside of coarse blocks */
 } sparse_frame;
@@ -57,16 +59,13 @@ static inline uint32_t sparse_frame_nrows(const ring_map *map)
 }
 
 /*
- * Moves on to a row of macro blocks; rows must be read in order.  Afterwards the exact tiles of its
- * rows of tiles must be read, in order; sums are read only if wanted, and then in every row.
+ * Moves on to a row of macro blocks; rows must be read in order.  Sums are read only if wanted, and
+ * then in every row.
  */
 h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, int want_sums);
 
-/*
- * Reads the exact tiles of row `row` (0 to 3) of the macro blocks into frame->tile; returns how
- * many there are.
- */
-uint32_t sparse_frame_read_exact(sparse_frame *frame, uint32_t row);
+/* The exact tiles of row `row` (0 to 3) of the macro blocks; returns how many there are. */
+uint32_t sparse_frame_exact_tiles(const sparse_frame *frame, uint32_t row, const exact_tile **tile);
 
 /*
  * The next picked pixels of tile row `tile_row`: how many are at hand, 0 after the last; tiles

@@ -62,7 +62,7 @@ static sum_rule tile_rule(const frame_model *model, uint16_t cell, uint32_t npix
                    model->variance[cell] * npixels / TILE_NPIXELS, scale, most, r->is_pattern);
 }
 
-static small_rule small_rule_of(const sum_rule *rule)
+small_rule small_rule_of(const sum_rule *rule)
 {
     const small_rule none = {0, 0, 1, NOT_SMALL};
     if (rule->predicted > INT16_MAX || rule->most > INT16_MAX || rule->step > UINT16_MAX)
@@ -86,12 +86,18 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->scale = calloc(grid->nblocks, 1);
     grid->scale_above = calloc(grid->nblocks, 1);
     grid->coarse_sum = calloc(grid->nblocks, sizeof *grid->coarse_sum);
-    grid->is_plain = malloc((size_t)MACRO_EDGE * grid->nblocks);
-    grid->context = malloc((size_t)MACRO_EDGE * map->ntx);
-    grid->symbol = malloc((size_t)MACRO_EDGE * map->ntx);
+    const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
+    grid->kind = calloc(grid->nblocks + MACRO_EDGE, 1);
+    grid->range = malloc(room * sizeof *grid->range);
+    grid->step = malloc(room * sizeof *grid->step);
+    grid->listed = malloc(room / SUM_SLACK * sizeof *grid->listed);
+    grid->odd = malloc(room / SUM_SLACK * sizeof *grid->odd);
+    grid->context = malloc(room + SUM_SLACK);
+    grid->symbol = calloc(room + SUM_SLACK, 1);
     if (!grid->full || !grid->small || !grid->nlow || !grid->least_cell || !grid->most_cell ||
         !grid->is_coarse || !grid->scale || !grid->scale_above || !grid->coarse_sum ||
-        !grid->is_plain || !grid->context || !grid->symbol)
+        !grid->kind || !grid->range || !grid->step || !grid->listed || !grid->odd ||
+        !grid->context || !grid->symbol)
         return H5BRAGG_NO_MEMORY;
     const uint64_t limit = model->noise.params->coarse_limit;
     for (uint32_t c = 0; c < map->ncells; c++) {
@@ -117,7 +123,11 @@ void sum_grid_free(sum_grid *grid)
     free(grid->scale);
     free(grid->scale_above);
     free(grid->coarse_sum);
-    free(grid->is_plain);
+    free(grid->kind);
+    free(grid->range);
+    free(grid->step);
+    free(grid->listed);
+    free(grid->odd);
     free(grid->context);
     free(grid->symbol);
     memset(grid, 0, sizeof *grid);

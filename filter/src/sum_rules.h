@@ -36,6 +36,15 @@ sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_
 /* That of any open tile. */
 sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, int8_t scale);
 
+/* A rule in 16 bits, NOT_SMALL if that is impossible. */
+small_rule small_rule_of(const sum_rule *rule);
+
+/* Room for a row of tiles in a sum_grid. */
+static inline size_t sum_grid_room(uint32_t ntx)
+{
+    return ((size_t)ntx + SUM_SLACK - 1) / SUM_SLACK * SUM_SLACK;
+}
+
 /* Columns of tiles of a macro block end here. */
 static inline uint32_t block_stop(const sum_grid *grid, uint32_t block)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads the sums of tiles: docs/format.md, "Scales and sums". */
+#include "sums_read_kernels.h"
 #include "sum_rules.h"
 
 static int has_open(const sum_grid *grid, uint32_t block)
@@ -54,133 +55,95 @@ static h5bragg_status read_coarse(sum_grid *grid, wide_reader *sums)
     return H5BRAGG_OK;
 }
 
-/* Whether a tile uses the small rule of its cell. */
-BRAGG_INLINE int is_small(const sum_grid *grid, uint16_t cell, uint16_t open, uint32_t block)
+/* A row of the tiles at work. */
+static sum_row row_at(const sum_grid *grid, uint32_t row)
 {
-    return open == 0xFFFF && grid->scale[block] == 0 && grid->small[cell].context != NOT_SMALL;
+    const ring_map *map = grid->model->noise.map;
+    const size_t at = (size_t)row * map->ntx;
+    const size_t room = (size_t)row * sum_grid_room(map->ntx);
+    sum_row r = {.ntiles = map->ntx,
+                 .small = grid->small,
+                 .cell = map->cell + MACRO_EDGE * (size_t)grid->row * map->ntx + at,
+                 .open = grid->open + at,
+                 .kind = grid->kind,
+                 .hash = grid->hash + at,
+                 .range = grid->range + room,
+                 .step = grid->step + room,
+                 .listed = grid->listed + room / SUM_NLANES,
+                 .odd = grid->odd + room / SUM_NLANES};
+    return r;
 }
 
-/* Lists the contexts of a quad of whole tiles; returns whether all of them have small rules. */
-BRAGG_INLINE int list_plain(const small_rule *small, const uint16_t *cell, const uint16_t *open,
-                            uint8_t *context)
+static sum_rule rule_at(const sum_grid *grid, const sum_row *row, uint32_t tile)
 {
-    uint64_t quad;
-    memcpy(&quad, open, sizeof quad);
-    if (quad != UINT64_MAX)
-        return 0;
-    for (uint32_t t = 0; t < QUAD_NTILES; t++)
-        context[t] = small[cell[t]].context;
-    return ((context[0] | context[1] | context[2] | context[3]) & NOT_SMALL) == 0;
+    return sum_grid_open_rule(grid, row->cell[tile], row->open[tile],
+                              grid->scale[tile / MACRO_EDGE]);
 }
 
-/* Lists the contexts of the open tiles of a row outside of coarse blocks; returns their number. */
-static uint32_t list_contexts(const sum_grid *grid, const uint16_t *cell, const uint16_t *open,
-                              uint8_t *is_plain, uint8_t *context)
+/* Number of the lowest set bit. */
+BRAGG_INLINE uint32_t lowest_bit(uint32_t bits) { return count_bits((bits & (0u - bits)) - 1); }
+
+/* The rules and contexts of odd tiles. */
+static void set_odd_rules(const sum_grid *grid, const sum_row *row, uint8_t *context)
 {
-    const uint32_t ntx = grid->model->noise.map->ntx;
-    uint32_t n = 0;
-    for (uint32_t block = 0; block < grid->nblocks; block++) {
-        const uint32_t first = MACRO_EDGE * block;
-        is_plain[block] = ntx - first >= QUAD_NTILES && !grid->is_coarse[block] &&
-                          !grid->scale[block] &&
-                          list_plain(grid->small, cell + first, open + first, context + n);
-        if (is_plain[block]) {
-            n += QUAD_NTILES;
-            continue;
+    for (uint32_t group = 0; group * SUM_NLANES < row->ntiles; group++) {
+        const uint32_t listed = row->listed[group];
+        for (uint32_t odd = row->odd[group]; odd; odd &= odd - 1) {
+            const uint32_t k = lowest_bit(odd);
+            const uint32_t t = group * SUM_NLANES + k;
+            const sum_rule rule = rule_at(grid, row, t);
+            const small_rule small = small_rule_of(&rule);
+            row->range[t] = (uint16_t)small.predicted | (uint32_t)(uint16_t)small.most << 16;
+            row->step[t] = small.step | (uint32_t)small.context << 16;
+            context[count_bits(listed & ((1u << k) - 1))] = rule.context;
         }
-        for (uint32_t t = first; t < block_stop(grid, block); t++) {
-            if (open[t] == 0 || grid->is_coarse[block])
-                continue;
-            context[n++] =
-                is_small(grid, cell[t], open[t], block)
-                    ? grid->small[cell[t]].context
-                    : sum_grid_open_rule(grid, cell[t], open[t], grid->scale[block]).context;
-        }
+        context += count_bits(listed);
     }
-    return n;
 }
 
-/* As `restored`, for a j of one of the direct symbols; *room is negative where that is nothing. */
-BRAGG_INLINE int32_t restored_small(const small_rule *rule, uint32_t hash, uint32_t symbol,
-                                    int32_t *room)
+/* The sums of odd tiles; returns a negative number if there is no such sum. */
+static int64_t restore_odd(const sum_grid *grid, const sum_row *row, const uint8_t *symbol,
+                           symbol_reader *s, int64_t *sum)
 {
-    const int32_t step = rule->step;
-    const int32_t j = (int32_t)(symbol >> 1) ^ -(int32_t)(symbol & 1);
-    const int32_t dither = (int32_t)((hash & 0xFFFF) * rule->step >> 16);
-    const int32_t first = rule->predicted - dither + j * step;
-    const int32_t last = first + step - 1;
-    const int32_t low = first > 0 ? first : 0;
-    const int32_t high = last < rule->most ? last : rule->most;
-    *room |= high - low;
-    return low + ((high - low + (int32_t)(hash >> 16 & 1)) >> 1);
-}
-
-/* The sum of an open tile. */
-static int64_t restored_tile(const sum_grid *grid, size_t at, uint32_t block, uint16_t cell,
-                             wide_reader *sums, uint32_t symbol)
-{
-    if (symbol < NUMBER_DIRECT && is_small(grid, cell, grid->open[at], block)) {
-        int32_t room = 0;
-        const int32_t sum = restored_small(&grid->small[cell], grid->hash[at], symbol, &room);
-        return room < 0 ? -1 : sum;
-    }
-    const int64_t j = unzigzag(number_of(&sums->stream, symbol));
-    const sum_rule rule = sum_grid_open_rule(grid, cell, grid->open[at], grid->scale[block]);
-    return restored(&rule, grid->hash[at], j);
-}
-
-/* Whether four symbols have no raw bits. */
-static int are_direct(const uint8_t *symbol)
-{
-    uint32_t quad;
-    memcpy(&quad, symbol, sizeof quad);
-    return (quad & 0xF0F0F0F0u) == 0;
-}
-
-/* Sums of a row; returns how many symbols they took. */
-static uint32_t restore_row(const sum_grid *grid, uint32_t row, const uint16_t *cell,
-                            const uint8_t *symbol, wide_reader *sums, int64_t *sum, int64_t *all)
-{
-    const size_t start = (size_t)row * grid->model->noise.map->ntx;
-    const uint8_t *is_plain = grid->is_plain + (size_t)row * grid->nblocks;
-    const small_rule *small = grid->small;
-    const uint32_t *hash = grid->hash + start;
-    const uint16_t *open = grid->open + start;
-    int32_t room = 0;
-    uint32_t n = 0;
-    for (uint32_t block = 0; block < grid->nblocks; block++) {
-        uint32_t t = MACRO_EDGE * block;
-        if (is_plain[block] && are_direct(symbol + n)) {
-            for (uint32_t k = 0; k < QUAD_NTILES; k++, t++)
-                sum[start + t] = restored_small(&small[cell[t]], hash[t], symbol[n + k], &room);
-            n += QUAD_NTILES;
-            continue;
+    int64_t all = 0;
+    for (uint32_t group = 0; group * SUM_NLANES < row->ntiles; group++) {
+        const uint32_t listed = row->listed[group];
+        for (uint32_t odd = row->odd[group]; odd; odd &= odd - 1) {
+            const uint32_t k = lowest_bit(odd);
+            const uint32_t t = group * SUM_NLANES + k;
+            const sum_rule rule = rule_at(grid, row, t);
+            const int64_t j = unzigzag(number_of(s, symbol[count_bits(listed & ((1u << k) - 1))]));
+            sum[t] = restored(&rule, row->hash[t], j);
+            all |= sum[t];
         }
-        for (; t < block_stop(grid, block); t++) {
-            if (open[t] == 0 || grid->is_coarse[block])
-                continue;
-            sum[start + t] = restored_tile(grid, start + t, block, cell[t], sums, symbol[n++]);
-            *all |= sum[start + t];
-        }
+        symbol += count_bits(listed);
     }
-    *all |= room;
-    return n;
+    return all;
 }
 
 /* Symbols first, all at once; what they mean afterwards. */
-static h5bragg_status read_tiles(const sum_grid *grid, wide_reader *sums, int64_t *sum)
+static h5bragg_status read_tiles(sum_grid *grid, wide_reader *sums, int64_t *sum)
 {
-    const uint32_t ntx = grid->model->noise.map->ntx;
-    const uint16_t *cell = grid->model->noise.map->cell + MACRO_EDGE * (size_t)grid->row * ntx;
+    const sums_read_kernels *kernels = sums_read_kernels_get(bragg_cpu_level());
+    uint32_t start[MACRO_EDGE]; /* of a row's symbols */
     uint32_t n = 0;
     int64_t all = 0;
-    for (uint32_t row = 0; row < grid->nrows; row++)
-        n += list_contexts(grid, cell + (size_t)row * ntx, grid->open + (size_t)row * ntx,
-                           grid->is_plain + (size_t)row * grid->nblocks, grid->context + n);
+    for (uint32_t block = 0; block < grid->nblocks; block++)
+        grid->kind[block] = (uint8_t)((grid->is_coarse[block] ? SUM_COARSE : 0) |
+                                      (grid->scale[block] ? SUM_SCALED : 0));
+    for (uint32_t row = 0; row < grid->nrows; row++) {
+        const sum_row r = row_at(grid, row);
+        start[row] = n;
+        n += kernels->list(&r, grid->context + n);
+        set_odd_rules(grid, &r, grid->context + start[row]);
+    }
     wide_symbols_get(sums, grid->context, n, grid->symbol);
-    n = 0;
-    for (uint32_t row = 0; row < grid->nrows; row++)
-        n += restore_row(grid, row, cell + (size_t)row * ntx, grid->symbol + n, sums, sum, &all);
+    for (uint32_t row = 0; row < grid->nrows; row++) {
+        const sum_row r = row_at(grid, row);
+        int64_t *at = sum + (size_t)row * r.ntiles;
+        all |= kernels->restore(&r, grid->symbol + start[row], at);
+        all |= restore_odd(grid, &r, grid->symbol + start[row], &sums->stream, at);
+    }
     return all < 0 ? H5BRAGG_CORRUPT : H5BRAGG_OK;
 }
 

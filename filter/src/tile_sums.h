@@ -13,6 +13,7 @@
 #include "symbols.h"
 
 enum { SCALE_NCONTEXTS = 3, SUM_NCONTEXTS = 21 };
+enum { SUM_SLACK = 16 }; /* room behind arrays of tiles that are gone through by vectors */
 
 /* How a sum is predicted and quantised, but for its dither. */
 typedef struct sum_rule {
@@ -27,7 +28,7 @@ typedef struct small_rule {
     int16_t predicted;
     int16_t most;
     uint16_t step;
-    uint8_t context;
+    uint16_t context;
 } small_rule;
 
 typedef struct sum_grid {
@@ -49,8 +50,13 @@ typedef struct sum_grid {
     int8_t *scale; /* nblocks */
     int8_t *scale_above;
     int64_t *coarse_sum; /* nblocks: restored */
-    uint8_t *is_plain;   /* for reading, 4 * nblocks: quads that are simple */
-    uint8_t *context;    /* for reading: of a row of macro blocks */
+    /* For reading, of a row of macro blocks: see sum_row. */
+    uint8_t *kind;
+    uint32_t *range;
+    uint32_t *step;
+    uint16_t *listed;
+    uint16_t *odd;
+    uint8_t *context;
     uint8_t *symbol;
     int failed; /* a sum is too far from its prediction to be written */
 } sum_grid;
@@ -62,7 +68,10 @@ void sum_grid_free(sum_grid *grid);
 /* Moves on to a row of macro blocks; open and hash stay the caller's. */
 void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, const uint32_t *hash);
 
-/* Reads the sums of that row: sum[nrows * ntx] for open tiles outside of coarse blocks. */
+/*
+ * Reads the sums of that row: sum[nrows * ntx] for open tiles outside of coarse blocks, anything
+ * for others.  Of hash and sum more is used, up to nrows * ntx + SUM_SLACK.
+ */
 h5bragg_status sums_read_row(sum_grid *grid, symbol_reader *scales, wide_reader *sums,
                              int64_t *sum);
 
