@@ -14,10 +14,10 @@
 #include "background.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "poisson.h"
 #include "portable_math.h"
+#include "scratch.h"
 
 /* A ring at work. */
 typedef struct ring_clip {
@@ -275,25 +275,25 @@ h5bragg_status background_make(const histogram *h, const ring_map *map,
                              .map = map,
                              .params = params,
                              .is_poisson = params->error_model == H5BRAGG_POISSON,
-                             .ring = malloc(nbins * sizeof *clip.ring),
-                             .tail = malloc(nbins * sizeof *clip.tail),
-                             .keep = malloc(ncells * sizeof *clip.keep),
-                             .next = malloc(ncells * sizeof *clip.next),
-                             .sums = malloc(ncells * sizeof *clip.sums),
-                             .exponent = calloc(nscratch, sizeof *clip.exponent),
-                             .zeros = malloc(ncells * sizeof *clip.zeros)};
+                             .ring = scratch_take(nbins * sizeof *clip.ring),
+                             .tail = scratch_take(nbins * sizeof *clip.tail),
+                             .keep = scratch_take(ncells * sizeof *clip.keep),
+                             .next = scratch_take(ncells * sizeof *clip.next),
+                             .sums = scratch_take(ncells * sizeof *clip.sums),
+                             .exponent = scratch_take_zeros(nscratch, sizeof *clip.exponent),
+                             .zeros = scratch_take(ncells * sizeof *clip.zeros)};
     h5bragg_status status = H5BRAGG_NO_MEMORY;
     if (clip.ring && clip.tail && clip.keep && clip.next && clip.sums && clip.exponent &&
         clip.zeros) {
         clip_rings(&clip, rings);
         status = H5BRAGG_OK;
     }
-    free(clip.ring);
-    free(clip.tail);
-    free(clip.keep);
-    free(clip.next);
-    free(clip.sums);
-    free(clip.exponent);
-    free(clip.zeros);
+    scratch_give(clip.ring);
+    scratch_give(clip.tail);
+    scratch_give(clip.keep);
+    scratch_give(clip.next);
+    scratch_give(clip.sums);
+    scratch_give(clip.exponent);
+    scratch_give(clip.zeros);
     return status;
 }

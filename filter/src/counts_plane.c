@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes of a frame, a row of tiles at a time (docs/format.md, "Tiles and rings"). */
 #include "counts_plane.h"
+#include "scratch.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { ALIGNMENT = 64 };
@@ -20,13 +20,13 @@ typedef struct plane_source {
 
 void counts_plane_free(counts_plane *plane)
 {
-    free(plane->memory);
-    free(plane->valid);
-    free(plane->sum);
-    free(plane->squares);
-    free(plane->largest);
-    free(plane->has_large);
-    free(plane->bits);
+    scratch_give(plane->memory);
+    scratch_give(plane->valid);
+    scratch_give(plane->sum);
+    scratch_give(plane->squares);
+    scratch_give(plane->largest);
+    scratch_give(plane->has_large);
+    scratch_give(plane->bits);
     *plane = (counts_plane){.kernels = plane->kernels};
 }
 
@@ -43,13 +43,13 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     plane->stride = ngroups * GROUP_NPIXELS + ALIGNMENT;
     if (nrows > SIZE_MAX / 2 / plane->stride)
         return H5BRAGG_NO_MEMORY;
-    plane->memory = calloc(nrows * plane->stride + 3 * (size_t)ALIGNMENT, 1);
-    plane->valid = malloc(ntiles * sizeof *plane->valid);
-    plane->sum = malloc(ntiles * sizeof *plane->sum);
-    plane->squares = malloc(ntiles * sizeof *plane->squares);
-    plane->largest = malloc(ntiles);
-    plane->has_large = malloc(ntiles);
-    plane->bits = malloc(TILE_EDGE * ngroups * sizeof *plane->bits);
+    plane->memory = scratch_take_zeros(nrows * plane->stride + 3 * (size_t)ALIGNMENT, 1);
+    plane->valid = scratch_take(ntiles * sizeof *plane->valid);
+    plane->sum = scratch_take(ntiles * sizeof *plane->sum);
+    plane->squares = scratch_take(ntiles * sizeof *plane->squares);
+    plane->largest = scratch_take(ntiles);
+    plane->has_large = scratch_take(ntiles);
+    plane->bits = scratch_take(TILE_EDGE * ngroups * sizeof *plane->bits);
     if (!plane->memory || !plane->valid || !plane->sum || !plane->squares || !plane->largest ||
         !plane->has_large || !plane->bits)
         return H5BRAGG_NO_MEMORY;

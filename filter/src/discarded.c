@@ -7,9 +7,9 @@
  * between them comes back with the sums.
  */
 #include "discarded.h"
+#include "scratch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* With fewer degrees of freedom a variance tells nothing. */
 static const double LEAST_FREEDOM = 8.0;
@@ -84,10 +84,10 @@ static h5bragg_status list_general(const frame_source *s, const frame_model *m, 
 {
     const uint32_t ncells = s->map->ncells;
     const uint32_t ntiles = (uint32_t)ring_map_ntiles(s->map);
-    uint8_t *is_general = calloc(ncells + 1u, 1); /* and of blank tiles */
-    d->tiles = malloc(ntiles * sizeof *d->tiles);
+    uint8_t *is_general = scratch_take_zeros(ncells + 1u, 1); /* and of blank tiles */
+    d->tiles = scratch_take(ntiles * sizeof *d->tiles);
     if (!is_general || !d->tiles) {
-        free(is_general);
+        scratch_give(is_general);
         return H5BRAGG_NO_MEMORY;
     }
     for (uint32_t c = 0; c < ncells; c++)
@@ -99,7 +99,7 @@ static h5bragg_status list_general(const frame_source *s, const frame_model *m, 
         end += is_general[cell < ncells ? cell : ncells] & (s->kept[tile] == 0);
     }
     d->ntiles = (size_t)(end - d->tiles);
-    free(is_general);
+    scratch_give(is_general);
     return H5BRAGG_OK;
 }
 
@@ -117,11 +117,11 @@ h5bragg_status discarded_sums_make(const frame_source *s, const frame_model *m, 
     const ring_map *map = s->map;
     general_sums g = {.source = s, .model = m};
     memset(d, 0, sizeof *d);
-    d->cell = calloc(map->ncells + 1u, sizeof *d->cell);
+    d->cell = scratch_take_zeros(map->ncells + 1u, sizeof *d->cell);
     if (m->layout.has_local)
-        d->variance = calloc(map->nbins, sizeof *d->variance);
-    g.squares = calloc(map->nbins, sizeof *g.squares);
-    g.freedom = calloc(map->nbins, sizeof *g.freedom);
+        d->variance = scratch_take_zeros(map->nbins, sizeof *d->variance);
+    g.squares = scratch_take_zeros(map->nbins, sizeof *g.squares);
+    g.freedom = scratch_take_zeros(map->nbins, sizeof *g.freedom);
     h5bragg_status status = H5BRAGG_NO_MEMORY;
     if (d->cell && g.squares && g.freedom && (d->variance || !m->layout.has_local)) {
         g.cell = d->cell;
@@ -133,15 +133,15 @@ h5bragg_status discarded_sums_make(const frame_source *s, const frame_model *m, 
         if (!status && has_general(m))
             sum_general(&g, d);
     }
-    free(g.squares);
-    free(g.freedom);
+    scratch_give(g.squares);
+    scratch_give(g.freedom);
     return status;
 }
 
 void discarded_sums_free(discarded_sums *d)
 {
-    free(d->cell);
-    free(d->variance);
-    free(d->tiles);
+    scratch_give(d->cell);
+    scratch_give(d->variance);
+    scratch_give(d->tiles);
     memset(d, 0, sizeof *d);
 }

@@ -2,11 +2,10 @@
 /* Dense frames -> chunk: frame, mask, radial bins, background, tiles, packing, in that order. */
 #include "encode.h"
 
-#include <stdlib.h>
-
 #include "chunk_header.h"
 #include "frame_pack.h"
 #include "map_cache.h"
+#include "scratch.h"
 #include "tile_choice.h"
 
 /* What a stage says when a frame has no sparse form smaller than itself: it is stored whole. */
@@ -25,9 +24,9 @@ static void encoder_free(frame_encoder *e)
     counts_plane_free(&e->source.plane);
     histogram_free(&e->source.counts);
     frame_model_free(&e->model);
-    free(e->source.kept);
-    free(e->source.calm);
-    free(e->background);
+    scratch_give(e->source.kept);
+    scratch_give(e->source.calm);
+    scratch_give(e->background);
 }
 
 static h5bragg_status encoder_make(const bragg_settings *s, const h5bragg_geometry *geometry,
@@ -39,9 +38,9 @@ static h5bragg_status encoder_make(const bragg_settings *s, const h5bragg_geomet
     if (status)
         return status;
     status = frame_model_make(e->source.map, &s->params, s->type, &e->model);
-    e->source.kept = malloc(ring_map_ntiles(e->source.map));
-    e->source.calm = malloc(ring_map_ntiles(e->source.map));
-    e->background = malloc(e->source.map->nbins * sizeof *e->background);
+    e->source.kept = scratch_take(ring_map_ntiles(e->source.map));
+    e->source.calm = scratch_take(ring_map_ntiles(e->source.map));
+    e->background = scratch_take(e->source.map->nbins * sizeof *e->background);
     if (!status && (!e->source.kept || !e->source.calm || !e->background))
         status = H5BRAGG_NO_MEMORY;
     if (status)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of tiles that are stored pixel by pixel: docs/format.md, "Exact values". */
 #include "exact_tiles.h"
+#include "scratch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* Bounds of the contexts, in eighths of a count over five neighbours; all even. */
 static const uint16_t CONTEXT_BOUND[EXACT_NCONTEXTS - 1] = {4,  8,   14,  20,  28,  40,  56,
@@ -14,10 +14,10 @@ h5bragg_status exact_lines_make(const ring_map *map, exact_lines *lines)
 {
     const size_t n = (size_t)map->ntx * TILE_EDGE + 1;
     memset(lines, 0, sizeof *lines);
-    lines->above = malloc(n * sizeof *lines->above);
-    lines->below = malloc(n * sizeof *lines->below);
-    lines->above_tiles = malloc(map->ntx * sizeof *lines->above_tiles);
-    lines->below_tiles = malloc(map->ntx * sizeof *lines->below_tiles);
+    lines->above = scratch_take(n * sizeof *lines->above);
+    lines->below = scratch_take(n * sizeof *lines->below);
+    lines->above_tiles = scratch_take(map->ntx * sizeof *lines->above_tiles);
+    lines->below_tiles = scratch_take(map->ntx * sizeof *lines->below_tiles);
     if (!lines->above || !lines->below || !lines->above_tiles || !lines->below_tiles)
         return H5BRAGG_NO_MEMORY;
     memset(lines->above, 0xFF, n * sizeof *lines->above);
@@ -34,10 +34,10 @@ h5bragg_status exact_lines_make(const ring_map *map, exact_lines *lines)
 
 void exact_lines_free(exact_lines *lines)
 {
-    free(lines->above);
-    free(lines->below);
-    free(lines->above_tiles);
-    free(lines->below_tiles);
+    scratch_give(lines->above);
+    scratch_give(lines->below);
+    scratch_give(lines->above_tiles);
+    scratch_give(lines->below_tiles);
     memset(lines, 0, sizeof *lines);
 }
 

@@ -11,10 +11,10 @@
 #include "frame_fit.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "general_fit.h"
 #include "level_fit.h"
+#include "scratch.h"
 #include "within_tiles.h"
 
 /* A ring is general if its dispersion is that far from the frame's, and beyond chance. */
@@ -124,7 +124,7 @@ static int fit_dispersion(frame_model *m, const within_tiles *ring)
 h5bragg_status frame_fit(const frame_source *s, frame_model *m, int *has_new_ranges)
 {
     const ring_map *map = s->map;
-    within_tiles *within = malloc(map->nbins * sizeof *within);
+    within_tiles *within = scratch_take(map->nbins * sizeof *within);
     discarded_sums discarded = {0};
     h5bragg_status status = within ? within_tiles_measure(s, m, within) : H5BRAGG_NO_MEMORY;
     *has_new_ranges = !status && fit_dispersion(m, within);
@@ -137,6 +137,6 @@ h5bragg_status frame_fit(const frame_source *s, frame_model *m, int *has_new_ran
     if (!status)
         status = general_fit(s, m, &discarded);
     discarded_sums_free(&discarded);
-    free(within);
+    scratch_give(within);
     return status;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Cells of a frame from its profile: docs/format.md, "Threshold". */
 #include "frame_model.h"
+#include "scratch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* Moments beyond this are counted as this: 64-bit arithmetic then holds every sum. */
 static const double MAX_MOMENT = 1073741824.0;
@@ -17,10 +17,10 @@ h5bragg_status frame_model_make(const ring_map *map, const h5bragg_params *param
     model->layout = (profile_layout){map->nbins, params->error_model == H5BRAGG_AZIMUTHAL,
                                      params->local_counts > 0};
     const size_t ncells = map->ncells + 1u;
-    model->profile = malloc(map->nbins * sizeof *model->profile);
-    model->range = malloc(ncells * sizeof *model->range);
-    model->expected = malloc(ncells * sizeof *model->expected);
-    model->variance = malloc(ncells * sizeof *model->variance);
+    model->profile = scratch_take(map->nbins * sizeof *model->profile);
+    model->range = scratch_take(ncells * sizeof *model->range);
+    model->expected = scratch_take(ncells * sizeof *model->expected);
+    model->variance = scratch_take(ncells * sizeof *model->variance);
     const int is_complete = model->profile && model->range && model->expected && model->variance;
     return is_complete ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
@@ -29,10 +29,10 @@ void frame_model_free(frame_model *model)
 {
     noise_tables_free(model->tables);
     pattern_book_release(model->book);
-    free(model->profile);
-    free(model->range);
-    free(model->expected);
-    free(model->variance);
+    scratch_give(model->profile);
+    scratch_give(model->range);
+    scratch_give(model->expected);
+    scratch_give(model->variance);
     memset(model, 0, sizeof *model);
 }
 

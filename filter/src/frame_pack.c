@@ -2,12 +2,11 @@
 /* Writes the streams of a sparse frame, one row of macro blocks after the other. */
 #include "frame_pack.h"
 
-#include <stdlib.h>
-
 #include "checksum.h"
 #include "draw_kernels.h"
 #include "exact_tiles.h"
 #include "picked_writer.h"
+#include "scratch.h"
 #include "tile_sums.h"
 
 enum { TILES_AT_ONCE = 64 };
@@ -41,12 +40,12 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     memset(p, 0, sizeof *p);
     p->source = source;
     p->model = model;
-    p->open = malloc(ntiles * sizeof *p->open);
-    p->hash = malloc(ntiles * sizeof *p->hash);
-    p->small_sum = malloc(ntiles * sizeof *p->small_sum);
-    p->sum = malloc(ntiles * sizeof *p->sum);
+    p->open = scratch_take(ntiles * sizeof *p->open);
+    p->hash = scratch_take(ntiles * sizeof *p->hash);
+    p->small_sum = scratch_take(ntiles * sizeof *p->small_sum);
+    p->sum = scratch_take(ntiles * sizeof *p->sum);
     number_symbols_make(&p->numbers);
-    p->rule = malloc((map->ncells + 1u) * sizeof *p->rule);
+    p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);
     if (!p->open || !p->hash || !p->small_sum || !p->sum || !p->rule)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
@@ -74,11 +73,11 @@ static void packer_free(frame_packer *p)
     symbol_writer_free(&p->picked_symbols);
     symbol_writer_free(&p->scale_symbols);
     symbol_writer_free(&p->sum_symbols);
-    free(p->rule);
-    free(p->open);
-    free(p->hash);
-    free(p->small_sum);
-    free(p->sum);
+    scratch_give(p->rule);
+    scratch_give(p->open);
+    scratch_give(p->hash);
+    scratch_give(p->small_sum);
+    scratch_give(p->sum);
 }
 
 /* Sum of value - low over the pixels of a drawn tile. */

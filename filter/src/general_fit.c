@@ -7,9 +7,8 @@
  */
 #include "general_fit.h"
 
-#include <stdlib.h>
-
 #include "noise_hash.h"
+#include "scratch.h"
 #include "tile_sums.h"
 
 enum { ROUNDS = 3, MOST_TILES = 8192 };
@@ -58,7 +57,7 @@ static double draw_squares(const frame_source *s, const frame_model *m, uint32_t
 static h5bragg_status choose_sample(const frame_source *s, const discarded_sums *d,
                                     drawn_sample *sample)
 {
-    uint32_t *known = malloc((d->ntiles + 1) * sizeof *known);
+    uint32_t *known = scratch_take((d->ntiles + 1) * sizeof *known);
     size_t n = 0;
     if (!known)
         return H5BRAGG_NO_MEMORY;
@@ -108,6 +107,6 @@ h5bragg_status general_fit(const frame_source *s, frame_model *m, discarded_sums
             discarded->variance[ring] *= factor;
         status = noise_fit(&m->noise, m->range, discarded, m->profile);
     }
-    free(sample.tile);
+    scratch_give(sample.tile);
     return status;
 }

@@ -7,10 +7,10 @@
  */
 #include "histogram.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
+#include "scratch.h"
 #include "symbols.h"
 
 enum { ALIGNMENT = 64, SUMMED_AT_ONCE = 8 };
@@ -27,11 +27,11 @@ static h5bragg_status grow(histogram *h)
     const size_t capacity = h->capacity ? 2 * h->capacity : 4096;
     if (capacity > SIZE_MAX / sizeof *h->pixel)
         return H5BRAGG_NO_MEMORY;
-    overflow_pixel *pixel = realloc(h->pixel, capacity * sizeof *pixel);
+    overflow_pixel *pixel = scratch_grow(h->pixel, capacity * sizeof *pixel);
     if (!pixel)
         return H5BRAGG_NO_MEMORY;
     h->pixel = pixel;
-    uint32_t *overflow = realloc(h->overflow, capacity * sizeof *overflow);
+    uint32_t *overflow = scratch_grow(h->overflow, capacity * sizeof *overflow);
     if (!overflow)
         return H5BRAGG_NO_MEMORY;
     h->overflow = overflow;
@@ -154,10 +154,10 @@ static h5bragg_status prepare(const ring_map *map, histogram *h)
         histogram_free(h);
         h->ncells = map->ncells;
         h->nscratch = nscratch;
-        h->count = malloc((ncounts + 1) * sizeof *h->count);
-        h->memory = malloc(ndark * sizeof *h->dark + ALIGNMENT);
-        h->cell = malloc(nscratch * sizeof *h->cell);
-        h->overflow_start = malloc((map->ncells + (size_t)2) * sizeof *h->overflow_start);
+        h->count = scratch_take((ncounts + 1) * sizeof *h->count);
+        h->memory = scratch_take(ndark * sizeof *h->dark + ALIGNMENT);
+        h->cell = scratch_take(nscratch * sizeof *h->cell);
+        h->overflow_start = scratch_take((map->ncells + (size_t)2) * sizeof *h->overflow_start);
         if (!h->count || !h->memory || !h->cell || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
         const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
@@ -224,12 +224,12 @@ void histogram_exclude(const ring_map *map, const counts_plane *plane, const uin
 
 void histogram_free(histogram *h)
 {
-    free(h->count);
-    free(h->memory);
-    free(h->cell);
-    free(h->overflow_start);
-    free(h->overflow);
-    free(h->pixel);
+    scratch_give(h->count);
+    scratch_give(h->memory);
+    scratch_give(h->cell);
+    scratch_give(h->overflow_start);
+    scratch_give(h->overflow);
+    scratch_give(h->pixel);
     memset(h, 0, sizeof *h);
 }
 

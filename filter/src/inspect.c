@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "map_cache.h"
+#include "scratch.h"
 #include "sparse_frame.h"
 
 static h5bragg_status count_frames(const chunk_header *header, h5bragg_info *info)
@@ -173,7 +174,7 @@ static h5bragg_status unpack_sparse(const chunk_header *chunk, frame_header *hea
     const size_t nstored = (size_t)header->sparse.npicked + header->sparse.nexact;
     if (nstored > sparse->capacity || (nstored && (!sparse->index || !sparse->value)))
         return H5BRAGG_BUFFER_TOO_SMALL;
-    stored_list list = {malloc((nstored + 1) * sizeof *list.pixel), 0};
+    stored_list list = {scratch_take((nstored + 1) * sizeof *list.pixel), 0};
     if (!list.pixel)
         return H5BRAGG_NO_MEMORY;
     h5bragg_status status = map_cache_acquire(&chunk->geometry.view, &chunk->settings.params, &map);
@@ -186,7 +187,7 @@ static h5bragg_status unpack_sparse(const chunk_header *chunk, frame_header *hea
         sparse_frame_close(&frame);
     }
     map_cache_release(map);
-    free(list.pixel);
+    scratch_give(list.pixel);
     return status;
 }
 

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* Which tiles are kept: docs/format.md, "Kept flags". */
 #include "exact_tiles.h"
-
-#include <stdlib.h>
+#include "scratch.h"
 
 enum { QUADS_AT_ONCE = 4 };
 
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
 {
     flags->nquads = (map->ntx + QUAD_NTILES - 1) / QUAD_NTILES;
-    flags->row = calloc(flags->nquads + 2u, 1);
-    flags->above = calloc(flags->nquads + 2u, 1);
-    flags->context = malloc(flags->nquads);
-    flags->symbol = calloc(flags->nquads + QUAD_NTILES, 1); /* whole groups: see tile_sort.h */
+    flags->row = scratch_take_zeros(flags->nquads + 2u, 1);
+    flags->above = scratch_take_zeros(flags->nquads + 2u, 1);
+    flags->context = scratch_take(flags->nquads);
+    flags->symbol =
+        scratch_take_zeros(flags->nquads + QUAD_NTILES, 1); /* whole groups: see tile_sort.h */
     return flags->row && flags->above && flags->context && flags->symbol ? H5BRAGG_OK
                                                                          : H5BRAGG_NO_MEMORY;
 }
 
 void kept_flags_free(kept_flags *flags)
 {
-    free(flags->row);
-    free(flags->above);
-    free(flags->context);
-    free(flags->symbol);
+    scratch_give(flags->row);
+    scratch_give(flags->above);
+    scratch_give(flags->context);
+    scratch_give(flags->symbol);
     memset(flags, 0, sizeof *flags);
 }
 

@@ -7,9 +7,9 @@
 #include "level_fit.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "levels.h"
+#include "scratch.h"
 #include "tile_sums.h"
 
 enum { LEVEL_UNITS = 256, MAX_STEPS = 12, SPREAD_ROUNDS = 3, AT_ONCE = 256 /* tiles */ };
@@ -226,7 +226,7 @@ static void take_off(const frame_source *s, size_t tile, uint32_t *npixels)
 static h5bragg_status share_of_odd(const frame_source *s, uint32_t nbins, double *odd)
 {
     const size_t ntiles = ring_map_ntiles(s->map);
-    uint32_t *npixels = malloc(2u * nbins * sizeof *npixels); /* as ntiles of the map */
+    uint32_t *npixels = scratch_take(2u * nbins * sizeof *npixels); /* as ntiles of the map */
     if (!npixels)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t k = 0; k < 2u * nbins; k++)
@@ -246,7 +246,7 @@ static h5bragg_status share_of_odd(const frame_source *s, uint32_t nbins, double
         const double all = npixels[2u * ring] + n;
         odd[ring] = all > 0 ? n / all : 0.5;
     }
-    free(npixels);
+    scratch_give(npixels);
     return H5BRAGG_OK;
 }
 
@@ -268,7 +268,7 @@ static void correct_dispersion(frame_model *m, const level_pass *pass)
 /* Levels, then the dispersion, then spreads. */
 h5bragg_status level_fit_rings(const frame_source *s, frame_model *m, const value_sums *discarded)
 {
-    double *odd = malloc(m->layout.nbins * sizeof *odd);
+    double *odd = scratch_take(m->layout.nbins * sizeof *odd);
     level_pass pass = {.model = m, .discarded = discarded, .odd = odd};
     h5bragg_status status = odd ? share_of_odd(s, m->layout.nbins, odd) : H5BRAGG_NO_MEMORY;
     if (!status)
@@ -278,6 +278,6 @@ h5bragg_status level_fit_rings(const frame_source *s, frame_model *m, const valu
         pass.with_spread = 1;
         status = fit_rings(&pass);
     }
-    free(odd);
+    scratch_give(odd);
     return status;
 }

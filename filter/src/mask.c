@@ -8,9 +8,8 @@
  */
 #include "mask.h"
 
-#include <stdlib.h>
-
 #include "mask_stream.h"
+#include "scratch.h"
 #include "tile_sums.h" /* count_bits */
 
 /* Pixels [start, stop) in scan order become `number`, which may have ONE_ROW. */
@@ -40,7 +39,7 @@ static void add_change(change_list *c, size_t pixel, uint8_t number, int starts_
     }
     if (c->n == c->capacity) {
         const size_t capacity = c->capacity ? 2 * c->capacity : 1024;
-        mask_change *grown = realloc(c->change, capacity * sizeof *grown);
+        mask_change *grown = scratch_grow(c->change, capacity * sizeof *grown);
         c->failed |= grown == NULL;
         if (!grown)
             return;
@@ -203,8 +202,8 @@ h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *code
                           const uint16_t *valid, const ring_map *map, byte_writer *w,
                           uint32_t *nmasked)
 {
-    change_list c = {.above = calloc((size_t)map->ntx * TILE_EDGE + TILE_NPIXELS, 1)};
-    c.quad = malloc((map->ntx / QUAD_NTILES + 1u) * sizeof *c.quad);
+    change_list c = {.above = scratch_take_zeros((size_t)map->ntx * TILE_EDGE + TILE_NPIXELS, 1)};
+    c.quad = scratch_take((map->ntx / QUAD_NTILES + 1u) * sizeof *c.quad);
     c.failed = !c.above || !c.quad;
     if (!c.failed) {
         DISPATCH_PIXEL_TYPE(frame->type, collect_rows, frame, codes, valid, map, &c)
@@ -212,8 +211,8 @@ h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *code
     if (!c.failed)
         write_changes(&c, w);
     *nmasked = c.nmasked;
-    free(c.above);
-    free(c.quad);
-    free(c.change);
+    scratch_give(c.above);
+    scratch_give(c.quad);
+    scratch_give(c.change);
     return c.failed ? H5BRAGG_NO_MEMORY : H5BRAGG_OK;
 }

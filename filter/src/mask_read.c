@@ -3,9 +3,8 @@
  */
 #include "mask.h"
 
-#include <stdlib.h>
-
 #include "mask_stream.h"
+#include "scratch.h"
 
 /* A mask being read: rows below `row` are complete. */
 typedef struct mask_reader {
@@ -48,7 +47,7 @@ static h5bragg_status reserve_runs(mask_reader *r, size_t n)
     size_t capacity = r->capacity ? 2 * r->capacity : 1024;
     while (capacity - r->nruns < n)
         capacity *= 2;
-    mask_run *grown = realloc(m->run, capacity * sizeof *grown);
+    mask_run *grown = scratch_grow(m->run, capacity * sizeof *grown);
     if (!grown)
         return H5BRAGG_NO_MEMORY;
     m->run = grown;
@@ -199,10 +198,10 @@ h5bragg_status mask_read(byte_reader *in, const ring_map *map, uint32_t ncodes, 
     symbol_reader s = {0};
     mask_reader r = {.map = map, .mask = mask};
     memset(mask, 0, sizeof *mask);
-    mask->valid = malloc(ring_map_ntiles(map) * sizeof *mask->valid);
-    mask->row_start = calloc((size_t)map->ny + 1, sizeof *mask->row_start);
-    r.number = calloc(map->nx, 1);
-    r.below = calloc(map->nx, 1);
+    mask->valid = scratch_take(ring_map_ntiles(map) * sizeof *mask->valid);
+    mask->row_start = scratch_take_zeros((size_t)map->ny + 1, sizeof *mask->row_start);
+    r.number = scratch_take_zeros(map->nx, 1);
+    r.below = scratch_take_zeros(map->nx, 1);
     h5bragg_status status = H5BRAGG_NO_MEMORY;
     if (mask->valid && mask->row_start && r.number && r.below) {
         all_valid(map, mask->valid);
@@ -213,16 +212,16 @@ h5bragg_status mask_read(byte_reader *in, const ring_map *map, uint32_t ncodes, 
     if (!status)
         status = symbols_close(&s);
     symbol_reader_free(&s);
-    free(r.number);
-    free(r.below);
+    scratch_give(r.number);
+    scratch_give(r.below);
     return status;
 }
 
 void frame_mask_free(frame_mask *mask)
 {
-    free(mask->valid);
-    free(mask->row_start);
-    free(mask->run);
+    scratch_give(mask->valid);
+    scratch_give(mask->row_start);
+    scratch_give(mask->run);
     memset(mask, 0, sizeof *mask);
 }
 

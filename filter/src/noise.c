@@ -10,10 +10,10 @@
 #include "noise.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "mask.h"
 #include "noise_hash.h"
+#include "scratch.h"
 
 /* One cell, as the fill loop wants it. */
 typedef struct cell_table {
@@ -80,14 +80,14 @@ h5bragg_status noise_tables_make(const noise_frame *frame, const ring_profile *p
     size_t nthresholds = 0;
     for (uint32_t c = 0; c < map->ncells; c++)
         nthresholds += range[c].is_pattern ? 0 : range[c].nvalues - 1;
-    noise_tables *tables = calloc(1, sizeof *tables);
+    noise_tables *tables = scratch_take_zeros(1, sizeof *tables);
     *result = tables;
     if (!tables)
         return H5BRAGG_NO_MEMORY;
     tables->frame = *frame;
     tables->range = range;
-    tables->cell = malloc((map->ncells + 1u) * sizeof *tables->cell);
-    tables->threshold = malloc((nthresholds + 1) * sizeof *tables->threshold);
+    tables->cell = scratch_take((map->ncells + 1u) * sizeof *tables->cell);
+    tables->threshold = scratch_take((nthresholds + 1) * sizeof *tables->threshold);
     if (!tables->cell || !tables->threshold)
         return H5BRAGG_NO_MEMORY;
     uint32_t next = 0;
@@ -115,9 +115,9 @@ void noise_tables_free(noise_tables *tables)
 {
     if (!tables)
         return;
-    free(tables->cell);
-    free(tables->threshold);
-    free(tables);
+    scratch_give(tables->cell);
+    scratch_give(tables->threshold);
+    scratch_give(tables);
 }
 
 /*

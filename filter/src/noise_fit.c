@@ -9,9 +9,9 @@
  * steps lead there; the matrix of second derivatives is the covariance of (y, y^2).
  */
 #include "noise_fit.h"
+#include "scratch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { MAX_STEPS = 25 };
 static const double CONVERGED = 1e-5;
@@ -165,7 +165,7 @@ h5bragg_status noise_fit(const noise_frame *frame, const cell_range *range,
                          const discarded_sums *discarded, ring_profile *profile)
 {
     const ring_map *map = frame->map;
-    double *npixels = malloc((map->ncells + 1u) * sizeof *npixels);
+    double *npixels = scratch_take((map->ncells + 1u) * sizeof *npixels);
     if (!npixels)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t ring = 0; ring < map->nbins; ring++) {
@@ -187,6 +187,6 @@ h5bragg_status noise_fit(const noise_frame *frame, const cell_range *range,
                               .npixels = npixels};
         fit_ring(&fit, nvalues, &profile[ring]);
     }
-    free(npixels);
+    scratch_give(npixels);
     return H5BRAGG_OK;
 }

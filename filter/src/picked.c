@@ -8,9 +8,8 @@
  */
 #include "picked.h"
 
-#include <stdlib.h>
-
 #include "portable_math.h"
+#include "scratch.h"
 
 /* Cells whose weights are summed side by side: a division waits for the one before it. */
 enum { NCELLS_AT_ONCE = 8 };
@@ -86,8 +85,8 @@ static void set_cells(picked_state *state, uint32_t first)
         const int64_t high = model->range[c].high;
         picked_cell *cell = &state->cell[c];
         cell->least = high + 1;
-        cell->gap_context =
-            model->profile[map->ring[c]].is_general ? PICKED_NO_CELL_CONTEXT : gap_context_of(sum[k]);
+        cell->gap_context = model->profile[map->ring[c]].is_general ? PICKED_NO_CELL_CONTEXT
+                                                                    : gap_context_of(sum[k]);
         cell->excess_context = excess_context_of(expected[k], high);
         state->contexts[c] = (uint16_t)(cell->gap_context << 8 | cell->excess_context);
     }
@@ -98,8 +97,8 @@ h5bragg_status picked_state_make(const frame_model *model, picked_state *state)
     const ring_map *map = model->noise.map;
     memset(state, 0, sizeof *state);
     state->model = model;
-    state->cell = malloc((map->ncells + 1u) * sizeof *state->cell);
-    state->contexts = malloc((BRAGG_NO_CELL + 1) * sizeof *state->contexts);
+    state->cell = scratch_take((map->ncells + 1u) * sizeof *state->cell);
+    state->contexts = scratch_take((BRAGG_NO_CELL + 1) * sizeof *state->contexts);
     if (!state->cell || !state->contexts)
         return H5BRAGG_NO_MEMORY;
     state->contexts[BRAGG_NO_CELL] = PICKED_NO_CELL_CONTEXT << 8;
@@ -111,8 +110,8 @@ h5bragg_status picked_state_make(const frame_model *model, picked_state *state)
 
 void picked_state_free(picked_state *state)
 {
-    free(state->cell);
-    free(state->contexts);
+    scratch_give(state->cell);
+    scratch_give(state->contexts);
     memset(state, 0, sizeof *state);
 }
 

@@ -2,8 +2,7 @@
 /* Writes picked pixels: docs/format.md, "Picked pixels". */
 #include "picked_writer.h"
 
-#include <stdlib.h>
-
+#include "scratch.h"
 #include "tile_sums.h" /* count_bits */
 
 /* Bits are looked at in words; this many places of a word are stored at once. */
@@ -16,12 +15,13 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     const ring_map *map = model->noise.map;
     const size_t ngroups = counts_plane_ngroups(map);
     memset(p, 0, sizeof *p);
-    p->rule = malloc((map->ncells + 1u) * sizeof *p->rule);
-    p->tile = calloc(ngroups * GROUP_NTILES + 1, sizeof *p->tile);
-    p->above = calloc(ngroups * GROUP_NTILES, sizeof *p->above);
-    p->excess = malloc(ngroups * GROUP_NTILES * TILE_NPIXELS);
-    p->special = malloc(ngroups * sizeof *p->special);
-    p->place = malloc((ngroups * GROUP_NTILES * TILE_NPIXELS + NPLACES_AT_ONCE) * sizeof *p->place);
+    p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);
+    p->tile = scratch_take_zeros(ngroups * GROUP_NTILES + 1, sizeof *p->tile);
+    p->above = scratch_take_zeros(ngroups * GROUP_NTILES, sizeof *p->above);
+    p->excess = scratch_take(ngroups * GROUP_NTILES * TILE_NPIXELS);
+    p->special = scratch_take(ngroups * sizeof *p->special);
+    p->place =
+        scratch_take((ngroups * GROUP_NTILES * TILE_NPIXELS + NPLACES_AT_ONCE) * sizeof *p->place);
     const h5bragg_status status = picked_state_make(model, &p->state);
     number_symbols_make(&p->numbers);
     if (status || !p->rule || !p->tile || !p->above || !p->excess || !p->special || !p->place)
@@ -42,12 +42,12 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
 void picked_writer_free(picked_writer *p)
 {
     picked_state_free(&p->state);
-    free(p->rule);
-    free(p->tile);
-    free(p->above);
-    free(p->excess);
-    free(p->special);
-    free(p->place);
+    scratch_give(p->rule);
+    scratch_give(p->tile);
+    scratch_give(p->above);
+    scratch_give(p->excess);
+    scratch_give(p->special);
+    scratch_give(p->place);
     memset(p, 0, sizeof *p);
 }
 
@@ -97,7 +97,8 @@ BRAGG_INLINE uint32_t write_places(const place_list *list, const number_symbols 
         fast_put_number(&f, table, rule >> PICK_EXCESS_SHIFT & 0xFF, excess);
         fast_flush(&f); /* up to 7 + 32 + 5 bits */
         expected = (int64_t)place + 1;
-        context = excess >= PICKED_PEAK_EXCESS ? PICKED_PEAK_CONTEXT : behind >> PICK_GAP_SHIFT & 0xFF;
+        context =
+            excess >= PICKED_PEAK_EXCESS ? PICKED_PEAK_CONTEXT : behind >> PICK_GAP_SHIFT & 0xFF;
     }
     *next = expected;
     *w = f;
@@ -181,7 +182,8 @@ uint32_t picked_writer_go_on(picked_writer *p, const ring_map *map, uint32_t til
     if (!fast_writer_open(&w, s, 2 * (size_t)n, MAX_RAW_NBYTES * (size_t)n))
         return n;
     int64_t next = (int64_t)p->state.next - first;
-    p->state.last_excess = write_places(&list, &p->numbers, picked_gap_context(&p->state), &next, &w);
+    p->state.last_excess =
+        write_places(&list, &p->numbers, picked_gap_context(&p->state), &next, &w);
     p->state.next = (uint64_t)(next + first);
     p->at = end;
     fast_writer_close(&w, s);

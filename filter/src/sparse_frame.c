@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads sparse frames: docs/format.md, "Frame". */
 #include "sparse_frame.h"
-
-#include <stdlib.h>
+#include "scratch.h"
 
 static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
 {
     const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
-    frame->exact = malloc((map->ncells + 1u) * sizeof *frame->exact);
-    frame->open = calloc(ntiles, sizeof *frame->open);
-    frame->hash = calloc(ntiles + SUM_SLACK, sizeof *frame->hash);
-    frame->sum = calloc(ntiles + SUM_SLACK, sizeof *frame->sum);
-    frame->exact_bits = malloc((map->ntx + SORT_NLANES) * sizeof *frame->exact_bits);
-    frame->tile = malloc(ntiles * sizeof *frame->tile);
-    frame->tile_rule = malloc(ntiles * sizeof *frame->tile_rule);
+    frame->exact = scratch_take((map->ncells + 1u) * sizeof *frame->exact);
+    frame->open = scratch_take_zeros(ntiles, sizeof *frame->open);
+    frame->hash = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->hash);
+    frame->sum = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->sum);
+    frame->exact_bits = scratch_take((map->ntx + SORT_NLANES) * sizeof *frame->exact_bits);
+    frame->tile = scratch_take(ntiles * sizeof *frame->tile);
+    frame->tile_rule = scratch_take(ntiles * sizeof *frame->tile_rule);
     if (!frame->exact || !frame->open || !frame->hash || !frame->sum || !frame->exact_bits ||
         !frame->tile || !frame->tile_rule)
         return H5BRAGG_NO_MEMORY;
@@ -92,13 +91,13 @@ void sparse_frame_close(sparse_frame *frame)
     kept_flags_free(&frame->flags);
     frame_mask_free(&frame->mask);
     frame_model_free(&frame->model);
-    free(frame->exact);
-    free(frame->exact_bits);
-    free(frame->open);
-    free(frame->hash);
-    free(frame->sum);
-    free(frame->tile);
-    free(frame->tile_rule);
+    scratch_give(frame->exact);
+    scratch_give(frame->exact_bits);
+    scratch_give(frame->open);
+    scratch_give(frame->hash);
+    scratch_give(frame->sum);
+    scratch_give(frame->tile);
+    scratch_give(frame->tile_rule);
     memset(frame, 0, sizeof *frame);
 }
 

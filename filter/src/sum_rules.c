@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* How sums of tiles are predicted and quantised: docs/format.md, "Scales and sums". */
 #include "sum_rules.h"
+#include "scratch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { MAX_STEP = 1 << 30 };
 /* 65536 * 2^(z / 4), rounded, for z = -16 to 16. */
@@ -77,23 +77,23 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     memset(grid, 0, sizeof *grid);
     grid->model = model;
     grid->nblocks = (map->ntx + MACRO_EDGE - 1) / MACRO_EDGE;
-    grid->full = malloc((map->ncells + 1u) * sizeof *grid->full);
-    grid->small = malloc((map->ncells + 1u) * sizeof *grid->small);
-    grid->nlow = calloc(map->ncells + 1u, sizeof *grid->nlow);
-    grid->least_cell = malloc(map->ntx * sizeof *grid->least_cell);
-    grid->most_cell = malloc(map->ntx * sizeof *grid->most_cell);
-    grid->is_coarse = calloc(grid->nblocks, 1);
-    grid->scale = calloc(grid->nblocks, 1);
-    grid->scale_above = calloc(grid->nblocks, 1);
-    grid->coarse_sum = calloc(grid->nblocks, sizeof *grid->coarse_sum);
+    grid->full = scratch_take((map->ncells + 1u) * sizeof *grid->full);
+    grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
+    grid->nlow = scratch_take_zeros(map->ncells + 1u, sizeof *grid->nlow);
+    grid->least_cell = scratch_take(map->ntx * sizeof *grid->least_cell);
+    grid->most_cell = scratch_take(map->ntx * sizeof *grid->most_cell);
+    grid->is_coarse = scratch_take_zeros(grid->nblocks, 1);
+    grid->scale = scratch_take_zeros(grid->nblocks, 1);
+    grid->scale_above = scratch_take_zeros(grid->nblocks, 1);
+    grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
     const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
-    grid->kind = calloc(grid->nblocks + MACRO_EDGE, 1);
-    grid->range = malloc(room * sizeof *grid->range);
-    grid->step = malloc(room * sizeof *grid->step);
-    grid->listed = malloc(room / SUM_SLACK * sizeof *grid->listed);
-    grid->odd = malloc(room / SUM_SLACK * sizeof *grid->odd);
-    grid->context = malloc(room + SUM_SLACK);
-    grid->symbol = calloc(room + SUM_SLACK, 1);
+    grid->kind = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
+    grid->range = scratch_take(room * sizeof *grid->range);
+    grid->step = scratch_take(room * sizeof *grid->step);
+    grid->listed = scratch_take(room / SUM_SLACK * sizeof *grid->listed);
+    grid->odd = scratch_take(room / SUM_SLACK * sizeof *grid->odd);
+    grid->context = scratch_take(room + SUM_SLACK);
+    grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
     if (!grid->full || !grid->small || !grid->nlow || !grid->least_cell || !grid->most_cell ||
         !grid->is_coarse || !grid->scale || !grid->scale_above || !grid->coarse_sum ||
         !grid->kind || !grid->range || !grid->step || !grid->listed || !grid->odd ||
@@ -112,24 +112,24 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
 
 void sum_grid_free(sum_grid *grid)
 {
-    free(grid->full);
-    free(grid->plain);
-    free(grid->plain_expected);
-    free(grid->small);
-    free(grid->nlow);
-    free(grid->least_cell);
-    free(grid->most_cell);
-    free(grid->is_coarse);
-    free(grid->scale);
-    free(grid->scale_above);
-    free(grid->coarse_sum);
-    free(grid->kind);
-    free(grid->range);
-    free(grid->step);
-    free(grid->listed);
-    free(grid->odd);
-    free(grid->context);
-    free(grid->symbol);
+    scratch_give(grid->full);
+    scratch_give(grid->plain);
+    scratch_give(grid->plain_expected);
+    scratch_give(grid->small);
+    scratch_give(grid->nlow);
+    scratch_give(grid->least_cell);
+    scratch_give(grid->most_cell);
+    scratch_give(grid->is_coarse);
+    scratch_give(grid->scale);
+    scratch_give(grid->scale_above);
+    scratch_give(grid->coarse_sum);
+    scratch_give(grid->kind);
+    scratch_give(grid->range);
+    scratch_give(grid->step);
+    scratch_give(grid->listed);
+    scratch_give(grid->odd);
+    scratch_give(grid->context);
+    scratch_give(grid->symbol);
     memset(grid, 0, sizeof *grid);
 }
 

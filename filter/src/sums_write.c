@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes the sums of tiles, and chooses scales: docs/format.md, "Scales and sums". */
+#include "scratch.h"
 #include "sums_write_kernels.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 /* A scale is worth its bits where the counts of a block are this far from its prediction. */
 static const double SCALE_SIGMA = 4.0;
@@ -51,8 +51,8 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
 {
     const frame_model *m = grid->model;
     const uint32_t ncells = m->noise.map->ncells;
-    grid->plain = malloc((ncells + 1u) * sizeof *grid->plain);
-    grid->plain_expected = malloc((ncells + 1u) * sizeof *grid->plain_expected);
+    grid->plain = scratch_take((ncells + 1u) * sizeof *grid->plain);
+    grid->plain_expected = scratch_take((ncells + 1u) * sizeof *grid->plain_expected);
     if (!grid->plain || !grid->plain_expected)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < ncells; c++) {

@@ -6,9 +6,8 @@
  * Every context has a table, also one that has no symbols: its entries leave the state as it is and
  * are marked bad.
  */
+#include "scratch.h"
 #include "symbols.h"
-
-#include <stdlib.h>
 
 enum { MAX_SYMBOLS = 256, NOT_A_NUMBER = 255 };
 
@@ -93,10 +92,10 @@ static h5bragg_status reserve(symbol_reader *s, size_t nbytes)
 {
     if (s->memory_nbytes >= nbytes)
         return H5BRAGG_OK;
-    uint32_t *memory = malloc(nbytes);
+    uint32_t *memory = scratch_take(nbytes);
     if (!memory)
         return H5BRAGG_NO_MEMORY;
-    free(s->memory);
+    scratch_give(s->memory);
     s->memory = memory;
     s->memory_nbytes = nbytes;
     return H5BRAGG_OK;
@@ -208,6 +207,6 @@ h5bragg_status wide_symbols_close(const wide_reader *s)
 
 void symbol_reader_free(symbol_reader *s)
 {
-    free(s->memory);
+    scratch_give(s->memory);
     *s = (symbol_reader){0};
 }

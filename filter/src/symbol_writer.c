@@ -5,9 +5,8 @@
  * The frequencies of a context are those whole numbers with the sum 2048 that make the code of its
  * symbols shortest.
  */
+#include "scratch.h"
 #include "symbol_coder.h"
-
-#include <stdlib.h>
 
 enum { NSYMBOLS = 256, NPAIRS = SYMBOLS_MAX_CONTEXTS * NSYMBOLS, NCOUNTERS = 4 };
 struct symbol_model {
@@ -28,9 +27,9 @@ void symbol_writer_reset(symbol_writer *w)
 
 void symbol_writer_free(symbol_writer *w)
 {
-    free(w->pair);
-    free(w->raw);
-    free(w->model);
+    scratch_give(w->pair);
+    scratch_give(w->raw);
+    scratch_give(w->model);
     *w = (symbol_writer){0};
 }
 
@@ -46,7 +45,7 @@ int symbol_writer_grow_pairs(symbol_writer *w)
     size_t capacity;
     uint16_t *pair = NULL;
     if (!w->failed && next_capacity(w->pair_capacity, &capacity))
-        pair = realloc(w->pair, capacity * sizeof *pair);
+        pair = scratch_grow(w->pair, capacity * sizeof *pair);
     if (!pair) {
         w->failed = 1;
         return 0;
@@ -70,7 +69,7 @@ int symbol_writer_grow_raw(symbol_writer *w)
     size_t capacity;
     uint8_t *raw = NULL;
     if (!w->failed && next_capacity(w->raw_capacity, &capacity))
-        raw = realloc(w->raw, capacity);
+        raw = scratch_grow(w->raw, capacity);
     if (!raw) {
         w->failed = 1;
         return 0;
@@ -265,7 +264,7 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates,
 void symbols_write(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
 {
     if (w->npairs && !w->model)
-        w->model = malloc(sizeof *w->model);
+        w->model = scratch_take(sizeof *w->model);
     if (w->failed || (w->npairs && !w->model))
         out->failed = 1;
     else if (w->npairs)

@@ -12,9 +12,9 @@
 #include "tile_choice.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "box_search.h"
+#include "scratch.h"
 #include "symbols.h"
 #include "wide_box_search.h"
 
@@ -150,7 +150,7 @@ h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
     const size_t ntiles = ring_map_ntiles(map);
     const choose_kernel choose = choose_kernel_of(bragg_cpu_level());
     choice_tiles tiles = {0};
-    uint8_t *below = malloc(map->ncells + 1u);
+    uint8_t *below = scratch_take(map->ncells + 1u);
     if (!below)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
@@ -166,7 +166,7 @@ h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
         choose(s, m->layout.has_local, &tiles);
         choose_others(s, m, &tiles);
     }
-    free(below);
+    scratch_give(below);
     return H5BRAGG_OK;
 }
 
@@ -229,7 +229,7 @@ static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
 static h5bragg_status drop_faint(frame_source *s, const frame_model *m)
 {
     const ring_map *map = s->map;
-    faint_limits *limits = calloc(map->ncells + 1u, sizeof *limits);
+    faint_limits *limits = scratch_take_zeros(map->ncells + 1u, sizeof *limits);
     if (!limits)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
@@ -244,7 +244,7 @@ static h5bragg_status drop_faint(frame_source *s, const frame_model *m)
             s->kept[t] = s->kept[t] && s->plane.sum[t] >= limits[c].least[s->kept[t]];
         }
     }
-    free(limits);
+    scratch_give(limits);
     return H5BRAGG_OK;
 }
 
@@ -277,8 +277,9 @@ static int fill_cuts(const frame_model *m, cut_tables *cuts)
 static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
 {
     const size_t ncells = s->map->ncells + 1u;
-    cut_tables cuts = {malloc(ncells * sizeof *cuts.chance), malloc(ncells * sizeof *cuts.peak),
-                       malloc(ncells * sizeof *cuts.bytes)};
+    cut_tables cuts = {scratch_take(ncells * sizeof *cuts.chance),
+                       scratch_take(ncells * sizeof *cuts.peak),
+                       scratch_take(ncells * sizeof *cuts.bytes)};
     h5bragg_status status = cuts.chance && cuts.peak && cuts.bytes ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
     if (!status && fill_cuts(m, &cuts))
         box_search(&s->plane, s->map, cuts.bytes, s->kept);
@@ -286,9 +287,9 @@ static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
         status = wide_box_search(s, m, cuts.chance, cuts.peak);
     if (!status)
         status = drop_faint(s, m);
-    free(cuts.chance);
-    free(cuts.peak);
-    free(cuts.bytes);
+    scratch_give(cuts.chance);
+    scratch_give(cuts.peak);
+    scratch_give(cuts.bytes);
     return status;
 }
 

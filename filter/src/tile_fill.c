@@ -9,9 +9,9 @@
 #include "tile_fill.h"
 
 #include "noise_hash.h"
+#include "scratch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { NOT_PATTERN = 0xFF, LEVEL_UNITS = 256 };
 
@@ -66,16 +66,16 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
     t->stride = padded * TILE_EDGE;
-    t->strip = calloc(t->stride, TILE_NPIXELS);
-    t->variant = malloc(padded * sizeof *t->variant);
-    t->permutation = calloc(padded, 1);
-    t->threshold = malloc(ncells);
-    t->mean = malloc(ncells * sizeof *t->mean);
+    t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
+    t->variant = scratch_take(padded * sizeof *t->variant);
+    t->permutation = scratch_take_zeros(padded, 1);
+    t->threshold = scratch_take(ncells);
+    t->mean = scratch_take(ncells * sizeof *t->mean);
     t->cells.book = frame->model.book;
-    t->cells.rows = malloc(ncells * sizeof *t->cells.rows);
-    t->cells.level = malloc(ncells * sizeof *t->cells.level);
-    t->more = malloc(padded * sizeof *t->more);
-    t->cut = malloc(padded * sizeof *t->cut);
+    t->cells.rows = scratch_take(ncells * sizeof *t->cells.rows);
+    t->cells.level = scratch_take(ncells * sizeof *t->cells.level);
+    t->more = scratch_take(padded * sizeof *t->more);
+    t->cut = scratch_take(padded * sizeof *t->cut);
     if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->mean ||
         !t->cells.rows || !t->cells.level || !t->more || !t->cut)
         return H5BRAGG_NO_MEMORY;
@@ -86,15 +86,15 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
 
 void tile_fill_free(tile_fill *t)
 {
-    free(t->strip);
-    free(t->variant);
-    free(t->permutation);
-    free(t->threshold);
-    free(t->mean);
-    free(t->cells.rows);
-    free(t->cells.level);
-    free(t->more);
-    free(t->cut);
+    scratch_give(t->strip);
+    scratch_give(t->variant);
+    scratch_give(t->permutation);
+    scratch_give(t->threshold);
+    scratch_give(t->mean);
+    scratch_give(t->cells.rows);
+    scratch_give(t->cells.level);
+    scratch_give(t->more);
+    scratch_give(t->cut);
     memset(t, 0, sizeof *t);
 }
 

@@ -4,8 +4,7 @@
  * flags": the encoder's choice).
  */
 #include "wide_box_search.h"
-
-#include <stdlib.h>
+#include "scratch.h"
 
 enum { BOX_NPIXELS = 9, REACH = 1, PEAK_REACH = 2 };
 
@@ -68,8 +67,8 @@ h5bragg_status wide_box_search(frame_source *s, const frame_model *m, const doub
 {
     const ring_map *map = s->map;
     const size_t width = (size_t)map->nx + 2;
-    double *expected = malloc((map->ncells + 1u) * sizeof *expected);
-    double *memory = calloc(3 * width, sizeof *memory);
+    double *expected = scratch_take((map->ncells + 1u) * sizeof *expected);
+    double *memory = scratch_take_zeros(3 * width, sizeof *memory);
     const wide_cuts cuts = {expected, chance, peak};
     h5bragg_status status = expected && memory ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells && !status; c++)
@@ -84,7 +83,7 @@ h5bragg_status wide_box_search(frame_source *s, const frame_model *m, const doub
         if (row > 0)
             search_row(s, &cuts, row - 1, excess);
     }
-    free(expected);
-    free(memory);
+    scratch_give(expected);
+    scratch_give(memory);
     return status;
 }

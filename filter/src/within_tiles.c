@@ -7,9 +7,9 @@
  * order of tiles matters.
  */
 #include "within_tiles.h"
+#include "scratch.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { AT_ONCE = 512 /* tiles */, NIDLE = 8 };
 
@@ -38,9 +38,9 @@ static uint32_t largest_sum(const cell_range *r)
 
 static void within_counts_free(within_counts *w)
 {
-    free(w->cell);
-    free(w->squares);
-    free(w->counter);
+    scratch_give(w->cell);
+    scratch_give(w->squares);
+    scratch_give(w->counter);
 }
 
 static int shares_row(const frame_model *m, uint32_t cell)
@@ -54,7 +54,7 @@ static h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
 {
     const uint32_t ncells = m->noise.map->ncells;
     uint32_t nrows = NIDLE;
-    *w = (within_counts){.cell = malloc(((size_t)ncells + NIDLE) * sizeof *w->cell),
+    *w = (within_counts){.cell = scratch_take(((size_t)ncells + NIDLE) * sizeof *w->cell),
                          .ncounters = NIDLE + PATTERN_MAX_SUM + 1};
     if (!w->cell)
         return H5BRAGG_NO_MEMORY;
@@ -71,8 +71,8 @@ static h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
         w->cell[c] = (within_cell){nrows++, (uint32_t)w->ncounters};
         w->ncounters += largest_sum(&m->range[c]) + 1u;
     }
-    w->squares = calloc(nrows, sizeof *w->squares);
-    w->counter = malloc(w->ncounters * sizeof *w->counter);
+    w->squares = scratch_take_zeros(nrows, sizeof *w->squares);
+    w->counter = scratch_take(w->ncounters * sizeof *w->counter);
     if (!w->squares || !w->counter)
         return H5BRAGG_NO_MEMORY;
     memset(w->counter, 0, w->ncounters * sizeof *w->counter);

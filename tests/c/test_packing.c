@@ -5,6 +5,7 @@
 #include "check.h"
 #include "exact_tiles.h"
 #include "picked_writer.h"
+#include "scratch.h"
 #include "sums_write_kernels.h"
 #include "symbol_coder.h"
 
@@ -155,7 +156,7 @@ static int is_same_writer(const symbol_writer *a, const symbol_writer *b)
     symbol_writer writer[2] = {*a, *b};
     for (uint32_t k = 0; k < 2; k++) {
         out[k] = (byte_writer){coded[k], coded[k] + sizeof coded[k], 0};
-        writer[k].pair = malloc(a->npairs * sizeof *a->pair);
+        writer[k].pair = scratch_take(a->npairs * sizeof *a->pair);
         CHECK(writer[k].pair != NULL && a->npairs == b->npairs);
         memcpy(writer[k].pair, (k ? b : a)->pair, a->npairs * sizeof *a->pair);
         writer[k].model = NULL;
