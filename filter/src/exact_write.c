@@ -175,7 +175,8 @@ KERNEL static void write_avx512(exact_lines *lines, symbol_writer *s, const numb
     const __m256i last_column = _mm256_permutexvar_epi16(
         _mm256_setr_epi16(3, 7, 11, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), value);
     int16_t *below = lines->below + 1 + (size_t)tile->column * TILE_EDGE;
-    _mm_storeh_pd((double *)(void *)below, _mm_castsi128_pd(_mm256_extracti128_si256(value, 1)));
+    const int64_t last_row = _mm256_extract_epi64(value, 3);
+    memcpy(below, &last_row, sizeof last_row);
     _mm_storel_epi64((__m128i *)(void *)lines->left, _mm256_castsi256_si128(last_column));
     lines->below_tiles[lines->nbelow++] = tile->column;
     lines->left_column = tile->column + 1;

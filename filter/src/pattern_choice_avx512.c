@@ -14,7 +14,7 @@ enum { NLANES = 16 };
 /* Lanes of the tiles from k on. */
 KERNEL BRAGG_INLINE __mmask16 lanes_from(const choice_row *r, uint32_t k)
 {
-    return r->ntx - k < NLANES ? (__mmask16)((1u << (r->ntx - k)) - 1) : (__mmask16)0xFFFF;
+    return (__mmask16)(r->ntx - k < NLANES ? (1u << (r->ntx - k)) - 1 : 0xFFFF);
 }
 
 KERNEL BRAGG_INLINE __m512i load_16_bits(__mmask16 lanes, const uint16_t *from)
