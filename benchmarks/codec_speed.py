@@ -35,7 +35,7 @@ from timing import Timed, medians, timed_copy, timed_filter
 import h5bragg
 
 # What a kernel asks of the processor, as Linux calls it.
-CPU_FLAG = {"scalar": "", "sse4": "sse4_1", "avx2": "avx2", "avx512": "avx512_vbmi"}
+CPU_FLAG = {"scalar": "", "sse4": "sse4_1", "avx2": "avx2", "avx512": "avx512_bitalg"}
 PEERS = ("sparsify", "densify")
 HEADS = (
     f"{'':38s} {'times smaller':>18s} {'memcpy':>8s} {'encode (ms)':>25s} {'decode (ms)':>25s}\n"
