@@ -21,39 +21,70 @@
 /* Words and raw bits that a pixel takes at most. */
 enum { PIXEL_NWORDS = 2, PIXEL_NBITS = 64 };
 
-/* What of a reader serves a batch: it fits into registers.  Words are taken from a pointer. */
+/* What of a reader serves a batch: it fits into registers. */
 typedef struct batch_reader {
-    uint32_t x0;
-    uint32_t x1;
-    uint32_t x2;
-    uint32_t x3;
-    const uint8_t *word;
+    const uint8_t *words;
+    size_t word_at;
     const uint8_t *raw;
     uint64_t bit_at;
 } batch_reader;
 
-static const uint8_t *table_of(const symbol_reader *s, uint32_t context)
+/* What stays the same in a batch, and the pixel at work. */
+typedef struct batch {
+    const uint16_t *cell_of;
+    const uint16_t *contexts_of;
+    const picked_cell *cells;
+    const picked_numbers *numbers;
+    const uint8_t *first_table;
+    const uint8_t *peak_table;
+    const uint8_t *gap_table;  /* of the next gap */
+    const uint8_t *cell_table; /* of gaps after no peak */
+    const uint8_t *excess_table;
+    uint64_t last; /* place of the frame */
+    uint64_t next;
+    uint64_t excess;
+    uint64_t all;
+    uint32_t contexts; /* of cell_table and excess_table; 0: none */
+} batch;
+
+static const uint8_t *table_of(const uint8_t *first, uint32_t context)
 {
-    return s->context + (size_t)context * SYMBOLS_CONTEXT_NBYTES;
+    return first + (size_t)context * SYMBOLS_CONTEXT_NBYTES;
+}
+
+/*
+ * The state that lacks a word takes one.  That is a matter of chance, of which compilers make a
+ * branch unless it is spelt out.
+ */
+BRAGG_INLINE uint32_t refill(uint32_t next, uint32_t refilled, size_t *word_at)
+{
+#if defined(__GNUC__) && defined(__x86_64__) && defined(__LP64__)
+    __asm__("cmpl %[lowest], %[next]\n\t"
+            "cmovb %[refilled], %[next]\n\t"
+            "adcq $0, %[word_at]"
+            : [next] "+r"(next), [word_at] "+r"(*word_at)
+            : [refilled] "r"(refilled), [lowest] "i"(SYMBOLS_LOWEST_STATE)
+            : "cc");
+    return next;
+#else
+    const uint32_t lacks = 0u - (uint32_t)(next < SYMBOLS_LOWEST_STATE);
+    *word_at += lacks & 1;
+    return next ^ ((next ^ refilled) & lacks);
+#endif
 }
 
 /* As symbol_get_sure, with few instructions: all there is to wait for is their number. */
-BRAGG_INLINE uint32_t get_symbol(batch_reader *r, const uint8_t *table)
+BRAGG_INLINE uint32_t get_symbol(batch_reader *r, uint32_t *state, const uint8_t *table)
 {
-    const uint32_t x = r->x0;
+    const uint32_t x = *state;
     const uint32_t u = x & (SYMBOLS_TOTAL - 1);
     const uint32_t symbol = table[u];
     uint32_t entry;
     memcpy(&entry, table + SYMBOLS_TOTAL + sizeof entry * symbol, sizeof entry);
     const uint32_t next = (entry >> ENTRY_FREQUENCY_BIT) * (x >> SYMBOLS_PROBABILITY_BITS) + u -
                           (entry & ENTRY_START);
-    const uint32_t lacks = 0u - (uint32_t)(next < SYMBOLS_LOWEST_STATE);
-    const uint32_t refilled = next << 16 | load_u16(r->word);
-    r->x0 = r->x1;
-    r->x1 = r->x2;
-    r->x2 = r->x3;
-    r->x3 = next ^ ((next ^ refilled) & lacks);
-    r->word += lacks & 2;
+    const uint32_t refilled = next << 16 | load_u16(r->words + 2 * r->word_at);
+    *state = refill(next, refilled, &r->word_at);
     return symbol;
 }
 
@@ -68,65 +99,87 @@ BRAGG_INLINE uint64_t get_number(batch_reader *r, const picked_numbers *numbers,
     return numbers->least + (bits & numbers->mask);
 }
 
-/* As picked_read, for n pixels that have words and raw bits whatever they are. */
+/* One pixel, whose symbols the given states hold; returns 0 where it cannot be. */
+BRAGG_INLINE int get_pixel(batch *b, batch_reader *r, uint32_t *gap_state, uint32_t *excess_state,
+                           picked_pixel *pixel)
+{
+    const uint64_t place =
+        b->next + get_number(r, b->numbers, get_symbol(r, gap_state, b->gap_table));
+    const uint64_t tile = place / TILE_NPIXELS;
+    uint64_t tile_behind = (place + 1) / TILE_NPIXELS;
+    if (!IS_LIKELY(place < b->last)) {
+        if (place > b->last)
+            return 0;
+        tile_behind = tile; /* nothing can be there */
+    }
+    const uint32_t cell = b->cell_of[tile];
+    const uint32_t here = b->contexts_of[cell];
+    const uint32_t behind = b->contexts_of[b->cell_of[tile_behind]];
+    if (!IS_LIKELY(here == b->contexts) || !IS_LIKELY(behind == b->contexts)) {
+        KEEP_BRANCH();
+        if (cell == BRAGG_NO_CELL)
+            return 0;
+        b->contexts = here == behind ? here : 0;
+        b->cell_table = table_of(b->first_table, behind >> 8);
+        b->excess_table = table_of(b->first_table, here & 0xFF);
+    }
+    b->next = place + 1;
+    const uint32_t symbol = get_symbol(r, excess_state, b->excess_table);
+    b->gap_table = symbol < PICKED_PEAK_EXCESS ? b->cell_table : b->peak_table;
+    b->excess = symbol;
+    if (!IS_LIKELY(symbol < NUMBER_DIRECT)) {
+        KEEP_BRANCH();
+        b->excess = get_number(r, b->numbers, symbol);
+        b->all |= b->excess;
+    }
+    pixel->place = place;
+    pixel->value = b->cells[cell].least + (int64_t)b->excess;
+    return 1;
+}
+
+/*
+ * As picked_read, for n pixels that have words and raw bits whatever they are.  n is even: two
+ * pixels take the four states, each of which has a register of its own.
+ */
 static uint32_t read_batch(picked_state *state, symbol_reader *s, picked_pixel *pixel, uint32_t n)
 {
     const ring_map *map = state->model->noise.map;
-    const uint16_t *cell_of = map->cell;
-    const uint64_t ntiles = ring_map_ntiles(map);
-    const uint16_t *contexts_of = state->contexts;
-    const picked_cell *cells = state->cell;
-    const uint8_t *peak_table = table_of(s, PICKED_PEAK_CONTEXT);
-    const uint8_t *gap_table = table_of(s, picked_gap_context(state)); /* of the next gap */
-    const uint8_t *cell_table = gap_table;                             /* of gaps after no peak */
-    const uint8_t *excess_table = gap_table;
-    uint32_t contexts = 0; /* none */
-    uint64_t next = state->next;
-    uint64_t excess = state->last_excess;
-    uint64_t all = 0;
+    const uint8_t *gap_table = table_of(s->context, picked_gap_context(state));
+    batch b = {.cell_of = map->cell,
+               .contexts_of = state->contexts,
+               .cells = state->cell,
+               .numbers = state->numbers,
+               .first_table = s->context,
+               .peak_table = table_of(s->context, PICKED_PEAK_CONTEXT),
+               .gap_table = gap_table,
+               .cell_table = gap_table,
+               .excess_table = gap_table,
+               .last = (uint64_t)ring_map_ntiles(map) * TILE_NPIXELS - 1,
+               .next = state->next,
+               .excess = state->last_excess};
+    batch_reader r = {s->words, s->word_at, s->raw, s->bit_at};
+    uint32_t x0 = s->x0;
+    uint32_t x1 = s->x1;
+    uint32_t x2 = s->x2;
+    uint32_t x3 = s->x3;
     uint32_t k = 0;
-    batch_reader r = {s->x0, s->x1, s->x2, s->x3, s->words + 2 * s->word_at, s->raw, s->bit_at};
-    for (; k < n; k++) {
-        const uint64_t place = next + get_number(&r, state->numbers, get_symbol(&r, gap_table));
-        const uint64_t tile = place / TILE_NPIXELS;
-        uint64_t tile_behind = (place + 1) / TILE_NPIXELS;
-        if (!IS_LIKELY(tile_behind < ntiles)) {
-            if (tile >= ntiles)
-                break;
-            tile_behind = tile; /* nothing can be there */
+    for (; k < n; k += 2) {
+        if (!get_pixel(&b, &r, &x0, &x1, &pixel[k]))
+            break;
+        if (!get_pixel(&b, &r, &x2, &x3, &pixel[k + 1])) {
+            k++;
+            break;
         }
-        const uint32_t cell = cell_of[tile];
-        const uint32_t here = contexts_of[cell];
-        const uint32_t behind = contexts_of[cell_of[tile_behind]];
-        if (!IS_LIKELY(here == contexts) || !IS_LIKELY(behind == contexts)) {
-            KEEP_BRANCH();
-            if (cell == BRAGG_NO_CELL)
-                break;
-            contexts = here == behind ? here : 0;
-            cell_table = table_of(s, behind >> 8);
-            excess_table = table_of(s, here & 0xFF);
-        }
-        next = place + 1;
-        const uint32_t symbol = get_symbol(&r, excess_table);
-        gap_table = symbol < PICKED_PEAK_EXCESS ? cell_table : peak_table;
-        excess = symbol;
-        if (!IS_LIKELY(symbol < NUMBER_DIRECT)) {
-            KEEP_BRANCH();
-            excess = get_number(&r, state->numbers, symbol);
-            all |= excess;
-        }
-        pixel[k].place = place;
-        pixel[k].value = cells[cell].least + (int64_t)excess;
     }
-    s->x0 = r.x0;
-    s->x1 = r.x1;
-    s->x2 = r.x2;
-    s->x3 = r.x3;
-    s->word_at = (size_t)(r.word - s->words) / 2;
+    s->x0 = x0; /* after a break they are of no use any more */
+    s->x1 = x1;
+    s->x2 = x2;
+    s->x3 = x3;
+    s->word_at = r.word_at;
     s->bit_at = r.bit_at;
-    s->seen |= all & PICKED_NO_NUMBER ? ENTRY_BAD : 0;
-    state->next = next;
-    state->last_excess = excess;
+    s->seen |= b.all & PICKED_NO_NUMBER ? ENTRY_BAD : 0;
+    state->next = b.next;
+    state->last_excess = b.excess;
     return k;
 }
 
@@ -146,7 +199,7 @@ static int read_one(picked_state *state, symbol_reader *r, picked_pixel *pixel)
     return 1;
 }
 
-/* How many pixels there are words and raw bits for, whatever they are, up to n. */
+/* How many pixels there are words and raw bits for, whatever they are, up to n; whole pairs. */
 static uint32_t sure_pixels(const symbol_reader *s, uint32_t n)
 {
     const uint64_t nbits = 8 * s->raw_nbytes;
@@ -155,7 +208,7 @@ static uint32_t sure_pixels(const symbol_reader *s, uint32_t n)
     const uint64_t by_words = (s->nwords - s->word_at) / PIXEL_NWORDS;
     const uint64_t by_bits = (nbits - s->bit_at) / PIXEL_NBITS;
     const uint64_t sure = by_words < by_bits ? by_words : by_bits;
-    return sure < n ? (uint32_t)sure : n;
+    return (sure < n ? (uint32_t)sure : n) & ~1u;
 }
 
 uint32_t picked_read(picked_state *state, symbol_reader *s, picked_pixel *pixel, uint32_t n)

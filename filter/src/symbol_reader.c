@@ -136,6 +136,8 @@ static h5bragg_status read_tables(byte_reader *in, uint32_t ncontexts, int is_wi
             fill_bad(table, is_wide);
         else
             status = read_table(in, table, is_wide, &nsymbols);
+        if (is_wide && table[0] == (uint32_t)SYMBOLS_TOTAL << ENTRY_FREQUENCY_BIT)
+            s->zeros |= (uint32_t)1 << context;
         nsymbols_sum += nsymbols;
     }
     /* A stream without symbols would have had no bytes. */

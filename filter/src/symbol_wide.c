@@ -160,8 +160,23 @@ static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint
 }
 #endif
 
+/* Whether no symbol but 0 is possible. */
+static int are_zeros(uint32_t zeros, const uint8_t *context, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (!(zeros >> context[k] & 1))
+            return 0;
+    }
+    return 1;
+}
+
 void wide_symbols_get(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
 {
+    if (s->stream.zeros && are_zeros(s->stream.zeros, context, n)) { /* states stay as they are */
+        memset(symbol, 0, n);
+        s->next = (uint32_t)((s->next + n) % SYMBOLS_WIDE_NSTATES);
+        return;
+    }
     const size_t done = get_vectors(s, context, n, symbol);
     get_plainly(s, context + done, n - done, symbol + done);
 }

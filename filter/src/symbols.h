@@ -159,6 +159,7 @@ typedef struct symbol_reader {
     uint64_t raw_nbytes;
     uint64_t bit_at; /* raw bits taken, counts on past the end */
     size_t nwords;
+    uint32_t zeros; /* of a wide stream, a bit each: contexts whose only symbol is 0 */
     uint32_t *memory;
     size_t memory_nbytes;
 } symbol_reader;

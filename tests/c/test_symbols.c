@@ -272,6 +272,41 @@ static void no_room_fails(void)
     }
 }
 
+/* Runs of a context that has no symbol but 0 lie between others; pieces are of any length. */
+static void wide_streams_may_have_certain_zeros(unsigned *state)
+{
+    enum { N = 20000 };
+    static uint8_t context[N];
+    static uint8_t symbol[N];
+    static uint8_t back[N];
+    wide_reader wide = {0};
+    uint32_t left = 0;
+    for (size_t i = 0; i < N; i++, left--) {
+        if (left == 0)
+            left = 1 + random_bits(state) % 300;
+        context[i] = i == 0 ? 0 : context[i - 1] ^ (left == 1);
+        symbol[i] = context[i] ? (uint8_t)(random_bits(state) % 7) : 0;
+        symbol_put(&writer, context[i], symbol[i]);
+    }
+    byte_writer out = {coded, coded + sizeof coded, 0};
+    symbols_write(&writer, 3, SYMBOLS_WIDE_NSTATES, &out);
+    CHECK(!out.failed);
+    byte_reader in = {coded, out.at, 0};
+    CHECK(wide_symbols_open(&in, 3, &wide) == H5BRAGG_OK);
+    for (size_t k = 0; k < N;) {
+        const size_t most = 1 + random_bits(state) % 90;
+        const size_t n = N - k < most ? N - k : most;
+        wide_symbols_get(&wide, context + k, n, back + k);
+        k += n;
+    }
+    CHECK(memcmp(back, symbol, N) == 0);
+    CHECK(wide_symbols_close(&wide) == H5BRAGG_OK);
+    const uint8_t none = 2; /* a context without symbols */
+    wide_symbols_get(&wide, &none, 1, back);
+    CHECK(wide_symbols_close(&wide) == H5BRAGG_CORRUPT);
+    symbol_reader_free(&wide.stream);
+}
+
 int main(void)
 {
     unsigned state = 1;
@@ -285,6 +320,7 @@ int main(void)
     symbols_beyond_numbers_are_refused();
     damage_is_found(&state);
     no_room_fails();
+    wide_streams_may_have_certain_zeros(&state);
     symbol_writer_free(&writer);
     symbol_reader_free(&reader);
     return 0;
