@@ -8,6 +8,7 @@
  */
 #include "mask.h"
 
+#include "mask_quads.h"
 #include "mask_stream.h"
 #include "scratch.h"
 #include "tile_sums.h" /* count_bits */
@@ -71,41 +72,27 @@ BRAGG_INLINE void collect_pixels(const h5bragg_pixel_type type, const bragg_fram
     }
 }
 
-/* The pixels of a quad that are valid, 16 bits a tile; all of tiles beyond the edge. */
-BRAGG_INLINE uint64_t valid_of_quad(const uint16_t *valid, const ring_map *map, uint32_t t)
+/* Pixels of a quad in the frame that are not valid. */
+static uint32_t count_masked(const mask_tiles *tiles, uint32_t t)
 {
-    if (map->ntx - t >= QUAD_NTILES)
-        return valid[t] | (uint64_t)valid[t + 1] << 16 | (uint64_t)valid[t + 2] << 32 |
-               (uint64_t)valid[t + 3] << 48;
-    uint64_t tiles = UINT64_MAX;
-    for (uint32_t k = map->ntx - t; k > 0; k--)
-        tiles = tiles << 16 | valid[t + k - 1];
-    return tiles;
-}
-
-/* Lists the quads of a row of tiles that have masked pixels or lie below some; counts the former.
- * `above` is as `valid`: what is taken over from above is so because of pixels of either. */
-static uint32_t list_quads(const uint16_t *valid, const uint16_t *above, const ring_map *map,
-                           uint32_t tile_row, change_list *c)
-{
+    const ring_map *map = tiles->map;
     uint32_t n = 0;
-    for (uint32_t t = 0; t < map->ntx; t += QUAD_NTILES) {
-        const uint64_t tiles = valid_of_quad(valid, map, t);
-        if ((tiles & valid_of_quad(above, map, t)) == UINT64_MAX)
-            continue;
-        c->quad[n++] = t;
-        for (uint32_t k = 0; tiles != UINT64_MAX && k < QUAD_NTILES && t + k < map->ntx; k++)
-            c->nmasked += count_bits(tile_inside(map, tile_row, t + k) & ~(uint32_t)valid[t + k]);
+    if (tiles->row + 1 < map->nty && t + QUAD_NTILES < map->ntx) {
+        const uint64_t masked = ~valid_of_quad(tiles->valid, map, t);
+        return count_bits((uint32_t)masked) + count_bits((uint32_t)(masked >> 32));
     }
+    for (uint32_t k = t; k < t + QUAD_NTILES && k < map->ntx; k++)
+        n += count_bits(tile_inside(map, tiles->row, k) & ~(uint32_t)tiles->valid[k]);
     return n;
 }
 
-/* Pixels of row k of a quad that are not valid. */
-BRAGG_INLINE uint32_t masked_bits(uint64_t tiles, uint32_t k)
+/* Lists the quads of a row of tiles to look at; counts masked pixels. */
+static uint32_t list_quads(const mask_tiles *tiles, change_list *c)
 {
-    uint64_t bits = ~tiles >> TILE_EDGE * k & 0x000F000F000F000Fu;
-    bits = (bits | bits >> 12) & 0x000000FF000000FFu;
-    return (uint32_t)(bits | bits >> 24) & 0xFFFF;
+    const uint32_t n = mask_quads_list(tiles, c->quad);
+    for (uint32_t k = 0; k < n; k++)
+        c->nmasked += count_masked(tiles, c->quad[k]);
+    return mask_quads_drop(tiles, c->quad, n);
 }
 
 /* Whether 16 pixels equal 16 others. */
@@ -141,6 +128,13 @@ BRAGG_INLINE int are_as_above(const h5bragg_pixel_type type, const bragg_frame *
     return 1;
 }
 
+/* Pixels of row i that are not valid, of a quad. */
+BRAGG_INLINE uint32_t masked_of_row(const uint16_t *valid, const ring_map *map, uint32_t t,
+                                    uint32_t i)
+{
+    return masked_rows(valid_of_quad(valid, map, t)) >> 16 * (i % TILE_EDGE) & 0xFFFF;
+}
+
 /*
  * What is masked as in the row above, by equal pixels, need not be looked at.  (A code of one row
  * alone is not that of the row below.)  `above` is what is valid in the row of tiles of the row
@@ -155,12 +149,8 @@ BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *
         const uint32_t j = TILE_EDGE * c->quad[k];
         const uint32_t stop = frame->nx - j < TILE_NPIXELS ? frame->nx : j + TILE_NPIXELS;
         const uint32_t inside = (1u << (stop - j)) - 1;
-        const uint32_t masked =
-            masked_bits(valid_of_quad(valid, map, c->quad[k]), i % TILE_EDGE) & inside;
-        const uint32_t before =
-            i == 0
-                ? 0
-                : masked_bits(valid_of_quad(above, map, c->quad[k]), (i - 1) % TILE_EDGE) & inside;
+        const uint32_t masked = masked_of_row(valid, map, c->quad[k], i) & inside;
+        const uint32_t before = i == 0 ? 0 : masked_of_row(above, map, c->quad[k], i - 1) & inside;
         if (masked != before || (masked && !are_as_above(type, frame, i, j, masked)))
             collect_pixels(type, frame, codes, i, j, stop, masked, c);
     }
@@ -174,7 +164,8 @@ BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const bragg_frame 
     for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++, valid += map->ntx) {
         const uint32_t first = TILE_EDGE * tile_row;
         const uint32_t last = frame->ny - first < TILE_EDGE ? frame->ny : first + TILE_EDGE;
-        const uint32_t nquads = list_quads(valid, above, map, tile_row, c);
+        const mask_tiles tiles = {frame, map, tile_row, valid, above};
+        const uint32_t nquads = list_quads(&tiles, c);
         for (uint32_t i = first; i < last && nquads; i++) {
             collect_row(type, frame, codes, valid, above, map, i, nquads, c);
             above = valid;

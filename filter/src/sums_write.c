@@ -147,6 +147,13 @@ static group_bits16 bits_of_group(const sum_grid *grid, uint32_t block)
 {
     uint32_t fine = 0;
     uint32_t unscaled = 0;
+    if (block + GROUP_NBLOCKS < grid->nblocks) {
+        memcpy(&fine, grid->is_coarse + block, sizeof fine);
+        memcpy(&unscaled, grid->scale + block, sizeof unscaled);
+        if (fine == 0 && unscaled == 0)
+            return (group_bits16){0xFFFF, 0xFFFF};
+        fine = unscaled = 0;
+    }
     for (uint32_t k = 0; k < GROUP_NBLOCKS && block + k < grid->nblocks; k++) {
         const uint32_t ntiles = block_stop(grid, block + k) - MACRO_EDGE * (block + k);
         const uint32_t tiles = ((1u << ntiles) - 1) << MACRO_EDGE * k;

@@ -222,6 +222,24 @@ static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
     return limits;
 }
 
+static void drop_if_faint(frame_source *s, const faint_limits *limits, size_t tile)
+{
+    const uint32_t c = s->map->cell[tile] < s->map->ncells ? s->map->cell[tile] : s->map->ncells;
+    s->kept[tile] = s->plane.sum[tile] >= limits[c].least[s->kept[tile]];
+}
+
+/* Of eight tiles those that boxes touch: few, if any. */
+static void drop_faint_of(frame_source *s, const faint_limits *limits, size_t first)
+{
+    const uint8_t *kept = s->kept + first;
+    uint64_t left = load_u32(kept) | (uint64_t)load_u32(kept + 4) << 32;
+    while (left) {
+        const uint32_t t = floor_log2(left & (0 - left)) / 8;
+        drop_if_faint(s, limits, first + t);
+        left &= ~((uint64_t)0xFF << 8 * t);
+    }
+}
+
 /*
  * Of what boxes touch, tiles of sparse cells that hold hardly more than background are worth less
  * than they cost.  Afterwards kept[tile] is 0 or 1.
@@ -229,21 +247,25 @@ static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
 static h5bragg_status drop_faint(frame_source *s, const frame_model *m)
 {
     const ring_map *map = s->map;
+    const size_t ntiles = ring_map_ntiles(map);
+    uint8_t *kept = s->kept;
     faint_limits *limits = scratch_take_zeros(map->ncells + 1u, sizeof *limits);
+    int any = 0;
+    size_t start = 0;
     if (!limits)
         return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < map->ncells; c++)
+    for (uint32_t c = 0; c < map->ncells; c++) {
         limits[c] = faint_limits_of(m, c);
-    const size_t ntiles = ring_map_ntiles(map);
-    for (size_t start = 0; start < ntiles; start += sizeof(uint64_t)) {
-        const size_t n = ntiles - start < sizeof(uint64_t) ? ntiles - start : sizeof(uint64_t);
-        uint64_t any = 0;
-        memcpy(&any, s->kept + start, n);
-        for (size_t t = start; any && t < start + n; t++) {
-            const uint32_t c = map->cell[t] < map->ncells ? map->cell[t] : map->ncells;
-            s->kept[t] = s->kept[t] && s->plane.sum[t] >= limits[c].least[s->kept[t]];
-        }
+        any |= limits[c].least[BOX_TOUCHES] > 0;
     }
+    for (; any && start + 8 <= ntiles; start += 8)
+        drop_faint_of(s, limits, start);
+    for (size_t t = start; any && t < ntiles; t++) {
+        if (kept[t])
+            drop_if_faint(s, limits, t);
+    }
+    for (size_t t = 0; !any && t < ntiles; t++)
+        kept[t] = kept[t] != 0;
     scratch_give(limits);
     return H5BRAGG_OK;
 }
