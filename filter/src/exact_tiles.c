@@ -139,15 +139,14 @@ BRAGG_INLINE void leave_behind(exact_lines *lines, uint32_t column, const neighb
 }
 
 /* Pixels by diagonals: those of one do not depend on each other, so that they overlap. */
-static const uint8_t DIAGONAL_ORDER[TILE_NPIXELS] = {0, 1,  4, 2,  5,  8,  3,  6,
-                                                     9, 12, 7, 10, 13, 11, 14, 15};
+const uint8_t EXACT_ORDER[TILE_NPIXELS] = {0, 1, 4, 2, 5, 8, 3, 6, 9, 12, 7, 10, 13, 11, 14, 15};
 
 void exact_tile_read(exact_lines *lines, symbol_reader *s, int32_t absent, exact_tile *tile)
 {
     neighbourhood n;
     look_around(lines, tile->column, absent, &n);
     for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
-        const uint32_t p = DIAGONAL_ORDER[k];
+        const uint32_t p = EXACT_ORDER[k];
         const uint32_t i = p / TILE_EDGE;
         const uint32_t j = p % TILE_EDGE;
         if (!(tile->valid >> p & 1)) {
@@ -168,7 +167,7 @@ void exact_tile_write(exact_lines *lines, symbol_writer *s, const exact_rule *ru
     neighbourhood n;
     look_around(lines, tile->column, rule->absent, &n);
     for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
-        const uint32_t p = DIAGONAL_ORDER[k];
+        const uint32_t p = EXACT_ORDER[k];
         const uint32_t i = p / TILE_EDGE;
         const uint32_t j = p % TILE_EDGE;
         if (!(tile->valid >> p & 1)) {

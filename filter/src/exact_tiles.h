@@ -61,6 +61,9 @@ typedef struct exact_rule {
 
 exact_rule exact_rule_of(const frame_model *model, uint16_t cell);
 
+/* Positions in a tile in the order in which they are stored: by diagonals. */
+extern const uint8_t EXACT_ORDER[TILE_NPIXELS];
+
 /* An exact tile of a row. */
 typedef struct exact_tile {
     uint32_t column;

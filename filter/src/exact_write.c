@@ -8,8 +8,6 @@
 
 enum { UNIT = 8, NOTHING = -1 };
 
-static const uint8_t DIAGONAL_ORDER[TILE_NPIXELS] = {0, 1,  4, 2,  5,  8,  3,  6,
-                                                     9, 12, 7, 10, 13, 11, 14, 15};
 enum { HALF_NPIXELS = TILE_NPIXELS / 2, RAW_NBYTES = TILE_NPIXELS };
 
 BRAGG_INLINE int32_t counted(int16_t stored, int32_t absent)
@@ -94,7 +92,7 @@ static void write_plain(exact_lines *lines, symbol_writer *s, const number_symbo
     uint16_t *direct = all & 0xF0F0F0F0u ? NULL : symbol_writer_room(s, TILE_NPIXELS);
     uint16_t *out = direct ? direct : ordered;
     for (uint32_t k = 0; k < TILE_NPIXELS; k++)
-        out[k] = pair[DIAGONAL_ORDER[k]];
+        out[k] = pair[EXACT_ORDER[k]];
     if (direct)
         s->npairs += TILE_NPIXELS; /* bytes below 16 are their own symbols */
     else

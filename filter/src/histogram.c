@@ -60,8 +60,7 @@ static inline h5bragg_status count_pixel(const count_source *s, uint32_t tile_ro
         if (status)
             return status;
     }
-    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell,
-                                              (size_t)tile_row * s->map->ntx + column};
+    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell};
     return H5BRAGG_OK;
 }
 
@@ -188,38 +187,6 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
                HISTOGRAM_NDARK * sizeof *h->dark);
     sort_overflow(h);
     return H5BRAGG_OK;
-}
-
-/* Takes the pixels of a tile that have counters off them. */
-static void discount_tile(const ring_map *map, const counts_plane *plane, size_t tile, histogram *h)
-{
-    const size_t tile_row = tile / map->ntx;
-    const size_t column = tile % map->ntx;
-    const uint8_t *value = plane->value + TILE_EDGE * (tile_row * plane->stride + column);
-    uint32_t *count = h->count + (size_t)map->cell[tile] * HISTOGRAM_NCOUNTS;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        const uint8_t byte = value[p / TILE_EDGE * plane->stride + p % TILE_EDGE];
-        if (byte < HISTOGRAM_NCOUNTS && plane->valid[tile] >> p & 1)
-            count[byte]--;
-    }
-}
-
-void histogram_exclude(const ring_map *map, const counts_plane *plane, const uint8_t *kept,
-                       histogram *h)
-{
-    const size_t ntiles = ring_map_ntiles(map);
-    for (size_t tile = 0; tile < ntiles; tile++) {
-        if (kept[tile] && map->cell[tile] != BRAGG_NO_CELL)
-            discount_tile(map, plane, tile, h);
-    }
-    size_t nleft = 0;
-    for (size_t k = 0; k < h->npixels; k++) {
-        if (!kept[h->pixel[k].tile])
-            h->pixel[nleft++] = h->pixel[k];
-    }
-    h->npixels = nleft;
-    memset(h->overflow_start, 0, (h->ncells + (size_t)2) * sizeof *h->overflow_start);
-    sort_overflow(h);
 }
 
 void histogram_free(histogram *h)

@@ -15,7 +15,6 @@
 typedef struct overflow_pixel {
     uint32_t value;
     uint32_t cell;
-    size_t tile;
 } overflow_pixel;
 
 /* Zero at first; memory is kept for the next frame. */
@@ -51,10 +50,6 @@ typedef struct value_sums {
  */
 h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_mask,
                               const ring_map *map, const counts_plane *plane, histogram *h);
-
-/* Takes the tiles with kept[tile] != 0 off the histogram again: what is left is drawn. */
-void histogram_exclude(const ring_map *map, const counts_plane *plane, const uint8_t *kept,
-                       histogram *h);
 
 void histogram_free(histogram *h);
 

@@ -77,9 +77,8 @@ static double expected_square(const pattern_weights *w, uint32_t f, uint32_t thr
     return g / w->sum[f][sum];
 }
 
-double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum, pattern_book *book)
+double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum)
 {
-    (void)book;
     pattern_weights *w = get_weights(threshold);
     if (!w)
         return -1.0;

@@ -72,9 +72,8 @@ const pattern_weights *pattern_weights_get(uint32_t threshold);
 /*
  * The expected sum of squares of f pixels with the given sum, f * (G / W_f(S)): what the variants
  * of dispersion 0 have on average.  Arguments as for pattern_row; negative if there is no memory.
- * It depends on no dispersion: `book` is not looked at.
  */
-double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum, pattern_book *book);
+double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum);
 
 /* The 256 permutations: position p of a tile shows pixel [number][p] of the variant. */
 const uint8_t (*pattern_permutations(void))[PATTERN_NBYTES];

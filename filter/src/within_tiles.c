@@ -149,7 +149,7 @@ static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint
         double one =
             atomic_load_explicit(&weights->squares[TILE_NPIXELS - 1][sum], memory_order_relaxed);
         if (!(one > 0))
-            one = pattern_squares(TILE_NPIXELS, high, sum, NULL);
+            one = pattern_squares(TILE_NPIXELS, high, sum);
         if (one < 0)
             return H5BRAGG_NO_MEMORY;
         ntiles += n;

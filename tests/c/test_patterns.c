@@ -82,9 +82,9 @@ static void squares_are_those_of_all_ways_to_share_the_sum(void)
                 double totals[2] = {0.0, 0.0};
                 enumerate(f, threshold, sum, 1.0, 0.0, totals);
                 const double expected = totals[1] / totals[0];
-                const double got = pattern_squares(f, threshold, sum, book);
+                const double got = pattern_squares(f, threshold, sum);
                 CHECK(fabs(got - expected) <= 1e-12 * (1.0 + expected));
-                CHECK(pattern_squares(f, threshold, sum, book) == got);
+                CHECK(pattern_squares(f, threshold, sum) == got);
             }
         }
     }
@@ -104,7 +104,7 @@ static void squares_of_a_row_follow_the_dispersion(void)
             pattern_book *book = book_of(DISPERSIONS[d]);
             const uint8_t *row = pattern_row(book, 16, threshold, sum);
             const uint32_t squares = check_row(row, 16, threshold, sum);
-            const double poisson = 64.0 * pattern_squares(16, threshold, sum, book);
+            const double poisson = 64.0 * pattern_squares(16, threshold, sum);
             const double even = sum * sum / 16.0;
             const double aim =
                 64.0 * (even + (poisson / 64.0 - even) * (1.0 + DISPERSIONS[d] / 400.0));
