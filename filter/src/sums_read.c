@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads the sums of tiles: docs/format.md, "Scales and sums". */
-#include "sums_read_kernels.h"
 #include "sum_rules.h"
+#include "sums_read_kernels.h"
 
 static int has_open(const sum_grid *grid, uint32_t block)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How rows of tiles are sorted and their sums restored, at every level that the machine has. */
 #include "check.h"
-#include "sums_read_kernels.h"
 #include "sum_rules.h"
+#include "sums_read_kernels.h"
 #include "tile_sort.h"
 
 #include <string.h>
