@@ -38,8 +38,9 @@ extern "C" {
 
 /* HDF5 filter identifier, in the private range until The HDF Group assigns one. */
 #define H5BRAGG_FILTER_ID 43947
-/* Version of the chunk format that h5bragg_encode writes (docs/format.md). */
-#define H5BRAGG_FORMAT_VERSION 1
+/* Version of the chunk format that h5bragg_encode writes (docs/format.md); all are read, from 1 on.
+ */
+#define H5BRAGG_FORMAT_VERSION 2
 /* Number of 32-bit words in the filter's cd_values: always this many. */
 #define H5BRAGG_CONFIG_NWORDS 16
 /* Largest number of mask codes, radial bins and panels. */

@@ -5,7 +5,7 @@
 #include "checksum.h"
 
 static const uint8_t MAGIC[4] = {0x89, 'B', 'R', 'G'};
-enum { VERSION_AT = 4, SIZE_AT = 8, CHECKSUM_AT = 16 };
+enum { VERSION_AT = 4, SIZE_AT = 8, CHECKSUM_AT = 16, OLDEST_VERSION = 1 };
 
 size_t chunk_header_nbytes(const h5bragg_geometry *g)
 {
@@ -47,7 +47,8 @@ static h5bragg_status check_start(const uint8_t *chunk, size_t nbytes)
         return H5BRAGG_NOT_A_CHUNK;
     if (nbytes < CHUNK_START_NBYTES)
         return H5BRAGG_TRUNCATED;
-    if (load_u32(chunk + VERSION_AT) != H5BRAGG_FORMAT_VERSION)
+    const uint32_t version = load_u32(chunk + VERSION_AT);
+    if (version < OLDEST_VERSION || version > H5BRAGG_FORMAT_VERSION)
         return H5BRAGG_BAD_VERSION;
     const uint64_t size = load_u32(chunk + SIZE_AT) | (uint64_t)load_u32(chunk + SIZE_AT + 4) << 32;
     if (size != nbytes)
@@ -65,6 +66,7 @@ h5bragg_status chunk_header_read(const void *chunk, size_t nbytes, chunk_header 
         return status;
     byte_reader r = {(const uint8_t *)chunk + CHUNK_START_NBYTES, (const uint8_t *)chunk + nbytes,
                      0};
+    header->version = load_u32((const uint8_t *)chunk + VERSION_AT);
     for (int k = 0; k < BRAGG_NPARAMETER_WORDS; k++)
         words[k] = read_u32(&r);
     if (r.failed)

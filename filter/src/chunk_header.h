@@ -17,6 +17,7 @@ enum {
 
 /* Header of a chunk that was read. */
 typedef struct chunk_header {
+    uint32_t version;        /* of the format */
     bragg_settings settings; /* parameters, pixel type, frames and shape */
     bragg_owned_geometry geometry;
     uint32_t nbins;

@@ -37,7 +37,8 @@ static h5bragg_status encoder_make(const bragg_settings *s, const h5bragg_geomet
     h5bragg_status status = map_cache_acquire(geometry, &s->params, &e->source.map);
     if (status)
         return status;
-    status = frame_model_make(e->source.map, &s->params, s->type, &e->model);
+    status =
+        frame_model_make(e->source.map, &s->params, s->type, H5BRAGG_FORMAT_VERSION, &e->model);
     e->source.kept = scratch_take(ring_map_ntiles(e->source.map));
     e->source.calm = scratch_take(ring_map_ntiles(e->source.map));
     e->background = scratch_take(e->source.map->nbins * sizeof *e->background);

@@ -10,9 +10,11 @@ static const double MAX_MOMENT = 1073741824.0;
 static const double SUM_UNITS = 4096.0; /* 16 pixels in units of 1/256 */
 
 h5bragg_status frame_model_make(const ring_map *map, const h5bragg_params *params,
-                                h5bragg_pixel_type type, frame_model *model)
+                                h5bragg_pixel_type type, uint32_t format_version,
+                                frame_model *model)
 {
     memset(model, 0, sizeof *model);
+    model->format_version = format_version;
     model->noise = (noise_frame){map, params, bragg_mask_codes_of(params, type), type, 0};
     model->layout = (profile_layout){map->nbins, params->error_model == H5BRAGG_AZIMUTHAL,
                                      params->local_counts > 0};

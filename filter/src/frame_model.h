@@ -7,6 +7,7 @@
 #include "patterns.h"
 
 typedef struct frame_model {
+    uint32_t format_version;
     noise_frame noise;
     profile_layout layout;
     int dispersion;
@@ -18,9 +19,13 @@ typedef struct frame_model {
     pattern_book *book;
 } frame_model;
 
-/* Allocates for a map and canonical parameters; free with frame_model_free, also after an error. */
+/*
+ * Allocates for a map, canonical parameters and a version of the format; free with
+ * frame_model_free, also after an error.
+ */
 h5bragg_status frame_model_make(const ring_map *map, const h5bragg_params *params,
-                                h5bragg_pixel_type type, frame_model *model);
+                                h5bragg_pixel_type type, uint32_t format_version,
+                                frame_model *model);
 
 /* Ranges of all cells, from profile and noise.is_counting. */
 h5bragg_status frame_model_set_ranges(frame_model *model);

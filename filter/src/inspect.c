@@ -33,7 +33,7 @@ h5bragg_status h5bragg_inspect(const void *chunk, size_t chunk_nbytes, h5bragg_i
     if (status)
         return status;
     const bragg_settings *s = &header.settings;
-    info->format_version = H5BRAGG_FORMAT_VERSION;
+    info->format_version = header.version;
     info->nframes = s->nframes;
     info->ny = s->ny;
     info->nx = s->nx;

@@ -65,7 +65,8 @@ h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map,
     if (map->nbins != chunk->nbins || (s->params.local_counts && header->sparse.npicked))
         return H5BRAGG_CORRUPT;
     frame->header = &header->sparse;
-    h5bragg_status status = frame_model_make(map, &s->params, s->type, &frame->model);
+    h5bragg_status status =
+        frame_model_make(map, &s->params, s->type, chunk->version, &frame->model);
     if (status)
         return status;
     frame->model.noise.is_counting = header->sparse.flags & FRAME_IS_COUNTING;

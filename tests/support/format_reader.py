@@ -35,7 +35,8 @@ class Chunk:
         reader = Reader(data)
         magic, version, size, crc = reader.numbers("4sIQI")
         require(magic == MAGIC, "This is no chunk.")
-        require(version == 1, "The version of the chunk is unknown.")
+        require(version in (1, 2), "The version of the chunk is unknown.")
+        self.version = version
         require(size == len(data), "The size of the chunk is wrong.")
         require(crc == crc32c(data[20:]), "The checksum of the chunk is wrong.")
         self.words = reader.numbers("7I")
