@@ -7,12 +7,11 @@
 #include "noise_hash.h"
 #include "patterns.h"
 
-static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation, size_t ntiles,
-                       uint8_t *const rows[4])
+static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
+                       const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4])
 {
-    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations();
     for (size_t t = 0; t < ntiles; t++) {
-        const uint8_t *from = permutations[permutation[t]];
+        const uint8_t *from = table[permutation[t]];
         for (size_t p = 0; p < PATTERN_NBYTES; p++)
             rows[p / 4][4 * t + p % 4] = variant[t][from[p]];
     }

@@ -13,13 +13,12 @@
 /* A tile is a shuffle of its pattern; four tiles are a 4 x 4 matrix of dwords, rows of pixels its
  * transpose. */
 KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
-                              size_t ntiles, uint8_t *const rows[4])
+                              const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4])
 {
-    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations();
     for (size_t t = 0; t < ntiles; t += DRAW_NTILES) {
         __m128i tile[4];
         for (size_t i = 0; i < 4; i++) {
-            const uint8_t *from = permutations[permutation[t + i]];
+            const uint8_t *from = table[permutation[t + i]];
             tile[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)variant[t + i]),
                                        _mm_load_si128((const __m128i *)from));
         }

@@ -79,5 +79,9 @@ h5bragg_status frame_model_complete(frame_model *model)
         set_sums(model);
     pattern_book_release(model->book);
     model->book = NULL;
-    return status ? status : pattern_book_acquire(model->dispersion, &model->book);
+    return status ? status
+                  : pattern_book_acquire(model->dispersion,
+                                         model->format_version == 1 ? PATTERNS_SHUFFLED
+                                                                    : PATTERNS_ARRANGED,
+                                         &model->book);
 }

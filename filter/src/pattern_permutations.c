@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* How the pixels of a row are put in order: docs/format.md, "Pattern noise" (Permutations). */
+/* How the pixels of a pattern are put in a tile: docs/format.md, "Pattern noise" (Permutations). */
 #include "lock.h"
 #include "noise_hash.h"
 #include "patterns.h"
 
+enum { NPERMUTATIONS = 256, ORDERS = 2 };
+
+typedef uint8_t permutation_table[NPERMUTATIONS][PATTERN_NBYTES];
+
 static bragg_lock table_lock = BRAGG_LOCK_INIT;
 
-static void fill_permutations(uint8_t (*table)[PATTERN_NBYTES])
+/* The symmetries of a square: they turn and mirror an arranged tile, and leave it arranged. */
+static void fill_symmetries(permutation_table table)
+{
+    for (uint32_t number = 0; number < NPERMUTATIONS; number++) {
+        for (uint32_t p = 0; p < PATTERN_NBYTES; p++) {
+            const uint32_t row = number & 1 ? 3 - p / 4 : p / 4;
+            const uint32_t column = number & 2 ? 3 - p % 4 : p % 4;
+            table[number][p] = (uint8_t)(number & 4 ? 4 * column + row : 4 * row + column);
+        }
+    }
+}
+
+static void fill_shuffles(permutation_table table)
 {
     uint32_t state = 0x2545F491u;
     for (uint32_t b = 0; b < 16; b++) {
@@ -25,17 +41,18 @@ static void fill_permutations(uint8_t (*table)[PATTERN_NBYTES])
     }
 }
 
-const uint8_t (*pattern_permutations(void))[PATTERN_NBYTES]
+const uint8_t (*pattern_permutations(pattern_order order))[PATTERN_NBYTES]
 {
-    static _Alignas(64) uint8_t table[256][PATTERN_NBYTES];
+    static _Alignas(64) permutation_table tables[ORDERS];
     static atomic_int ready;
     if (!atomic_load_explicit(&ready, memory_order_acquire)) {
         lock_acquire(&table_lock);
         if (!atomic_load_explicit(&ready, memory_order_relaxed)) {
-            fill_permutations(table);
+            fill_shuffles(tables[PATTERNS_SHUFFLED]);
+            fill_symmetries(tables[PATTERNS_ARRANGED]);
             atomic_store_explicit(&ready, 1, memory_order_release);
         }
         lock_release(&table_lock);
     }
-    return (const uint8_t(*)[PATTERN_NBYTES])table;
+    return (const uint8_t(*)[PATTERN_NBYTES])tables[order];
 }

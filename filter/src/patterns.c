@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* How the rows of a book are made: docs/format.md, "Pattern noise" (Patterns). */
+/* How a row of patterns is drawn: docs/format.md, "Pattern noise" (Patterns). */
 #include "patterns.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lock.h"
 #include "noise_hash.h"
 
-enum {
-    NCANDIDATES = 256,
-    MAX_ROUNDS = 64,
-    ROW_NBYTES = PATTERN_NVARIANTS * PATTERN_NBYTES,
-    ROW_ALIGNMENT = 64,
-    SLAB_NROWS = 64,
-    CACHE_SIZE = 8
-};
+enum { NCANDIDATES = 256, MAX_ROUNDS = 64 };
 
 /* By the number k of pixels not yet drawn, less 1: the first pixel of f is at f - 1. */
 typedef struct candidate_set {
@@ -242,8 +234,8 @@ static void settle_ranks(const int32_t *squares, int32_t aim, int *rank)
     }
 }
 
-static void fill_row(const pattern_weights *w, int dispersion, uint32_t f, uint32_t threshold,
-                     uint32_t sum, uint8_t *row)
+void pattern_row_fill(const pattern_weights *w, int dispersion, uint32_t f, uint32_t threshold,
+                      uint32_t sum, uint8_t *row)
 {
     candidate_set set;
     uint16_t by_rank[NCANDIDATES];
@@ -255,120 +247,8 @@ static void fill_row(const pattern_weights *w, int dispersion, uint32_t f, uint3
     const double variance = f * expected_square(w, f, threshold, sum) - even;
     const double aim = 64 * (even + variance * (1.0 + dispersion / 400.0)) + 0.5;
     settle_ranks(squares, (int32_t)aim, rank);
-    memset(row, 0, ROW_NBYTES);
+    memset(row, 0, PATTERN_ROW_NBYTES);
     for (int i = 0; i < PATTERN_NVARIANTS; i++)
         for (uint32_t pixel = 0; pixel < f; pixel++)
             row[i * PATTERN_NBYTES + (int)pixel] = set.pixel[f - 1 - pixel][by_rank[rank[i]]];
-}
-
-/* ---- books ---- */
-
-struct pattern_slab {
-    struct pattern_slab *next;
-    uint8_t bytes[SLAB_NROWS * ROW_NBYTES + ROW_ALIGNMENT];
-};
-
-static bragg_lock book_lock = BRAGG_LOCK_INIT; /* for new rows, and the cache */
-static pattern_book *cache_head;               /* most recently used first */
-
-static void free_book(pattern_book *book)
-{
-    while (book->slabs) {
-        struct pattern_slab *slab = book->slabs;
-        book->slabs = slab->next;
-        free(slab);
-    }
-    free(book);
-}
-
-/* Room for one more row, or NULL. */
-static uint8_t *new_row(pattern_book *book)
-{
-    if (book->nrows == PATTERN_MAX_ROWS)
-        return NULL;
-    if (book->nrows % SLAB_NROWS == 0) {
-        struct pattern_slab *slab = malloc(sizeof *slab);
-        if (!slab)
-            return NULL;
-        slab->next = book->slabs;
-        book->slabs = slab;
-    }
-    uint8_t *bytes = book->slabs->bytes;
-    bytes += (ROW_ALIGNMENT - (uintptr_t)bytes % ROW_ALIGNMENT) % ROW_ALIGNMENT;
-    return bytes + (book->nrows++ % SLAB_NROWS) * ROW_NBYTES;
-}
-
-/* Rows are filled outside the lock: threads that start with an empty book share the work. */
-const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t threshold, uint32_t sum)
-{
-    const pattern_weights *w = get_weights(threshold);
-    if (!w)
-        return NULL;
-    uint8_t made[ROW_NBYTES];
-    fill_row(w, book->dispersion, f, threshold, sum, made);
-    _Atomic(const uint8_t *) *slot = &book->rows[f - 1][threshold][sum];
-    lock_acquire(&book_lock);
-    const uint8_t *row = atomic_load_explicit(slot, memory_order_relaxed);
-    if (!row) {
-        uint8_t *room = new_row(book);
-        if (room) {
-            memcpy(room, made, sizeof made);
-            atomic_store_explicit(slot, room, memory_order_release);
-        }
-        row = room;
-    }
-    lock_release(&book_lock);
-    return row;
-}
-
-static void drop_user(pattern_book *book)
-{
-    if (--book->users == 0)
-        free_book(book);
-}
-
-/* Takes a book out of the cache: that of a dispersion, or the one at a place. */
-static pattern_book *take_cached(int dispersion, int place)
-{
-    int n = 0;
-    for (pattern_book **at = &cache_head; *at; at = &(*at)->next, n++) {
-        pattern_book *book = *at;
-        if (book->dispersion == dispersion || n == place) {
-            *at = book->next;
-            return book;
-        }
-    }
-    return NULL;
-}
-
-/* A book that is half full makes way for a new one, so that none fills up in the end. */
-h5bragg_status pattern_book_acquire(int dispersion, pattern_book **result)
-{
-    lock_acquire(&book_lock);
-    pattern_book *book = take_cached(dispersion, CACHE_SIZE - 1);
-    if (book && (book->dispersion != dispersion || book->nrows > PATTERN_MAX_ROWS / 2)) {
-        drop_user(book);
-        book = NULL;
-    }
-    if (!book && (book = calloc(1, sizeof *book))) {
-        book->dispersion = dispersion;
-        book->users = 1;
-    }
-    if (book) {
-        book->next = cache_head;
-        cache_head = book;
-        book->users++;
-        *result = book;
-    }
-    lock_release(&book_lock);
-    return book ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
-}
-
-void pattern_book_release(pattern_book *book)
-{
-    if (!book)
-        return;
-    lock_acquire(&book_lock);
-    drop_user(book);
-    lock_release(&book_lock);
 }

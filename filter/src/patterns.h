@@ -4,7 +4,7 @@
  * Permutations).
  *
  * A row holds the 64 variants for f pixels of range 0 to T with the sum S.  A book holds the rows
- * of one dispersion, each made when it is first asked for; threads share books.
+ * of one dispersion and order, each made when it is first asked for; threads share books.
  */
 #ifndef BRAGG_PATTERNS_H
 #define BRAGG_PATTERNS_H
@@ -19,23 +19,32 @@ enum {
     PATTERN_MAX_THRESHOLD = 63,
     PATTERN_NVARIANTS = 64,
     PATTERN_NBYTES = 16, /* of a variant: pixels f to 15 are 0 */
+    PATTERN_ROW_NBYTES = PATTERN_NVARIANTS * PATTERN_NBYTES,
     PATTERN_MAX_DISPERSION = 64,
     PATTERN_MAX_ROWS = 60 * 1024 /* of a book: with the pointers to them 64 MiB */
 };
+
+/* Where the pixels of a full tile stand. */
+typedef enum pattern_order {
+    PATTERNS_SHUFFLED, /* anywhere: version 1 of the format */
+    PATTERNS_ARRANGED  /* so that parts of the tile hold their share of its sum */
+} pattern_order;
 
 typedef struct pattern_book {
     /* By f - 1, T and S; NULL until made, then never changed.  The system gives the 4 MiB of
      * pointers page by page: those of one f and T are a page. */
     _Atomic(const uint8_t *) rows[PATTERN_NBYTES][PATTERN_MAX_THRESHOLD + 1][PATTERN_MAX_SUM + 1];
     int dispersion;
+    pattern_order order;
+    const uint8_t (*permutations)[PATTERN_NBYTES]; /* that suit it */
     uint32_t nrows;
     uint32_t users; /* the cache itself counts as one */
     struct pattern_slab *slabs;
     struct pattern_book *next;
 } pattern_book;
 
-/* The book of a dispersion, -64 to 64; give it back with pattern_book_release. */
-h5bragg_status pattern_book_acquire(int dispersion, pattern_book **book);
+/* The book of a dispersion, -64 to 64, and an order; give it back with pattern_book_release. */
+h5bragg_status pattern_book_acquire(int dispersion, pattern_order order, pattern_book **book);
 
 /* NULL is allowed. */
 void pattern_book_release(pattern_book *book);
@@ -75,7 +84,14 @@ const pattern_weights *pattern_weights_get(uint32_t threshold);
  */
 double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum);
 
-/* The 256 permutations: position p of a tile shows pixel [number][p] of the variant. */
-const uint8_t (*pattern_permutations(void))[PATTERN_NBYTES];
+/* Draws the variants of a row, PATTERN_ROW_NBYTES; arguments as for pattern_row. */
+void pattern_row_fill(const pattern_weights *weights, int dispersion, uint32_t f,
+                      uint32_t threshold, uint32_t sum, uint8_t *row);
+
+/* Arranges the pixels of a row of full tiles. */
+void pattern_row_arrange(uint8_t *row);
+
+/* 256 permutations for an order: position p of a tile shows pixel [number][p] of the variant. */
+const uint8_t (*pattern_permutations(pattern_order order))[PATTERN_NBYTES];
 
 #endif

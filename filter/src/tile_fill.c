@@ -172,7 +172,8 @@ static h5bragg_status draw_patterns(tile_fill *t, const tile_row *r)
     if (!choose(&t->cells, &choice))
         return H5BRAGG_NO_MEMORY;
     t->has_general[r->number % MACRO_EDGE] = choice.has_general;
-    t->kernels->draw(t->variant, t->permutation, t->stride / TILE_EDGE, r->pixels);
+    t->kernels->draw(t->variant, t->permutation, t->frame->model.book->permutations,
+                     t->stride / TILE_EDGE, r->pixels);
     return draw_cut_tiles(t, r, choice.ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 

@@ -2,6 +2,7 @@
 /* Pattern rows, permutations and levels follow docs/format.md; every kernel equals plain C. */
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -12,11 +13,16 @@
 
 static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-static pattern_book *book_of(int dispersion)
+static pattern_book *ordered_book_of(int dispersion, pattern_order order)
 {
     pattern_book *book = NULL;
-    CHECK(pattern_book_acquire(dispersion, &book) == H5BRAGG_OK);
+    CHECK(pattern_book_acquire(dispersion, order, &book) == H5BRAGG_OK);
     return book;
+}
+
+static pattern_book *book_of(int dispersion)
+{
+    return ordered_book_of(dispersion, PATTERNS_SHUFFLED);
 }
 
 /* Checks that every variant has the sum, the range and zeros behind; returns the sum of squares. */
@@ -141,13 +147,14 @@ static void tables_are_those_of_the_document(void)
         CHECK(row && fnv(row, PATTERN_NVARIANTS * PATTERN_NBYTES) == ROWS[i].hash);
         pattern_book_release(book);
     }
-    CHECK(fnv(pattern_permutations()[0], 256 * PATTERN_NBYTES) == 0xAD6A1D9AFA87B89Du);
+    CHECK(fnv(pattern_permutations(PATTERNS_SHUFFLED)[0], 256 * PATTERN_NBYTES) ==
+          0xAD6A1D9AFA87B89Du);
 }
 
 static void permutations_are_rotations_of_sixteen(void)
 {
-    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations();
-    CHECK(pattern_permutations() == permutations);
+    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations(PATTERNS_SHUFFLED);
+    CHECK(pattern_permutations(PATTERNS_SHUFFLED) == permutations);
     for (uint32_t number = 0; number < 256; number++) {
         const uint8_t *basic = permutations[number & 0xF0];
         uint32_t seen = 0;
@@ -231,6 +238,7 @@ enum { MAX_NTILES = 76, MAX_N = 300 };
 static void check_draw(const draw_kernels *kernels, unsigned *state)
 {
     static uint8_t pool[1024];
+    const uint8_t(*table)[PATTERN_NBYTES] = pattern_permutations(PATTERNS_SHUFFLED);
     const uint8_t *variant[MAX_NTILES] = {NULL};
     uint8_t permutation[MAX_NTILES] = {0};
     uint8_t expected[4][4 * MAX_NTILES + 1];
@@ -246,13 +254,12 @@ static void check_draw(const draw_kernels *kernels, unsigned *state)
         memset(got, 0xAA, sizeof got);
         uint8_t *const rows_expected[4] = {expected[0], expected[1], expected[2], expected[3]};
         uint8_t *const rows_got[4] = {got[0], got[1], got[2], got[3]};
-        DRAW_KERNELS_SCALAR.draw(variant, permutation, ntiles, rows_expected);
-        kernels->draw(variant, permutation, ntiles, rows_got);
+        DRAW_KERNELS_SCALAR.draw(variant, permutation, table, ntiles, rows_expected);
+        kernels->draw(variant, permutation, table, ntiles, rows_got);
         CHECK(memcmp(expected, got, sizeof got) == 0);
         for (size_t t = 0; t < ntiles; t++)
             for (size_t p = 0; p < 16; p++)
-                CHECK(got[p / 4][4 * t + p % 4] ==
-                      variant[t][pattern_permutations()[permutation[t]][p]]);
+                CHECK(got[p / 4][4 * t + p % 4] == variant[t][table[permutation[t]][p]]);
     }
 }
 
@@ -315,6 +322,95 @@ static void every_level_draws_the_same(void)
     }
 }
 
+/* ---- version 2: arranged patterns ---- */
+
+/* Sum of squared differences of the corner rectangles from their share, times 256. */
+static int64_t unevenness(const uint8_t *pixel)
+{
+    int64_t total = 0;
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < PATTERN_NBYTES; i++)
+        sum += pixel[i];
+    for (uint32_t a = 1; a <= 4; a++) {
+        for (uint32_t b = 1; b <= 4; b++) {
+            for (uint32_t corner = 0; corner < 4; corner++) {
+                if ((a == 4 && corner & 1) || (b == 4 && corner & 2))
+                    continue;
+                int64_t inside = 0;
+                for (uint32_t i = 0; i < PATTERN_NBYTES; i++) {
+                    const uint32_t row = corner & 1 ? 3 - i / 4 : i / 4;
+                    const uint32_t column = corner & 2 ? 3 - i % 4 : i % 4;
+                    inside += row < a && column < b ? pixel[i] : 0;
+                }
+                const int64_t missing = 16 * inside - sum * a * b;
+                total += missing * missing;
+            }
+        }
+    }
+    return total;
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+    return *(const uint8_t *)a - *(const uint8_t *)b;
+}
+
+/* Arranging moves pixels about and makes tiles much more even; no exchange makes them more so. */
+static void arranged_tiles_are_even_and_hold_the_same_pixels(void)
+{
+    static const uint32_t SUMS[][2] = {{1, 5}, {5, 3}, {7, 25}, {9, 40}, {20, 130}, {63, 511}};
+    pattern_book *shuffled = ordered_book_of(3, PATTERNS_SHUFFLED);
+    pattern_book *arranged = ordered_book_of(3, PATTERNS_ARRANGED);
+    for (size_t k = 0; k < sizeof SUMS / sizeof SUMS[0]; k++) {
+        int64_t before = 0;
+        int64_t after = 0;
+        for (uint32_t v = 0; v < PATTERN_NVARIANTS; v++) {
+            uint8_t a[PATTERN_NBYTES], b[PATTERN_NBYTES];
+            memcpy(a, pattern_row(shuffled, 16, SUMS[k][0], SUMS[k][1]) + 16 * v, 16);
+            memcpy(b, pattern_row(arranged, 16, SUMS[k][0], SUMS[k][1]) + 16 * v, 16);
+            const int64_t even = unevenness(b);
+            before += unevenness(a);
+            after += even;
+            for (uint32_t i = 0; i < 16; i++) {
+                for (uint32_t j = 0; j < i; j++) {
+                    const uint8_t swapped = b[i];
+                    b[i] = b[j];
+                    b[j] = swapped;
+                    CHECK(unevenness(b) >= even);
+                    b[j] = b[i];
+                    b[i] = swapped;
+                }
+            }
+            qsort(a, 16, 1, compare_bytes);
+            qsort(b, 16, 1, compare_bytes);
+            CHECK(memcmp(a, b, 16) == 0);
+        }
+        CHECK(2 * after < before);
+    }
+    CHECK(memcmp(pattern_row(shuffled, 9, 7, 20), pattern_row(arranged, 9, 7, 20),
+                 PATTERN_ROW_NBYTES) == 0);
+    pattern_book_release(shuffled);
+    pattern_book_release(arranged);
+}
+
+static void symmetries_keep_a_tile_as_even(void)
+{
+    const uint8_t(*permutations)[PATTERN_NBYTES] = pattern_permutations(PATTERNS_ARRANGED);
+    uint8_t pixel[PATTERN_NBYTES];
+    uint8_t turned[PATTERN_NBYTES];
+    unsigned state = 11;
+    for (uint32_t i = 0; i < PATTERN_NBYTES; i++)
+        pixel[i] = (uint8_t)(random_bits(&state) % 9);
+    for (uint32_t number = 0; number < 256; number++) {
+        for (uint32_t p = 0; p < PATTERN_NBYTES; p++)
+            turned[p] = pixel[permutations[number][p]];
+        CHECK(unevenness(turned) == unevenness(pixel));
+        CHECK(memcmp(permutations[number], permutations[number % 8], PATTERN_NBYTES) == 0);
+        for (uint32_t other = 0; other < number % 8; other++)
+            CHECK(memcmp(permutations[number], permutations[other], PATTERN_NBYTES) != 0);
+    }
+}
+
 enum { NTHREADS = 4, NSUMS = 120, NBOOKS = 12 };
 
 static void *race(void *argument)
@@ -326,7 +422,7 @@ static void *race(void *argument)
         const uint32_t sum = (i + 30 * number) % NSUMS;
         first[sum] = pattern_row(book, 16, 11, sum);
         check_row(first[sum], 16, 11, sum);
-        CHECK(pattern_permutations()[17][0] == pattern_permutations()[16][1]);
+        CHECK(book->permutations[17][0] == book->permutations[16][1]);
         CHECK(level_get(11, sum) && level_get(11, sum)->mean <= 176.0);
     }
     for (unsigned k = 0; k < 4 * NBOOKS; k++) { /* more books than the cache holds */
@@ -371,6 +467,8 @@ static void a_full_book_says_so_and_a_half_full_one_is_replaced(void)
 int main(void)
 {
     threads_share_rows();
+    arranged_tiles_are_even_and_hold_the_same_pixels();
+    symmetries_keep_a_tile_as_even();
     variants_have_their_sum_and_range();
     squares_are_those_of_all_ways_to_share_the_sum();
     squares_of_a_row_follow_the_dispersion();

@@ -70,8 +70,9 @@ class Correction:
 class Drawing:
     """Fills the drawn tiles of a frame."""
 
-    def __init__(self, frame: Frame, seed: int, dispersion: int) -> None:
+    def __init__(self, frame: Frame, seed: int, dispersion: int, version: int) -> None:
         self.frame, self.seed, self.dispersion = frame, seed, dispersion
+        self.version = version
 
     def drawn_tiles(self) -> list[int]:
         return [n for n in range(len(self.frame.kept)) if self.frame.is_drawn(n)]
@@ -102,7 +103,7 @@ class Drawing:
         x = cell.x + cell.ring.jitter if is_odd else cell.x - cell.ring.jitter
         level = (limited(x, 0, 40960) + other % 256) >> 8
         total = sum_at_level(cell.threshold, level, tile_hash % 65536)
-        return full_tile(cell.threshold, total, self.dispersion, tile_hash)
+        return full_tile(self.version, cell.threshold, total, self.dispersion, tile_hash)
 
     def by_sums(self, sums: Sums) -> None:
         """Noise with local counts."""
@@ -121,7 +122,7 @@ class Drawing:
     def pattern_by_sum(self, n: int, cell: Cell, total: int) -> None:
         valid, tile_hash = self.frame.valid(n), hashed(self.seed, n)
         if len(valid) == 16:
-            self.put(n, full_tile(cell.threshold, total, self.dispersion, tile_hash))
+            self.put(n, full_tile(self.version, cell.threshold, total, self.dispersion, tile_hash))
             return
         values = part_of_tile(len(valid), cell.threshold, total, self.dispersion, tile_hash)
         self.frame.values[[i for _, i in valid]] = values

@@ -103,6 +103,54 @@ def variants(f: int, t: int, total: int, dispersion: int) -> np.ndarray:
     return rows[ranks]
 
 
+def corner_rectangles() -> np.ndarray:
+    """Positions that lie in each of the 48 rectangles: shape (48, 16)."""
+    row, column = np.divmod(np.arange(16), 4)
+    found = set()
+    for a in range(1, 5):
+        for b in range(1, 5):
+            for top in (0, 4 - a):
+                for left in (0, 4 - b):
+                    inside = (row >= top) & (row < top + a) & (column >= left) & (column < left + b)
+                    found.add(tuple(inside.tolist()))
+    found.remove((True,) * 16)
+    return np.array(sorted(found))
+
+
+@lru_cache(None)
+def unevenness_matrix() -> np.ndarray:
+    inside = corner_rectangles()
+    x = 16 * inside - inside.sum(axis=1, keepdims=True)
+    matrix: np.ndarray = x.T @ x
+    return matrix
+
+
+@lru_cache(None)
+def arranged(t: int, total: int, dispersion: int) -> np.ndarray:
+    """The 64 variants of full tiles, their pixels in their places: of version 2."""
+    v, q = variants(16, t, total, dispersion).copy(), unevenness_matrix()
+    for _ in range(8):
+        before = v.copy()
+        for i in range(15):
+            for j in range(i + 1, 16):
+                g = v @ (q[:, i] - q[:, j])
+                d = v[:, j] - v[:, i]
+                is_better = d * (2 * g + d * (q[i, i] + q[j, j] - 2 * q[i, j])) < 0
+                v[is_better, i], v[is_better, j] = v[is_better, j], v[is_better, i]
+        if (v == before).all():
+            break
+    return v
+
+
+def symmetry(number: int) -> list[int]:
+    pi = []
+    for r in range(4):
+        for c in range(4):
+            row, column = 3 - r if number & 1 else r, 3 - c if number & 2 else c
+            pi.append(4 * column + row if number & 4 else 4 * row + column)
+    return pi
+
+
 @lru_cache(None)
 def basic_permutations() -> list[list[int]]:
     bits, found = NextBits(0x2545F491), []
@@ -138,8 +186,12 @@ def sum_at_level(t: int, level: int, bits: int) -> int:
     return sum(limit <= bits for limit in level_limits(t, level))
 
 
-def full_tile(t: int, total: int, dispersion: int, tile_hash: int) -> np.ndarray:
+def full_tile(version: int, t: int, total: int, dispersion: int, tile_hash: int) -> np.ndarray:
     """Values at the 16 positions of a tile."""
+    if version > 1:
+        return arranged(t, total, dispersion)[(tile_hash >> 17) % VARIANTS][
+            symmetry(tile_hash >> 24)
+        ]
     variant = variants(16, t, total, dispersion)[(tile_hash >> 17) % VARIANTS]
     return variant[permutation(tile_hash >> 24)]
 

@@ -105,7 +105,7 @@ class Chunk:
             sums.read_scales(Stream(body, "scales", 3))
             sums.read_sums(Stream(body, "sums", 21, 32))
         require(body.done(), "A frame is longer than its contents.")
-        drawing = Drawing(frame, seed, dispersion)
+        drawing = Drawing(frame, seed, dispersion, self.version)
         if fill == "mean":
             drawing.noise_free()
         elif sums is None:
