@@ -70,7 +70,6 @@ static within_tiles sum_pattern_rings(const frame_model *m, const within_tiles *
             continue;
         all.found += ring[k].found;
         all.expected += ring[k].expected;
-        all.added += ring[k].added;
         all.ntiles += ring[k].ntiles;
     }
     all.dispersion = within_tiles_dispersion(&all);

@@ -7,7 +7,7 @@
 
 /* Moments beyond this are counted as this: 64-bit arithmetic then holds every sum. */
 static const double MAX_MOMENT = 1073741824.0;
-static const double SUM_UNITS = 4096.0; /* 16 pixels in units of 1/256 */
+static const double TILE_SUM_UNITS = 4096.0; /* 16 pixels in units of 1/256 */
 
 h5bragg_status frame_model_make(const ring_map *map, const h5bragg_params *params,
                                 h5bragg_pixel_type type, uint32_t format_version,
@@ -46,7 +46,7 @@ h5bragg_status frame_model_set_ranges(frame_model *model)
 static uint64_t in_units(double moment)
 {
     const double limited = moment < MAX_MOMENT ? moment : MAX_MOMENT;
-    return (uint64_t)floor(limited * SUM_UNITS + 0.5);
+    return (uint64_t)floor(limited * TILE_SUM_UNITS + 0.5);
 }
 
 static void set_sums(frame_model *model)
@@ -65,6 +65,14 @@ static void set_sums(frame_model *model)
     }
 }
 
+static pattern_kind kind_of_patterns(const frame_model *model)
+{
+    if (model->format_version == 1)
+        return (pattern_kind){PATTERNS_SHUFFLED, model->dispersion, 0};
+    const double quarters = model->layout.has_local ? 4.0 * model->noise.params->local_step : 0;
+    return (pattern_kind){PATTERNS_ARRANGED, model->dispersion, (uint32_t)quarters};
+}
+
 h5bragg_status frame_model_complete(frame_model *model)
 {
     int has_general = 0;
@@ -79,9 +87,5 @@ h5bragg_status frame_model_complete(frame_model *model)
         set_sums(model);
     pattern_book_release(model->book);
     model->book = NULL;
-    return status ? status
-                  : pattern_book_acquire(model->dispersion,
-                                         model->format_version == 1 ? PATTERNS_SHUFFLED
-                                                                    : PATTERNS_ARRANGED,
-                                         &model->book);
+    return status ? status : pattern_book_acquire(kind_of_patterns(model), &model->book);
 }

@@ -50,8 +50,8 @@ const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t thresho
     if (!w)
         return NULL;
     uint8_t made[PATTERN_ROW_NBYTES];
-    pattern_row_fill(w, book->dispersion, f, threshold, sum, made);
-    if (book->order == PATTERNS_ARRANGED && f == PATTERN_NBYTES)
+    pattern_row_fill(w, book->kind, f, threshold, sum, made);
+    if (book->kind.order == PATTERNS_ARRANGED && f == PATTERN_NBYTES)
         pattern_row_arrange(made);
     _Atomic(const uint8_t *) *slot = &book->rows[f - 1][threshold][sum];
     lock_acquire(&book_lock);
@@ -74,18 +74,19 @@ static void drop_user(pattern_book *book)
         free_book(book);
 }
 
-static int is_wanted(const pattern_book *book, int dispersion, pattern_order order)
+static int is_wanted(const pattern_book *book, pattern_kind kind)
 {
-    return book->dispersion == dispersion && book->order == order;
+    return book->kind.order == kind.order && book->kind.dispersion == kind.dispersion &&
+           book->kind.quarters == kind.quarters;
 }
 
 /* Takes a book out of the cache: the one that is wanted, or the one at a place. */
-static pattern_book *take_cached(int dispersion, pattern_order order, int place)
+static pattern_book *take_cached(pattern_kind kind, int place)
 {
     int n = 0;
     for (pattern_book **at = &cache_head; *at; at = &(*at)->next, n++) {
         pattern_book *book = *at;
-        if (is_wanted(book, dispersion, order) || n == place) {
+        if (is_wanted(book, kind) || n == place) {
             *at = book->next;
             return book;
         }
@@ -94,18 +95,17 @@ static pattern_book *take_cached(int dispersion, pattern_order order, int place)
 }
 
 /* A book that is half full makes way for a new one, so that none fills up in the end. */
-h5bragg_status pattern_book_acquire(int dispersion, pattern_order order, pattern_book **result)
+h5bragg_status pattern_book_acquire(pattern_kind kind, pattern_book **result)
 {
     lock_acquire(&book_lock);
-    pattern_book *book = take_cached(dispersion, order, CACHE_SIZE - 1);
-    if (book && (!is_wanted(book, dispersion, order) || book->nrows > PATTERN_MAX_ROWS / 2)) {
+    pattern_book *book = take_cached(kind, CACHE_SIZE - 1);
+    if (book && (!is_wanted(book, kind) || book->nrows > PATTERN_MAX_ROWS / 2)) {
         drop_user(book);
         book = NULL;
     }
     if (!book && (book = calloc(1, sizeof *book))) {
-        book->dispersion = dispersion;
-        book->order = order;
-        book->permutations = pattern_permutations(order);
+        book->kind = kind;
+        book->permutations = pattern_permutations(kind.order);
         book->users = 1;
     }
     if (book) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "noise_hash.h"
+#include "sum_step.h"
 
 enum { NCANDIDATES = 256, MAX_ROUNDS = 64 };
 
@@ -234,7 +235,17 @@ static void settle_ranks(const int32_t *squares, int32_t aim, int *rank)
     }
 }
 
-void pattern_row_fill(const pattern_weights *w, int dispersion, uint32_t f, uint32_t threshold,
+/*
+ * What the step of a sum adds to the squares of f pixels, on average: (s^2 - 1) / 12 to the
+ * variance of the sum, 1 / f of that to the squares.
+ */
+static double squares_of_step(uint32_t quarters, uint32_t f, uint32_t sum)
+{
+    const double step = sum_step(SUM_UNITS * sum, SUM_UNITS * sum, quarters, 1);
+    return (step * step - 1.0) / (12.0 * f);
+}
+
+void pattern_row_fill(const pattern_weights *w, pattern_kind kind, uint32_t f, uint32_t threshold,
                       uint32_t sum, uint8_t *row)
 {
     candidate_set set;
@@ -245,7 +256,9 @@ void pattern_row_fill(const pattern_weights *w, int dispersion, uint32_t f, uint
     rank_candidates(&set, f, by_rank, squares);
     const double even = (double)(sum * sum) / f; /* squares without any variance */
     const double variance = f * expected_square(w, f, threshold, sum) - even;
-    const double aim = 64 * (even + variance * (1.0 + dispersion / 400.0)) + 0.5;
+    const double aim = 64 * (even + variance * (1.0 + kind.dispersion / 400.0) -
+                             squares_of_step(kind.quarters, f, sum)) +
+                       0.5;
     settle_ranks(squares, (int32_t)aim, rank);
     memset(row, 0, PATTERN_ROW_NBYTES);
     for (int i = 0; i < PATTERN_NVARIANTS; i++)

@@ -4,7 +4,7 @@
  * Permutations).
  *
  * A row holds the 64 variants for f pixels of range 0 to T with the sum S.  A book holds the rows
- * of one dispersion and order, each made when it is first asked for; threads share books.
+ * of one kind, each made when it is first asked for; threads share books.
  */
 #ifndef BRAGG_PATTERNS_H
 #define BRAGG_PATTERNS_H
@@ -30,12 +30,18 @@ typedef enum pattern_order {
     PATTERNS_ARRANGED  /* so that parts of the tile hold their share of its sum */
 } pattern_order;
 
+/* What the rows of a book have in common. */
+typedef struct pattern_kind {
+    pattern_order order;
+    int dispersion;    /* -64 to 64 */
+    uint32_t quarters; /* four times the q of sums whose steps the variance makes up for; 0: none */
+} pattern_kind;
+
 typedef struct pattern_book {
     /* By f - 1, T and S; NULL until made, then never changed.  The system gives the 4 MiB of
      * pointers page by page: those of one f and T are a page. */
     _Atomic(const uint8_t *) rows[PATTERN_NBYTES][PATTERN_MAX_THRESHOLD + 1][PATTERN_MAX_SUM + 1];
-    int dispersion;
-    pattern_order order;
+    pattern_kind kind;
     const uint8_t (*permutations)[PATTERN_NBYTES]; /* that suit it */
     uint32_t nrows;
     uint32_t users; /* the cache itself counts as one */
@@ -43,8 +49,8 @@ typedef struct pattern_book {
     struct pattern_book *next;
 } pattern_book;
 
-/* The book of a dispersion, -64 to 64, and an order; give it back with pattern_book_release. */
-h5bragg_status pattern_book_acquire(int dispersion, pattern_order order, pattern_book **book);
+/* The book of a kind; give it back with pattern_book_release. */
+h5bragg_status pattern_book_acquire(pattern_kind kind, pattern_book **book);
 
 /* NULL is allowed. */
 void pattern_book_release(pattern_book *book);
@@ -85,7 +91,7 @@ const pattern_weights *pattern_weights_get(uint32_t threshold);
 double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum);
 
 /* Draws the variants of a row, PATTERN_ROW_NBYTES; arguments as for pattern_row. */
-void pattern_row_fill(const pattern_weights *weights, int dispersion, uint32_t f,
+void pattern_row_fill(const pattern_weights *weights, pattern_kind kind, uint32_t f,
                       uint32_t threshold, uint32_t sum, uint8_t *row);
 
 /* Arranges the pixels of a row of full tiles. */

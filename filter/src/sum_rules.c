@@ -5,7 +5,6 @@
 
 #include <math.h>
 
-enum { MAX_STEP = 1 << 30 };
 /* 65536 * 2^(z / 4), rounded, for z = -16 to 16. */
 const uint32_t SUM_SCALE_FACTOR[NSCALES] = {
     4096,   4871,   5793,   6889,   8192,   9742,   11585,  13777,  16384,  19484,  23170,
@@ -15,16 +14,6 @@ const uint32_t SUM_SCALE_FACTOR[NSCALES] = {
 static const uint16_t EXACT_BOUND[15] = {16,  23,  32,  45,  64,   91,   128, 181,
                                          256, 362, 512, 724, 1024, 1448, 2048};
 enum { STEP_2_BOUND = 1448 };
-
-static uint32_t step_of(uint64_t expected, uint64_t variance, uint32_t quarters, int is_pattern)
-{
-    const double x = (double)(variance * quarters * quarters / 16) / SUM_UNITS;
-    const double root = floor(sqrt(x));
-    uint64_t step = root < MAX_STEP ? (uint64_t)root : MAX_STEP;
-    if (is_pattern && step > expected / (2 * SUM_UNITS))
-        step = expected / (2 * SUM_UNITS);
-    return step > 1 ? (uint32_t)step : 1;
-}
 
 static uint8_t context_of(uint64_t variance, uint32_t step)
 {
@@ -46,7 +35,7 @@ static sum_rule rule_of(const frame_model *model, uint64_t expected, uint64_t va
     const uint64_t e = expected * factor >> 16;
     const uint64_t v = variance * factor >> 16;
     const uint32_t quarters = (uint32_t)(model->noise.params->local_step * 4.0);
-    const uint32_t step = step_of(e, v, quarters, is_pattern);
+    const uint32_t step = sum_step(e, v, quarters, is_pattern);
     const sum_rule rule = {(int64_t)((e + SUM_UNITS / 2) / SUM_UNITS), most, step,
                            context_of(v, step)};
     return rule;

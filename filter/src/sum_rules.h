@@ -3,9 +3,10 @@
 #ifndef BRAGG_SUM_RULES_H
 #define BRAGG_SUM_RULES_H
 
+#include "sum_step.h"
 #include "tile_sums.h"
 
-enum { MAX_SCALE = 16, NSCALES = 2 * MAX_SCALE + 1, SUM_UNITS = 256 };
+enum { MAX_SCALE = 16, NSCALES = 2 * MAX_SCALE + 1 };
 /* Stands for the context of small rules that cannot be: a bit that no context has. */
 enum { NOT_SMALL = 0x80 };
 

@@ -117,18 +117,6 @@ static void count_tiles(const frame_source *s, within_counts *w)
     }
 }
 
-/* Variance that a step adds to a sum: that of the integers it lumps together. */
-static double step_variance(const frame_model *m, uint32_t cell)
-{
-    if (!m->layout.has_local)
-        return 0;
-    const double e = m->profile[m->noise.map->ring[cell]].mean * m->noise.map->normalisation[cell] *
-                     TILE_NPIXELS;
-    double step = floor(m->noise.params->local_step * sqrt(e));
-    step = step > e / 2 ? floor(e / 2) : step;
-    return step > 1 ? (step * step - 1) / 12 : 0;
-}
-
 /* Adds a row to its ring; `cell` is the first that shares it. */
 static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint32_t cell,
                               within_tiles *ring)
@@ -159,7 +147,6 @@ static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint
     const double without = (double)even * (1.0 / TILE_NPIXELS);
     ring->found += (double)w->squares[w->cell[cell].row] - without;
     ring->expected += squares - without;
-    ring->added += (double)ntiles * (step_variance(m, cell) / TILE_NPIXELS);
     ring->ntiles += (double)ntiles;
     return H5BRAGG_OK;
 }

@@ -9,14 +9,13 @@
 typedef struct within_tiles {
     double found;
     double expected; /* of Poisson counts under the threshold with the sums of these tiles */
-    double added;    /* by the quantisation of sums */
     double ntiles;
     double dispersion; /* found over expected, less 1; 0 where nothing is expected */
 } within_tiles;
 
 static inline double within_tiles_dispersion(const within_tiles *w)
 {
-    return w->expected > 0 ? (w->found - w->added) / w->expected - 1.0 : 0;
+    return w->expected > 0 ? w->found / w->expected - 1.0 : 0;
 }
 
 /*

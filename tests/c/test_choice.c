@@ -104,7 +104,7 @@ int main(void)
     static chosen other;
     tiles t;
     unsigned state = 5;
-    CHECK(pattern_book_acquire(7, PATTERNS_ARRANGED, &cells.book) == H5BRAGG_OK);
+    CHECK(pattern_book_acquire((pattern_kind){PATTERNS_ARRANGED, 7, 4}, &cells.book) == H5BRAGG_OK);
     make_cells(&state);
     for (uint32_t round = 0; round < NROUNDS; round++) {
         const uint32_t ntx = round < 40 ? 1 + round : 1 + random_bits(&state) % MAX_NTX;

@@ -16,7 +16,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static pattern_book *ordered_book_of(int dispersion, pattern_order order)
 {
     pattern_book *book = NULL;
-    CHECK(pattern_book_acquire(dispersion, order, &book) == H5BRAGG_OK);
+    CHECK(pattern_book_acquire((pattern_kind){order, dispersion, 0}, &book) == H5BRAGG_OK);
     return book;
 }
 

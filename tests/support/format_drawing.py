@@ -4,7 +4,7 @@
 import numpy as np
 from format_cells import Cell
 from format_numbers import SEED, WORD, NextBits, hashed, limited, require
-from format_patterns import coarse_block, full_tile, part_of_tile, sum_at_level
+from format_patterns import PatternKind, coarse_block, full_tile, part_of_tile, sum_at_level
 from format_pixels import Frame
 from format_sums import Sums
 
@@ -70,9 +70,8 @@ class Correction:
 class Drawing:
     """Fills the drawn tiles of a frame."""
 
-    def __init__(self, frame: Frame, seed: int, dispersion: int, version: int) -> None:
-        self.frame, self.seed, self.dispersion = frame, seed, dispersion
-        self.version = version
+    def __init__(self, frame: Frame, seed: int, patterns: PatternKind) -> None:
+        self.frame, self.seed, self.patterns = frame, seed, patterns
 
     def drawn_tiles(self) -> list[int]:
         return [n for n in range(len(self.frame.kept)) if self.frame.is_drawn(n)]
@@ -103,7 +102,7 @@ class Drawing:
         x = cell.x + cell.ring.jitter if is_odd else cell.x - cell.ring.jitter
         level = (limited(x, 0, 40960) + other % 256) >> 8
         total = sum_at_level(cell.threshold, level, tile_hash % 65536)
-        return full_tile(self.version, cell.threshold, total, self.dispersion, tile_hash)
+        return full_tile(self.patterns, cell.threshold, total, tile_hash)
 
     def by_sums(self, sums: Sums) -> None:
         """Noise with local counts."""
@@ -122,9 +121,9 @@ class Drawing:
     def pattern_by_sum(self, n: int, cell: Cell, total: int) -> None:
         valid, tile_hash = self.frame.valid(n), hashed(self.seed, n)
         if len(valid) == 16:
-            self.put(n, full_tile(self.version, cell.threshold, total, self.dispersion, tile_hash))
+            self.put(n, full_tile(self.patterns, cell.threshold, total, tile_hash))
             return
-        values = part_of_tile(len(valid), cell.threshold, total, self.dispersion, tile_hash)
+        values = part_of_tile(len(valid), self.patterns, cell.threshold, total, tile_hash)
         self.frame.values[[i for _, i in valid]] = values
 
     def draw_coarse(self, first: int, tiles: list[int], total: int) -> None:

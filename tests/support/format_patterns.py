@@ -2,6 +2,7 @@
 """Pattern noise of docs/format.md: patterns, variants, permutations, levels and coarse blocks."""
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -67,7 +68,7 @@ def last_possible(k: int, t: int, s: int) -> int:
     return max(n for n in range(min(t, s) + 1) if w[n] * before[s - n] > 0)
 
 
-def aimed_squares(f: int, t: int, total: int, dispersion: int) -> int:
+def aimed_squares(f: int, t: int, total: int, dispersion: int, q4: int) -> int:
     """Aim of the sum of squares over the 64 variants."""
     w, before = pixel_weights(t), tile_weights(f - 1, t)
     g = 0.0
@@ -75,15 +76,18 @@ def aimed_squares(f: int, t: int, total: int, dispersion: int) -> int:
         g += n * n * (w[n] * float(before[total - n]))
     squares = f * (g / float(tile_weights(f, t)[total]))
     even = total * total / f
-    return math.floor(64.0 * (even + (squares - even) * (1.0 + dispersion / 400.0)) + 0.5)
+    step = max(1, min(math.isqrt(total * q4 * q4 // 16), total // 2))
+    of_steps = (step * step - 1) / (12.0 * f)
+    scaled = even + (squares - even) * (1.0 + dispersion / 400.0)
+    return math.floor(64.0 * (scaled - of_steps) + 0.5)
 
 
 @lru_cache(None)
-def variants(f: int, t: int, total: int, dispersion: int) -> np.ndarray:
+def variants(f: int, t: int, total: int, dispersion: int, q4: int) -> np.ndarray:
     """The 64 variants of f pixels from 0 to T with that sum."""
     rows = candidates(f, t, total)
     squares = [int(z) for z in np.sum(rows * rows, axis=1)]
-    aim = aimed_squares(f, t, total, dispersion)
+    aim = aimed_squares(f, t, total, dispersion, q4)
     ranks = [4 * i + 2 for i in range(VARIANTS)]
     found = sum(squares[rank] for rank in ranks)
     for _ in range(MOST_ROUNDS):
@@ -126,9 +130,9 @@ def unevenness_matrix() -> np.ndarray:
 
 
 @lru_cache(None)
-def arranged(t: int, total: int, dispersion: int) -> np.ndarray:
+def arranged(t: int, total: int, dispersion: int, q4: int) -> np.ndarray:
     """The 64 variants of full tiles, their pixels in their places: of version 2."""
-    v, q = variants(16, t, total, dispersion).copy(), unevenness_matrix()
+    v, q = variants(16, t, total, dispersion, q4).copy(), unevenness_matrix()
     for _ in range(8):
         before = v.copy()
         for i in range(15):
@@ -186,19 +190,26 @@ def sum_at_level(t: int, level: int, bits: int) -> int:
     return sum(limit <= bits for limit in level_limits(t, level))
 
 
-def full_tile(version: int, t: int, total: int, dispersion: int, tile_hash: int) -> np.ndarray:
+@dataclass(frozen=True)
+class PatternKind:
+    """What patterns depend on besides f, T and S: q4 is 0 in version 1 and without local counts."""
+
+    version: int
+    dispersion: int
+    q4: int
+
+
+def full_tile(kind: PatternKind, t: int, total: int, tile_hash: int) -> np.ndarray:
     """Values at the 16 positions of a tile."""
-    if version > 1:
-        return arranged(t, total, dispersion)[(tile_hash >> 17) % VARIANTS][
-            symmetry(tile_hash >> 24)
-        ]
-    variant = variants(16, t, total, dispersion)[(tile_hash >> 17) % VARIANTS]
-    return variant[permutation(tile_hash >> 24)]
+    number = (tile_hash >> 17) % VARIANTS
+    if kind.version > 1:
+        return arranged(t, total, kind.dispersion, kind.q4)[number][symmetry(tile_hash >> 24)]
+    return variants(16, t, total, kind.dispersion, 0)[number][permutation(tile_hash >> 24)]
 
 
-def part_of_tile(f: int, t: int, total: int, dispersion: int, tile_hash: int) -> np.ndarray:
+def part_of_tile(f: int, kind: PatternKind, t: int, total: int, tile_hash: int) -> np.ndarray:
     """Values of the f valid pixels of a tile, f from 1 to 15."""
-    variant = variants(f, t, total, dispersion)[(tile_hash >> 17) % VARIANTS]
+    variant = variants(f, t, total, kind.dispersion, kind.q4)[(tile_hash >> 17) % VARIANTS]
     return variant[(np.arange(f) + (tile_hash >> 24) * f // 256) % f]
 
 

@@ -6,6 +6,7 @@ from format_cells import Parameters, find_cells, read_profile
 from format_drawing import Drawing
 from format_geometry import Corrections, Tiles, read_geometry
 from format_numbers import Reader, Stream, crc32c, require, signed
+from format_patterns import PatternKind
 from format_pixels import Frame, read_exact, read_kept, read_mask, read_picked
 from format_sums import Sums
 
@@ -105,7 +106,8 @@ class Chunk:
             sums.read_scales(Stream(body, "scales", 3))
             sums.read_sums(Stream(body, "sums", 21, 32))
         require(body.done(), "A frame is longer than its contents.")
-        drawing = Drawing(frame, seed, dispersion, self.version)
+        q4 = self.parameters.q4 if self.version > 1 and sums else 0
+        drawing = Drawing(frame, seed, PatternKind(self.version, dispersion, q4))
         if fill == "mean":
             drawing.noise_free()
         elif sums is None:
