@@ -113,7 +113,7 @@ class ShellMap:
     >>> found = ShellMap(geometry).sums(np.full((90, 80), 4), np.full((90, 80), 5), everywhere)
     >>> outermost = found.shells[-1]
     >>> found.unit, round(outermost.outer, 2), outermost.raw, outermost.ratio
-    ('A', 1.93, 4.0, 1.25)
+    ('A', 1.89, 4.0, 1.25)
     """
 
     def __init__(self, geometry: Geometry) -> None:

@@ -26,12 +26,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .spots import REACH, Intensities, Places, find_spots, integrate, match, off_spots
+from .spots import (
+    LEAST_SIGNIFICANCE,
+    REACH,
+    Intensities,
+    Places,
+    find_spots,
+    integrate,
+    match,
+    off_spots,
+)
 
 # Intensity over its standard deviation, where classes begin; the first holds all below the second.
 CLASS_EDGES = (5.0, 10.0, 20.0)
 NCLASSES = len(CLASS_EDGES) + 1
 _LATTICE_STEP = 53
+# A spot counts as found again from this significance on: less than it takes to be found at first,
+# so that chance in its surroundings does not make it come and go.
+AGAIN_SIGNIFICANCE = 4.0
 # Pairs of intensities kept for a picture.
 MOST_PAIRS = 20000
 
@@ -149,9 +161,10 @@ class SpotComparison:
     raw_spots, restored_spots : int
         Spots found in raw and in restored frames.
     found_again : int
-        Spots of the raw frames that have one in the restored frame within two pixels.
+        Spots of the raw frames that have one of `AGAIN_SIGNIFICANCE` in the restored frame within
+        two pixels.
     only_restored : int
-        Spots of the restored frames that have none in the raw frame.
+        Spots of the restored frames that have no such one in the raw frame.
     either : PairSums
         Spots found in either frame, by `CLASS_EDGES`.
     elsewhere : PairSums
@@ -222,14 +235,12 @@ class SpotFrame:
         Shape (slow, fast).
     """
 
-    def __init__(
-        self, raw: NDArray[Any], restored: NDArray[Any], valid: NDArray[np.bool_]
-    ) -> None:
+    def __init__(self, raw: NDArray[Any], restored: NDArray[Any], valid: NDArray[np.bool_]) -> None:
         self._raw = raw
         self._restored = restored
         self._valid = valid
-        self._in_raw = find_spots(raw, valid)
-        self._in_restored = find_spots(restored, valid)
+        self._in_raw, self._all_in_raw = _strong_and_all(raw, valid)
+        self._in_restored, self._all_in_restored = _strong_and_all(restored, valid)
         self.background = off_spots(valid, self._in_raw + self._in_restored)
 
     @cached_property
@@ -250,6 +261,8 @@ class SpotFrame:
         shape = (self._raw.shape[0], self._raw.shape[1])
         partner = match(self._in_raw, self._in_restored, shape)
         is_alone = match(self._in_restored, self._in_raw, shape) < 0
+        again = match(self._in_raw, self._all_in_restored, shape) >= 0
+        before_too = match(self._in_restored, self._all_in_raw, shape) >= 0
         places = _middles(self._in_raw, self._in_restored, partner) + self._in_restored[is_alone]
         raw, restored = self._integrate(places)
         variance = mean_variance(raw, restored)
@@ -260,8 +273,8 @@ class SpotFrame:
         return SpotComparison(
             raw_spots=len(self._in_raw),
             restored_spots=len(self._in_restored),
-            found_again=int(np.count_nonzero(partner >= 0)),
-            only_restored=int(np.count_nonzero(is_alone)),
+            found_again=int(np.count_nonzero(again)),
+            only_restored=int(np.count_nonzero(~before_too)),
             either=PairSums.of(raw, restored, group, NCLASSES),
             elsewhere=self._compare_at(before),
             lattice=self._compare_lattice(shape),
@@ -320,9 +333,7 @@ def compare_spots(
     return SpotFrame(raw, restored, valid).compare(before)
 
 
-def intensity_class(
-    counts: NDArray[np.float64], variance: NDArray[np.float64]
-) -> NDArray[np.intp]:
+def intensity_class(counts: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the class of intensities, by `CLASS_EDGES`: shape (n,).
 
     Examples
@@ -338,6 +349,12 @@ def mean_variance(raw: Intensities, restored: Intensities) -> NDArray[np.float64
     """Return the counting variance that both frames agree on: shape (n,)."""
     mean: NDArray[np.float64] = (raw.variance + restored.variance) / 2
     return mean
+
+
+def _strong_and_all(frame: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Return the spots of a frame, and those together with fainter ones."""
+    places, significance = find_spots(frame, valid, least=AGAIN_SIGNIFICANCE)
+    return places[significance >= LEAST_SIGNIFICANCE], places
 
 
 def _middles(raw: Places, restored: Places, partner: NDArray[np.intp]) -> Places:

@@ -23,8 +23,8 @@ The intensity is the sum over 5 x 5 pixels (the box) less their share of the sur
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,8 @@ class Intensities:
 
 
 def find_spots(
-    frame: NDArray[Any], valid: NDArray[np.bool_], *, significance: float = LEAST_SIGNIFICANCE
-) -> Places:
+    frame: NDArray[Any], valid: NDArray[np.bool_], *, least: float = LEAST_SIGNIFICANCE
+) -> tuple[Places, NDArray[np.float64]]:
     """Find the spots of one frame.
 
     Parameters
@@ -97,67 +97,58 @@ def find_spots(
     valid : ndarray of bool
         Shape (slow, fast).  Where not, there are no counts; spots less than three pixels from such
         a pixel, and spots less than six pixels from the edge, are left out.
-    significance : float
+    least : float
         Least significance of a spot, in sigma.
 
     Returns
     -------
-    Places
+    places : Places
         In the order of rows; no two within two pixels of each other in both directions.
+    significance : ndarray of float64
+        Shape (n,), in sigma.
 
     Examples
     --------
     >>> import numpy as np
     >>> frame = np.random.default_rng(1).poisson(2, (60, 80))
     >>> frame[20:23, 30:33] += 9
-    >>> found = find_spots(frame, np.ones(frame.shape, bool))
-    >>> found.slow.tolist(), found.fast.tolist()
-    ([21], [31])
+    >>> found, significance = find_spots(frame, np.ones(frame.shape, bool))
+    >>> found.slow.tolist(), found.fast.tolist(), significance.round(1).tolist()
+    ([21], [31], [13.2])
     """
-    found = [
-        _find_in_band(frame[low:high], valid[low:high], significance, first - low, last - low, low)
-        for first, last, low, high in _bands(len(frame))
-    ]
-    empty = Places(np.empty(0, np.intp), np.empty(0, np.intp))
-    return sum(found, empty)
-
-
-def _bands(nrows: int) -> Iterator[tuple[int, int, int, int]]:
-    """Give rows where spots may be (first, last), and those needed for it (low, high)."""
-    for first in range(REACH, nrows - REACH, _BAND_ROWS):
-        last = min(first + _BAND_ROWS, nrows - REACH)
-        yield first, last, first - REACH, last + REACH
+    places = Places(np.empty(0, np.intp), np.empty(0, np.intp))
+    significance = np.empty(0)
+    if frame.shape[1] <= 2 * REACH:
+        return places, significance
+    for first in range(0, len(frame) - 2 * REACH, _BAND_ROWS):
+        band = slice(first, first + _BAND_ROWS + 2 * REACH)
+        found, sigma = _find_in_band(frame[band], valid[band], least)
+        places += Places(found.slow + first, found.fast)
+        significance = np.concatenate([significance, sigma])
+    return places, significance
 
 
 def _find_in_band(
-    frame: NDArray[Any],
-    valid: NDArray[np.bool_],
-    significance: float,
-    first: int,
-    last: int,
-    low: int,
-) -> Places:
-    """Find spots in rows first to last of a band whose first row is `low` of the frame."""
-    if frame.shape[1] <= 2 * REACH:
-        return Places(np.empty(0, np.intp), np.empty(0, np.intp))
+    frame: NDArray[Any], valid: NDArray[np.bool_], least: float
+) -> tuple[Places, NDArray[np.float64]]:
+    """Find spots in all but the first and the last rows of a band."""
     counts = _BoxSums(np.where(valid, np.maximum(frame, 0), 0))
     pixels = _BoxSums(valid)
     # Nearly all pixels fall at once: a spot's core holds well more than its share of 13 x 13.
     core = counts.everywhere(_CORE)
     share = counts.everywhere(REACH) * (_CORE_PIXELS / (2 * REACH + 1) ** 2)
-    excess = core[first:last, REACH:-REACH] - share[first:last, REACH:-REACH]
-    bright = (excess > 0) & (excess**2 > 4 * share[first:last, REACH:-REACH])
-    slow, fast = np.nonzero(bright)
-    places = Places(slow + first, fast + REACH)
+    inner = slice(REACH, -REACH)
+    excess, share = (image[inner, inner] for image in (core - share, share))
+    slow, fast = np.nonzero((excess > 0) & (excess**2 > 4 * share))
+    places = Places(slow + REACH, fast + REACH)
     places = places[pixels.at(places, BOX) == _BOX_PIXELS]
     places = places[_is_highest(core, places)]
     around = pixels.at(places, REACH) - pixels.at(places, _GUARD)
     off = counts.at(places, REACH) - counts.at(places, _GUARD)
-    on = counts.at(places, _CORE)
-    enough = around >= _LEAST_AROUND
     alpha = _CORE_PIXELS / np.maximum(around, 1)
-    places = places[enough & (li_ma_significance(on, off, alpha) >= significance)]
-    return Places(places.slow + low, places.fast)
+    sigma = li_ma_significance(counts.at(places, _CORE), off, alpha)
+    found = (around >= _LEAST_AROUND) & (sigma >= least)
+    return places[found], sigma[found]
 
 
 class _BoxSums:
@@ -199,13 +190,12 @@ def _is_highest(core: NDArray[np.int64], places: Places) -> NDArray[np.bool_]:
     """Return where no other core within two pixels is higher; of equal ones the first is."""
     own = core[places.slow, places.fast]
     highest = np.ones(len(places), bool)
-    for slow in range(-2, 3):
-        for fast in range(-2, 3):
-            other = core[places.slow + slow, places.fast + fast]
-            if (slow, fast) < (0, 0):
-                highest &= other < own
-            elif (slow, fast) > (0, 0):
-                highest &= other <= own
+    for slow, fast in product(range(-2, 3), range(-2, 3)):
+        other = core[places.slow + slow, places.fast + fast]
+        if (slow, fast) < (0, 0):
+            highest &= other < own
+        elif (slow, fast) > (0, 0):
+            highest &= other <= own
     return highest
 
 
@@ -229,8 +219,8 @@ def li_ma_significance(
     Examples
     --------
     >>> import numpy as np
-    >>> li_ma_significance(np.array([30, 18, 5]), np.array([240, 240, 0]), np.full(3, 0.075)).round(1)
-    array([2.5, 0. , 5.2])
+    >>> li_ma_significance(np.array([30, 5]), np.array([240, 0]), np.full(2, 0.075)).round(1)
+    array([2.5, 5.2])
     """
     total = np.maximum(on + off, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -297,10 +287,10 @@ def integrate(
 
 def off_spots(valid: NDArray[np.bool_], spots: Places) -> NDArray[np.bool_]:
     """Return which valid pixels are not in the box of a spot, nor next to it: (slow, fast)."""
-    background = valid.copy()
-    for slow in range(-_GUARD, _GUARD + 1):
-        for fast in range(-_GUARD, _GUARD + 1):
-            background[spots.slow + slow, spots.fast + fast] = False
+    background: NDArray[np.bool_] = valid.copy()
+    reach = range(-_GUARD, _GUARD + 1)
+    for slow, fast in product(reach, reach):
+        background[spots.slow + slow, spots.fast + fast] = False
     return background
 
 
@@ -334,7 +324,7 @@ def match(places: Places, others: Places, shape: tuple[int, int]) -> NDArray[np.
     if not len(keys):
         return found
     reach = range(-BOX, BOX + 1)
-    for slow, fast in sorted(((i, j) for i in reach for j in reach), key=lambda o: o[0]**2 + o[1]**2):
+    for slow, fast in sorted(product(reach, reach), key=lambda step: step[0] ** 2 + step[1] ** 2):
         wanted = (places.slow + slow) * width + places.fast + fast
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         hit = (found < 0) & (keys[at] == wanted)
