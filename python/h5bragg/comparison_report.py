@@ -69,7 +69,8 @@ img { width: 100%; height: auto; border-radius: .3rem; background: #ffffff; }
 <body>
 <h1>$title</h1>
 <p class="faint">$about</p>
-<div class="verdict"><b>$heading.</b> $sentence</div>
+<div class="verdict"><b>$heading.</b> $sentence
+<span class="faint">$caveat</span></div>
 <div class="numbers">$numbers</div>
 $body
 </body>
@@ -150,6 +151,7 @@ def report_page(given: ReportInput) -> str:
         level=verdict.level,
         heading=_HEADINGS[verdict.level],
         sentence=escape(verdict.sentence),
+        caveat=escape(verdict.caveat),
         numbers="".join(
             f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>"
             for value, what in _numbers(comparison, verdict)

@@ -30,7 +30,7 @@ BACKGROUND_ERRORS = 4.0
 # With fewer spots nothing can be said of them.
 LEAST_SPOTS = 30
 # Classes from this one on are of strong spots: 10 sigma and more.
-_STRONG = 2
+STRONG = 2
 
 Level = Literal["same", "weak", "changed", "unknown", "wrong"]
 
@@ -46,10 +46,13 @@ class Verdict:
         too few spots to tell; the file breaks what the format promises.
     sentence : str
         For people, true to the figures.
+    caveat : str
+        One more sentence on what could not be seen, or nothing.
     """
 
     level: Level
     sentence: str
+    caveat: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,15 +89,20 @@ def judge(comparison: Comparison) -> Verdict:
     if spots is None or shells is None:
         return Verdict("unknown", "Nothing was compared.")
     background = _changed_background(shells)
-    if background is not None:
-        return Verdict("changed", f"The background changes: {background}.")
     if spots.raw_spots < LEAST_SPOTS:
+        rest = f"the background changes: {background}" if background else _background(shells)
         return Verdict(
-            "unknown",
-            f"Too few spots to judge them: {spots.raw_spots} in the raw frames; "
-            f"{_background(shells)}.",
+            "changed" if background else "unknown",
+            f"Too few spots to judge them, {spots.raw_spots} in the raw frames; {rest}.",
         )
-    return _judge_spots(spots, shells)
+    verdict = _judge_spots(spots, shells)
+    if background is None:
+        return verdict
+    if verdict.level == "same":
+        sentence = f"The background changes: {background}; {_unchanged(spots)}."
+    else:
+        sentence = f"{verdict.sentence[:-1]}; the background changes: {background}."
+    return Verdict("changed", sentence, verdict.caveat)
 
 
 def _broken(comparison: Comparison) -> str:
@@ -109,29 +117,45 @@ def _broken(comparison: Comparison) -> str:
 
 
 def _judge_spots(spots: SpotComparison, shells: ShellSums) -> Verdict:
-    tested = [*_tested(spots.either), *_tested(spots.elsewhere)]
-    changed = [item for item in tested if item.is_changed]
-    missed = spots.raw_spots - spots.found_again
-    allowed = MISSED_TOLERANCE * spots.raw_spots
-    again = f"{_percent(spots.found_again_fraction)} of {spots.raw_spots} spots are found again"
-    if not changed:
+    found, places = list(_tested(spots.either)), list(_tested(spots.elsewhere))
+    caveat = _caveat([*found, *places])
+    again = _again(spots)
+    changed = [item for item in found if item.is_changed]
+    moved = [item for item in places if item.is_changed]
+    if not changed and not moved:
+        missed, allowed = spots.raw_spots - spots.found_again, MISSED_TOLERANCE * spots.raw_spots
         if missed > allowed + 3 * math.sqrt(allowed):
-            return Verdict("weak", f"Faint spots are missed: {again}; {_agreement(tested)}.")
+            return Verdict("weak", f"Faint spots are missed: {again}; {_agreement(found)}.", caveat)
         return Verdict(
             "same",
-            f"Spots and background come back as they were: {again}, {_agreement(tested)}, "
+            f"Spots and background come back as they were: {_unchanged(spots)}, and "
             f"{_background(shells)}.",
+            caveat,
         )
-    worst = max(changed, key=lambda item: abs(item.ratio - 1))
-    held = f"spots {_sigma(worst.index)} hold {_percent(worst.ratio)} of their raw intensity"
-    strong = [item for item in changed if item.index >= _STRONG]
-    if strong:
-        top = max(strong, key=lambda item: item.index)
-        if top.index != worst.index:
-            held += f", those {_sigma(top.index)} {_percent(top.ratio)}"
-        return Verdict("changed", f"Spots change, strong ones as well: {held}; {again}.")
-    rest = _agreement([item for item in tested if item.index >= _STRONG])
-    return Verdict("weak", f"Weak spots change: {held}, and {again}; of strong spots, {rest}.")
+    parts = [
+        f"{_spots(item)} hold {_percent(item.ratio)} of their raw intensity" for item in changed
+    ]
+    if moved:
+        worst = max(moved, key=lambda item: abs(item.ratio - 1))
+        parts.append(
+            f"places where the frame before has {_spots(worst)} hold {_percent(worst.ratio)}"
+        )
+    parts.append(again)
+    # Places of strong spots of another frame may hold weak ones in this.
+    if any(item.index >= STRONG for item in changed):
+        return Verdict("changed", f"Spots change, strong ones as well: {', '.join(parts)}.", caveat)
+    rest = _agreement([item for item in found if item.index >= STRONG])
+    return Verdict(
+        "weak", f"Weak spots change: {', '.join(parts)}; of strong spots, {rest}.", caveat
+    )
+
+
+def _again(spots: SpotComparison) -> str:
+    return f"{_percent(spots.found_again_fraction)} of {spots.raw_spots} spots are found again"
+
+
+def _unchanged(spots: SpotComparison) -> str:
+    return f"{_again(spots)}, {_agreement([*_tested(spots.either), *_tested(spots.elsewhere)])}"
 
 
 def _tested(pairs: PairSums) -> Iterator[_ClassRatio]:
@@ -145,15 +169,22 @@ def _tested(pairs: PairSums) -> Iterator[_ClassRatio]:
 
 
 def _agreement(tested: list[_ClassRatio]) -> str:
-    """Say how well sums of intensities agree, and what would not have been seen."""
+    """Say how well sums of intensities agree."""
     if not tested:
-        return "no class of intensities has enough of them to be tested"
+        return "no class has intensity enough to be tested"
     largest = max(abs(item.ratio - 1) for item in tested)
-    text = f"sums of intensities agree within {_percent(largest)} in every class"
-    blind = max(RATIO_ERRORS * item.error for item in tested)
-    if blind > RATIO_TOLERANCE:
-        text += f" (of the least certain class, changes below {_percent(blind)} would not be seen)"
-    return text
+    return f"sums of intensities agree within {_percent(largest)} in every class"
+
+
+def _caveat(tested: list[_ClassRatio]) -> str:
+    """Say what would not have been seen, if that is more than the tolerance."""
+    blind = max((RATIO_ERRORS * item.error for item in tested), default=0.0)
+    if blind <= RATIO_TOLERANCE:
+        return ""
+    return (
+        f"Of the least certain class, changes below {_percent(blind)} would not be seen: compare "
+        "more frames."
+    )
 
 
 def _changed_background(shells: ShellSums) -> str | None:
@@ -177,11 +208,10 @@ def _background(shells: ShellSums) -> str:
     return f"the background agrees within {_percent(max(changes))} in every resolution shell"
 
 
-def _sigma(index: int) -> str:
-    name = class_name(index)
-    if " and " in name:
-        return "of " + name.replace(" and", " sigma and")
-    return f"{name} sigma" if index == 0 else f"of {name} sigma"
+def _spots(item: _ClassRatio) -> str:
+    name = class_name(item.index).replace(" and", " sigma and")
+    of = "" if item.index == 0 else "of "
+    return f"spots {of}{name}" + ("" if "sigma" in name else " sigma")
 
 
 def _percent(fraction: float) -> str:

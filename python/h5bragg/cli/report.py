@@ -56,6 +56,8 @@ def report(console: Console, comparison: Comparison) -> None:
     verdict = judge(comparison)
     color = _COLORS.get(verdict.level, "red")
     console.print(f"[{color}]{verdict.sentence}[/]", soft_wrap=True, highlight=False)
+    if verdict.caveat:
+        console.print(verdict.caveat, soft_wrap=True, highlight=False)
 
 
 def _print_spots(console: Console, spots: SpotComparison) -> None:
