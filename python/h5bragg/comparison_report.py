@@ -58,9 +58,9 @@ p { margin: .4rem 0; }
 .numbers div { background: var(--card); border-radius: .3rem; padding: .5rem .8rem; }
 .numbers b { display: block; font-size: 1.4rem; }
 .numbers span { color: var(--faint); font-size: .85rem; }
-.tables { display: flex; flex-wrap: wrap; gap: 0 3rem; align-items: flex-start; }
+.tables { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: flex-start; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .18rem .7rem; text-align: right; border-bottom: 1px solid var(--line);
+th, td { padding: .18rem .5rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 img { width: 100%; height: auto; border-radius: .3rem; background: #ffffff; }
@@ -215,11 +215,11 @@ def _spot_parts(comparison: Comparison) -> list[str]:
         '<div class="tables"><div>',
         "<h2>Intensities by class</h2>",
         _table(spot_table(spots), _groups(spots)),
-        f'<p class="faint">{escape(_lattice(spots))}</p>',
         "</div><div>",
-        "<h2>Background by resolution</h2>",
+        "<h2>Background, counts a pixel</h2>",
         _table(shell_table(shells)),
         "</div></div>",
+        f'<p class="faint">{escape(_lattice(spots))}</p>',
     ]
 
 

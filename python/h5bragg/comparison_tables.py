@@ -57,18 +57,18 @@ def spot_table(spots: SpotComparison) -> TextTable:
 
 
 def shell_table(shells: ShellSums) -> TextTable:
-    """Tell the mean background by resolution."""
+    """Tell the mean background by resolution, in counts a pixel."""
     unit = "resolution, A" if shells.unit == "A" else "radius, pixels"
     rows: list[tuple[str, ...]] = [
         (
             shell_name(shell.inner, shell.outer, shells.unit),
-            f"{shell.raw:.4g}",
-            f"{shell.restored:.4g}",
+            f"{shell.raw:#.4g}".rstrip("."),
+            f"{shell.restored:#.4g}".rstrip("."),
             "-" if math.isnan(shell.ratio) else f"{shell.ratio:.4f}",
         )
         for shell in shells.shells
     ]
-    return TextTable((unit, "raw, counts a pixel", "restored", "restored / raw"), rows)
+    return TextTable((unit, "raw", "restored", "restored / raw"), rows)
 
 
 def shell_name(inner: float, outer: float, unit: str) -> str:

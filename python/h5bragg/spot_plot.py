@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _LIGHT, _DARK, _ACCENT, _GREY = "#9ecae1", "#08306b", "#e6550d", "#969696"
 # Ratios are drawn on this scale about 1 at least: a change of a thousandth should look like one.
 _LEAST_SPAN = 0.05
+_ROUND_RESOLUTIONS = (
+    *(50, 20, 10, 8, 6, 5, 4, 3, 2.5, 2),
+    *(1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7),
+)
 
 
 def draw_spots(spots: SpotComparison, shells: ShellSums) -> Figure:
@@ -118,7 +122,9 @@ def _draw_background(axis: Axes, shells: ShellSums) -> None:
     ]
     axis.plot(middles, [s.raw for s in bins], color=_LIGHT, linewidth=4.5, label="raw")
     axis.plot(middles, [s.restored for s in bins], color=_DARK, linewidth=1.1, label="restored")
-    axis.set_ylim(bottom=0)
+    if bins:
+        # The glare of the beam would flatten all else.
+        axis.set_ylim(0, 1.3 * float(np.percentile([s.raw for s in bins], 96)) + 1e-6)
     axis.set_xlabel(
         "resolution, A" if by_resolution else "distance from the beam, pixels", fontsize=9
     )
@@ -131,29 +137,7 @@ def _draw_background(axis: Axes, shells: ShellSums) -> None:
 def _resolution_ticks(low: float, high: float) -> list[float]:
     """Return round resolutions whose inverses lie between two values, not too close."""
     ticks: list[float] = []
-    for d in (
-        50,
-        20,
-        10,
-        8,
-        6,
-        5,
-        4,
-        3,
-        2.5,
-        2,
-        1.8,
-        1.6,
-        1.5,
-        1.4,
-        1.3,
-        1.2,
-        1.1,
-        1,
-        0.9,
-        0.8,
-        0.7,
-    ):
+    for d in _ROUND_RESOLUTIONS:
         is_apart = not ticks or 1 / d - 1 / ticks[-1] > 0.07 * (high - low)
         if low <= 1 / d <= high and is_apart:
             ticks.append(d)

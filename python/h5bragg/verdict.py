@@ -118,35 +118,36 @@ def _broken(comparison: Comparison) -> str:
 
 def _judge_spots(spots: SpotComparison, shells: ShellSums) -> Verdict:
     found, places = list(_tested(spots.either)), list(_tested(spots.elsewhere))
-    caveat = _caveat([*found, *places])
-    again = _again(spots)
     changed = [item for item in found if item.is_changed]
     moved = [item for item in places if item.is_changed]
-    if not changed and not moved:
-        missed, allowed = spots.raw_spots - spots.found_again, MISSED_TOLERANCE * spots.raw_spots
-        if missed > allowed + 3 * math.sqrt(allowed):
-            return Verdict("weak", f"Faint spots are missed: {again}; {_agreement(found)}.", caveat)
-        return Verdict(
-            "same",
-            f"Spots and background come back as they were: {_unchanged(spots)}, and "
-            f"{_background(shells)}.",
-            caveat,
+    again = _again(spots)
+    if changed:
+        held = ", ".join(
+            f"those {_sigma(item.index)} {'hold ' if item is changed[0] else ''}"
+            f"{_percent(item.ratio)}{' of their raw intensity' if item is changed[0] else ''}"
+            for item in changed
         )
-    parts = [
-        f"{_spots(item)} hold {_percent(item.ratio)} of their raw intensity" for item in changed
-    ]
+        if any(item.index >= STRONG for item in changed):
+            return Verdict("changed", f"Spots change, strong ones as well: {held}; {again}.")
+        strong = _agreement([item for item in found if item.index >= STRONG])
+        return Verdict("weak", f"Weak spots change: {held}; {again}; of strong spots, {strong}.")
     if moved:
+        # Where the frame before has a strong spot, this one may have a weak one.
         worst = max(moved, key=lambda item: abs(item.ratio - 1))
-        parts.append(
-            f"places where the frame before has {_spots(worst)} hold {_percent(worst.ratio)}"
+        return Verdict(
+            "weak",
+            "Weak spots change: places where the frame before has spots "
+            f"{_sigma(worst.index)} hold {_percent(worst.ratio)} of their raw intensity; of spots "
+            f"that are found, {_agreement(found)}; {again}.",
         )
-    parts.append(again)
-    # Places of strong spots of another frame may hold weak ones in this.
-    if any(item.index >= STRONG for item in changed):
-        return Verdict("changed", f"Spots change, strong ones as well: {', '.join(parts)}.", caveat)
-    rest = _agreement([item for item in found if item.index >= STRONG])
+    missed, allowed = spots.raw_spots - spots.found_again, MISSED_TOLERANCE * spots.raw_spots
+    if missed > allowed + 3 * math.sqrt(allowed):
+        return Verdict("weak", f"Faint spots are missed: {again}; {_agreement(found)}.")
     return Verdict(
-        "weak", f"Weak spots change: {', '.join(parts)}; of strong spots, {rest}.", caveat
+        "same",
+        f"Spots and background come back as they were: {_unchanged(spots)}, and "
+        f"{_background(shells)}.",
+        _caveat([*found, *places]),
     )
 
 
@@ -182,8 +183,8 @@ def _caveat(tested: list[_ClassRatio]) -> str:
     if blind <= RATIO_TOLERANCE:
         return ""
     return (
-        f"Of the least certain class, changes below {_percent(blind)} would not be seen: compare "
-        "more frames."
+        f"Of the least certain class, changes below {_percent(blind)} would not be seen; more "
+        "frames would show less."
     )
 
 
@@ -208,10 +209,10 @@ def _background(shells: ShellSums) -> str:
     return f"the background agrees within {_percent(max(changes))} in every resolution shell"
 
 
-def _spots(item: _ClassRatio) -> str:
-    name = class_name(item.index).replace(" and", " sigma and")
-    of = "" if item.index == 0 else "of "
-    return f"spots {of}{name}" + ("" if "sigma" in name else " sigma")
+def _sigma(index: int) -> str:
+    name = class_name(index).replace(" and", " sigma and")
+    of = "" if index == 0 else "of "
+    return f"{of}{name}" + ("" if "sigma" in name else " sigma")
 
 
 def _percent(fraction: float) -> str:

@@ -86,13 +86,13 @@ def test_weak_and_strong_spots() -> None:
     weak = judge(comparison(either=pairs((0.747, 0.91, 0.989, 1.002)), found_again=977))
     assert weak.level == "weak"
     assert weak.sentence == (
-        "Weak spots change: spots below 5 sigma hold 74.7 % of their raw intensity, spots of 5 to "
-        "10 sigma hold 91.0 % of their raw intensity, 97.7 % of 1000 spots are found again; of "
-        "strong spots, sums of intensities agree within 1.1 % in every class."
+        "Weak spots change: those below 5 sigma hold 74.7 % of their raw intensity, those of 5 to "
+        "10 sigma 91.0 %; 97.7 % of 1000 spots are found again; of strong spots, sums of "
+        "intensities agree within 1.1 % in every class."
     )
     strong = judge(comparison(either=pairs((1, 1, 1, 0.9))))
     assert strong.level == "changed"
-    assert "spots of 20 sigma and more hold 90.0 % of" in strong.sentence
+    assert "those of 20 sigma and more hold 90.0 % of" in strong.sentence
     # Where another frame has a strong spot, this one may have a weak one.
     elsewhere = judge(comparison(elsewhere=pairs((1, 1, 1, 0.9))))
     assert elsewhere.level == "weak"

@@ -52,6 +52,7 @@ def report(console: Console, comparison: Comparison) -> None:
     if comparison.spots is not None:
         _print_spots(console, comparison.spots)
     if comparison.shells is not None:
+        console.print("background, counts a pixel:", highlight=False)
         _print_table(console, shell_table(comparison.shells))
     verdict = judge(comparison)
     color = _COLORS.get(verdict.level, "red")
