@@ -215,6 +215,13 @@ class Comparer:
         pairs, _ = self._pairs(index - index % per_chunk)
         return pairs[index % per_chunk]
 
+    def spots(self, pair: FramePair) -> SpotFrame:
+        """Find the spots of a frame where it is masked neither by a code nor by the input."""
+        valid = ~pair.is_masked()
+        if self._usable is not None:
+            valid &= self._usable
+        return SpotFrame(pair.raw, pair.restored, valid)
+
     def ring_map(self, info: ChunkInfo) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
         """Return ring and normalisation of every pixel, as a chunk's encoder used them."""
         key = (info.geometry, info.params)
@@ -251,7 +258,7 @@ class Comparer:
             pairs, total.sparse_nbytes = self._pairs(start)
             for pair in pairs:
                 total.add(compare_frame(pair, *self.ring_map(pair.info)))
-                frames.append(SpotFrame(pair.raw, pair.restored, self._valid(pair)))
+                frames.append(self.spots(pair))
                 shells = self._shells(pair.info).sums(
                     pair.raw, pair.restored, frames[-1].background
                 )
@@ -264,11 +271,6 @@ class Comparer:
             total.add(Comparison(spots=frame.compare(before)))
             before = frame.found
         return total
-
-    def _valid(self, pair: FramePair) -> NDArray[np.bool_]:
-        """Where pixels count for spots: not masked, be it by a code or by the input's mask."""
-        valid = ~pair.is_masked()
-        return valid if self._usable is None else valid & self._usable
 
     def _shells(self, info: ChunkInfo) -> ShellMap:
         with self._shell_lock:

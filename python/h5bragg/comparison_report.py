@@ -16,8 +16,8 @@ from .comparison_plot import draw_comparison
 from .comparison_tables import TextTable, shell_table, spot_table
 from .output_file import OutputError, output_path
 from .params import SparsifyParams
-from .spot_comparison import SpotComparison
-from .spot_plot import draw_spots
+from .spot_comparison import SpotComparison, SpotFrame
+from .spot_plot import draw_examples, draw_spots
 from .verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class ReportInput:
         Of at least one frame.
     pair : FramePair
         The frame to show.
+    spots : SpotFrame
+        Its spots.
     frame : int
         Its number.
     name : str
@@ -96,6 +98,7 @@ class ReportInput:
 
     comparison: Comparison
     pair: FramePair
+    spots: SpotFrame
     frame: int
     name: str
 
@@ -248,7 +251,13 @@ def _frame_parts(given: ReportInput) -> list[str]:
     figure = draw_comparison(
         given.pair, moments=given.comparison.moments, title=f"Frame {given.frame}"
     )
-    return ["<h2>One frame, and the rings of all</h2>", _image(figure, "Raw and restored frame")]
+    parts = ["<h2>One frame, and the rings of all</h2>", _image(figure, "Raw and restored frame")]
+    if len(given.spots.either[0]):
+        parts += [
+            f"<h2>Spots of frame {given.frame}, from the weakest to the strongest</h2>",
+            _image(draw_examples(given.spots), "Enlarged spots, raw and restored"),
+        ]
+    return parts
 
 
 def _pixel_parts(comparison: Comparison) -> list[str]:

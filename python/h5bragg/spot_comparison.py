@@ -236,9 +236,9 @@ class SpotFrame:
     """
 
     def __init__(self, raw: NDArray[Any], restored: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        self._raw = raw
-        self._restored = restored
-        self._valid = valid
+        self.raw = raw
+        self.restored = restored
+        self.valid = valid
         self._in_raw, self._all_in_raw = _strong_and_all(raw, valid)
         self._in_restored, self._all_in_restored = _strong_and_all(restored, valid)
         self.background = off_spots(valid, self._in_raw + self._in_restored)
@@ -246,7 +246,7 @@ class SpotFrame:
     @cached_property
     def found(self) -> FoundSpots:
         """The spots of the raw frame, classed by their raw intensity."""
-        raw = integrate(self._raw, self._valid, self.background, self._in_raw)
+        raw = integrate(self.raw, self.valid, self.background, self._in_raw)
         group = intensity_class(raw.counts, raw.variance)
         return FoundSpots(self._in_raw[raw.is_usable], group[raw.is_usable])
 
@@ -258,18 +258,14 @@ class SpotFrame:
         before : FoundSpots or None
             Spots of the raw frame before; None if there is none.
         """
-        shape = (self._raw.shape[0], self._raw.shape[1])
-        partner = match(self._in_raw, self._in_restored, shape)
-        is_alone = match(self._in_restored, self._in_raw, shape) < 0
+        shape = self._shape
         again = match(self._in_raw, self._all_in_restored, shape) >= 0
         before_too = match(self._in_restored, self._all_in_raw, shape) >= 0
-        places = _middles(self._in_raw, self._in_restored, partner) + self._in_restored[is_alone]
-        raw, restored = self._integrate(places)
+        _, raw, restored = self.either
         variance = mean_variance(raw, restored)
         group = intensity_class((raw.counts + restored.counts) / 2, variance)
-        usable = raw.is_usable & restored.is_usable
-        x, y = raw.counts[usable], restored.counts[usable]
-        pairs = np.stack([x, y, np.sqrt(variance[usable])], axis=1).astype(np.float32)
+        x, y = raw.counts, restored.counts
+        pairs = np.stack([x, y, np.sqrt(variance)], axis=1).astype(np.float32)
         return SpotComparison(
             raw_spots=len(self._in_raw),
             restored_spots=len(self._in_restored),
@@ -277,15 +273,29 @@ class SpotFrame:
             only_restored=int(np.count_nonzero(~before_too)),
             either=PairSums.of(raw, restored, group, NCLASSES),
             elsewhere=self._compare_at(before),
-            lattice=self._compare_lattice(shape),
+            lattice=self._compare_lattice(),
             moments=np.array([len(x), x.sum(), y.sum(), x @ x, x @ y, y @ y]),
             pairs=pairs[:MOST_PAIRS],
         )
 
+    @cached_property
+    def either(self) -> tuple[Places, Intensities, Intensities]:
+        """The usable spots of either frame, with their raw and their restored intensities."""
+        partner = match(self._in_raw, self._in_restored, self._shape)
+        is_alone = match(self._in_restored, self._in_raw, self._shape) < 0
+        places = _middles(self._in_raw, self._in_restored, partner) + self._in_restored[is_alone]
+        raw, restored = self._integrate(places)
+        usable = raw.is_usable & restored.is_usable
+        return places[usable], raw[usable], restored[usable]
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.raw.shape[0], self.raw.shape[1]
+
     def _integrate(self, places: Places) -> tuple[Intensities, Intensities]:
         raw, restored = (
-            integrate(frame, self._valid, self.background, places)
-            for frame in (self._raw, self._restored)
+            integrate(frame, self.valid, self.background, places)
+            for frame in (self.raw, self.restored)
         )
         return raw, restored
 
@@ -294,9 +304,9 @@ class SpotFrame:
             return PairSums(np.zeros((9, NCLASSES)))
         return PairSums.of(*self._integrate(spots.places), spots.group, NCLASSES)
 
-    def _compare_lattice(self, shape: tuple[int, int]) -> PairSums:
+    def _compare_lattice(self) -> PairSums:
         slow, fast = np.meshgrid(
-            *(np.arange(REACH, size - REACH, _LATTICE_STEP) for size in shape), indexing="ij"
+            *(np.arange(REACH, size - REACH, _LATTICE_STEP) for size in self._shape), indexing="ij"
         )
         places = Places(slow.reshape(-1), fast.reshape(-1))
         places = places[self.background[places.slow, places.fast]]

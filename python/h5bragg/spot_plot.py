@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .comparison_tables import class_name
 from .shells import ShellSums
-from .spot_comparison import NCLASSES, PairSums, SpotComparison
+from .spot_comparison import NCLASSES, PairSums, SpotComparison, SpotFrame, mean_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LIGHT, _DARK, _ACCENT, _GREY = "#9ecae1", "#08306b", "#e6550d", "#969696"
 # Ratios are drawn on this scale about 1 at least: a change of a thousandth should look like one.
 _LEAST_SPAN = 0.05
+# Enlarged spots: how many, how far around, and up to which intensity / sigma.
+_EXAMPLES, _REACH, _STRONGEST = 12, 10, 30.0
 _ROUND_RESOLUTIONS = (
     *(50, 20, 10, 8, 6, 5, 4, 3, 2.5, 2),
     *(1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1, 1, 0.9, 0.8, 0.7),
@@ -47,6 +49,48 @@ def draw_spots(spots: SpotComparison, shells: ShellSums) -> Figure:
         axis.grid(color="#f0f0f0")
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
+    return figure
+
+
+def draw_examples(spots: SpotFrame) -> Figure:
+    """Draw some spots of a frame enlarged, raw above restored, most of them weak.
+
+    Parameters
+    ----------
+    spots : SpotFrame
+        With at least one spot.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415  (slow import)
+
+    places, raw, restored = spots.either
+    strength = (raw.counts + restored.counts) / 2 / np.sqrt(mean_variance(raw, restored))
+    order = np.argsort(strength)
+    order = order[: max(np.searchsorted(strength[order], _STRONGEST), min(_EXAMPLES, len(order)))]
+    shown = order[np.linspace(0, len(order) - 1, min(_EXAMPLES, len(order))).astype(int)]
+    figure = Figure(figsize=(12.6, 2.7), dpi=110, facecolor="white")
+    axes = figure.subplots(2, _EXAMPLES, squeeze=False)
+    figure.subplots_adjust(left=0.055, right=0.995, top=0.98, bottom=0.1, wspace=0.06, hspace=0.05)
+    for column in axes.T:
+        for axis in column:
+            axis.set_axis_off()
+    for column, index in zip(axes.T, shown, strict=False):
+        slow, fast = (
+            slice(max(at - _REACH, 0), at + _REACH + 1)
+            for at in (int(places.slow[index]), int(places.fast[index]))
+        )
+        cutouts = [
+            np.where(spots.valid, frame, 0)[slow, fast] for frame in (spots.raw, spots.restored)
+        ]
+        top = max(float(cutout.max()) for cutout in cutouts) + 1e-6
+        for axis, cutout in zip(column, cutouts, strict=True):
+            axis.imshow(cutout, cmap="Greys", vmin=0, vmax=0.8 * top, interpolation="nearest")
+        before, after = raw.counts[index], restored.counts[index]
+        column[1].text(
+            0.5, -0.06, f"{before:.0f} \N{RIGHTWARDS ARROW} {after:.0f}",
+            transform=column[1].transAxes, ha="center", va="top", fontsize=9,
+        )  # fmt: skip
+    for y, name in ((0.77, "raw"), (0.33, "restored"), (0.045, "counts")):
+        figure.text(0.048, y, name, fontsize=9, ha="right", va="center")
     return figure
 
 

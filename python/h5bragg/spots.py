@@ -84,6 +84,10 @@ class Intensities:
     variance: NDArray[np.float64]
     is_usable: NDArray[np.bool_]
 
+    def __getitem__(self, which: Any) -> Intensities:
+        """Select some of them, as of an array."""
+        return Intensities(self.counts[which], self.variance[which], self.is_usable[which])
+
 
 def find_spots(
     frame: NDArray[Any], valid: NDArray[np.bool_], *, least: float = LEAST_SIGNIFICANCE

@@ -59,6 +59,7 @@ def given(
             return ReportInput(
                 comparison=comparer.run(threads=2),
                 pair=comparer.pair(1),
+                spots=comparer.spots(comparer.pair(1)),
                 frame=1,
                 name="<b>&out.h5",
             )
@@ -76,7 +77,7 @@ def test_the_page_stands_alone(page: str) -> None:
     assert {"table", "img", "style", "h1"} <= structure.seen
     assert not structure.seen & {"script", "link", "iframe"}
     pictures = [r.removeprefix("data:image/png;base64,") for r in structure.references]
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     for picture in pictures:
         assert base64.b64decode(picture, validate=True).startswith(b"\x89PNG")
     text = re.sub(r"base64,[^\"]*", "", page)

@@ -72,10 +72,14 @@ def compare(
             )
         if page is not None:
             pair = comparer.pair(frame)
-            write_report(
-                page,
-                ReportInput(comparison=comparison, pair=pair, frame=frame, name=sparse.name),
+            given = ReportInput(
+                comparison=comparison,
+                pair=pair,
+                spots=comparer.spots(pair),
+                frame=frame,
+                name=sparse.name,
             )
+            write_report(page, given)
     if not quiet:
         report(Console(), comparison)
     return 0 if comparison.is_exact else DIFFERENT
