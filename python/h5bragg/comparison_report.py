@@ -23,14 +23,6 @@ from .verdict import Verdict, judge
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HEADINGS = {
-    "same": "No change seen",
-    "weak": "Weak spots change",
-    "changed": "Changed",
-    "unknown": "Not enough spots to tell",
-    "wrong": "Damaged",
-}
-
 _PAGE = Template("""\
 <!DOCTYPE html>
 <html lang="en">
@@ -59,8 +51,8 @@ p { margin: .4rem 0; }
 .numbers b { display: block; font-size: 1.4rem; }
 .numbers span { color: var(--faint); font-size: .85rem; }
 .tables { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: flex-start; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .18rem .5rem; text-align: right; border-bottom: 1px solid var(--line);
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; }
+th, td { padding: .18rem .4rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 img { width: 100%; height: auto; border-radius: .3rem; background: #ffffff; }
@@ -69,7 +61,7 @@ img { width: 100%; height: auto; border-radius: .3rem; background: #ffffff; }
 <body>
 <h1>$title</h1>
 <p class="faint">$about</p>
-<div class="verdict"><b>$heading.</b> $sentence
+<div class="verdict"><b>$head</b> $rest
 <span class="faint">$caveat</span></div>
 <div class="numbers">$numbers</div>
 $body
@@ -142,6 +134,7 @@ def write_report(path: Path, given: ReportInput) -> None:
 def report_page(given: ReportInput) -> str:
     """Return the page; the verdict first, then figures, pictures and tables."""
     comparison, verdict = given.comparison, judge(given.comparison)
+    head, colon, rest = verdict.sentence.partition(":")
     parts = [
         *_spot_parts(comparison),
         *_frame_parts(given),
@@ -152,8 +145,8 @@ def report_page(given: ReportInput) -> str:
         title=escape(f"{given.name} against raw frames"),
         about=escape(_about(given)),
         level=verdict.level,
-        heading=_HEADINGS[verdict.level],
-        sentence=escape(verdict.sentence),
+        head=escape(head + colon),
+        rest=escape(rest),
         caveat=escape(verdict.caveat),
         numbers="".join(
             f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>"
@@ -254,7 +247,7 @@ def _frame_parts(given: ReportInput) -> list[str]:
     parts = ["<h2>One frame, and the rings of all</h2>", _image(figure, "Raw and restored frame")]
     if len(given.spots.either[0]):
         parts += [
-            f"<h2>Spots of frame {given.frame}, from the weakest to the strongest</h2>",
+            f"<h2>Spots of frame {given.frame}, from the weakest up</h2>",
             _image(draw_examples(given.spots), "Enlarged spots, raw and restored"),
         ]
     return parts

@@ -91,15 +91,16 @@ def ratio_text(ratio: float, error: float) -> str:
     --------
     >>> ratio_text(0.99513, 0.0081), ratio_text(0.8123, 0.021), ratio_text(1.0, 0.0)
     ('0.995(8)', '0.81(2)', '1.0000')
-    >>> ratio_text(1.00004, 2e-6), ratio_text(0.5, float("nan"))
-    ('1.0000(1)', '-')
+    >>> ratio_text(0.9888, 0.00099), ratio_text(1.00004, 2e-6), ratio_text(0.5, float("nan"))
+    ('0.989(1)', '1.0000(1)', '-')
     """
     if math.isnan(ratio) or math.isnan(error) or error > 1:
         return "-"
     if error == 0:
         return f"{ratio:.4f}"
-    digits = min(max(-math.floor(math.log10(error)), 1), 4)
-    return f"{ratio:.{digits}f}({max(math.ceil(error * 10**digits - 0.5), 1)})"
+    # 0.095 and more of a digit is a whole one: 0.989(1), not 0.9888(10).
+    digits = min(max(-math.floor(math.log10(error / 0.95)), 1), 4)
+    return f"{ratio:.{digits}f}({max(round(error * 10**digits), 1)})"
 
 
 def _pair_cells(pairs: PairSums, index: int) -> tuple[str, str, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LIGHT, _DARK, _ACCENT, _GREY = "#9ecae1", "#08306b", "#e6550d", "#969696"
+_MASK_COLOR = "#c6dbef"
 # Ratios are drawn on this scale about 1 at least: a change of a thousandth should look like one.
 _LEAST_SPAN = 0.05
 # Enlarged spots: how many, how far around, and up to which intensity / sigma.
@@ -58,15 +59,21 @@ def draw_examples(spots: SpotFrame) -> Figure:
     Parameters
     ----------
     spots : SpotFrame
-        With at least one spot.
+        Spots near the edge are not drawn.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415  (slow import)
+    from matplotlib import colormaps  # noqa: PLC0415  (slow import)
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
+    ny, nx = spots.raw.shape
     places, raw, restored = spots.either
+    slow, fast = places.slow, places.fast
+    inside = (slow >= _REACH) & (slow < ny - _REACH) & (fast >= _REACH) & (fast < nx - _REACH)
+    places, raw, restored = places[inside], raw[inside], restored[inside]
     strength = (raw.counts + restored.counts) / 2 / np.sqrt(mean_variance(raw, restored))
     order = np.argsort(strength)
     order = order[: max(np.searchsorted(strength[order], _STRONGEST), min(_EXAMPLES, len(order)))]
     shown = order[np.linspace(0, len(order) - 1, min(_EXAMPLES, len(order))).astype(int)]
+    colors = colormaps["Greys"].with_extremes(bad=_MASK_COLOR)
     figure = Figure(figsize=(12.6, 2.7), dpi=110, facecolor="white")
     axes = figure.subplots(2, _EXAMPLES, squeeze=False)
     figure.subplots_adjust(left=0.055, right=0.995, top=0.98, bottom=0.1, wspace=0.06, hspace=0.05)
@@ -74,16 +81,17 @@ def draw_examples(spots: SpotFrame) -> Figure:
         for axis in column:
             axis.set_axis_off()
     for column, index in zip(axes.T, shown, strict=False):
-        slow, fast = (
-            slice(max(at - _REACH, 0), at + _REACH + 1)
-            for at in (int(places.slow[index]), int(places.fast[index]))
+        window = tuple(
+            slice(int(at) - _REACH, int(at) + _REACH + 1)
+            for at in (places.slow[index], places.fast[index])
         )
         cutouts = [
-            np.where(spots.valid, frame, 0)[slow, fast] for frame in (spots.raw, spots.restored)
+            np.where(spots.valid[window], frame[window], np.nan)
+            for frame in (spots.raw, spots.restored)
         ]
-        top = max(float(cutout.max()) for cutout in cutouts) + 1e-6
+        top = max(float(np.nanmax(cutout)) for cutout in cutouts) + 1e-6
         for axis, cutout in zip(column, cutouts, strict=True):
-            axis.imshow(cutout, cmap="Greys", vmin=0, vmax=0.8 * top, interpolation="nearest")
+            axis.imshow(cutout, cmap=colors, vmin=0, vmax=0.8 * top, interpolation="nearest")
         before, after = raw.counts[index], restored.counts[index]
         column[1].text(
             0.5, -0.06, f"{before:.0f} \N{RIGHTWARDS ARROW} {after:.0f}",

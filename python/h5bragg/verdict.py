@@ -93,7 +93,7 @@ def judge(comparison: Comparison) -> Verdict:
         rest = f"the background changes: {background}" if background else _background(shells)
         return Verdict(
             "changed" if background else "unknown",
-            f"Too few spots to judge them, {spots.raw_spots} in the raw frames; {rest}.",
+            f"Too few spots to judge: {spots.raw_spots} in the raw frames; {rest}.",
         )
     verdict = _judge_spots(spots, shells)
     if background is None:

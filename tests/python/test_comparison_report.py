@@ -87,8 +87,13 @@ def test_the_page_stands_alone(page: str) -> None:
 
 
 def test_the_verdict_comes_first_and_names_are_escaped(page: str, given: ReportInput) -> None:
-    sentence = judge(given.comparison).sentence
-    assert 0 < page.index(sentence) < page.index("<table") < page.index("How to read this")
+    head, _, rest = judge(given.comparison).sentence.partition(":")
+    assert (
+        0
+        < page.index(f"<b>{head}:</b> {rest}")
+        < page.index("<table")
+        < page.index("How to read this")
+    )
     assert "<title>&lt;b&gt;&amp;out.h5 against raw frames</title>" in page
     assert "3 frames of 160 x 200 pixels, uint16; stored with snr_pick 4, local counts" in page
     assert "prefers-color-scheme: dark" in page

@@ -124,7 +124,7 @@ def test_a_changed_background(background: float, pixels: float, level: str) -> N
 def test_too_few_spots_are_not_judged() -> None:
     found = judge(comparison(raw_spots=20, found_again=5, either=pairs((0.5, 1, 1, 1))))
     assert found.level == "unknown"
-    assert found.sentence.startswith("Too few spots to judge them, 20 in the raw frames; the back")
+    assert found.sentence.startswith("Too few spots to judge: 20 in the raw frames; the background")
     assert judge(comparison(raw_spots=2, background=2)).level == "changed"
     assert judge(comparison(either=pairs(count=9, error=0.2))).level == "same"
     assert (
