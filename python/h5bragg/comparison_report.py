@@ -38,7 +38,7 @@ _PAGE = Template("""\
   --card: #21262c; --line: #3a4149; --same: #3fb950; --weak: #d29922; --changed: #f0883e;
   --unknown: #a0a6ad; --wrong: #ff7b72; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
-  max-width: 66rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.35rem; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; }
 p { margin: .4rem 0; }

@@ -65,7 +65,8 @@ def ordered_map(
             while pending:
                 yield pending.popleft().result()
         finally:
-            for future in pending:
+            # The last first: an item that begins in the meantime may wait for those before it.
+            for future in reversed(pending):
                 future.cancel()
 
 

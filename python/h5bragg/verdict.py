@@ -145,8 +145,7 @@ def _judge_spots(spots: SpotComparison, shells: ShellSums) -> Verdict:
         return Verdict("weak", f"Faint spots are missed: {again}; {_agreement(found)}.")
     return Verdict(
         "same",
-        f"Spots and background come back as they were: {_unchanged(spots)}, and "
-        f"{_background(shells)}.",
+        f"Spots and background agree: {_unchanged(spots)}, and {_background(shells)}.",
         _caveat([*found, *places]),
     )
 

@@ -56,7 +56,7 @@ def test_no_change() -> None:
     found = judge(comparison(either=pairs((1.001, 1, 1, 0.9994)), found_again=995))
     assert found.level == "same"
     assert found.sentence == (
-        "Spots and background come back as they were: 99.5 % of 1000 spots are found again, sums "
+        "Spots and background agree: 99.5 % of 1000 spots are found again, sums "
         "of intensities agree within 0.1 % in every class, and the background agrees within 0 % in "
         "every resolution shell."
     )
