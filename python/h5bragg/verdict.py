@@ -32,6 +32,11 @@ LEAST_SPOTS = 30
 # Classes from this one on are of strong spots: 10 sigma and more.
 STRONG = 2
 
+_NO_PLACES = (
+    "Spots too weak to be found were not tested: that takes frames that follow one another and "
+    "share spots."
+)
+
 Level = Literal["same", "weak", "changed", "unknown", "wrong"]
 
 
@@ -146,7 +151,7 @@ def _judge_spots(spots: SpotComparison, shells: ShellSums) -> Verdict:
     return Verdict(
         "same",
         f"Spots and background agree: {_unchanged(spots)}, and {_background(shells)}.",
-        _caveat([*found, *places]),
+        " ".join(filter(None, (_caveat([*found, *places]), "" if places else _NO_PLACES))),
     )
 
 

@@ -82,6 +82,12 @@ def test_what_could_not_be_seen_is_said() -> None:
     assert found.caveat.startswith("Of the least certain class, changes below 6.0 %")
 
 
+def test_without_a_frame_before_weak_spots_are_not_judged() -> None:
+    found = judge(comparison(elsewhere=pairs(count=0)))
+    assert found.level == "same"
+    assert found.caveat.startswith("Spots too weak to be found were not tested")
+
+
 def test_weak_and_strong_spots() -> None:
     weak = judge(comparison(either=pairs((0.747, 0.91, 0.989, 1.002)), found_again=977))
     assert weak.level == "weak"
