@@ -21,8 +21,10 @@ from .geometry import NO_RING
 from .mask_bits import is_masked, mask_codes
 from .params import SparsifyParams
 from .ring_test import RingMoments, RingTest
+from .shells import ShellMap, ShellSums
 from .sparse_dataset import SparseDataset
-from .threads import ordered_map
+from .spot_comparison import FoundSpots, SpotComparison, SpotFrame
+from .threads import Handover, ordered_map
 
 Progress = Callable[[int], None]
 
@@ -48,6 +50,10 @@ class Comparison:
         Size of the frames dense, as stored, and compressed by bitshuffle-LZ4.
     raw, restored : RingMoments or None
         Ring-wise moments of the discarded pixels; None before the first frame.
+    spots : SpotComparison or None
+        Bragg spots; None before the first frame.
+    shells : ShellSums or None
+        Background by resolution, spots left out; None before the first frame.
     """
 
     frames: int = 0
@@ -63,6 +69,8 @@ class Comparison:
     bitshuffle_nbytes: int = 0
     raw: RingMoments | None = field(default=None, repr=False)
     restored: RingMoments | None = field(default=None, repr=False)
+    spots: SpotComparison | None = field(default=None, repr=False)
+    shells: ShellSums | None = field(default=None, repr=False)
 
     @property
     def is_exact(self) -> bool:
@@ -94,9 +102,10 @@ class Comparison:
         """Add the sums of other frames."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("raw", "restored"):
+        for name in ("raw", "restored", "spots", "shells"):
             mine, theirs = getattr(self, name), getattr(other, name)
-            setattr(self, name, mine + theirs if mine and theirs else mine or theirs)
+            both = mine is not None and theirs is not None
+            setattr(self, name, mine + theirs if both else mine or theirs)
 
 
 _COUNTS = tuple(item.name for item in fields(Comparison) if item.default == 0)
@@ -120,6 +129,12 @@ class FramePair:
     restored: NDArray[Any]
     sparse: SparseFrame
     info: ChunkInfo
+
+    def is_masked(self) -> NDArray[np.bool_]:
+        """Where either frame has a mask code: shape (slow, fast)."""
+        return (self.sparse.mask > 0) | is_masked(
+            self.raw, mask_codes(self.info.params, self.raw.dtype)
+        )
 
     def is_picked(self) -> NDArray[np.bool_]:
         """Where pixels were stored exactly, other than by a mask code: shape (slow, fast)."""
@@ -153,6 +168,11 @@ class Comparer:
                 f"raw input {len(frames)} of shape {frames.shape}: compare the same frames"
             )
         self._maps: dict[Any, tuple[NDArray[np.uint16], NDArray[np.float32]]] = {}
+        # Bins by resolution are those of the geometry that is met first.
+        self._shell_map: ShellMap | None = None
+        self._shell_lock = threading.Lock()
+        mask = frames.first.pixel_mask
+        self._usable = None if mask is None else mask == 0
 
     def run(self, *, threads: int | None = None, progress: Progress = lambda _: None) -> Comparison:
         """Compare all frames.
@@ -170,7 +190,13 @@ class Comparer:
             A frame cannot be read.
         """
         total = Comparison()
-        for part in ordered_map(self._compare_chunk, self._sparse.starts(), threads=threads):
+        handover: Handover[FoundSpots] = Handover()
+        handover.give(0, None)
+
+        def compare_chunk(start: int) -> Comparison:
+            return self._compare_chunk(start, handover)
+
+        for part in ordered_map(compare_chunk, self._sparse.starts(), threads=threads):
             total.add(part)
             progress(part.frames)
         return total
@@ -188,6 +214,13 @@ class Comparer:
         per_chunk = self._sparse.frames_per_chunk
         pairs, _ = self._pairs(index - index % per_chunk)
         return pairs[index % per_chunk]
+
+    def spots(self, pair: FramePair) -> SpotFrame:
+        """Find the spots of a frame where it is masked neither by a code nor by the input."""
+        valid = ~pair.is_masked()
+        if self._usable is not None:
+            valid &= self._usable
+        return SpotFrame(pair.raw, pair.restored, valid)
 
     def ring_map(self, info: ChunkInfo) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
         """Return ring and normalisation of every pixel, as a chunk's encoder used them."""
@@ -216,12 +249,34 @@ class Comparer:
         ]
         return pairs, len(stored.data)
 
-    def _compare_chunk(self, start: int) -> Comparison:
-        pairs, nbytes = self._pairs(start)
-        total = Comparison(sparse_nbytes=nbytes)
-        for pair in pairs:
-            total.add(compare_frame(pair, *self.ring_map(pair.info)))
+    def _compare_chunk(self, start: int, handover: Handover[FoundSpots]) -> Comparison:
+        """Compare the frames of one chunk; the spots of the frame before come by the handover."""
+        total = Comparison()
+        frames: list[SpotFrame] = []
+        last: FoundSpots | None = None
+        try:
+            pairs, total.sparse_nbytes = self._pairs(start)
+            for pair in pairs:
+                total.add(compare_frame(pair, *self.ring_map(pair.info)))
+                frames.append(self.spots(pair))
+                shells = self._shells(pair.info).sums(
+                    pair.raw, pair.restored, frames[-1].background
+                )
+                total.add(Comparison(shells=shells))
+            last = frames[-1].found
+        finally:
+            handover.give(start + self._sparse.frames_per_chunk, last)
+        before = handover.take(start)
+        for frame in frames:
+            total.add(Comparison(spots=frame.compare(before)))
+            before = frame.found
         return total
+
+    def _shells(self, info: ChunkInfo) -> ShellMap:
+        with self._shell_lock:
+            if self._shell_map is None:
+                self._shell_map = ShellMap(info.geometry)
+            return self._shell_map
 
 
 def compare_frame(
@@ -238,7 +293,7 @@ def compare_frame(
     raw, restored = pair.raw, pair.restored
     wrong = restored != raw
     picked = pair.is_picked()
-    masked = (pair.sparse.mask > 0) | is_masked(raw, mask_codes(pair.info.params, raw.dtype))
+    masked = pair.is_masked()
     found = Comparison(
         frames=1,
         picked_pixels=int(np.count_nonzero(picked)),

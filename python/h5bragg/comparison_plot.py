@@ -52,9 +52,18 @@ def plot_comparison(
     OutputError
         The file cannot be written.
     """
+    kind = picture_format(path)
+    figure = draw_comparison(pair, moments=moments, title=title)
+    with output_path(path, force=True) as temporary:
+        figure.savefig(temporary, format=kind)
+
+
+def draw_comparison(
+    pair: FramePair, *, moments: tuple[RingMoments, RingMoments] | None, title: str
+) -> Figure:
+    """Draw a comparison; the parameters are those of `plot_comparison`."""
     from matplotlib.figure import Figure  # noqa: PLC0415  (slow import)
 
-    kind = picture_format(path)
     figure = Figure(figsize=(12.6, 8.2), dpi=110, facecolor="white")
     grid = figure.add_gridspec(
         2, 3, height_ratios=(1.55, 1), left=0.055, right=0.985, top=0.905, bottom=0.07,
@@ -63,8 +72,7 @@ def plot_comparison(
     figure.text(0.055, 0.955, title, fontsize=13, fontweight="bold", color="#252525")
     _draw_frames([figure.add_subplot(grid[0, i]) for i in range(3)], pair)
     _draw_profiles(figure, grid, pair, moments)
-    with output_path(path, force=True) as temporary:
-        figure.savefig(temporary, format=kind)
+    return figure
 
 
 def picture_format(path: Path) -> str:

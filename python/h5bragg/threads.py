@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -65,5 +65,37 @@ def ordered_map(
             while pending:
                 yield pending.popleft().result()
         finally:
-            for future in pending:
+            # The last first: an item that begins in the meantime may wait for those before it.
+            for future in reversed(pending):
                 future.cancel()
+
+
+class Handover(Generic[Result]):
+    """Passes a result of one item of `ordered_map` on to the next, which another thread may have.
+
+    Items are begun in order, so whoever waits waits for one that has begun: every item must give,
+    even if it fails, and give before it takes.
+
+    Examples
+    --------
+    >>> handover = Handover()
+    >>> handover.give(0, "")
+    >>> def with_last(index):
+    ...     handover.give(index + 1, "abc"[index])
+    ...     return handover.take(index) + "abc"[index]
+    >>> list(ordered_map(with_last, range(3), threads=2))
+    ['a', 'ab', 'bc']
+    """
+
+    def __init__(self) -> None:
+        self._futures: dict[int, Future[Result | None]] = {}
+
+    def give(self, index: int, value: Result | None) -> None:
+        """Leave a value for the item of this number; None if there is none."""
+        self._futures.setdefault(index, Future()).set_result(value)
+
+    def take(self, index: int) -> Result | None:
+        """Return, once, the value that is left for the item of this number; wait for it."""
+        value = self._futures.setdefault(index, Future()).result()
+        del self._futures[index]
+        return value

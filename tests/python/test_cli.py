@@ -69,15 +69,22 @@ def test_compress_info_compare_and_densify(
     assert "pixel_mask" not in found.out
 
     picture = tmp_path / "plot.png"
-    found = cli("compare", *cbf_paths, sparse_path, "--plot", picture)
+    page = tmp_path / "report.html"
+    found = cli("compare", *cbf_paths, sparse_path, "--plot", picture, "--report", page)
     assert (found.status, found.err) == (0, "")
     for words in (
         "0 differ",
         "0 above their threshold",
         "times smaller than bitshuffle-LZ4",
         "z =",
+        "in the raw frames",
+        "found again",
+        "restored / raw",
+        "resolution, A",
     ):
         assert words in found.out
+    assert "the background agrees within" in "".join(found.out.splitlines()[-2:])
+    assert "against raw frames</title>" in page.read_text(encoding="utf-8")
     assert picture.read_bytes().startswith(b"\x89PNG")
 
     dense = tmp_path / "dense.h5"
@@ -304,6 +311,8 @@ def test_bad_files_of_the_other_commands_are_one_sentence(
     assert_one_sentence(found, "no suffix of a picture")
     found = cli("compare", *cbf_paths, sparse_path, "--plot", tmp_path / "x.png", "--frame", 9)
     assert_one_sentence(found, "frame 9 is not there")
+    found = cli("compare", *cbf_paths, sparse_path, "--report", sparse_path)
+    assert_one_sentence(found, "no name of a page: end it in .html")
 
 
 def test_plugin_path_and_install(tmp_path: Path, cli: Cli, sparse_path: Path) -> None:

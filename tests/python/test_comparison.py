@@ -17,6 +17,7 @@ from h5bragg.comparison import Comparer, Comparison, FramePair, compare_frame, t
 from h5bragg.comparison_plot import plot_comparison
 from h5bragg.frame_source import InputError
 from h5bragg.frames import open_frames
+from h5bragg.hdf5_frames import Hdf5Source
 from h5bragg.output_file import OutputError
 from h5bragg.reader import find_sparse, open_hdf5
 from h5bragg.ring_test import RingMoments, RingTest
@@ -129,6 +130,36 @@ def test_sums_over_frames_and_sizes(
     assert found.ratio == frames.nbytes / stored
     assert found.bitshuffle_ratio == bitshuffle / stored
     assert found.masked_pixels == 5 * (4 * 200 + 6)
+
+
+def test_spots_know_the_frame_before_and_the_mask_of_the_input(
+    tmp_path: Path,
+    small_frame: SmallFrame,
+    small_geometry: Geometry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = small_frame("uint16")
+    one[120:123, 150:153] += 200
+    raw_path = write_data(tmp_path / "raw.h5", np.stack([one] * 5))
+    output = tmp_path / "out.h5"
+    with open_frames([raw_path]) as raw:
+        compress(raw, output, geometry=small_geometry, frames_per_chunk=2)
+        with open_hdf5(output) as file:
+            found = Comparer(raw, find_sparse(file)[0]).run(threads=3)
+        mask = np.zeros(one.shape, np.uint32)
+        mask[118:126, 148:156] = 2
+        monkeypatch.setattr(Hdf5Source, "pixel_mask", mask)
+        with open_hdf5(output) as file:
+            masked = Comparer(raw, find_sparse(file)[0]).run(threads=1)
+    assert found.spots is not None
+    assert masked.spots is not None
+    assert found.spots.raw_spots == masked.spots.raw_spots + 5
+    # Each frame but the first has one before, in its own chunk or in the last.
+    usable = found.spots.elsewhere.total.count[0]
+    assert usable == found.spots.raw_spots * 4 / 5 > 4
+    assert found.shells is not None
+    assert masked.shells is not None
+    assert found.shells.sums[0].sum() < one.size * 5
 
 
 def test_other_frames_are_refused(

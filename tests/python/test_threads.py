@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from h5bragg.threads import ordered_map, usable_cpus
+from h5bragg.threads import Handover, ordered_map, usable_cpus
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7, None])
@@ -59,3 +59,25 @@ def test_work_runs_in_other_threads_at_the_same_time() -> None:
     idents = set(ordered_map(meet, range(2), threads=2))
     assert len(idents) == 2
     assert threading.get_ident() not in idents
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_items_hand_over_to_the_next_even_if_they_fail(threads: int) -> None:
+    handover: Handover[int] = Handover()
+    handover.give(0, None)
+
+    def with_last(item: int) -> tuple[int, int | None]:
+        value = None
+        try:
+            time.sleep(0.001 * (7 * item % 5))
+            if item == 30:
+                raise ValueError("item 30")
+            value = item
+        finally:
+            handover.give(item + 1, value)
+        return item, handover.take(item)
+
+    results = ordered_map(with_last, range(60), threads=threads)
+    assert [next(results) for _ in range(30)] == [(0, None), *((i, i - 1) for i in range(1, 30))]
+    with pytest.raises(ValueError, match="item 30"):
+        next(results)

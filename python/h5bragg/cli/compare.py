@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ..comparison import Comparer, Comparison
 from ..comparison_plot import picture_format, plot_comparison
+from ..comparison_report import ReportInput, check_report_path, write_report
 from ..frame_source import InputError
 from ..frames import open_frames
 from ..reader import find_sparse, open_hdf5
@@ -24,6 +25,12 @@ DIFFERENT = 1
 @click.argument("raw", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("sparse", type=click.Path(path_type=Path))
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw one frame into this file.")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path),
+    help="Write what was found as a page of HTML, with pictures.",
+)
 @click.option("--frame", type=int, default=0, show_default=True, help="Frame to draw.")
 @DATASET
 @THREADS
@@ -33,6 +40,7 @@ def compare(
     raw: tuple[Path, ...],
     sparse: Path,
     plot: Path | None,
+    page: Path | None,
     frame: int,
     dataset: str | None,
     threads: int | None,
@@ -41,10 +49,12 @@ def compare(
     """Compare RAW frames with SPARSE, the file that `compress` made of them.
 
     Exit status 1 means that a pixel which must be exact is not, or that a restored pixel is above
-    its threshold.  The test of the rings is statistical and only reported.
+    its threshold.  Rings, spots and the verdict on them are statistical and only reported.
     """
     if plot is not None:
         picture_format(plot)  # before the long work
+    if page is not None:
+        check_report_path(page)
     with open_frames(raw, dataset=dataset) as frames, open_hdf5(sparse) as file:
         found = find_sparse(file)
         if len(found) > 1:
@@ -60,6 +70,16 @@ def compare(
                 moments=comparison.moments,
                 title=_title(sparse, comparison, frame),
             )
+        if page is not None:
+            pair = comparer.pair(frame)
+            given = ReportInput(
+                comparison=comparison,
+                pair=pair,
+                spots=comparer.spots(pair),
+                frame=frame,
+                name=sparse.name,
+            )
+            write_report(page, given)
     if not quiet:
         report(Console(), comparison)
     return 0 if comparison.is_exact else DIFFERENT

@@ -7,11 +7,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ..comparison import Comparison
+from ..comparison_tables import TextTable, shell_table, spot_table
 from ..ring_test import RingTest
+from ..spot_comparison import SpotComparison
+from ..verdict import judge
+
+_COLORS = {"same": "green", "weak": "yellow", "changed": "yellow", "unknown": "yellow"}
 
 
 def report(console: Console, comparison: Comparison) -> None:
-    """Print sizes, exactness and the test of the rings.
+    """Print sizes, exactness, the test of the rings, spots, background, and the verdict.
 
     Parameters
     ----------
@@ -44,6 +49,49 @@ def report(console: Console, comparison: Comparison) -> None:
     else:
         _add_test(table, test)
     console.print(table, soft_wrap=True)
+    if comparison.spots is not None:
+        _print_spots(console, comparison.spots)
+    if comparison.shells is not None:
+        console.print("background, counts a pixel:", highlight=False)
+        _print_table(console, shell_table(comparison.shells))
+    verdict = judge(comparison)
+    color = _COLORS.get(verdict.level, "red")
+    console.print(f"[{color}]{verdict.sentence}[/]", soft_wrap=True, highlight=False)
+    if verdict.caveat:
+        console.print(verdict.caveat, soft_wrap=True, highlight=False)
+
+
+def _print_spots(console: Console, spots: SpotComparison) -> None:
+    """Print what spot_comparison.py explains."""
+    console.print(
+        f"\nspots: {spots.raw_spots} in the raw frames, {spots.found_again} of them found again; "
+        f"{spots.only_restored} in the restored frames alone; correlation {spots.correlation:.5f}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    if spots.elsewhere.total.count[0]:
+        console.print("places: where the raw frame before has spots", highlight=False)
+    _print_table(console, spot_table(spots))
+    lattice = spots.lattice
+    if lattice.count[0]:
+        console.print(
+            f"beside spots, {lattice.count[0]:.0f} fixed places: restored - raw = "
+            f"{lattice.mean_sigma[0]:.3f} +- {lattice.mean_sigma_error[0]:.3f} sigma; scatter "
+            f"{lattice.scatter_sigma[1][0]:.2f} sigma, raw {lattice.scatter_sigma[0][0]:.2f}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    console.print()
+
+
+def _print_table(console: Console, table: TextTable) -> None:
+    """Print a table in columns, however wide the terminal is."""
+    rows = [table.header, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]
+        console.print("  ".join(cells), soft_wrap=True, highlight=False, markup=False)
+    console.print()
 
 
 def _add_test(table: Table, test: RingTest) -> None:
