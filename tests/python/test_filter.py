@@ -128,7 +128,7 @@ def test_parameters_may_be_given_whole_or_one_by_one(small_geometry: Geometry) -
 
 def test_preset_may_be_given_by_its_name(small_geometry: Geometry) -> None:
     named = Bragg(small_geometry, preset="light", seed=3)
-    whole = SparsifyParams.preset("light", seed=3, polarization=small_geometry.polarization)
+    whole = SparsifyParams.preset("light", seed=3)
     assert named.params == whole
     assert named.filter_options == Bragg(small_geometry, whole).filter_options
 
