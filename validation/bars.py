@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from compression import PEER, RAW
 from rows import ROW, ROWS, Numbers
+from settings import PEER, RAW
 
 # Relative ones count against the raw frames' value; a background may differ by the scatter between
 # repeats of the counting noise.

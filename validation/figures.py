@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from compression import PEER_PREFIX, RAW, REPEAT
+from settings import PEER_PREFIX, RAW, REPEAT
 from table import Outcome
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import FixedLocator, NullLocator
 
 # Name of the file, quantities to draw, label of the axis.
 _FIGURES: tuple[tuple[str, tuple[tuple[str, str], ...], str], ...] = (
@@ -25,6 +26,7 @@ _FIGURES: tuple[tuple[str, tuple[tuple[str, str], ...], str], ...] = (
         "CC to truth of single observations, outer shell",
     ),
 )
+_TICKS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 60, 100, 200)
 _COLOURS = ("tab:blue", "tab:orange")
 
 
@@ -54,9 +56,11 @@ def draw_figures(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
             for (key, shown), colour in zip(quantities, _COLOURS, strict=False):
                 _draw(panel, chosen, key, shown, colour)
             panel.set(title=condition, xscale="log", xlabel="times smaller than bitshuffle-LZ4")
+            panel.xaxis.set_major_locator(FixedLocator(_TICKS))
+            panel.xaxis.set_minor_locator(NullLocator())
             panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            panel.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _few(value) else "")
-            panel.grid(alpha=0.3, which="both")
+            panel.margins(x=0.2, y=0.12)
+            panel.grid(alpha=0.3)
         axes[0][0].set_ylabel(label)
         axes[0][0].legend(fontsize="small")
         figure.tight_layout()
@@ -95,6 +99,3 @@ def _mean(outcomes: Sequence[Outcome], setting: str, key: str) -> float:
     """Return the mean over the seeds; nan where nothing was measured."""
     values = [o.found[setting][key] for o in outcomes if key in o.found.get(setting, {})]
     return float(np.mean(values)) if values else float("nan")
-
-
-_few: Callable[[float], bool] = lambda value: f"{value:g}"[0] in "235"  # noqa: E731

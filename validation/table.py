@@ -24,16 +24,19 @@ class Outcome:
     seed : int
     found : mapping
         Numbers by setting, in the order of the table's columns.
+    judged : bool
+        Hold the presets against their bars, which need the statistics of a whole scan.
     """
 
     condition: str
     seed: int
     found: Mapping[str, Numbers]
+    judged: bool = True
 
     @property
     def verdicts(self) -> list[Verdict]:
         """What the presets reach."""
-        return verdicts(self.condition, self.found)
+        return verdicts(self.condition, self.found) if self.judged else []
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
