@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from rows import ROW, ROWS, Numbers
@@ -106,7 +106,9 @@ BARS: dict[str, tuple[Bar, ...]] = {
 _BETTER_THAN_PEER = "light"
 
 
-def verdicts(condition: str, found: Mapping[str, Numbers]) -> list[Verdict]:
+def verdicts(
+    condition: str, found: Mapping[str, Numbers], *, failures: Collection[str] = ()
+) -> list[Verdict]:
     """Judge the data sets of one simulation.
 
     Parameters
@@ -115,6 +117,8 @@ def verdicts(condition: str, found: Mapping[str, Numbers]) -> list[Verdict]:
         The bars are for "plain"; that the light preset is better than the peer holds for all.
     found : mapping
         Numbers by setting.
+    failures : collection of str
+        Settings that DIALS could not process: no preset may be among them.
 
     Returns
     -------
@@ -122,7 +126,11 @@ def verdicts(condition: str, found: Mapping[str, Numbers]) -> list[Verdict]:
         Of bars whose quantity was measured.
     """
     raw = found.get(RAW, {})
-    judged: list[Verdict] = []
+    judged = [
+        Verdict(setting, "processed by DIALS", "yes", "no", passed=False)
+        for setting in BARS
+        if setting in failures
+    ]
     for setting, bars in BARS.items() if condition == "plain" else ():
         numbers = found.get(setting, {})
         for bar in bars:

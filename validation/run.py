@@ -14,11 +14,12 @@ import argparse
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from cache import files_digest, frames_digest, kept_folder
-from dials_host import DialsError
+from dials_host import DialsError, dials_python
 from figures import draw_figures
 from process import merging_statistics, process
 from rich.console import Console
@@ -44,6 +45,25 @@ _SETTINGS_HELP = (
 )
 
 
+@dataclass(frozen=True)
+class DataSet:
+    """What one setting makes of a simulation.
+
+    Parameters
+    ----------
+    nbytes : int
+        Size.
+    dials : Path
+        Folder of what DIALS makes of it.
+    failure : str
+        What DIALS says if it cannot process it.
+    """
+
+    nbytes: int
+    dials: Path
+    failure: str = ""
+
+
 class Run:
     """One call of the command: its work folder, its options and its progress."""
 
@@ -60,17 +80,17 @@ class Run:
         name = f"{condition}-{seed}"
         scene = Scene(nframes=self.nframes, seed=seed, noise_seed=seed, **CONDITIONS[condition])
         source = self._simulated(scene, name)
+
+        def processed(setting: str) -> DataSet:
+            return self._processed(setting, scene, source, name)
+
         with ThreadPoolExecutor(self.jobs) as pool:
-            folders = list(
-                pool.map(lambda setting: self._processed(setting, scene, source, name),
-                         self.settings)
-            )  # fmt: skip
-        raw = folders[self.settings.index(RAW)]
-        found = {
-            setting: self._numbers(folder, source, raw)
-            for setting, folder in zip(self.settings, folders, strict=True)
-        }
-        return Outcome(condition, seed, found, judged=not self.short)
+            sets = dict(zip(self.settings, pool.map(processed, self.settings), strict=True))
+        if sets[RAW].failure:
+            raise DialsError(sets[RAW].failure)
+        found = {setting: self._numbers(data, sets[RAW], source) for setting, data in sets.items()}
+        failures = {setting: data.failure for setting, data in sets.items() if data.failure}
+        return Outcome(condition, seed, found, failures, judged=not self.short)
 
     def _simulated(self, scene: Scene, name: str) -> Path:
         """Return the folder of a simulation, made if it is not there."""
@@ -85,10 +105,10 @@ class Run:
             self._say(f"{name}: simulated")
         return folder
 
-    def _processed(self, setting: str, scene: Scene, source: Path, name: str) -> Path:
-        """Return the folder in which DIALS has processed what a setting makes of the frames."""
+    def _processed(self, setting: str, scene: Scene, source: Path, name: str) -> DataSet:
+        """Make the frames of one setting, and let DIALS process them."""
         if setting == REPEAT:
-            other = Scene(**{**scene.as_dict(), "noise_seed": scene.noise_seed + _REPEAT_SHIFT})
+            other = replace(scene, noise_seed=scene.noise_seed + _REPEAT_SHIFT)
             source = self._simulated(other, name)
         task = self.progress.add_task(f"{name}: {setting}", total=1 + 4 + 2 * (not self.short))
         folder = self.work / name / setting.replace(":", "_").replace(",", "_").replace("=", "-")
@@ -99,28 +119,33 @@ class Run:
             self.progress.advance(task)
             self._say(f"{name}: {setting}: {step}, {seconds:.0f} s")
 
-        made_from = {"frames": frames_digest(frames), "short": self.short}
-        dials = kept_folder(folder / "dials", **made_from)
-        process(frames, source / TRUTH_NAME, dials, merge=not self.short, finished=finished)
-        # Beside the folder: a file of other bytes may hold the same frames.
-        (folder / "stored_nbytes.json").write_text(json.dumps(nbytes))
+        digest = frames_digest(frames)
+        dials = kept_folder(folder / "dials", frames=digest, short=self.short)
+        failure = ""
+        try:
+            process(frames, source / TRUTH_NAME, dials, merge=not self.short, finished=finished)
+        except DialsError as error:
+            failure = str(error)
+            self._say(f"{name}: {setting}: {failure}")
         self.progress.remove_task(task)
-        return folder
+        return DataSet(nbytes, dials, failure)
 
-    def _numbers(self, folder: Path, source: Path, raw: Path) -> Numbers:
+    def _numbers(self, data: DataSet, raw: DataSet, source: Path) -> Numbers:
         """Return all numbers of one data set."""
-        dials = folder / "dials"
+        numbers: Numbers = {"ratio": raw.nbytes / data.nbytes}
+        if data.failure:
+            return numbers
         truth = dict(np.load(source / TRUTH_NAME))
-        integrated = dict(np.load(dials / "integrated.npz"))
-        stored = json.loads((folder / "stored_nbytes.json").read_text())
-        numbers: Numbers = {"ratio": (source / RAW_NAME).stat().st_size / stored}
-        numbers |= {k: float(v) for k, v in json.loads((dials / "spots.json").read_text()).items()}
+        integrated = dict(np.load(data.dials / "integrated.npz"))
+        spots = json.loads((data.dials / "spots.json").read_text(encoding="utf-8"))
+        numbers |= {name: float(value) for name, value in spots.items()}
         numbers |= integrated_against_truth(integrated, truth)
         if not self.short:
-            numbers |= merging_statistics((dials / "scale.out").read_text())
-            numbers |= scaled_against_truth(dict(np.load(dials / "scaled.npz")), truth)
-        if folder != raw:
-            numbers |= against_raw(integrated, dict(np.load(raw / "dials" / "integrated.npz")))
+            log = (data.dials / "scale.out").read_text(encoding="utf-8")
+            numbers |= merging_statistics(log)
+            numbers |= scaled_against_truth(dict(np.load(data.dials / "scaled.npz")), truth)
+        if data is not raw:
+            numbers |= against_raw(integrated, dict(np.load(raw.dials / "integrated.npz")))
         return numbers
 
     def _say(self, words: str) -> None:
@@ -161,6 +186,7 @@ def main() -> int:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         run = Run(options, progress)
         try:
+            dials_python()
             for condition in options.conditions:
                 for seed in options.seeds:
                     outcomes.append(run.outcome(condition, seed))

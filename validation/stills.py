@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from cache import files_digest, kept_folder
 from dials_host import DialsError, export, run_dials
-from numpy.typing import NDArray
 from rich.console import Console
 from settings import RAW, parse_setting
 from table import markdown_table
-from truth import against_raw
+from truth import Table, against_raw
 
 from h5bragg import SparsifyParams, get_config
 from h5bragg.frames import open_frames
@@ -38,6 +37,7 @@ _OPTIONS = (
 _LEAST_SUM = 0.98  # of raw: what the default preset has to reach
 # A module that dials.stills_process imports and nothing needs.
 _SHIM = "xfel_mono_sim_ext.py"
+_FINISHED = "finished"
 
 
 def raw_frame(source: Path, folder: Path) -> Path:
@@ -58,52 +58,53 @@ def compressed_frame(source: Path, folder: Path, params: SparsifyParams) -> Path
     return output.resolve()
 
 
-def process_still(frame: Path, folder: Path) -> dict[str, NDArray[np.float64]] | None:
-    """Return the integrated reflections of one still, or None if it does not index."""
+def process_still(frame: Path, folder: Path) -> None:
+    """Let DIALS index and integrate one still; integrated.npz is missing if it does not index."""
     shims = folder / "shims"
     shims.mkdir(exist_ok=True)
     (shims / _SHIM).touch()
-    log, table = folder / "stills_process.out", folder / "integrated.npz"
+    log = folder / "stills_process.out"
     command = ["dials.stills_process", str(frame), *_OPTIONS]
     run_dials(command, folder, log, variables={"PYTHONPATH": str(shims.resolve())})
     export("stills", folder.resolve(), folder=folder)
+
+
+def still(source: Path, setting: str, work: Path) -> Table | None:
+    """Return what DIALS integrates of one frame at one setting, or None if it does not index.
+
+    Finished frames are kept.
+    """
+    params = None if setting == RAW else parse_setting(setting)
+    folder = kept_folder(
+        work / setting.replace(":", "_") / source.name.split(".")[0],
+        frame=files_digest(source),
+        params=asdict(params) if params else None,
+        library=files_digest(Path(str(get_config()["library"]))) if params else None,
+    )
+    if not (folder / _FINISHED).exists():
+        frame = compressed_frame(source, folder, params) if params else raw_frame(source, folder)
+        process_still(frame, folder)
+        (folder / _FINISHED).touch()
+    table = folder / "integrated.npz"
     return dict(np.load(table)) if table.exists() else None
 
 
-def still(source: Path, setting: str, work: Path) -> dict[str, NDArray[np.float64]] | None:
-    """Return what DIALS integrates of one frame at one setting; finished frames are kept."""
-    made_from = {"frame": files_digest(source)}
-    if setting != RAW:
-        params = parse_setting(setting)
-        library = files_digest(Path(str(get_config()["library"])))
-        made_from |= {"params": asdict(params), "library": library}  # type: ignore[dict-item]
-    name = source.name.split(".")[0]
-    folder = kept_folder(work / setting.replace(":", "_") / name, **made_from)
-    if (folder / "integrated.npz").exists():
-        return dict(np.load(folder / "integrated.npz"))
-    raw = setting == RAW
-    frame = raw_frame(source, folder) if raw else compressed_frame(source, folder, params)
-    return process_still(frame, folder)
-
-
-def compare(name: str, raw: dict[str, NDArray[np.float64]] | None,
-            found: dict[str, NDArray[np.float64]] | None) -> tuple[list[str], bool]:  # fmt: skip
+def compare(name: str, raw: Table | None, found: Table | None) -> tuple[list[str], bool]:
     """Return the row of one frame, and whether compression did no harm to it."""
     if raw is None or found is None:
-        words = "neither indexes" if raw is found else "only one of the two indexes"
-        return [name, words, *["-"] * 6], raw is None
+        passed = raw is None
+        which = "not raw" if passed and found else "neither" if passed else "raw only"
+        return [name, f"indexes: {which}", *["-"] * 5, _word(passed)], passed
     numbers = against_raw(found, raw)
     passed = numbers["sum_to_raw"] >= _LEAST_SUM
     cells = [f"{table['cell'][0]:.2f}, {table['cell'][2]:.2f}" for table in (raw, found)]
-    return [
-        name,
-        f"{len(raw['intensity'])} / {len(found['intensity'])}",
-        *cells,
-        f"{numbers['common']:.0f}",
-        f"{numbers['cc_raw']:.4f}",
-        f"{numbers['sum_to_raw']:.3f}",
-        "pass" if passed else "**fail**",
-    ], passed
+    counts = f"{len(raw['intensity'])} / {len(found['intensity'])}"
+    sums = [f"{numbers['common']:.0f}", f"{numbers['cc_raw']:.4f}", f"{numbers['sum_to_raw']:.3f}"]
+    return [name, counts, *cells, *sums, _word(passed)], passed
+
+
+def _word(passed: bool) -> str:
+    return "pass" if passed else "**fail**"
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class Outcome:
     seed : int
     found : mapping
         Numbers by setting, in the order of the table's columns.
+    failures : mapping
+        What DIALS said of settings that it could not process.
     judged : bool
         Hold the presets against their bars, which need the statistics of a whole scan.
     """
@@ -31,12 +33,15 @@ class Outcome:
     condition: str
     seed: int
     found: Mapping[str, Numbers]
+    failures: Mapping[str, str] = field(default_factory=dict)
     judged: bool = True
 
     @property
     def verdicts(self) -> list[Verdict]:
         """What the presets reach."""
-        return verdicts(self.condition, self.found) if self.judged else []
+        if not self.judged:
+            return []
+        return verdicts(self.condition, self.found, failures=self.failures)
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -79,6 +84,7 @@ def report(outcomes: Sequence[Outcome]) -> str:
     parts = []
     for outcome in outcomes:
         parts += [f"## {outcome.condition}, seed {outcome.seed}", side_by_side(outcome)]
+        parts += [f"{setting}: {words}" for setting, words in outcome.failures.items()]
         if outcome.verdicts:
             parts.append(judgement(outcome))
     return "\n\n".join(parts) + "\n"
@@ -91,6 +97,7 @@ def write_json(path: Path, outcomes: Sequence[Outcome]) -> None:
             "condition": outcome.condition,
             "seed": outcome.seed,
             "found": {setting: dict(numbers) for setting, numbers in outcome.found.items()},
+            "failures": dict(outcome.failures),
             "bars": [asdict(verdict) for verdict in outcome.verdicts],
         }
         for outcome in outcomes

@@ -162,6 +162,16 @@ def test_presets_are_judged_on_what_was_measured() -> None:
     assert {v.setting for v in bars.verdicts("ice", found)} == {"light"}
 
 
+def test_preset_that_dials_cannot_process_fails_and_has_dashes() -> None:
+    found = {"raw": {"ratio": 1.0, "bias_all": 0.0}, "light": {"ratio": 20.0}}
+    outcome = table.Outcome("ice", 1, found, {"light": "dials.index failed"})
+    assert [(v.setting, v.passed) for v in outcome.verdicts] == [("light", False)]
+    text = table.report([outcome])
+    assert "| bias of all intensities, % | +0.00 | - |" in text
+    assert "light: dials.index failed" in text
+    assert table.Outcome("ice", 1, found, {"light": "failed"}, judged=False).verdicts == []
+
+
 def test_table_has_a_column_a_setting_and_a_dash_where_nothing_was_measured() -> None:
     outcome = table.Outcome("plain", 1, {"raw": {"ratio": 1.0}, "light": {"r_truth": 0.05}})
     text = table.side_by_side(outcome)
