@@ -12,7 +12,6 @@ from pathlib import Path
 from dials_host import export, run_dials
 from reflections import CELL_A, LEAST_SPACING_A, SPACE_GROUP
 
-_MASK = "stop.pickle"
 _SYMMETRY = (
     f"space_group={SPACE_GROUP}",
     "unit_cell=" + ",".join(map(str, (*CELL_A, 90, 90, 90))),
@@ -36,13 +35,13 @@ class Step:
         return self.command[0].removeprefix("dials.")
 
 
-def steps(frames: Path, *, merge: bool) -> list[Step]:
+def steps(frames: Path, mask: Path, *, merge: bool) -> list[Step]:
     """Return the programs to run.
 
     Parameters
     ----------
-    frames : Path
-        NXmx file.
+    frames, mask : Path
+        NXmx file, and the pixels that DIALS may use.
     merge : bool
         Refine a model that varies with the rotation, and scale and merge; a few frames tell too
         little for that.
@@ -51,7 +50,7 @@ def steps(frames: Path, *, merge: bool) -> list[Step]:
     if not merge:
         index = (*index, *_QUICK_INDEX)
     chain = [
-        Step(("dials.import", str(frames), f"lookup.mask={_MASK}"), "imported.expt"),
+        Step(("dials.import", str(frames), f"lookup.mask={mask}"), "imported.expt"),
         Step(("dials.find_spots", "imported.expt", "nproc=1"), "strong.refl"),
         Step(index, "indexed.expt"),
     ]
@@ -61,8 +60,10 @@ def steps(frames: Path, *, merge: bool) -> list[Step]:
         chain.append(Step(refine, "refined.expt"))
         model = "refined"
     limit = f"d_min={LEAST_SPACING_A}"
-    integrate = ("dials.integrate", f"{model}.expt", f"{model}.refl", "nproc=1")
-    chain.append(Step((*integrate, f"prediction.{limit}"), "integrated.refl"))
+    integrate = ("dials.integrate", f"{model}.expt", f"{model}.refl", f"prediction.{limit}")
+    # Only scaling looks at fitted profiles.
+    fitting = (f"profile.fitting={merge}", "nproc=1")
+    chain.append(Step((*integrate, *fitting), "integrated.refl"))
     if merge:
         scale = ("dials.scale", "integrated.expt", "integrated.refl", "anomalous=False", limit)
         chain.append(Step(scale, "scaled.refl"))
@@ -71,7 +72,7 @@ def steps(frames: Path, *, merge: bool) -> list[Step]:
 
 def process(
     frames: Path,
-    truth: Path,
+    mask: Path,
     folder: Path,
     *,
     merge: bool,
@@ -81,8 +82,8 @@ def process(
 
     Parameters
     ----------
-    frames, truth : Path
-        NXmx file, and the file that holds the mask of the beam stop.
+    frames, mask : Path
+        NXmx file, and the pixels that DIALS may use, as `dials_export.py` writes them.
     folder : Path
         Folder for everything that DIALS writes.
     merge : bool
@@ -95,9 +96,7 @@ def process(
     DialsError
         A step failed.
     """
-    if not (folder / _MASK).exists():
-        export("mask", truth.resolve(), folder.resolve() / _MASK, folder=folder)
-    for step in steps(frames.resolve(), merge=merge):
+    for step in steps(frames.resolve(), mask.resolve(), merge=merge):
         if (folder / step.product).exists():
             continue
         start = time.monotonic()

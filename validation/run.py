@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from cache import files_digest, frames_digest, kept_folder
-from dials_host import DialsError, dials_python
+from dials_host import DialsError, dials_python, export
 from figures import draw_figures
 from process import merging_statistics, process
 from rich.console import Console
@@ -36,6 +36,7 @@ _SETTINGS = ("default", "light", "careful", PEER)
 _FRAMES, _SHORT_FRAMES = 120, 8
 _REPEAT_SHIFT = 1000  # of the noise seed
 _SIMULATION = ("scene", "ewald", "reflections", "photons", "simulate", "dense_file")
+_MASK_NAME = "usable.pickle"  # beam stop and arm are not
 _HERE = Path(__file__).parent
 _SHORT_HELP = f"{_SHORT_FRAMES} frames; spot finding, indexing and integration only"
 _SEEDS_HELP = "of crystal and noise, a simulation each; default: 11"
@@ -103,6 +104,9 @@ class Run:
             simulate(scene, folder, progress=lambda part: self.progress.advance(task, part))
             self.progress.remove_task(task)
             self._say(f"{name}: simulated")
+        if not (folder / _MASK_NAME).exists():
+            truth, mask = folder / TRUTH_NAME, folder / _MASK_NAME
+            export("mask", truth.resolve(), mask.resolve(), folder=folder)
         return folder
 
     def _processed(self, setting: str, scene: Scene, source: Path, name: str) -> DataSet:
@@ -123,7 +127,7 @@ class Run:
         dials = kept_folder(folder / "dials", frames=digest, short=self.short)
         failure = ""
         try:
-            process(frames, source / TRUTH_NAME, dials, merge=not self.short, finished=finished)
+            process(frames, source / _MASK_NAME, dials, merge=not self.short, finished=finished)
         except DialsError as error:
             failure = str(error)
             self._say(f"{name}: {setting}: {failure}")
