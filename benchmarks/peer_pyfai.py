@@ -117,16 +117,21 @@ def _open_noisy(path: Path) -> Any:
 
 
 def sparsify_and_densify(
-    frames: NDArray[np.integer], geometry: h5bragg.Geometry, cutoff_pick: float
+    frames: NDArray[np.integer],
+    geometry: h5bragg.Geometry,
+    cutoff_pick: float,
+    *,
+    mask: NDArray[np.int8] | None = None,
 ) -> tuple[NDArray[np.integer], int]:
-    """Send a stack of frames through pyFAI and FabIO.
+    """Send a stack of frames through pyFAI and FabIO; a mask is 1 where pixels are masked.
 
     Returns
     -------
     tuple
         The dense frames that FabIO restores with noise, and the bytes that pyFAI stored for them.
     """
-    integrator, finder = _unmasked_finder(geometry)
+    unmasked = mask is None
+    integrator, finder = _unmasked_finder(geometry) if unmasked else _peak_finder(geometry, mask)
     options = _options(cutoff_pick)
     sparse = [finder.sparsify(frame, error_model="poisson", **options) for frame in frames]
     with tempfile.TemporaryDirectory() as folder:

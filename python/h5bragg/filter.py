@@ -26,7 +26,9 @@ class Bragg(h5py.filters.FilterRefBase):  # type: ignore[misc]  # h5py has no ty
         process can go on writing; any other geometry is registered in this process, and only
         this process can write.  Reading needs nothing in either case.
     params : SparsifyParams or None
-        None means the defaults, with the polarization that the geometry names.
+        None means those of `preset`, with the polarization that the geometry names.
+    preset : str or None
+        Name of a preset, see `SparsifyParams.preset`; None means the defaults.
     **overrides
         Fields of `SparsifyParams` to replace.
 
@@ -51,10 +53,15 @@ class Bragg(h5py.filters.FilterRefBase):  # type: ignore[misc]  # h5py has no ty
     filter_id = FILTER_ID
 
     def __init__(
-        self, geometry: Geometry, params: SparsifyParams | None = None, **overrides: Any
+        self,
+        geometry: Geometry,
+        params: SparsifyParams | None = None,
+        *,
+        preset: str | None = None,
+        **overrides: Any,
     ) -> None:
         self.geometry = geometry
-        self.params = effective_params(params, geometry.polarization, **overrides)
+        self.params = effective_params(params, geometry.polarization, preset=preset, **overrides)
         self.filter_options = _config_words(geometry, self.params)
 
     def __repr__(self) -> str:

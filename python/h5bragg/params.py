@@ -12,6 +12,13 @@ from .errors import ParameterError
 ErrorModel = Literal["poisson", "azimuthal", "hybrid"]
 _ERROR_MODELS: tuple[ErrorModel, ...] = get_args(ErrorModel)
 
+# What each preset changes in the defaults; docs/cli.md has a table of what comes out.
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "light": {"local_step": 2.0, "local_significance": 3.75},
+    "careful": {"local_significance": 2.25},
+}
+
 # What each field accepts, for error messages; the C library decides whether a value is good.
 _ACCEPTED = {
     "snr_pick": "a number above 0, at most 127",
@@ -110,6 +117,36 @@ class SparsifyParams:
     solid_angle: bool = True
     mask_codes: tuple[int, ...] | None = None
     seed: int = 0
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> SparsifyParams:
+        """Return the parameters of a preset.
+
+        Parameters
+        ----------
+        name : {"default", "light", "careful"}
+            "default" is what `SparsifyParams()` gives; "light" makes smaller files, "careful"
+            larger ones that keep more of weak reflections.
+        **overrides
+            Fields to set otherwise than the preset does.
+
+        Raises
+        ------
+        ParameterError
+            There is no preset of that name, or a value is out of range.
+
+        Examples
+        --------
+        >>> from h5bragg import SparsifyParams
+        >>> SparsifyParams.preset("default") == SparsifyParams()
+        True
+        >>> SparsifyParams.preset("light", seed=7).seed
+        7
+        """
+        if name not in PRESETS:
+            names = ", ".join(repr(known) for known in PRESETS)
+            raise ParameterError(f"there is no preset {name!r}: give one of {names}")
+        return cls(**{**PRESETS[name], **overrides})
 
     def __post_init__(self) -> None:
         """Convert to plain Python values and check them."""
@@ -245,20 +282,37 @@ def check_params(params: Any, pixel_type: int, pixel_name: str) -> None:
 
 
 def effective_params(
-    params: SparsifyParams | None, polarization: float | None, /, **overrides: Any
+    params: SparsifyParams | None,
+    polarization: float | None,
+    /,
+    *,
+    preset: str | None = None,
+    **overrides: Any,
 ) -> SparsifyParams:
     """Return the parameters to use when a caller may leave them out.
 
     Parameters
     ----------
     params : SparsifyParams or None
-        Taken as they are; None means the defaults with the geometry's polarization.
+        Taken as they are; None means those of the preset with the geometry's polarization.
     polarization : float or None
         Polarization factor that the geometry's file names, if any.
+    preset : str or None
+        Name of a preset, see `SparsifyParams.preset`; None means the defaults.
     **overrides
         Fields to replace, see `SparsifyParams`.
+
+    Raises
+    ------
+    ParameterError
+        There is no such preset, or both parameters and a preset are given.
     """
     if params is None:
         named = {} if polarization is None else {"polarization": polarization}
-        return SparsifyParams(**{**named, **overrides})
+        return SparsifyParams.preset(preset or "default", **{**named, **overrides})
+    if preset is not None:
+        raise ParameterError(
+            f"params and preset={preset!r} cannot both be used: "
+            f"give SparsifyParams.preset({preset!r}, ...) as params"
+        )
     return replace(params, **overrides) if overrides else params

@@ -19,7 +19,7 @@ from input_files import Outcome, run_cli, write_cbf, write_data, write_master, w
 from numpy.typing import NDArray
 
 import h5bragg
-from h5bragg import Geometry
+from h5bragg import Geometry, SparsifyParams
 
 SmallFrame = Callable[..., NDArray[np.integer]]
 Cli = Callable[..., Outcome]
@@ -138,6 +138,22 @@ def test_without_local_counts_the_threshold_is_2_sigma(
     options = ("--force", "--local-counts", 0, "--snr-pick", 3)
     assert cli("compress", *cbf_paths, "-o", output, *options).status == 0
     assert "snr_pick 3, error model poisson" in cli("info", output).out
+
+
+def test_preset_fills_in_what_is_not_given(tmp_path: Path, cli: Cli, cbf_paths: list[Path]) -> None:
+    output = tmp_path / "out.h5"
+    for options, expected in (
+        ((), SparsifyParams.preset("light")),
+        (("--local-step", 1, "--seed", 3), SparsifyParams.preset("light", local_step=1, seed=3)),
+        (("--local-counts", 0), SparsifyParams.preset("light", local_counts=0, snr_pick=2)),
+    ):
+        arguments = ("-o", output, "--preset", "light", "--force", *options)
+        assert cli("compress", *cbf_paths, *arguments).status == 0
+        with h5py.File(output) as file:
+            chunk = file["entry/data/data"].id.read_direct_chunk((0, 0, 0))[1]
+        params = h5bragg.inspect(chunk).params
+        for name in ("local_step", "local_significance", "local_counts", "snr_pick", "seed"):
+            assert getattr(params, name) == getattr(expected, name), name
 
 
 def test_geometry_from_a_poni_file_and_from_a_master(
@@ -278,6 +294,7 @@ def test_bad_options_are_one_sentence(tmp_path: Path, cli: Cli, cbf_paths: list[
         (("--polarization", "x"), "neither a number nor 'none'"),
         (("--error-model", "gauss"), "gauss.*--help"),
         (("--radial-bins", 5000), "radial_bins=5000 is not usable"),
+        (("--preset", "heavy"), "heavy.*'default', 'light', 'careful'.*--help"),
         (("--local-counts", 3), "3.*not"),
         (("--local-step", 0.3), "local_step=0.3 is not usable: give a multiple of 0.25"),
         (("--mask-code", 1, "--mask-code", 2, "--mask-code", 3), "3 mask codes"),

@@ -126,6 +126,13 @@ def test_parameters_may_be_given_whole_or_one_by_one(small_geometry: Geometry) -
     assert Bragg(small_geometry, snr_pick=3).params == SparsifyParams(snr_pick=3)
 
 
+def test_preset_may_be_given_by_its_name(small_geometry: Geometry) -> None:
+    named = Bragg(small_geometry, preset="light", seed=3)
+    whole = SparsifyParams.preset("light", seed=3)
+    assert named.params == whole
+    assert named.filter_options == Bragg(small_geometry, whole).filter_options
+
+
 def test_polarization_of_the_geometry_is_the_default(small_geometry: Geometry) -> None:
     geometry = Geometry.from_flat_detector(small_geometry.flat_detector, polarization=0.5)
     assert Bragg(geometry).params.polarization == 0.5

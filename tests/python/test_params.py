@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from h5bragg import ParameterError, SparsifyParams
 from h5bragg._clib import ffi, library
-from h5bragg.params import check_params, effective_params, params_from_c, params_to_c
+from h5bragg.params import PRESETS, check_params, effective_params, params_from_c, params_to_c
 
 codes = st.sampled_from([(), (-1,), (-1, -2), (65535, 65534), (2**31 - 1,), (255,), (4294967295,)])
 params = st.builds(
@@ -125,6 +125,36 @@ def test_left_out_parameters_take_the_polarization_of_the_geometry() -> None:
     assert effective_params(None, 0.5).polarization == 0.5
     assert effective_params(None, None) == SparsifyParams()
     assert effective_params(None, 0.5, polarization=None).polarization is None
+
+
+def test_presets_trade_size_for_weak_reflections() -> None:
+    light, default, careful = map(SparsifyParams.preset, ("light", "default", "careful"))
+    assert default == SparsifyParams()
+    assert light.local_step >= default.local_step >= careful.local_step
+    assert light.local_significance > default.local_significance > careful.local_significance
+    assert set(PRESETS) == {"default", "light", "careful"}
+
+
+def test_overrides_go_before_the_preset() -> None:
+    made = SparsifyParams.preset("light", local_step=0.5, seed=3)
+    light = SparsifyParams.preset("light")
+    assert made == dataclasses.replace(light, local_step=0.5, seed=3)
+    with pytest.raises(ParameterError, match="local_step=9"):
+        SparsifyParams.preset("light", local_step=9)
+
+
+@pytest.mark.parametrize("name", ["heavy", "", None, "Light"])
+def test_unknown_preset_is_refused_with_the_names_that_there_are(name: str) -> None:
+    with pytest.raises(ParameterError, match="'default', 'light', 'careful'") as caught:
+        SparsifyParams.preset(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_preset_takes_the_polarization_of_the_geometry_and_excludes_parameters() -> None:
+    light = SparsifyParams.preset("light", polarization=0.5)
+    assert effective_params(None, 0.5, preset="light") == light
+    with pytest.raises(ParameterError, match="cannot both be used"):
+        effective_params(light, None, preset="light")
 
 
 def test_given_parameters_are_kept_but_for_overrides() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..errors import GeometryError, ParameterError
 from ..frame_source import InputError
 from ..frames import FrameSequence, open_frames
 from ..geometry import Geometry
-from ..params import SparsifyParams
+from ..params import PRESETS, SparsifyParams, effective_params
 from .options import DATASET, FORCE, OUTPUT, QUIET, THREADS, in_bytes
 from .progress import frame_progress
 
@@ -46,6 +47,14 @@ class _Polarization(click.ParamType):  # type: ignore[type-arg]
     "geometry_file",
     type=click.Path(path_type=Path),
     help="Mini-CBF frame, Eiger/NXmx master or PONI file.  [default: the first input]",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="default",
+    show_default=True,
+    help="Settings to start from: light = smaller files, careful = more of weak reflections; "
+    "the options below go before it.",
 )
 @click.option(
     "--snr-pick",
@@ -121,11 +130,15 @@ class _Polarization(click.ParamType):  # type: ignore[type-arg]
 @THREADS
 @FORCE
 @QUIET
+@click.pass_context
 def compress(
+    context: click.Context,
+    /,
     *,
     inputs: tuple[Path, ...],
     output: Path,
     geometry_file: Path | None,
+    preset: str,
     dataset: str | None,
     frames_per_chunk: int,
     threads: int | None,
@@ -140,7 +153,13 @@ def compress(
     """
     with open_frames(inputs, dataset=dataset) as frames:
         geometry = _geometry(geometry_file, frames)
-        params = _params(options, geometry)
+        default = click.core.ParameterSource.DEFAULT
+        given = {
+            name: value
+            for name, value in options.items()
+            if context.get_parameter_source(name) is not default
+        }
+        params = _params(preset, given, geometry)
         with frame_progress("compressing", len(frames), quiet=quiet) as progress:
             totals = writer.compress(
                 frames,
@@ -188,16 +207,15 @@ def _geometry(path: Path | None, frames: FrameSequence) -> Geometry:
         ) from error
 
 
-def _params(options: dict[str, Any], geometry: Geometry) -> SparsifyParams:
-    """Turn the options into parameters."""
-    codes = options.pop("mask_codes")
-    polarization = options.pop("polarization")
-    if options["snr_pick"] is None:
-        options["snr_pick"] = _DEFAULTS.snr_pick if options["local_counts"] else _SNR_PICK_ALONE
-    if polarization is None and geometry.polarization is not None:
-        options["polarization"] = geometry.polarization
-    elif polarization is not None:
-        options["polarization"] = None if polarization == "none" else polarization
+def _params(preset: str, given: dict[str, Any], geometry: Geometry) -> SparsifyParams:
+    """Turn a preset and the options that were given into parameters."""
+    codes = given.pop("mask_codes", ())
     if len(codes) > 2:
         raise ParameterError(f"{len(codes)} mask codes are not usable: give at most two")
-    return SparsifyParams(mask_codes=codes or None, **options)
+    given["mask_codes"] = codes or None
+    if given.get("polarization") == "none":
+        given["polarization"] = None
+    params = effective_params(None, geometry.polarization, preset=preset, **given)
+    if params.local_counts == 0 and "snr_pick" not in given:
+        return replace(params, snr_pick=_SNR_PICK_ALONE)
+    return params
