@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads tiles that are stored pixel by pixel: docs/format.md, "Exact values", version 2.
+ *
+ * No context hangs on a value.  So the levels of a row of macro blocks are read first, then its
+ * values, many tiles at once, and only then is looked at which value belongs where: nearly always
+ * symbols are values, and sixteen bytes are copied.
+ */
+#include "exact_stream.h"
+
+#include "tile_sums.h" /* count_bits */
+
+enum { BATCH_NTILES = 256, BATCH_NVALUES = BATCH_NTILES * TILE_NPIXELS };
+
+/* Symbols of some tiles, those of values one behind the other. */
+typedef struct tile_batch {
+    uint8_t context[BATCH_NVALUES];
+    uint8_t symbol[BATCH_NVALUES];
+} tile_batch;
+
+static uint32_t place_of(const exact_reader *r, const exact_tile *tile)
+{
+    return exact_place(&r->levels, tile->row, tile->column);
+}
+
+/* Levels of some tiles; returns 0 if one does not exist. */
+static int read_levels(exact_reader *r, const exact_rule *const *rule, const exact_tile *tile,
+                       uint32_t n)
+{
+    uint8_t context[BATCH_NTILES];
+    uint8_t level[BATCH_NTILES];
+    uint32_t most = 0;
+    for (uint32_t k = 0; k < n; k++)
+        context[k] = exact_level_context(&r->levels, rule[k], place_of(r, &tile[k]));
+    wide_symbols_get(&r->level_symbols, context, n, level);
+    for (uint32_t k = 0; k < n; k++) {
+        most = level[k] > most ? level[k] : most;
+        exact_levels_put(&r->levels, place_of(r, &tile[k]), level[k]);
+    }
+    return most < EXACT_NLEVELS;
+}
+
+/* Keeps the contexts of valid pixels, in place; returns how many there are. */
+static uint32_t drop_invalid(uint8_t *context, uint32_t valid)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        context[n] = context[p];
+        n += valid >> p & 1;
+    }
+    return n;
+}
+
+/* The contexts of n tiles' values; returns how many they are. */
+static size_t list_contexts(const exact_reader *r, const exact_rule *const *rule,
+                            const exact_tile *tile, uint32_t n, uint8_t *context)
+{
+    uint8_t *at = context; /* for every tile there is room for a whole one */
+    for (uint32_t k = 0; k < n; k++) {
+        exact_value_contexts(&r->levels, rule[k], place_of(r, &tile[k]), at);
+        at += tile[k].valid == 0xFFFF ? TILE_NPIXELS : drop_invalid(at, tile[k].valid);
+    }
+    return (size_t)(at - context);
+}
+
+/* number_of without branches on what is a matter of chance. */
+BRAGG_INLINE uint64_t any_number(symbol_reader *r, uint32_t symbol)
+{
+    if (symbol > NUMBER_LARGEST_SYMBOL)
+        return number_of(r, symbol);
+    const uint32_t has_bits = 0 - ((uint32_t)(NUMBER_DIRECT - 1 - symbol) >> 31);
+    const uint32_t nbits = (symbol / 4 - 2) & has_bits;
+    const uint32_t head = symbol ^ ((symbol ^ (4 | (symbol & 3))) & has_bits);
+    return (uint64_t)head << nbits | raw_bits_get(r, nbits);
+}
+
+/* Whether sixteen symbols are the numbers themselves. */
+BRAGG_INLINE int are_direct(const uint8_t *symbol)
+{
+    uint32_t all = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE)
+        all |= load_u32(symbol + p);
+    return (all & 0xF0F0F0F0u) == 0;
+}
+
+/* Any tile; returns where the symbols of the next are. */
+static const uint8_t *restore_values(symbol_reader *s, const exact_rule *rule,
+                                     const uint8_t *symbol, exact_tile *tile)
+{
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (tile->valid >> p & 1)
+            tile->value[p] = exact_value(rule, any_number(s, *symbol++));
+    }
+    return symbol;
+}
+
+static void read_values(exact_reader *r, const exact_rule *const *rule, exact_tile *tile,
+                        uint32_t n)
+{
+    tile_batch b;
+    const uint8_t *symbol = b.symbol;
+    const size_t nvalues = list_contexts(r, rule, tile, n, b.context);
+    wide_symbols_get(&r->value_symbols, b.context, nvalues, b.symbol);
+    for (uint32_t k = 0; k < n; k++) {
+        tile[k].is_narrow = tile[k].valid == 0xFFFF && rule[k]->is_counting && are_direct(symbol);
+        if (!tile[k].is_narrow) {
+            symbol = restore_values(&r->value_symbols.stream, rule[k], symbol, &tile[k]);
+            continue;
+        }
+        memcpy(tile[k].byte, symbol, TILE_NPIXELS);
+        symbol += TILE_NPIXELS;
+    }
+}
+
+h5bragg_status exact_reader_open(byte_reader *in, const ring_map *map, exact_reader *r)
+{
+    h5bragg_status status = wide_symbols_open(in, EXACT_NCONTEXTS, &r->level_symbols);
+    if (!status)
+        status = wide_symbols_open(in, EXACT_NCONTEXTS, &r->value_symbols);
+    return status ? status : exact_levels_make(map, &r->levels);
+}
+
+h5bragg_status exact_reader_close(const exact_reader *r)
+{
+    const h5bragg_status status = wide_symbols_close(&r->level_symbols);
+    return status ? status : wide_symbols_close(&r->value_symbols);
+}
+
+void exact_reader_free(exact_reader *r)
+{
+    symbol_reader_free(&r->level_symbols.stream);
+    symbol_reader_free(&r->value_symbols.stream);
+    exact_levels_free(&r->levels);
+}
+
+static uint32_t batch_at(uint32_t first, uint32_t ntiles)
+{
+    return ntiles - first < BATCH_NTILES ? ntiles - first : BATCH_NTILES;
+}
+
+int exact_tiles_read(exact_reader *r, const exact_rule *const *rule, exact_tile *tile,
+                     uint32_t ntiles)
+{
+    for (uint32_t k = 0; k < ntiles; k++)
+        exact_levels_mark(&r->levels, place_of(r, &tile[k]));
+    for (uint32_t k = 0; k < ntiles; k += BATCH_NTILES) {
+        if (!read_levels(r, rule + k, tile + k, batch_at(k, ntiles)))
+            return 0;
+    }
+    for (uint32_t k = 0; k < ntiles; k += BATCH_NTILES)
+        read_values(r, rule + k, tile + k, batch_at(k, ntiles));
+    exact_levels_next_row(&r->levels);
+    return 1;
+}
