@@ -52,9 +52,7 @@ class ExactTiles:
         if own == 0:
             return [0] * 16
         absent = min(self.digits(n), own - 1)
-        left, right, above, below = (
-            absent if m is None else self.level[m] for m in self.beside(n)
-        )
+        left, right, above, below = (absent if m is None else self.level[m] for m in self.beside(n))
         x, y = limited(left - right, -4, 4), limited(above - below, -4, 4)
         slopes = [WEIGHTS[p % 4] * x + WEIGHTS[p // 4] * y for p in range(16)]
         return [3 * own - 2 if g <= -4 else 3 * own if g >= 4 else 3 * own - 1 for g in slopes]
