@@ -1,70 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads rows of tiles that are stored pixel by pixel: docs/format.md, "Exact values".
+ * Reads tiles that are stored pixel by pixel: docs/format.md, "Exact values", version 2.
  *
- * A symbol's context hangs on the symbols before it, so that what counts is how long one waits for
- * the next.  Most tiles have nothing but direct symbols: whole ones are read as if they had, and
- * again, as any tile, if one was not.  What a tile has on its left is kept number by number, so
- * that its first pixels do not wait for the last ones of that neighbour.
+ * No context hangs on a value.  So the levels of a row of macro blocks are read first, then its
+ * values, many tiles at once, and only then is looked at which value belongs where: nearly always
+ * symbols are values, and sixteen bytes are copied.
  */
-#include "exact_tiles.h"
+#include "exact_stream.h"
 
-/* Of a symbol_reader, in registers: its states, its words, and which of them comes next. */
-typedef struct states {
-    uint32_t x[SYMBOLS_NSTATES];
-    const uint8_t *words;
-    uint32_t at; /* there are fewer than 2^32 in a stream */
-} states;
+#include "tile_sums.h" /* count_bits */
 
-/* One by one: to load what was just stored in smaller pieces takes long. */
-BRAGG_INLINE void copy_states(const states *from, states *to)
+enum { BATCH_NTILES = 256, BATCH_NVALUES = BATCH_NTILES * TILE_NPIXELS };
+
+/* Symbols of some tiles, those of values one behind the other. */
+typedef struct tile_batch {
+    uint8_t context[BATCH_NVALUES];
+    uint8_t symbol[BATCH_NVALUES];
+} tile_batch;
+
+static uint32_t place_of(const exact_reader *r, const exact_tile *tile)
 {
-    for (uint32_t k = 0; k < SYMBOLS_NSTATES; k++)
-        to->x[k] = from->x[k];
-    to->words = from->words;
-    to->at = from->at;
+    return exact_place(&r->levels, tile->row, tile->column);
 }
 
-/* The next symbol of a state in a context, as symbol_get_sure. */
-BRAGG_INLINE uint64_t take(const uint8_t *context, states *s, uint32_t k)
+/* Levels of some tiles; returns 0 if one does not exist. */
+static int read_levels(exact_reader *r, const exact_rule *const *rule, const exact_tile *tile,
+                       uint32_t n)
 {
-    uint32_t *state = &s->x[k % SYMBOLS_NSTATES];
-    const uint32_t u = *state & (SYMBOLS_TOTAL - 1);
-    const uint64_t symbol = context[u];
-    uint32_t entry;
-    memcpy(&entry, context + SYMBOLS_TOTAL + sizeof entry * symbol, sizeof entry);
-    const uint32_t x = (entry >> ENTRY_FREQUENCY_BIT) * (*state >> SYMBOLS_PROBABILITY_BITS) +
-                       (u - (entry & ENTRY_START));
-    const uint32_t lacks = (uint32_t)((int32_t)((x >> 16) - 1) >> 31); /* a mask */
-    *state = x ^ ((x ^ (x << 16 | load_u16(s->words + 2 * (size_t)s->at))) & lacks);
-    s->at -= lacks;
-    return symbol;
+    uint8_t context[BATCH_NTILES];
+    uint8_t level[BATCH_NTILES];
+    uint32_t most = 0;
+    for (uint32_t k = 0; k < n; k++)
+        context[k] = exact_level_context(&r->levels, rule[k], place_of(r, &tile[k]));
+    wide_symbols_get(&r->level_symbols, context, n, level);
+    for (uint32_t k = 0; k < n; k++) {
+        most = level[k] > most ? level[k] : most;
+        exact_levels_put(&r->levels, place_of(r, &tile[k]), level[k]);
+    }
+    return most < EXACT_NLEVELS;
 }
 
-/*
- * What a tile's pixels in its first row and column find outside of it, as parts of the places where
- * their contexts are looked up.
- */
-typedef struct edges {
-    uint64_t top;             /* what is above, and half of what is left of that: 16 bits each */
-    uint32_t side[TILE_EDGE]; /* what is left, and but for the first half of what is above that */
-} edges;
+/* Keeps the contexts of valid pixels, in place; returns how many there are. */
+static uint32_t drop_invalid(uint8_t *context, uint32_t valid)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        context[n] = context[p];
+        n += valid >> p & 1;
+    }
+    return n;
+}
 
-BRAGG_INLINE uint64_t lane(uint64_t four, uint32_t k) { return four >> 16 * k & 0xFFFF; }
-
-/* What the last tile has left to one on its right, as exact_lines do. */
-typedef struct left_edge {
-    int32_t stored[TILE_EDGE];
-    uint32_t column;
-} left_edge;
-
-/* Where a whole tile is read from, and what of it there is. */
-typedef struct tile_reader {
-    const uint8_t *context;
-    const uint16_t *at; /* places of contexts by left + above + corner / 2 */
-    states *s;
-    uint64_t c[TILE_NPIXELS]; /* values, up to EXACT_MOST */
-} tile_reader;
+/* The contexts of n tiles' values; returns how many they are. */
+static size_t list_contexts(const exact_reader *r, const exact_rule *const *rule,
+                            const exact_tile *tile, uint32_t n, uint8_t *context)
+{
+    uint8_t *at = context; /* for every tile there is room for a whole one */
+    for (uint32_t k = 0; k < n; k++) {
+        exact_value_contexts(&r->levels, rule[k], place_of(r, &tile[k]), at);
+        at += tile[k].valid == 0xFFFF ? TILE_NPIXELS : drop_invalid(at, tile[k].valid);
+    }
+    return (size_t)(at - context);
+}
 
 /* number_of without branches on what is a matter of chance. */
 BRAGG_INLINE uint64_t any_number(symbol_reader *r, uint32_t symbol)
@@ -77,216 +74,81 @@ BRAGG_INLINE uint64_t any_number(symbol_reader *r, uint32_t symbol)
     return (uint64_t)head << nbits | raw_bits_get(r, nbits);
 }
 
-/* Takes down the value of pixel p, and returns what it counts. */
-BRAGG_INLINE uint64_t put_number(exact_tile *tile, uint32_t p, uint64_t x)
+/* Whether sixteen symbols are the numbers themselves. */
+BRAGG_INLINE int are_direct(const uint8_t *symbol)
 {
-    tile->value[p] = (int64_t)x;
-    return x < EXACT_MOST ? x : EXACT_MOST;
+    uint32_t all = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE)
+        all |= load_u32(symbol + p);
+    return (all & 0xF0F0F0F0u) == 0;
 }
 
-/* Positions in the order of reading, by diagonals: pixels of one do not depend on each other, so
- * that they overlap.  READ(k, p, place) reads number k, at position p. */
-#define INNER(left, above, corner) (HALF * (2 * (c[left] + c[above]) + c[corner]))
-#define READ_TILE(e)                                                                               \
-    READ(0, 0, lane(e->top, 0) + e->side[0])                                                       \
-    READ(1, 1, lane(e->top, 1) + FULL * c[0])                                                      \
-    READ(2, 4, e->side[1] + FULL * c[0])                                                           \
-    READ(3, 2, lane(e->top, 2) + FULL * c[1])                                                      \
-    READ(4, 5, INNER(4, 1, 0))                                                                     \
-    READ(5, 8, e->side[2] + FULL * c[4])                                                           \
-    READ(6, 3, lane(e->top, 3) + FULL * c[2])                                                      \
-    READ(7, 6, INNER(5, 2, 1))                                                                     \
-    READ(8, 9, INNER(8, 5, 4))                                                                     \
-    READ(9, 12, e->side[3] + FULL * c[8])                                                          \
-    READ(10, 7, INNER(6, 3, 2))                                                                    \
-    READ(11, 10, INNER(9, 6, 5))                                                                   \
-    READ(12, 13, INNER(12, 9, 8))                                                                  \
-    READ(13, 11, INNER(10, 7, 6))                                                                  \
-    READ(14, 14, INNER(13, 10, 9))                                                                 \
-    READ(15, 15, INNER(14, 11, 10))
-enum { FULL = EXACT_UNIT, HALF = EXACT_UNIT / 2 };
-
-/* A whole tile of direct symbols; returns 0 if one was not. */
-BRAGG_INLINE int read_direct(tile_reader *t, const edges *e)
+/* Any tile; returns where the symbols of the next are. */
+static const uint8_t *restore_values(symbol_reader *s, const exact_rule *rule,
+                                     const uint8_t *symbol, exact_tile *tile)
 {
-    uint64_t *c = t->c;
-    uint64_t all = 0;
-#define READ(k, p, place) all |= c[p] = take(t->context + t->at[place], t->s, k);
-    READ_TILE(e)
-#undef READ
-    return all < NUMBER_DIRECT;
-}
-
-/* A whole tile of any numbers.  Even what is no number keeps places within bounds. */
-BRAGG_INLINE void read_numbers(symbol_reader *r, tile_reader *t, const edges *e, exact_tile *tile)
-{
-    symbol_reader raw = {.raw = r->raw, .raw_nbytes = r->raw_nbytes, .bit_at = r->bit_at};
-    uint64_t *c = t->c;
-#define READ(k, p, place)                                                                          \
-    c[p] =                                                                                         \
-        put_number(tile, p, any_number(&raw, (uint32_t)take(t->context + t->at[place], t->s, k)));
-    READ_TILE(e)
-#undef READ
-    r->bit_at = raw.bit_at;
-    r->seen |= raw.seen;
-}
-
-/* Four numbers that neighbours store. */
-BRAGG_INLINE uint64_t four_at(const int16_t *stored)
-{
-    return (uint16_t)stored[0] | (uint64_t)(uint16_t)stored[1] << 16 |
-           (uint64_t)(uint16_t)stored[2] << 32 | (uint64_t)(uint16_t)stored[3] << 48;
-}
-
-/* What they count: at most 2040 each, so that sums and multiples stay apart. */
-BRAGG_INLINE uint64_t counted(uint64_t four, uint32_t absent)
-{
-    const uint64_t ones = 0x0001000100010001u;
-    const uint64_t lacks = (four >> 15 & ones) * 0xFFFF; /* EXACT_NOTHING has all bits */
-    return EXACT_UNIT * (four & ~lacks) | (absent * ones & lacks);
-}
-
-BRAGG_INLINE uint64_t halves(uint64_t four) { return four >> 1 & 0x7FFF7FFF7FFF7FFFu; }
-
-BRAGG_INLINE edges look_around(const exact_lines *lines, const left_edge *left, uint32_t column,
-                               uint32_t absent)
-{
-    const int16_t *above = lines->above + (size_t)column * TILE_EDGE;
-    const uint64_t up = counted(four_at(above + 1), absent);
-    const uint64_t corner = counted((uint16_t)above[0], absent);
-    const uint32_t has_none = 0 - (uint32_t)(left->column != column || column == 0);
-    edges e = {up + halves(up << 16 | corner), {0}};
-    uint32_t over = 0;
-    for (uint32_t k = 0; k < TILE_EDGE; k++) {
-        const uint32_t stored = (uint32_t)left->stored[k] | has_none;
-        const uint32_t lacks = 0 - (stored >> 31);
-        const uint32_t here = (EXACT_UNIT * stored & ~lacks) | (absent & lacks);
-        e.side[k] = here + over / 2;
-        over = here;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (tile->valid >> p & 1)
+            tile->value[p] = exact_value(rule, any_number(s, *symbol++));
     }
-    return e;
+    return symbol;
 }
 
-/* Whether what is around a tile makes symbols that are not direct likely. */
-BRAGG_INLINE int is_bright(const edges *e)
+static void read_values(exact_reader *r, const exact_rule *const *rule, exact_tile *tile,
+                        uint32_t n)
 {
-    enum { BRIGHT = 180 }; /* about 15 counts */
-    const uint64_t room = (0x8000 - BRIGHT) * (uint64_t)0x0001000100010001u;
-    const int is_above = ((e->top + room) & 0x8000800080008000u) != 0;
-    return is_above | (e->side[0] >= BRIGHT) | (e->side[1] >= BRIGHT) | (e->side[2] >= BRIGHT) |
-           (e->side[3] >= BRIGHT);
-}
-
-/* Leaves a tile's last row and column to its neighbours. */
-BRAGG_INLINE void leave_behind(exact_lines *lines, left_edge *left, uint32_t column,
-                               const uint64_t c[TILE_NPIXELS])
-{
-    int16_t *below = lines->below + 1 + (size_t)column * TILE_EDGE;
-    for (uint32_t k = 0; k < TILE_EDGE; k++) {
-        below[k] = (int16_t)c[TILE_NPIXELS - TILE_EDGE + k];
-        left->stored[k] = (int32_t)c[k * TILE_EDGE + TILE_EDGE - 1];
-    }
-    lines->below_tiles[lines->nbelow++] = column;
-    left->column = column + 1;
-}
-
-BRAGG_INLINE states states_of(const symbol_reader *r)
-{
-    return (states){{r->x0, r->x1, r->x2, r->x3}, r->words, (uint32_t)r->word_at};
-}
-
-BRAGG_INLINE void put_states(symbol_reader *r, const states *s)
-{
-    r->x0 = s->x[0];
-    r->x1 = s->x[1];
-    r->x2 = s->x[2];
-    r->x3 = s->x[3];
-    r->word_at = s->at;
-}
-
-/* A tile that is not whole or may be the last.  Out of line, as the others need the registers. */
-__attribute__((noinline)) static void read_any(exact_lines *lines, symbol_reader *r,
-                                               left_edge *left, uint32_t absent, exact_tile *tile,
-                                               states *s)
-{
-    put_states(r, s);
-    for (uint32_t k = 0; k < TILE_EDGE; k++)
-        lines->left[k] = (int16_t)left->stored[k];
-    lines->left_column = left->column;
-    exact_tile_read(lines, r, (int32_t)absent, tile);
-    for (uint32_t k = 0; k < TILE_EDGE; k++)
-        left->stored[k] = lines->left[k];
-    left->column = lines->left_column;
-    tile->is_narrow = 0;
-    *s = states_of(r);
-}
-
-/* Takes down a whole tile, narrow or not. */
-BRAGG_INLINE void put_tile(exact_lines *lines, left_edge *left, exact_tile *tile,
-                           const uint64_t c[TILE_NPIXELS])
-{
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        tile->byte[p] = (uint8_t)c[p];
-    leave_behind(lines, left, tile->column, c);
-}
-
-/* A whole tile of any numbers.  Out of line, as read_any. */
-__attribute__((noinline)) static void read_bright(exact_lines *lines, symbol_reader *r,
-                                                  left_edge *left, const edges *e, exact_tile *tile,
-                                                  states *s)
-{
-    states own = *s;
-    tile_reader t;
-    t.context = r->context;
-    t.at = lines->context_at;
-    t.s = &own;
-    read_numbers(r, &t, e, tile);
-    tile->is_narrow = 1;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        tile->is_narrow &= t.c[p] < EXACT_MOST;
-    put_tile(lines, left, tile, t.c);
-    copy_states(&own, s);
-}
-
-/* A tile, as it is stored. */
-BRAGG_INLINE void read_tile(exact_lines *lines, symbol_reader *r, left_edge *left, uint32_t absent,
-                            exact_tile *tile, states *s)
-{
-    const int has_words = r->nwords >= TILE_NPIXELS && s->at <= r->nwords - TILE_NPIXELS;
-    if (tile->valid != 0xFFFF || !has_words) {
-        read_any(lines, r, left, absent, tile, s);
-        return;
-    }
-    const edges e = look_around(lines, left, tile->column, absent);
-    states direct;
-    copy_states(s, &direct);
-    tile_reader t;
-    t.context = r->context;
-    t.at = lines->context_at;
-    t.s = &direct;
-    if (is_bright(&e) || !read_direct(&t, &e)) {
-        const edges around = e; /* so that e stays in registers */
-        read_bright(lines, r, left, &around, tile, s);
-        return;
-    }
-    tile->is_narrow = 1;
-    put_tile(lines, left, tile, t.c);
-    copy_states(&direct, s);
-}
-
-void exact_row_read(exact_lines *lines, symbol_reader *r, const exact_rule *const *rule,
-                    exact_tile *tile, uint32_t ntiles)
-{
-    states s = states_of(r);
-    left_edge left = {.column = 0}; /* a row's first tile has none */
-    for (uint32_t k = 0; k < ntiles; k++) {
-        exact_tile *t = &tile[k];
-        read_tile(lines, r, &left, (uint32_t)rule[k]->absent, t, &s);
-        if (rule[k]->is_counting)
+    tile_batch b;
+    const uint8_t *symbol = b.symbol;
+    const size_t nvalues = list_contexts(r, rule, tile, n, b.context);
+    wide_symbols_get(&r->value_symbols, b.context, nvalues, b.symbol);
+    for (uint32_t k = 0; k < n; k++) {
+        tile[k].is_narrow = tile[k].valid == 0xFFFF && rule[k]->is_counting && are_direct(symbol);
+        if (!tile[k].is_narrow) {
+            symbol = restore_values(&r->value_symbols.stream, rule[k], symbol, &tile[k]);
             continue;
-        for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-            t->value[p] = rule[k]->predicted + unzigzag((uint64_t)exact_tile_value(t, p));
-        t->is_narrow = 0;
+        }
+        memcpy(tile[k].byte, symbol, TILE_NPIXELS);
+        symbol += TILE_NPIXELS;
     }
-    put_states(r, &s);
+}
+
+h5bragg_status exact_reader_open(byte_reader *in, const ring_map *map, exact_reader *r)
+{
+    h5bragg_status status = wide_symbols_open(in, EXACT_NCONTEXTS, &r->level_symbols);
+    if (!status)
+        status = wide_symbols_open(in, EXACT_NCONTEXTS, &r->value_symbols);
+    return status ? status : exact_levels_make(map, &r->levels);
+}
+
+h5bragg_status exact_reader_close(const exact_reader *r)
+{
+    const h5bragg_status status = wide_symbols_close(&r->level_symbols);
+    return status ? status : wide_symbols_close(&r->value_symbols);
+}
+
+void exact_reader_free(exact_reader *r)
+{
+    symbol_reader_free(&r->level_symbols.stream);
+    symbol_reader_free(&r->value_symbols.stream);
+    exact_levels_free(&r->levels);
+}
+
+static uint32_t batch_at(uint32_t first, uint32_t ntiles)
+{
+    return ntiles - first < BATCH_NTILES ? ntiles - first : BATCH_NTILES;
+}
+
+int exact_tiles_read(exact_reader *r, const exact_rule *const *rule, exact_tile *tile,
+                     uint32_t ntiles)
+{
+    for (uint32_t k = 0; k < ntiles; k++)
+        exact_levels_mark(&r->levels, place_of(r, &tile[k]));
+    for (uint32_t k = 0; k < ntiles; k += BATCH_NTILES) {
+        if (!read_levels(r, rule + k, tile + k, batch_at(k, ntiles)))
+            return 0;
+    }
+    for (uint32_t k = 0; k < ntiles; k += BATCH_NTILES)
+        read_values(r, rule + k, tile + k, batch_at(k, ntiles));
+    exact_levels_next_row(&r->levels);
+    return 1;
 }

@@ -1,194 +1,151 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes tiles that are stored pixel by pixel and are bytes: docs/format.md, "Exact values".  All
- * pixels are known, so that the contexts of a tile are made together.
+ * Writes tiles that are stored pixel by pixel: docs/format.md, "Exact values", version 2.
+ *
+ * Contexts follow from the levels of all tiles of a row of macro blocks, so that tiles are listed
+ * first.  Most are bytes below 16, which are their own symbols: with their contexts above them they
+ * are the pairs to be coded.
  */
-#include "cpu_level.h"
-#include "exact_tiles.h"
+#include "exact_stream.h"
 
-enum { UNIT = 8, NOTHING = -1 };
+enum { LARGEST_LEVEL = EXACT_NLEVELS - 1 };
 
-enum { HALF_NPIXELS = TILE_NPIXELS / 2, RAW_NBYTES = TILE_NPIXELS };
-
-BRAGG_INLINE int32_t counted(int16_t stored, int32_t absent)
+/* The level of n pixels whose numbers have this sum. */
+static uint32_t level_of(uint64_t sum, uint32_t n)
 {
-    return stored == NOTHING ? absent : UNIT * stored;
+    const uint64_t x = 16 * sum / n;
+    const uint32_t ndigits = x ? floor_log2(x) + 1 : 0;
+    return ndigits < LARGEST_LEVEL ? ndigits : LARGEST_LEVEL;
 }
 
-/* A row of a tile as four 16-bit numbers of 64 bits, the leftmost pixel lowest. */
-BRAGG_INLINE uint64_t spread_bytes(uint32_t row)
+h5bragg_status exact_writer_make(const ring_map *map, size_t stride, exact_writer *w)
 {
-    const uint64_t pairs = (row | (uint64_t)row << 16) & 0x0000FFFF0000FFFFu;
-    return (pairs | pairs << 8) & 0x00FF00FF00FF00FFu;
+    const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
+    memset(w, 0, sizeof *w);
+    number_symbols_make(&w->numbers);
+    w->stride = stride;
+    w->item = scratch_take(ntiles * sizeof *w->item);
+    w->t = scratch_take(ntiles * TILE_NPIXELS * sizeof *w->t);
+    if (!w->item || !w->t)
+        return H5BRAGG_NO_MEMORY;
+    return exact_levels_make(map, &w->levels);
 }
 
-BRAGG_INLINE uint64_t counts_above(const int16_t *above, int32_t absent)
+void exact_writer_free(exact_writer *w)
 {
-    uint64_t row = 0;
-    for (uint32_t k = 0; k < TILE_EDGE; k++)
-        row |= (uint64_t)counted(above[k], absent) << 16 * k;
-    return row;
+    exact_levels_free(&w->levels);
+    symbol_writer_free(&w->level_symbols);
+    symbol_writer_free(&w->value_symbols);
+    scratch_give(w->item);
+    scratch_give(w->t);
 }
 
-/* What a whole tile leaves to its neighbours; row[i] as of spread_bytes. */
-BRAGG_INLINE void leave_rows(exact_lines *lines, uint32_t column, const uint64_t row[TILE_EDGE])
+static void add(exact_writer *w, exact_item item, uint32_t row, uint32_t column)
 {
-    int16_t *below = lines->below + 1 + (size_t)column * TILE_EDGE;
-    for (uint32_t k = 0; k < TILE_EDGE; k++) {
-        below[k] = (int16_t)(row[TILE_EDGE - 1] >> 16 * k & 0xFF);
-        lines->left[k] = (int16_t)(row[k] >> 48);
+    item.place = exact_place(&w->levels, row, column);
+    exact_levels_put(&w->levels, item.place, item.level);
+    w->item[w->nitems++] = item;
+}
+
+void exact_tile_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t column,
+                    uint16_t valid, const int64_t value[TILE_NPIXELS])
+{
+    exact_item item = {.rule = rule, .t = w->t + w->nt, .valid = valid};
+    uint64_t *t = w->t + w->nt;
+    uint64_t sum = 0;
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (!(valid >> p & 1))
+            continue;
+        t[n] = rule->is_counting ? (uint64_t)value[p] : zigzag(value[p] - rule->predicted);
+        sum += t[n++];
     }
-    lines->below_tiles[lines->nbelow++] = column;
-    lines->left_column = column + 1;
-}
-
-/* Puts pairs of contexts and bytes, which need not be symbols yet; raw bits fit into the buffer
- * eight bytes at a time. */
-static void put_pairs(symbol_writer *s, const number_symbols *numbers, const uint16_t *pair)
-{
-    fast_writer w;
-    if (!fast_writer_open(&w, s, TILE_NPIXELS, RAW_NBYTES))
+    if (n == 0)
         return;
-    for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
-        fast_put_number(&w, numbers, pair[k] >> 8, pair[k] & 0xFF);
-        if (k % HALF_NPIXELS == HALF_NPIXELS - 1)
-            fast_flush(&w);
-    }
-    fast_writer_close(&w, s);
+    w->nt += n;
+    item.level = (uint8_t)level_of(sum, n);
+    add(w, item, row, column);
 }
 
-/*
- * Contexts are looked up by half of 2 * left + 2 * above + (above left): four at a time, which no
- * carry leaves, as counts are at most 2040.
- */
-static void write_plain(exact_lines *lines, symbol_writer *s, const number_symbols *numbers,
-                        const exact_rule *rule, const exact_bytes *tile)
+void exact_bytes_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t column,
+                     const uint8_t *byte, uint32_t sum)
 {
-    const uint32_t column = tile->column;
-    const int has_left = lines->left_column == column && column > 0;
-    const int16_t *above = lines->above + (size_t)column * TILE_EDGE;
-    uint64_t up = counts_above(above + 1, rule->absent);
-    uint64_t corner = (uint64_t)counted(above[0], rule->absent);
-    uint64_t row[TILE_EDGE];
-    uint16_t pair[TILE_NPIXELS];
-    uint16_t ordered[TILE_NPIXELS];
+    const exact_item item = {
+        .rule = rule, .byte = byte, .valid = 0xFFFF, .level = (uint8_t)level_of(sum, TILE_NPIXELS)};
+    add(w, item, row, column);
+}
+
+/* Any numbers below 2^34: each has at most 32 raw bits, and the buffer room for 57. */
+static void write_numbers(exact_writer *w, const exact_item *item, const uint8_t *context)
+{
+    fast_writer f;
+    const uint64_t *t = item->t;
+    if (!fast_writer_open(&f, &w->value_symbols, TILE_NPIXELS, TILE_NPIXELS * sizeof(uint32_t)))
+        return;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (!(item->valid >> p & 1))
+            continue;
+        fast_put_number(&f, &w->numbers, context[p], *t++);
+        fast_flush(&f);
+    }
+    fast_writer_close(&f, &w->value_symbols);
+}
+
+/* Bytes of which some have raw bits: at most five each, and the buffer has room for 57. */
+static void write_large_bytes(exact_writer *w, const uint8_t *context, const uint8_t *byte)
+{
+    enum { FLUSH_NVALUES = 8 };
+    fast_writer f;
+    if (!fast_writer_open(&f, &w->value_symbols, TILE_NPIXELS, TILE_NPIXELS))
+        return;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        fast_put_number(&f, &w->numbers, context[p], byte[p]);
+        if (p % FLUSH_NVALUES == FLUSH_NVALUES - 1)
+            fast_flush(&f);
+    }
+    fast_writer_close(&f, &w->value_symbols);
+}
+
+static void write_bytes_of(exact_writer *w, const exact_item *item, const uint8_t *context)
+{
+    uint8_t byte[TILE_NPIXELS];
     uint32_t all = 0;
     for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        const uint32_t bytes = load_u32(tile->byte + i * tile->stride);
-        row[i] = spread_bytes(bytes);
-        all |= bytes;
-        const uint64_t here = UNIT * row[i];
-        const uint64_t left =
-            (uint64_t)(has_left ? counted(lines->left[i], rule->absent) : rule->absent);
-        const uint64_t half =
-            (here << 16 | left) + up + ((up << 16 | corner) >> 1 & 0x7FFF7FFF7FFF7FFFu);
-        for (uint32_t j = 0; j < TILE_EDGE; j++) {
-            const uint32_t context = lines->context[half >> 16 * j & 0xFFFF];
-            pair[i * TILE_EDGE + j] = (uint16_t)(context << 8 | (bytes >> 8 * j & 0xFF));
-        }
-        up = here;
-        corner = left;
+        const uint32_t row = load_u32(item->byte + i * w->stride);
+        store_u32(byte + TILE_EDGE * i, row);
+        all |= row;
     }
-    uint16_t *direct = all & 0xF0F0F0F0u ? NULL : symbol_writer_room(s, TILE_NPIXELS);
-    uint16_t *out = direct ? direct : ordered;
-    for (uint32_t k = 0; k < TILE_NPIXELS; k++)
-        out[k] = pair[EXACT_ORDER[k]];
-    if (direct)
-        s->npairs += TILE_NPIXELS; /* bytes below 16 are their own symbols */
-    else
-        put_pairs(s, numbers, ordered);
-    leave_rows(lines, column, row);
-}
-
-#if defined(BRAGG_X86_64)
-#include <immintrin.h>
-
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
-
-/* Bounds of contexts beyond the table of 64, halved. */
-enum { NEAR_CONTEXTS = 64, NFAR_BOUNDS = 5 };
-static const int16_t FAR_BOUND[NFAR_BOUNDS] = {90, 130, 200, 300, 500};
-
-/* What the neighbours of a tile count: from the corner along the row above, and 8 to 11 on the
- * left. */
-KERNEL BRAGG_INLINE __m256i counts_around(const exact_lines *lines, uint32_t column, int32_t absent)
-{
-    const int has_left = lines->left_column == column && column > 0;
-    const __m128i above = _mm_maskz_loadu_epi16(0x1F, lines->above + (size_t)column * TILE_EDGE);
-    const __m128i left = _mm_loadl_epi64((const __m128i *)(const void *)lines->left);
-    const __m256i stored = _mm256_inserti128_si256(_mm256_castsi128_si256(above), left, 1);
-    const __mmask16 is_there =
-        (__mmask16)(_mm256_movepi16_mask(stored) ^ 0xFFFF) & (has_left ? 0xFFFF : 0xFF);
-    return _mm256_mask_slli_epi16(_mm256_set1_epi16((int16_t)absent), is_there, stored, 3);
-}
-
-/* Number of bounds that are not above what the neighbours count, of which this is half. */
-KERNEL BRAGG_INLINE __m256i contexts_of(const exact_lines *lines, __m256i half)
-{
-    const __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)lines->context);
-    const __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(lines->context + 32));
-    const __m256i at = _mm256_min_epu16(half, _mm256_set1_epi16(NEAR_CONTEXTS - 1));
-    __m256i context = _mm256_permutex2var_epi8(low, at, high);
-    for (uint32_t k = 0; k < NFAR_BOUNDS; k++) {
-        const __m256i bound = _mm256_set1_epi16((int16_t)(FAR_BOUND[k] - 1));
-        context = _mm256_sub_epi16(context, _mm256_cmpgt_epi16(half, bound));
-    }
-    return context;
-}
-
-KERNEL static void write_avx512(exact_lines *lines, symbol_writer *s, const number_symbols *numbers,
-                                const exact_rule *rule, const exact_bytes *tile)
-{
-    const __m256i from_left =
-        _mm256_setr_epi16(24, 0, 1, 2, 25, 4, 5, 6, 26, 8, 9, 10, 27, 12, 13, 14);
-    const __m256i from_above =
-        _mm256_setr_epi16(17, 18, 19, 20, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
-    const __m256i from_corner =
-        _mm256_setr_epi16(16, 17, 18, 19, 24, 0, 1, 2, 25, 4, 5, 6, 26, 8, 9, 10);
-    const __m256i order = _mm256_setr_epi16(0, 1, 4, 2, 5, 8, 3, 6, 9, 12, 7, 10, 13, 11, 14, 15);
-    const uint8_t *byte = tile->byte;
-    const size_t stride = tile->stride;
-    const __m128i bytes =
-        _mm_setr_epi32((int)load_u32(byte), (int)load_u32(byte + stride),
-                       (int)load_u32(byte + 2 * stride), (int)load_u32(byte + 3 * stride));
-    const __m256i value = _mm256_cvtepu8_epi16(bytes);
-    const __m256i count = _mm256_slli_epi16(value, 3);
-    const __m256i around = counts_around(lines, tile->column, rule->absent);
-    const __m256i corner = _mm256_permutex2var_epi16(count, from_corner, around);
-    const __m256i half =
-        _mm256_add_epi16(_mm256_add_epi16(_mm256_permutex2var_epi16(count, from_left, around),
-                                          _mm256_permutex2var_epi16(count, from_above, around)),
-                         _mm256_srli_epi16(corner, 1));
-    const __m256i context = _mm256_slli_epi16(contexts_of(lines, half), 8);
-    const __m256i pairs = _mm256_permutexvar_epi16(order, _mm256_or_si256(context, value));
-    uint16_t pair[TILE_NPIXELS];
-    uint16_t *out = pair;
-    const int is_direct = _mm_testz_si128(bytes, _mm_set1_epi8((char)0xF0));
-    if (is_direct && (out = symbol_writer_room(s, TILE_NPIXELS)) != NULL)
-        s->npairs += TILE_NPIXELS;
-    if (out)
-        _mm256_storeu_si256((__m256i *)(void *)out, pairs);
-    if (!is_direct)
-        put_pairs(s, numbers, pair);
-    const __m256i last_column = _mm256_permutexvar_epi16(
-        _mm256_setr_epi16(3, 7, 11, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), value);
-    int16_t *below = lines->below + 1 + (size_t)tile->column * TILE_EDGE;
-    const int64_t last_row = _mm256_extract_epi64(value, 3);
-    memcpy(below, &last_row, sizeof last_row);
-    _mm_storel_epi64((__m128i *)(void *)lines->left, _mm256_castsi256_si128(last_column));
-    lines->below_tiles[lines->nbelow++] = tile->column;
-    lines->left_column = tile->column + 1;
-}
-#endif
-
-void exact_bytes_write(exact_lines *lines, symbol_writer *s, const number_symbols *numbers,
-                       const exact_rule *rule, const exact_bytes *tile)
-{
-#if defined(BRAGG_X86_64)
-    if (bragg_cpu_level() == CPU_AVX512) {
-        write_avx512(lines, s, numbers, rule, tile);
+    if (all & 0xF0F0F0F0u) {
+        write_large_bytes(w, context, byte);
         return;
     }
-#endif
-    write_plain(lines, s, numbers, rule, tile);
+    uint16_t *restrict pair = symbol_writer_room(&w->value_symbols, TILE_NPIXELS);
+    if (!pair)
+        return;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
+        pair[p] = (uint16_t)(context[p] << 8 | byte[p]);
+    w->value_symbols.npairs += TILE_NPIXELS;
+}
+
+void exact_writer_end_row(exact_writer *w)
+{
+    for (const exact_item *item = w->item; item < w->item + w->nitems; item++) {
+        uint8_t context[TILE_NPIXELS];
+        symbol_put(&w->level_symbols, exact_level_context(&w->levels, item->rule, item->place),
+                   item->level);
+        exact_value_contexts(&w->levels, item->rule, item->place, context);
+        if (item->byte)
+            write_bytes_of(w, item, context);
+        else
+            write_numbers(w, item, context);
+    }
+    w->nitems = 0;
+    w->nt = 0;
+    exact_levels_next_row(&w->levels);
+}
+
+void exact_writer_finish(exact_writer *w, byte_writer *out)
+{
+    symbols_write(&w->level_symbols, EXACT_NCONTEXTS, SYMBOLS_WIDE_NSTATES, out);
+    symbols_write(&w->value_symbols, EXACT_NCONTEXTS, SYMBOLS_WIDE_NSTATES, out);
 }

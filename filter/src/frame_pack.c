@@ -4,7 +4,7 @@
 
 #include "checksum.h"
 #include "draw_kernels.h"
-#include "exact_tiles.h"
+#include "exact_stream.h"
 #include "picked_writer.h"
 #include "scratch.h"
 #include "tile_sums.h"
@@ -16,8 +16,7 @@ typedef struct frame_packer {
     const frame_model *model;
     sparse_header header;
     kept_flags flags;
-    exact_lines lines;
-    number_symbols numbers;
+    exact_writer exact;
     exact_rule *rule; /* per cell, and that of blank tiles */
     picked_writer picked;
     sum_grid grid;
@@ -26,7 +25,6 @@ typedef struct frame_packer {
     uint16_t *small_sum;
     int64_t *sum; /* where small_sum says so */
     symbol_writer flag_symbols;
-    symbol_writer exact_symbols;
     symbol_writer picked_symbols;
     symbol_writer scale_symbols;
     symbol_writer sum_symbols;
@@ -44,7 +42,6 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     p->hash = scratch_take(ntiles * sizeof *p->hash);
     p->small_sum = scratch_take(ntiles * sizeof *p->small_sum);
     p->sum = scratch_take(ntiles * sizeof *p->sum);
-    number_symbols_make(&p->numbers);
     p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);
     if (!p->open || !p->hash || !p->small_sum || !p->sum || !p->rule)
         return H5BRAGG_NO_MEMORY;
@@ -53,7 +50,7 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     p->rule[map->ncells] = exact_rule_of(model, BRAGG_NO_CELL);
     h5bragg_status status = kept_flags_make(map, &p->flags);
     if (!status)
-        status = exact_lines_make(map, &p->lines);
+        status = exact_writer_make(map, source->plane.stride, &p->exact);
     if (!status)
         status = model->layout.has_local ? sum_grid_make(model, &p->grid)
                                          : picked_writer_make(model, &p->picked);
@@ -65,11 +62,10 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
 static void packer_free(frame_packer *p)
 {
     kept_flags_free(&p->flags);
-    exact_lines_free(&p->lines);
+    exact_writer_free(&p->exact);
     picked_writer_free(&p->picked);
     sum_grid_free(&p->grid);
     symbol_writer_free(&p->flag_symbols);
-    symbol_writer_free(&p->exact_symbols);
     symbol_writer_free(&p->picked_symbols);
     symbol_writer_free(&p->scale_symbols);
     symbol_writer_free(&p->sum_symbols);
@@ -106,12 +102,11 @@ static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
     p->header.nexact += count_bits(valid);
     if (valid == 0xFFFF && !s->plane.has_large[tile] && rule->is_counting) {
         const uint8_t *byte = s->plane.value + TILE_EDGE * (tile_row * s->plane.stride + column);
-        const exact_bytes exact = {column, byte, s->plane.stride};
-        exact_bytes_write(&p->lines, &p->exact_symbols, &p->numbers, rule, &exact);
+        exact_bytes_add(&p->exact, rule, tile_row % MACRO_EDGE, column, byte, s->plane.sum[tile]);
     } else if (valid != 0) {
-        exact_tile exact = {.column = column, .valid = valid};
-        frame_source_tile(s, tile, exact.value);
-        exact_tile_write(&p->lines, &p->exact_symbols, rule, &exact);
+        int64_t value[TILE_NPIXELS];
+        frame_source_tile(s, tile, value);
+        exact_tile_add(&p->exact, rule, tile_row % MACRO_EDGE, column, valid, value);
     }
 }
 
@@ -206,7 +201,6 @@ static void pack_tile_row(frame_packer *p, uint32_t tile_row, size_t at)
         pack_local_row(p, tile_row, at);
     else
         pack_picked_row(p, tile_row);
-    exact_lines_next_row(&p->lines);
 }
 
 static void pack_rows(frame_packer *p)
@@ -216,6 +210,7 @@ static void pack_rows(frame_packer *p)
         const uint32_t nrows = map->nty - row < MACRO_EDGE ? map->nty - row : MACRO_EDGE;
         for (uint32_t k = 0; k < nrows; k++)
             pack_tile_row(p, row + k, (size_t)k * map->ntx);
+        exact_writer_end_row(&p->exact);
         if (!p->model->layout.has_local)
             continue;
         draw_kernels_get(bragg_cpu_level())
@@ -243,7 +238,7 @@ static uint64_t frame_seed(const frame_source *s, const frame_model *m, const ui
 static void write_streams(frame_packer *p, byte_writer *w)
 {
     symbols_write(&p->flag_symbols, FLAG_NCONTEXTS, SYMBOLS_WIDE_NSTATES, w);
-    symbols_write(&p->exact_symbols, EXACT_NCONTEXTS, SYMBOLS_NSTATES, w);
+    exact_writer_finish(&p->exact, w);
     if (p->model->layout.has_local) {
         symbols_write(&p->scale_symbols, SCALE_NCONTEXTS, SYMBOLS_NSTATES, w);
         symbols_write(&p->sum_symbols, SUM_NCONTEXTS, SYMBOLS_WIDE_NSTATES, w);

@@ -16,8 +16,7 @@ static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
     if (!frame->exact || !frame->open || !frame->hash || !frame->sum || !frame->exact_bits ||
         !frame->tile || !frame->tile_rule)
         return H5BRAGG_NO_MEMORY;
-    h5bragg_status status = kept_flags_make(map, &frame->flags);
-    return status ? status : exact_lines_make(map, &frame->lines);
+    return kept_flags_make(map, &frame->flags);
 }
 
 /* Profile and all that follows from it. */
@@ -37,11 +36,19 @@ static h5bragg_status read_model(byte_reader *body, sparse_frame *frame)
     return status;
 }
 
+static h5bragg_status open_exact(byte_reader *body, sparse_frame *frame)
+{
+    if (frame->model.format_version >= 2)
+        return exact_reader_open(body, frame->model.noise.map, &frame->exact_reader);
+    const h5bragg_status status = symbols_open(body, NEIGHBOUR_NCONTEXTS, &frame->exact_symbols);
+    return status ? status : exact_lines_make(frame->model.noise.map, &frame->lines);
+}
+
 static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)
 {
     h5bragg_status status = wide_symbols_open(body, FLAG_NCONTEXTS, &frame->flag_symbols);
     if (!status)
-        status = symbols_open(body, EXACT_NCONTEXTS, &frame->exact_symbols);
+        status = open_exact(body, frame);
     if (!status && !frame->model.layout.has_local) {
         status = symbols_open(body, PICKED_NCONTEXTS, &frame->picked_symbols);
         if (!status)
@@ -83,6 +90,7 @@ void sparse_frame_close(sparse_frame *frame)
 {
     symbol_reader_free(&frame->flag_symbols.stream);
     symbol_reader_free(&frame->exact_symbols);
+    exact_reader_free(&frame->exact_reader);
     symbol_reader_free(&frame->picked_symbols);
     symbol_reader_free(&frame->scale_symbols);
     symbol_reader_free(&frame->sum_symbols.stream);
@@ -102,17 +110,20 @@ void sparse_frame_close(sparse_frame *frame)
     memset(frame, 0, sizeof *frame);
 }
 
-/* Lists the exact tiles of a row of tiles, given by bits, and their rules; returns their number. */
-static uint32_t list_exact(sparse_frame *frame, size_t start, const uint16_t *bits,
+/* Lists the exact tiles of a row of tiles of the macro blocks, given by bits, and their rules;
+ * returns their number. */
+static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bits,
                            exact_tile *tile, const exact_rule **rule)
 {
     const ring_map *map = frame->model.noise.map;
+    const size_t start = (size_t)(MACRO_EDGE * frame->macro_row + row) * map->ntx;
     uint32_t n = 0;
     for (uint32_t first = 0; first < map->ntx; first += SORT_NLANES) {
         for (uint32_t left = bits[first / SORT_NLANES]; left; left &= left - 1) {
             const uint32_t column = first + count_bits((left & (0u - left)) - 1);
             const uint16_t cell = map->cell[start + column];
             tile[n].column = column;
+            tile[n].row = (uint8_t)row;
             tile[n].valid = frame->mask.valid[start + column];
             rule[n] = &frame->exact[cell == BRAGG_NO_CELL ? map->ncells : cell];
             frame->nexact += count_bits(tile[n++].valid);
@@ -139,15 +150,18 @@ static h5bragg_status read_exact(sparse_frame *frame)
     }
     for (uint32_t row = 0; row < frame->nrows; row++) {
         frame->tile_start[row] = n;
-        n += list_exact(frame, start + (size_t)row * map->ntx, frame->exact_bits + row * ngroups,
-                        frame->tile + n, frame->tile_rule + n);
+        n += list_exact(frame, row, frame->exact_bits + row * ngroups, frame->tile + n,
+                        frame->tile_rule + n);
     }
     frame->tile_start[frame->nrows] = n;
+    if (frame->model.format_version >= 2)
+        return exact_tiles_read(&frame->exact_reader, frame->tile_rule, frame->tile, n)
+                   ? H5BRAGG_OK
+                   : H5BRAGG_CORRUPT;
     for (uint32_t row = 0; row < frame->nrows; row++) {
         const uint32_t first = frame->tile_start[row];
         exact_row_read(&frame->lines, &frame->exact_symbols, frame->tile_rule + first,
                        frame->tile + first, frame->tile_start[row + 1] - first);
-        exact_lines_next_row(&frame->lines);
     }
     return H5BRAGG_OK;
 }
@@ -223,7 +237,8 @@ h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, in
     const int has_local = frame->model.layout.has_local;
     h5bragg_status status = wide_symbols_close(&frame->flag_symbols);
     if (!status)
-        status = symbols_close(&frame->exact_symbols);
+        status = frame->model.format_version >= 2 ? exact_reader_close(&frame->exact_reader)
+                                                  : symbols_close(&frame->exact_symbols);
     if (!status && !has_local)
         status = symbols_close(&frame->picked_symbols);
     if (!status && has_local && have_sums)

@@ -8,7 +8,8 @@
 
 #include "chunk_header.h"
 #include "draw_kernels.h"
-#include "exact_tiles.h"
+#include "exact_neighbours.h"
+#include "exact_stream.h"
 #include "mask.h"
 #include "picked.h"
 #include "tile_sort.h"
@@ -21,12 +22,13 @@ typedef struct sparse_frame {
     frame_model model;
     frame_mask mask;
     kept_flags flags;
-    exact_lines lines;
+    exact_lines lines; /* version 1 */
     exact_rule *exact; /* per cell, and last that of blank tiles */
     picked_state picked;
     sum_grid grid;
     wide_reader flag_symbols;
-    symbol_reader exact_symbols;
+    symbol_reader exact_symbols; /* version 1 */
+    exact_reader exact_reader;   /* version 2 */
     symbol_reader picked_symbols;
     symbol_reader scale_symbols;
     wide_reader sum_symbols;

@@ -3,9 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "exact_tiles.h"
 #include "picked_writer.h"
-#include "scratch.h"
 #include "sums_write_kernels.h"
 #include "symbol_coder.h"
 
@@ -149,67 +147,10 @@ static void sums_are_put_as_in_plain_c(void)
     }
 }
 
-static int is_same_writer(const symbol_writer *a, const symbol_writer *b)
-{
-    byte_writer out[2];
-    static uint8_t coded[2][1 << 16];
-    symbol_writer writer[2] = {*a, *b};
-    for (uint32_t k = 0; k < 2; k++) {
-        out[k] = (byte_writer){coded[k], coded[k] + sizeof coded[k], 0};
-        writer[k].pair = scratch_take(a->npairs * sizeof *a->pair);
-        CHECK(writer[k].pair != NULL && a->npairs == b->npairs);
-        memcpy(writer[k].pair, (k ? b : a)->pair, a->npairs * sizeof *a->pair);
-        writer[k].model = NULL;
-        symbols_write(&writer[k], EXACT_NCONTEXTS, SYMBOLS_NSTATES, &out[k]);
-        writer[k].raw = NULL;
-        symbol_writer_free(&writer[k]);
-    }
-    CHECK(!out[0].failed && !out[1].failed);
-    const size_t n = (size_t)(out[0].at - coded[0]);
-    return n == (size_t)(out[1].at - coded[1]) && memcmp(coded[0], coded[1], n) == 0;
-}
-
-/* Whole rows of exact tiles, some of them missing. */
-static void bytes_are_written_as_values_are(void)
-{
-    static test_row row;
-    const ring_map map = {.ntx = MAX_NTX};
-    exact_lines lines[2];
-    symbol_writer writer[2] = {{0}, {0}};
-    number_symbols numbers;
-    number_symbols_make(&numbers);
-    CHECK(!exact_lines_make(&map, &lines[0]) && !exact_lines_make(&map, &lines[1]));
-    for (uint32_t round = 0; round < 20; round++) {
-        make_row(&row);
-        for (uint32_t t = 0; t < MAX_NTX; t++) {
-            if (below(5) == 0)
-                continue;
-            const exact_rule rule = {0, (int32_t)below(below(2) ? 100 : 2041), 1};
-            const uint8_t *first = row.value + (size_t)TILE_EDGE * t;
-            const exact_bytes bytes = {t, first, STRIDE};
-            exact_tile tile = {.column = t, .valid = 0xFFFF};
-            for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-                row.value[TILE_EDGE * t + p / TILE_EDGE * STRIDE + p % TILE_EDGE] %= 255;
-                tile.value[p] = first[p / TILE_EDGE * STRIDE + p % TILE_EDGE];
-            }
-            exact_tile_write(&lines[0], &writer[0], &rule, &tile);
-            exact_bytes_write(&lines[1], &writer[1], &numbers, &rule, &bytes);
-        }
-        exact_lines_next_row(&lines[0]);
-        exact_lines_next_row(&lines[1]);
-    }
-    CHECK(is_same_writer(&writer[0], &writer[1]));
-    for (uint32_t k = 0; k < 2; k++) {
-        exact_lines_free(&lines[k]);
-        symbol_writer_free(&writer[k]);
-    }
-}
-
 int main(void)
 {
     wide_streams_are_coded_as_in_plain_c();
     picked_pixels_are_found_as_in_plain_c();
     sums_are_put_as_in_plain_c();
-    bytes_are_written_as_values_are();
     return 0;
 }

@@ -4,6 +4,7 @@
 import numpy as np
 from format_cells import Parameters, find_cells, read_profile
 from format_drawing import Drawing
+from format_exact import read_exact_by_levels
 from format_geometry import Corrections, Tiles, read_geometry
 from format_numbers import Reader, Stream, crc32c, require, signed
 from format_patterns import PatternKind
@@ -125,7 +126,12 @@ class Chunk:
         frame.cells = find_cells(keys, rings, counting, self.parameters)
         read_mask(frame, Stream(body, "mask", 3))
         read_kept(frame, Stream(body, "kept flags", 32, 32))
-        read_exact(frame, Stream(body, "exact values", 15), nexact)
+        if self.version == 1:
+            read_exact(frame, Stream(body, "exact values", 15), nexact)
+        else:
+            levels = Stream(body, "exact levels", 31, 32)
+            values = Stream(body, "exact values", 31, 32)
+            read_exact_by_levels(frame, levels, values, nexact)
         if local_counts:
             require(npicked == 0, "Pixels are picked although local counts are on.")
         else:

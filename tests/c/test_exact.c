@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exact tiles come back as they were written, whatever they hold.  Run once for each level of
+ * H5BRAGG_SIMD.
+ */
+#include <string.h>
+
+#include "check.h"
+#include "checksum.h"
+#include "exact_stream.h"
+
+enum { MAX_NTX = 90, MAX_NTY = 40, MAX_NTILES = MAX_NTX * MAX_NTY, STRIDE = 512, ROOM = 4000000 };
+
+typedef enum content { DARK, BYTES, EXTREMES } content;
+
+/* A frame's exact tiles in the order of their numbers. */
+static struct {
+    uint32_t ntx;
+    uint32_t nty;
+    uint32_t ntiles;
+    uint32_t row_start[MAX_NTY + 1];
+    exact_rule rule[MAX_NTILES];
+    exact_tile tile[MAX_NTILES];
+} frame;
+
+static unsigned seed = 1;
+static uint8_t coded[ROOM];
+
+static uint32_t below(uint32_t n) { return random_bits(&seed) % n; }
+
+static int64_t make_value(const exact_rule *rule, content c)
+{
+    static const int64_t COUNTS[] = {0, 15, 16, 255, 65535, UINT32_MAX - 1, UINT32_MAX};
+    static const int64_t VALUES[] = {INT32_MIN, INT32_MAX, -1, 0, INT32_MIN + 1};
+    if (c == EXTREMES && below(4) == 0)
+        return rule->is_counting ? COUNTS[below(7)] : VALUES[below(5)];
+    const int64_t n = below(c == DARK ? 3 : below(8) ? 20 : 255);
+    return rule->is_counting ? n : n - 9;
+}
+
+static exact_rule make_rule(int is_counting)
+{
+    static const int64_t PREDICTED[] = {0, 7, -300, INT32_MIN, INT32_MAX};
+    exact_rule rule = {.ndigits = (uint8_t)below(10),
+                       .is_blank = below(5) == 0,
+                       .is_counting = (uint8_t)is_counting};
+    if (rule.is_blank)
+        rule.ndigits = 0;
+    else if (!is_counting)
+        rule.predicted = PREDICTED[below(5)];
+    return rule;
+}
+
+/* One tile in `rarity` is exact; one in five of them is not whole. */
+static void make_frame(uint32_t rarity, content c, int is_counting)
+{
+    frame.ntx = 1 + below(MAX_NTX);
+    frame.nty = 1 + below(MAX_NTY);
+    frame.ntiles = 0;
+    for (uint32_t row = 0; row < frame.nty; row++) {
+        frame.row_start[row] = frame.ntiles;
+        for (uint32_t column = 0; column < frame.ntx; column++) {
+            if (below(rarity))
+                continue;
+            exact_rule *rule = &frame.rule[frame.ntiles];
+            exact_tile *tile = &frame.tile[frame.ntiles++];
+            memset(tile, 0, sizeof *tile);
+            *rule = make_rule(is_counting);
+            tile->column = column;
+            tile->row = (uint8_t)(row % MACRO_EDGE);
+            tile->valid = (uint16_t)(below(5) ? 0xFFFF : 1 + below(0xFFFF));
+            const content own = below(3) ? DARK : c;
+            for (uint32_t p = 0; p < TILE_NPIXELS; p++)
+                tile->value[p] = tile->valid >> p & 1 ? make_value(rule, own) : 0;
+        }
+    }
+    frame.row_start[frame.nty] = frame.ntiles;
+}
+
+/* Adds a tile as bytes where it is such; they are put where they can stay for a row. */
+static void add_tile(exact_writer *w, uint32_t k, int may_be_bytes, uint8_t *plane)
+{
+    const exact_tile *tile = &frame.tile[k];
+    uint8_t *byte = plane + (size_t)TILE_EDGE * (tile->row * STRIDE + tile->column);
+    int are_bytes = may_be_bytes && tile->valid == 0xFFFF && frame.rule[k].is_counting;
+    uint32_t sum = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        are_bytes = are_bytes && tile->value[p] < 255;
+        byte[p / TILE_EDGE * STRIDE + p % TILE_EDGE] = (uint8_t)tile->value[p];
+        sum += (uint8_t)tile->value[p];
+    }
+    if (are_bytes)
+        exact_bytes_add(w, &frame.rule[k], tile->row, tile->column, byte, sum);
+    else
+        exact_tile_add(w, &frame.rule[k], tile->row, tile->column, tile->valid, tile->value);
+}
+
+static size_t write_frame(int may_be_bytes)
+{
+    static uint8_t plane[MACRO_EDGE * TILE_EDGE * STRIDE];
+    const ring_map map = {.ntx = frame.ntx, .nty = frame.nty};
+    exact_writer w;
+    byte_writer out = {coded, coded + sizeof coded, 0};
+    CHECK(exact_writer_make(&map, STRIDE, &w) == H5BRAGG_OK);
+    for (uint32_t row = 0; row < frame.nty; row++) {
+        for (uint32_t k = frame.row_start[row]; k < frame.row_start[row + 1]; k++)
+            add_tile(&w, k, may_be_bytes, plane);
+        if (row % MACRO_EDGE == MACRO_EDGE - 1 || row + 1 == frame.nty)
+            exact_writer_end_row(&w);
+    }
+    exact_writer_finish(&w, &out);
+    exact_writer_free(&w);
+    CHECK(!out.failed);
+    return (size_t)(out.at - coded);
+}
+
+static int is_same_tile(const exact_tile *a, const exact_tile *b)
+{
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if ((a->valid >> p & 1) && exact_tile_value(a, p) != exact_tile_value(b, p))
+            return 0;
+    }
+    return 1;
+}
+
+/* Whether all tiles are read as they were written, up to the end of the streams. */
+static int read_frame(size_t nbytes)
+{
+    static exact_tile tile[MAX_NTILES];
+    static const exact_rule *rule[MAX_NTILES];
+    const ring_map map = {.ntx = frame.ntx, .nty = frame.nty};
+    exact_reader r = {.levels = {.grid = NULL}};
+    byte_reader in = {coded, coded + nbytes, 0};
+    int is_good = exact_reader_open(&in, &map, &r) == H5BRAGG_OK;
+    for (uint32_t k = 0; k < frame.ntiles; k++) {
+        rule[k] = &frame.rule[k];
+        tile[k] = frame.tile[k];
+        memset(tile[k].value, 0xA5, sizeof tile[k].value);
+    }
+    for (uint32_t row = 0; is_good && row < frame.nty; row += MACRO_EDGE) {
+        const uint32_t stop = row + MACRO_EDGE < frame.nty ? row + MACRO_EDGE : frame.nty;
+        const uint32_t k = frame.row_start[row];
+        is_good = exact_tiles_read(&r, rule + k, tile + k, frame.row_start[stop] - k);
+    }
+    is_good = is_good && exact_reader_close(&r) == H5BRAGG_OK;
+    exact_reader_free(&r);
+    for (uint32_t k = 0; is_good && k < frame.ntiles; k++)
+        is_good = is_same_tile(&frame.tile[k], &tile[k]);
+    return is_good;
+}
+
+static void tiles_come_back(void)
+{
+    for (uint32_t round = 0; round < 120; round++) {
+        make_frame(1 + below(round % 2 ? 3 : 60), (content)(round % 3), round % 5 != 0);
+        const size_t nbytes = write_frame(0);
+        const uint32_t crc = bragg_crc32c(0, coded, nbytes);
+        CHECK(read_frame(nbytes));
+        CHECK(write_frame(1) == nbytes && bragg_crc32c(0, coded, nbytes) == crc);
+    }
+}
+
+static void no_tile_is_two_bytes(void)
+{
+    make_frame(3, DARK, 1);
+    frame.ntiles = 0;
+    memset(frame.row_start, 0, sizeof frame.row_start);
+    CHECK(write_frame(1) == 2);
+    CHECK(read_frame(2));
+}
+
+/* Every level occurs, and dark tiles cost nothing but their levels. */
+static void levels_are_digits_of_the_mean(void)
+{
+    static const int64_t VALUE[] = {0, 1, 3, 7, 15, 31, 32, 33, 1000000};
+    static const uint8_t LEVEL[] = {0, 5, 6, 7, 8, 9, 10, 10, 10};
+    const exact_rule rule = {.is_counting = 1};
+    const ring_map map = {.ntx = 9, .nty = 1};
+    exact_writer w;
+    CHECK(exact_writer_make(&map, STRIDE, &w) == H5BRAGG_OK);
+    for (uint32_t k = 0; k < 9; k++) {
+        int64_t value[TILE_NPIXELS];
+        for (uint32_t p = 0; p < TILE_NPIXELS; p++)
+            value[p] = VALUE[k];
+        exact_tile_add(&w, &rule, 0, k, k % 2 ? 0xFFFF : 0x0F01, value);
+        CHECK(w.item[k].level == LEVEL[k]);
+    }
+    exact_writer_free(&w);
+}
+
+/* Changed bytes are refused or make other values; nothing is read out of bounds. */
+static void damage_is_harmless(void)
+{
+    for (uint32_t round = 0; round < 40; round++) {
+        make_frame(1 + below(20), (content)(round % 3), round % 2);
+        const size_t nbytes = write_frame(1);
+        for (uint32_t k = 0; k < 40; k++) {
+            uint8_t *at = &coded[below((uint32_t)(k % 2 || nbytes < 400 ? nbytes : 400))];
+            const uint8_t before = *at;
+            *at ^= (uint8_t)(1 + below(255));
+            (void)read_frame(nbytes);
+            *at = before;
+        }
+        CHECK(read_frame(nbytes) && (frame.ntiles == 0 || !read_frame(nbytes - 1)));
+    }
+}
+
+/* A stream of levels with one that does not exist, right in all else. */
+static void levels_that_do_not_exist_are_refused(void)
+{
+    symbol_writer levels = {0};
+    symbol_writer values = {0};
+    for (uint32_t level = EXACT_NLEVELS - 1; level <= 255; level += 61) {
+        byte_writer out = {coded, coded + sizeof coded, 0};
+        frame.ntx = frame.nty = frame.ntiles = frame.row_start[1] = 1;
+        frame.row_start[0] = 0;
+        frame.rule[0] = (exact_rule){.is_counting = 1, .is_blank = 1};
+        frame.tile[0] = (exact_tile){.valid = 1, .value = {40}};
+        symbol_put(&levels, 0, level);
+        number_put(&values, EXACT_NCONTEXTS - 2, 40);
+        symbols_write(&levels, EXACT_NCONTEXTS, SYMBOLS_WIDE_NSTATES, &out);
+        symbols_write(&values, EXACT_NCONTEXTS, SYMBOLS_WIDE_NSTATES, &out);
+        CHECK(read_frame((size_t)(out.at - coded)) == (level < EXACT_NLEVELS));
+    }
+    symbol_writer_free(&levels);
+    symbol_writer_free(&values);
+}
+
+int main(void)
+{
+    tiles_come_back();
+    no_tile_is_two_bytes();
+    levels_are_digits_of_the_mean();
+    damage_is_harmless();
+    levels_that_do_not_exist_are_refused();
+    return 0;
+}
