@@ -6,8 +6,8 @@
  * With local counts, tiles that hold more than background are kept as well.  A weak reflection need
  * not have a single pixel above the threshold, but its pixels together stand out: where the sum of
  * a 3 x 3 box exceeds what the ring expects by more than chance, the tiles that the box touches are
- * kept, and round peaks those that one pixel around it touches.  Where there are hardly any counts
- * only those of them are that hold more than background.
+ * kept, and round peaks those that one pixel around it touches.  Where there are hardly any counts,
+ * or much significance is asked for, only those of them are that hold more than background.
  */
 #include "tile_choice.h"
 
@@ -26,6 +26,10 @@ static const double SPARSE_SIGMA = 1.25;
 /* So much less where there are many: spots are wide against their noise, and bytes cheap. */
 static const double BRIGHT_SIGMA = 0.2;
 static const double BRIGHT_EXPECTED = 16.0;
+/* Above this significance tiles must hold more than background, by a growing number of sigma. */
+static const double LENIENT_SIGMA = 3.0;
+static const double FAINT_GROWTH = 2.0;
+static const double MOST_FAINT_SIGMA = 1.5;
 
 /* The pixels of a tile one by one. */
 static int must_keep_pixels(const frame_source *s, const frame_model *m, size_t tile,
@@ -204,28 +208,40 @@ static double significance_of(const frame_model *m, uint32_t cell)
     return is_bright && sigma > BRIGHT_SIGMA ? sigma - BRIGHT_SIGMA : sigma;
 }
 
-/* Counts that a tile of a sparse cell has at least if it is worth keeping for what it is. */
+/* Counts that a tile has at least if it is worth keeping for what it is; 0 if any is. */
 typedef struct faint_limits {
     uint16_t least[BOX_TOUCHES + BOX_IS_NEAR + 1];
 } faint_limits;
 
-/* More than one sigma beyond the background; near peaks two. */
+/* More than that many sigma beyond the background of a tile. */
+static uint16_t least_counts(double expected, double sigma)
+{
+    const double least = floor(expected + sigma * sqrt(expected) + 0.5) + 1.0;
+    return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
+}
+
+/* In sparse cells more than one sigma, near peaks two. */
 static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
 {
     faint_limits limits = {{0}};
-    if (!is_sparse(m, cell))
+    const double found = TILE_NPIXELS * expected_of(m, cell);
+    const double expected = found > 0 ? found : 0;
+    double sigma = FAINT_GROWTH * (m->noise.params->local_significance - LENIENT_SIGMA);
+    sigma = sigma < MOST_FAINT_SIGMA ? sigma : MOST_FAINT_SIGMA;
+    const int sparse = is_sparse(m, cell);
+    if (!m->noise.is_counting || (!sparse && sigma <= 0))
         return limits;
-    const double expected = expected_of(m, cell) > 0 ? TILE_NPIXELS * expected_of(m, cell) : 0;
-    const double touched = floor(expected + sqrt(expected) + 0.5) + 1;
-    limits.least[BOX_TOUCHES] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = (uint16_t)touched;
-    limits.least[BOX_IS_NEAR] = (uint16_t)(floor(expected + 2.0 * sqrt(expected) + 0.5) + 1);
+    const uint16_t touched = least_counts(expected, sparse ? 1.0 : sigma);
+    limits.least[BOX_TOUCHES] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = touched;
+    limits.least[BOX_IS_NEAR] = sparse ? least_counts(expected, 2.0) : touched;
     return limits;
 }
 
 static void drop_if_faint(frame_source *s, const faint_limits *limits, size_t tile)
 {
     const uint32_t c = s->map->cell[tile] < s->map->ncells ? s->map->cell[tile] : s->map->ncells;
-    s->kept[tile] = s->plane.sum[tile] >= limits[c].least[s->kept[tile]];
+    const int is_known = !s->plane.has_large[tile] && s->plane.valid[tile] == 0xFFFF;
+    s->kept[tile] = !is_known || s->plane.sum[tile] >= limits[c].least[s->kept[tile]];
 }
 
 /* Of eight tiles those that boxes touch: few, if any. */
@@ -241,8 +257,8 @@ static void drop_faint_of(frame_source *s, const faint_limits *limits, size_t fi
 }
 
 /*
- * Of what boxes touch, tiles of sparse cells that hold hardly more than background are worth less
- * than they cost.  Afterwards kept[tile] is 0 or 1.
+ * Of what boxes touch, whole tiles that hold hardly more than background are worth less than they
+ * cost. Afterwards kept[tile] is 0 or 1.
  */
 static h5bragg_status drop_faint(frame_source *s, const frame_model *m)
 {

@@ -15,8 +15,8 @@ _ERROR_MODELS: tuple[ErrorModel, ...] = get_args(ErrorModel)
 # What each preset changes in the defaults; docs/cli.md has a table of what comes out.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "light": {"local_step": 2.0, "local_significance": 3.75},
-    "careful": {"local_significance": 2.25},
+    "light": {"local_step": 3.0, "local_significance": 3.75},
+    "careful": {"local_significance": 2.3125},
 }
 
 # What each field accepts, for error messages; the C library decides whether a value is good.
@@ -72,7 +72,8 @@ class SparsifyParams:
     local_significance : float
         Tiles that, together with their neighbours, look like a reflection of at least this many
         sigma are stored exactly.  Lower values keep more of the shape of weak reflections, and
-        more chance clusters of counts, hence larger files.  Rounded to 1/16.
+        more chance clusters of counts, hence larger files.  Above 3, tiles of such a reflection
+        that hold hardly more than background are left out.  Rounded to 1/16.
     coarse_limit : int
         Where a block of 16 x 16 pixels expects fewer background counts than this, its tiles share
         one sum, as a sum of each would cost more than it tells; 0 (never), 8, 24 or 64.  It
