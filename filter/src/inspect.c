@@ -115,7 +115,8 @@ static h5bragg_status list_picked(const sparse_frame *frame, size_t capacity, st
     if (picked->n > capacity - list->n)
         return H5BRAGG_CORRUPT;
     for (uint32_t k = 0; k < picked->n; k++)
-        list->pixel[list->n++] = (stored_pixel){first + picked->at[k], picked->value[k]};
+        list->pixel[list->n++] =
+            (stored_pixel){first + picked->at[k], picked_reader_value(picked, k)};
     return H5BRAGG_OK;
 }
 

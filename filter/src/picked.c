@@ -10,6 +10,7 @@
 
 #include "portable_math.h"
 #include "scratch.h"
+#include "symbols.h"
 
 /* Cells whose weights are summed side by side: a division waits for the one before it. */
 enum { NCELLS_AT_ONCE = 8 };
@@ -89,7 +90,7 @@ h5bragg_status picked_contexts_make(const frame_model *model, picked_contexts *c
     memset(contexts, 0, sizeof *contexts);
     contexts->map = map;
     contexts->lines = scratch_take((map->ncells + 1u) * sizeof *contexts->lines);
-    contexts->heights = scratch_take(map->ncells + 1u);
+    contexts->heights = scratch_take((BRAGG_NO_CELL + 1u) * sizeof *contexts->heights);
     const h5bragg_status status = picked_cells_make(model, &contexts->cell);
     if (status || !contexts->lines || !contexts->heights)
         return H5BRAGG_NO_MEMORY;
@@ -98,8 +99,12 @@ h5bragg_status picked_contexts_make(const frame_model *model, picked_contexts *c
         contexts->lines[c] = cell->chance == PICKED_GENERAL_CHANCE
                                  ? each * GENERAL_CONTEXT
                                  : each * ABOVE_NCLASSES * cell->chance + 0x020100;
-        contexts->heights[c] = (uint8_t)(BACKGROUND_NCONTEXTS * (cell->background / 2));
+        contexts->heights[c] =
+            (picked_base){(uint32_t)(uint64_t)cell->least,
+                          (uint16_t)(BACKGROUND_NCONTEXTS * (cell->background / 2)),
+                          pixel_maximum(model->noise.type) - cell->least < NUMBER_DIRECT};
     }
+    contexts->heights[BRAGG_NO_CELL] = (picked_base){0, 0, 0};
     contexts->lines[map->ncells] = each * NOT_OPEN_CONTEXT;
     return H5BRAGG_OK;
 }
@@ -110,47 +115,4 @@ void picked_contexts_free(picked_contexts *contexts)
     scratch_give(contexts->lines);
     scratch_give(contexts->heights);
     memset(contexts, 0, sizeof *contexts);
-}
-
-void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *tiles,
-                           uint8_t *context)
-{
-    /* Eight times the class, (number of set bits + 1) / 2. */
-    static const uint8_t shift[16] = {0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 8, 16, 8, 16, 16, 16};
-    const uint32_t ncells = contexts->map->ncells;
-    const uint32_t ntiles = contexts->map->ntx;
-    for (uint32_t t = 0; t < ntiles; t++) {
-        const uint32_t cell = tiles->open[t] ? tiles->cell[t] : ncells;
-        context[t] = (uint8_t)(contexts->lines[cell] >> shift[tiles->above[t]]);
-    }
-}
-
-const uint8_t PICKED_NBITS[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
-
-const uint8_t PICKED_BITS[16][LINE_NPIXELS] = {
-    {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
-    {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
-
-/* As PICKED_BITS, in 16 bits each. */
-static const uint16_t lines_of[16][TILE_EDGE] = {
-    {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
-    {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
-
-/*
- * Whether a tile has such lines is a matter of chance.  So each puts down four, of which the next
- * tile overwrites those that are none.
- */
-uint32_t picked_lines_list(const uint8_t *symbol, uint32_t ntiles, uint16_t *line, uint8_t *context)
-{
-    uint32_t n = 0;
-    for (uint32_t t = 0; t < ntiles; t++) {
-        const uint32_t nlines = PICKED_NBITS[symbol[t]];
-        uint64_t four;
-        memcpy(&four, lines_of[symbol[t]], sizeof four);
-        four += (uint64_t)TILE_EDGE * t * 0x0001000100010001u;
-        memcpy(line + n, &four, sizeof four);
-        store_u32(context + n, (nlines - 1) * 0x01010101u);
-        n += nlines;
-    }
-    return n;
 }

@@ -15,7 +15,7 @@
 
 enum { LINES_NCONTEXTS = 32, PIXELS_NCONTEXTS = 4, HEIGHTS_NCONTEXTS = 28 };
 enum { PICKED_GENERAL_CHANCE = 10, LINE_NPIXELS = TILE_EDGE };
-enum { LINES_SLACK = 4 }; /* room behind lists of lines and of pixels, which are made in fours */
+enum { LINES_SLACK = 64 }; /* room behind lists of lines and of pixels, made many at a time */
 
 /* What a cell means for its picked pixels. */
 typedef struct picked_cell {
@@ -27,13 +27,21 @@ typedef struct picked_cell {
 /* ncells cells; give them to scratch_give. */
 h5bragg_status picked_cells_make(const frame_model *model, picked_cell **cell);
 
+/* Of a cell: what heights are above, modulo 2^32, their least context, and whether it is so near to
+ * the largest value of the type that not all of one symbol are possible. */
+typedef struct picked_base {
+    uint32_t least;
+    uint16_t context;
+    uint16_t is_tight;
+} picked_base;
+
 /* Contexts of a frame's cells. */
 typedef struct picked_contexts {
     const ring_map *map;
     picked_cell *cell;
     uint32_t *lines; /* ncells + 1: contexts, a byte each, by class of the tile above; last those of
                         tiles that are not open */
-    uint8_t *heights; /* ncells: least context */
+    picked_base *heights; /* by cell; also that of blank tiles, BRAGG_NO_CELL, which has none */
 } picked_contexts;
 
 /* Free with picked_contexts_free, also after an error. */
@@ -53,14 +61,32 @@ void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *
 
 /*
  * Lists the lines that hold picked pixels, as 4 * column + line, with the contexts of their
- * symbols, from the symbols, below 16, of ntiles tiles; returns their number.  Both lists need
- * LINES_SLACK more room.
+ * symbols, from the symbols of ntiles tiles, of which four bits count; returns their number.  Both
+ * lists need LINES_SLACK more room.
  */
 uint32_t picked_lines_list(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
                            uint8_t *context);
 
+/* The same in plain C. */
+void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_tiles *tiles,
+                                 uint8_t *context);
+uint32_t picked_lines_list_plain(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
+                                 uint8_t *context);
+
 /* The set bits of 0 to 15: their number, and where they are, rest 0. */
-extern const uint8_t PICKED_NBITS[16];
-extern const uint8_t PICKED_BITS[16][LINE_NPIXELS];
+static const uint8_t PICKED_NBITS[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
+static const uint32_t PICKED_BITS[16][LINE_NPIXELS] = {
+    {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
+    {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
+
+/* Four numbers: `first` plus the set bits. */
+BRAGG_INLINE void picked_put_bits(uint32_t *to, uint32_t first, uint32_t bits)
+{
+    uint64_t pair[2];
+    memcpy(pair, PICKED_BITS[bits], sizeof pair);
+    pair[0] += first * UINT64_C(0x100000001);
+    pair[1] += first * UINT64_C(0x100000001);
+    memcpy(to, pair, sizeof pair);
+}
 
 #endif

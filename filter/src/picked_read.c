@@ -21,11 +21,10 @@ static h5bragg_status open_wide(byte_reader *body, const frame_model *model, pic
     w->line = scratch_take(nlines * sizeof *w->line);
     w->line_context = scratch_take(nlines);
     w->line_symbol = scratch_take(nlines);
-    w->cell = scratch_take(npixels * sizeof *w->cell);
     w->context = scratch_take(npixels);
     w->symbol = scratch_take(npixels);
-    if (!w->lines_symbol || !w->line || !w->line_context || !w->line_symbol || !w->cell ||
-        !w->context || !w->symbol)
+    if (!w->lines_symbol || !w->line || !w->line_context || !w->line_symbol || !w->context ||
+        !w->symbol)
         return H5BRAGG_NO_MEMORY;
     h5bragg_status status = wide_symbols_open(body, LINES_NCONTEXTS, &w->lines);
     if (!status)
@@ -66,7 +65,6 @@ void picked_reader_free(picked_reader *r)
     scratch_give(w->line);
     scratch_give(w->line_context);
     scratch_give(w->line_symbol);
-    scratch_give(w->cell);
     scratch_give(w->context);
     scratch_give(w->symbol);
     scratch_give(r->at);
@@ -83,16 +81,7 @@ typedef struct macro_row {
     uint32_t nrows;
 } macro_row;
 
-/* Tiles that are not open have no lines, others four. */
-static int are_lines(const uint8_t *symbol, const uint16_t *open, uint32_t ntiles)
-{
-    uint32_t bad = 0;
-    for (uint32_t t = 0; t < ntiles; t++)
-        bad |= symbol[t] & (open[t] ? 0xF0u : 0xFFu);
-    return bad == 0;
-}
-
-/* Which lines hold picked pixels. */
+/* Which lines hold picked pixels, and which ones.  Tiles that are not open are found out later. */
 static h5bragg_status read_lines(picked_wide *w, const macro_row *m)
 {
     uint32_t n = 0;
@@ -104,86 +93,156 @@ static h5bragg_status read_lines(picked_wide *w, const macro_row *m)
         const picked_tiles tiles = {m->cell + first, m->open + first, above};
         picked_lines_contexts(&w->contexts, &tiles, w->context);
         wide_symbols_get(&w->lines, w->context, m->ntx, symbol);
-        if (!are_lines(symbol, tiles.open, m->ntx))
-            return H5BRAGG_CORRUPT;
         w->start[row] = n;
         n += picked_lines_list(symbol, m->ntx, w->line + n, w->line_context + n);
     }
     w->start[m->nrows] = n;
+    if (w->lines.stream.seen & ENTRY_SYMBOL & ~15u) /* some symbol was above 15 */
+        return H5BRAGG_CORRUPT;
     wide_symbols_get(&w->pixels, w->line_context, n, w->line_symbol);
     return H5BRAGG_OK;
 }
 
-/* Where a row of tiles is: its pixels' numbers, and what is put down for them from `to` on. */
-typedef struct row_pixels {
+/* A row of tiles, and where lists go. */
+typedef struct row_lists {
     const uint16_t *cell;
     const uint16_t *open;
-    uint32_t line_at[TILE_EDGE]; /* first pixels of its lines */
-    uint32_t *at;
-    uint32_t n;
-} row_pixels;
+    const picked_base *base;
+    uint32_t first; /* number of its first pixel */
+    uint32_t nx;
+    uint32_t nlines;
+    const uint16_t *line; /* these three: nlines */
+    const uint8_t *line_context;
+    const uint8_t *line_symbol;
+    uint32_t *at; /* of pixels, with their least values and contexts of heights */
+    uint32_t *value;
+    uint8_t *context;
+} row_lists;
 
-/* Lists the pixels of lines `start` to `stop`; returns 0 if one cannot be picked. */
-static int list_pixels(picked_wide *w, row_pixels *row, uint32_t start, uint32_t stop)
+enum { BAD = 0x1FF, TIGHT_SHIFT = 9 };
+
+/* Lists the pixels of lines; returns their number.  *seen gets bits of BAD if one cannot be picked,
+ * and those above if a cell is tight. */
+static uint32_t list_pixels(const row_lists *row, uint32_t *seen)
 {
-    const uint8_t *heights = w->contexts.heights;
-    uint32_t n = row->n;
-    uint32_t bad = 0;
-    for (uint32_t j = start; j < stop; j++) {
-        const uint32_t i = w->line[j] % TILE_EDGE;
-        const uint32_t column = w->line[j] / TILE_EDGE;
-        const uint32_t bits = w->line_symbol[j] + 1u;
+    const uint32_t start[TILE_EDGE] = {row->first, row->first + row->nx, row->first + 2 * row->nx,
+                                       row->first + 3 * row->nx};
+    const uint16_t *restrict cells = row->cell;
+    const uint16_t *restrict open = row->open;
+    const picked_base *restrict bases = row->base;
+    const uint16_t *restrict line = row->line;
+    const uint8_t *restrict line_context = row->line_context;
+    const uint8_t *restrict line_symbol = row->line_symbol;
+    uint32_t *restrict at = row->at;
+    uint32_t *restrict value = row->value;
+    uint8_t *restrict context = row->context;
+    uint32_t n = 0;
+    uint32_t all = 0;
+    for (uint32_t j = 0; j < row->nlines; j++) {
+        const uint32_t i = line[j] % TILE_EDGE;
+        const uint32_t column = line[j] / TILE_EDGE;
+        const uint32_t bits = line_symbol[j] + 1u;
         const uint32_t npixels = PICKED_NBITS[bits & 0xF];
-        const uint16_t cell = row->cell[column];
-        const uint32_t context = heights[cell] + w->line_context[j] + npixels - 1;
-        const uint32_t first = row->line_at[i] + TILE_EDGE * column;
-        const uint64_t cells = cell * UINT64_C(0x0001000100010001);
-        bad |= bits & ~(uint32_t)(row->open[column] >> TILE_EDGE * i & 0xF);
-        for (uint32_t k = 0; k < LINE_NPIXELS; k++)
-            row->at[n + k] = first + PICKED_BITS[bits & 0xF][k];
-        memcpy(w->cell + n, &cells, sizeof cells);
-        store_u32(w->context + n, context * 0x01010101u);
+        const picked_base base = bases[cells[column]];
+        const uint64_t leasts[2] = {base.least * UINT64_C(0x100000001),
+                                    base.least * UINT64_C(0x100000001)};
+        all |= bits & ~((uint32_t)open[column] >> TILE_EDGE * i & 0xF);
+        all |= (uint32_t)base.is_tight << TIGHT_SHIFT;
+        picked_put_bits(at + n, start[i] + TILE_EDGE * column, bits & 0xF);
+        memcpy(value + n, leasts, sizeof leasts);
+        store_u32(context + n, (base.context + line_context[j] + npixels - 1) * 0x01010101u);
         n += npixels;
     }
-    row->n = n;
-    return bad == 0;
+    *seen |= all;
+    return n;
 }
 
-/* Values from symbols; returns the largest. */
-static int64_t set_values(picked_reader *r)
+/* Whether the heights of tight cells are possible, in a row whose first pixel is given. */
+static int are_possible(const picked_reader *r, const row_lists *row, const uint8_t *symbol)
+{
+    const int64_t most = pixel_maximum(r->model->noise.type);
+    for (uint32_t j = 0; j < row->nlines; j++) {
+        const uint16_t cell = row->cell[row->line[j] / TILE_EDGE];
+        const int64_t least = r->wide.contexts.cell[cell].least;
+        for (uint32_t k = 0; k < PICKED_NBITS[row->line_symbol[j] + 1]; k++, symbol++) {
+            if (row->base[cell].is_tight && least + *symbol > most)
+                return 0;
+        }
+    }
+    return 1;
+}
+
+enum { SYMBOLS_AT_ONCE = 8 };
+
+/* Adds heights that have raw bits; returns 0 if a value is too large. */
+static int add_large(picked_reader *r, uint32_t start, uint32_t stop)
 {
     picked_wide *w = &r->wide;
-    int64_t most = INT64_MIN;
-    for (uint32_t i = 0; i < r->n; i++) {
-        uint64_t height = w->symbol[i];
-        if (height >= NUMBER_DIRECT)
-            height = number_of(&w->heights.stream, w->symbol[i]);
-        r->value[i] = w->contexts.cell[w->cell[i]].least + (int64_t)height;
-        most = r->value[i] > most ? r->value[i] : most;
+    const int64_t most = pixel_maximum(r->model->noise.type);
+    int is_good = 1;
+    for (uint32_t k = start; k < stop; k++) {
+        if (w->symbol[k] < NUMBER_DIRECT)
+            continue;
+        const uint64_t height = number_of(&w->heights.stream, w->symbol[k]);
+        r->value[k] -= w->symbol[k];
+        is_good &= picked_reader_value(r, k) + (int64_t)height <= most;
+        r->value[k] += (uint32_t)height;
     }
-    return most;
+    return is_good;
+}
+
+/* Makes values of least values; returns 0 if one is too large. */
+static int add_heights(picked_reader *r)
+{
+    uint32_t *restrict value = r->value;
+    const uint8_t *restrict symbol = r->wide.symbol;
+    const uint32_t n = r->n;
+    int is_good = 1;
+    for (uint32_t k = 0; k < n; k++)
+        value[k] += symbol[k];
+    for (uint32_t k = 0; k < n; k += SYMBOLS_AT_ONCE) {
+        const uint32_t stop = n - k < SYMBOLS_AT_ONCE ? n : k + SYMBOLS_AT_ONCE;
+        uint64_t eight;
+        memcpy(&eight, symbol + k, sizeof eight); /* anything behind the last */
+        if (eight & 0xF0F0F0F0F0F0F0F0u)
+            is_good &= add_large(r, k, stop);
+    }
+    return is_good;
 }
 
 static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
 {
     picked_wide *w = &r->wide;
-    row_pixels row = {.at = r->at};
-    int is_good = 1;
+    row_lists row[MACRO_EDGE];
+    uint32_t seen = 0;
     const h5bragg_status status = read_lines(w, m);
     if (status)
         return status;
+    uint32_t start[MACRO_EDGE];
     for (uint32_t k = 0; k < m->nrows; k++) {
-        row.cell = m->cell + (size_t)k * m->ntx;
-        row.open = m->open + (size_t)k * m->ntx;
-        for (uint32_t i = 0; i < TILE_EDGE; i++)
-            row.line_at[i] = (TILE_EDGE * k + i) * m->nx;
-        is_good &= list_pixels(w, &row, w->start[k], w->start[k + 1]);
+        row[k] = (row_lists){m->cell + (size_t)k * m->ntx,
+                             m->open + (size_t)k * m->ntx,
+                             w->contexts.heights,
+                             TILE_EDGE * k * m->nx,
+                             m->nx,
+                             w->start[k + 1] - w->start[k],
+                             w->line + w->start[k],
+                             w->line_context + w->start[k],
+                             w->line_symbol + w->start[k],
+                             r->at + r->n,
+                             r->value + r->n,
+                             w->context + r->n};
+        start[k] = r->n;
+        r->n += list_pixels(&row[k], &seen);
     }
-    if (!is_good)
+    if (seen & BAD)
         return H5BRAGG_CORRUPT;
-    r->n = row.n;
     wide_symbols_get(&w->heights, w->context, r->n, w->symbol);
-    return set_values(r) <= pixel_maximum(r->model->noise.type) ? H5BRAGG_OK : H5BRAGG_CORRUPT;
+    for (uint32_t k = 0; seen >> TIGHT_SHIFT && k < m->nrows; k++) {
+        if (!are_possible(r, &row[k], w->symbol + start[k]))
+            return H5BRAGG_CORRUPT;
+    }
+    return add_heights(r) ? H5BRAGG_OK : H5BRAGG_CORRUPT;
 }
 
 h5bragg_status picked_reader_row(picked_reader *r, uint32_t macro_row_number, uint32_t nrows,

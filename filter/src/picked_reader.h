@@ -27,8 +27,7 @@ typedef struct picked_wide {
     uint8_t *line_context;
     uint8_t *line_symbol;
     uint32_t start[5]; /* of the lines of a row of tiles */
-    uint16_t *cell;    /* of picked pixels */
-    uint8_t *context;
+    uint8_t *context;  /* of picked pixels */
     uint8_t *symbol;
 } picked_wide;
 
@@ -38,10 +37,11 @@ typedef struct picked_reader {
     uint64_t nread;
     picked_serial serial;
     picked_wide wide;
-    /* Picked pixels of the row of macro blocks: pixel numbers from its first pixel on, values. */
+    /* Picked pixels of the row of macro blocks: pixel numbers from its first pixel on, and
+     * values modulo 2^32. */
     uint32_t n;
     uint32_t *at;
-    int64_t *value;
+    uint32_t *value;
 } picked_reader;
 
 /* Takes the streams of a frame of npicked pixels.  Free with picked_reader_free, also after an
@@ -56,6 +56,12 @@ void picked_reader_free(picked_reader *r);
  */
 h5bragg_status picked_reader_row(picked_reader *r, uint32_t macro_row, uint32_t nrows,
                                  const uint16_t *open);
+
+/* Value number k of those at hand. */
+static inline int64_t picked_reader_value(const picked_reader *r, uint32_t k)
+{
+    return pixel_minimum(r->model->noise.type) < 0 ? (int32_t)r->value[k] : (int64_t)r->value[k];
+}
 
 /* Whether everything was read, and nothing was wrong. */
 h5bragg_status picked_reader_close(const picked_reader *r);

@@ -39,7 +39,7 @@ static h5bragg_status put_pixel(picked_reader *r, uint64_t first_tile, const uin
         return H5BRAGG_CORRUPT;
     r->at[r->n] = (TILE_EDGE * (local / map->ntx) + p / TILE_EDGE) * map->nx +
                   TILE_EDGE * (local % map->ntx) + p % TILE_EDGE;
-    r->value[r->n++] = value;
+    r->value[r->n++] = (uint32_t)(uint64_t)value;
     return H5BRAGG_OK;
 }
 

@@ -102,6 +102,18 @@ static uint16_t bits_of_values(const picked_writer *p, const frame_source *s, si
     return (uint16_t)(bits & s->plane.valid[tile]);
 }
 
+/* Pixels that are drawn. */
+static void set_open(const pick_row *row, const uint16_t *restrict valid, uint16_t *restrict open)
+{
+    const uint8_t *restrict kept = row->kept;
+    const uint16_t *restrict cell = row->cell;
+    const uint32_t ntx = row->ntx;
+    for (uint32_t t = 0; t < ntx; t++) {
+        const uint32_t is_drawn = (kept[t] == 0) & (cell[t] != BRAGG_NO_CELL);
+        open[t] = (uint16_t)(valid[t] & (0 - is_drawn));
+    }
+}
+
 /* Looks at a row of tiles: sets above, excess, special and open. */
 static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
 {
@@ -118,12 +130,26 @@ static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
                           map->ncells};
     const found_row found = {p->above, p->excess, p->special};
     find_picked_kernel()(&row, &found);
-    for (uint32_t t = 0; t < map->ntx; t++) {
-        const int is_exact = row.kept[t] | (row.cell[t] == BRAGG_NO_CELL);
-        p->open[t] = is_exact ? 0 : plane->valid[first + t];
-    }
+    set_open(&row, plane->valid + first, p->open);
     for (uint32_t t = 0; (t = next_special(p, s, first, t)) < map->ntx; t++)
         p->above[t] = bits_of_values(p, s, first + t);
+}
+
+/* Which lines of tiles have set bits. */
+static void find_lines(const uint16_t *restrict above, uint32_t ntiles, uint8_t *restrict symbol)
+{
+    for (uint32_t t = 0; t < ntiles; t++) {
+        const uint16_t pairs = (uint16_t)(above[t] | above[t] >> 1);
+        const uint16_t lines = (uint16_t)((pairs | pairs >> 2) & 0x1111);
+        symbol[t] = (uint8_t)((lines | lines >> 3 | lines >> 6 | lines >> 9) & 0xF);
+    }
+}
+
+static void make_pairs(const uint8_t *restrict context, const uint8_t *restrict symbol, uint32_t n,
+                       uint16_t *restrict pair)
+{
+    for (uint32_t k = 0; k < n; k++)
+        pair[k] = (uint16_t)(context[k] << 8 | symbol[k]);
 }
 
 /* Symbols of the lines of a row of tiles. */
@@ -136,36 +162,36 @@ static void put_lines(picked_writer *p, const uint16_t *cell)
     p->symbol_above = above;
     const picked_tiles tiles = {cell, p->open, above};
     picked_lines_contexts(&p->contexts, &tiles, p->context);
-    for (uint32_t t = 0; t < ntx; t++) {
-        const uint32_t pairs = p->above[t] | (uint32_t)p->above[t] >> 1;
-        const uint32_t lines = (pairs | pairs >> 2) & 0x1111;
-        p->symbol[t] = (uint8_t)((lines | lines >> 3 | lines >> 6 | lines >> 9) & 0xF);
-    }
-    for (uint32_t t = 0; pair && t < ntx; t++)
-        pair[t] = (uint16_t)(p->context[t] << 8 | p->symbol[t]);
-    p->lines.npairs += pair ? ntx : 0;
+    find_lines(p->above, ntx, p->symbol);
+    if (!pair)
+        return;
+    make_pairs(p->context, p->symbol, ntx, pair);
+    p->lines.npairs += ntx;
 }
 
 /*
  * Symbols of n lines; lists their pixels and the contexts of their heights.  Of each line four are
  * put down, and those that are none overwritten.  Returns the number of pixels.
  */
-static uint32_t put_pixels(picked_writer *p, const uint16_t *cell, uint32_t n)
+static uint32_t put_pixels(picked_writer *p, const uint16_t *restrict cell, uint32_t n)
 {
-    const uint8_t *heights = p->contexts.heights;
-    uint16_t *pair = symbol_writer_room(&p->pixels, n);
+    const picked_base *restrict heights = p->contexts.heights;
+    const uint16_t *restrict line = p->line;
+    const uint8_t *restrict line_context = p->line_context;
+    const uint16_t *restrict above = p->above;
+    uint16_t *restrict pair = symbol_writer_room(&p->pixels, n);
+    uint32_t *restrict place = p->place;
+    uint8_t *restrict context = p->context;
     uint32_t npixels = 0;
     for (uint32_t j = 0; pair && j < n; j++) {
-        const uint32_t column = p->line[j] / TILE_EDGE;
-        const uint32_t bits = p->above[column] >> p->line[j] % TILE_EDGE * TILE_EDGE & 0xF;
-        const uint32_t first = (uint32_t)p->line[j] * LINE_NPIXELS;
-        const uint32_t context =
-            heights[cell[column]] + p->line_context[j] + (uint32_t)PICKED_NBITS[bits] - 1;
-        pair[j] = (uint16_t)((uint32_t)p->line_context[j] << 8 | (bits - 1));
-        for (uint32_t k = 0; k < LINE_NPIXELS; k++)
-            p->place[npixels + k] = first + PICKED_BITS[bits][k];
-        store_u32(p->context + npixels, context * 0x01010101u);
-        npixels += PICKED_NBITS[bits];
+        const uint32_t column = line[j] / TILE_EDGE;
+        const uint32_t bits = (uint32_t)above[column] >> line[j] % TILE_EDGE * TILE_EDGE & 0xF;
+        const uint32_t nbits = PICKED_NBITS[bits];
+        const uint32_t least = heights[cell[column]].context;
+        pair[j] = (uint16_t)((uint32_t)line_context[j] << 8 | (bits - 1));
+        picked_put_bits(place + npixels, (uint32_t)line[j] * LINE_NPIXELS, bits);
+        store_u32(context + npixels, (least + line_context[j] + nbits - 1) * 0x01010101u);
+        npixels += nbits;
     }
     p->pixels.npairs += pair ? n : 0;
     return npixels;
@@ -178,9 +204,13 @@ static void put_bytes(picked_writer *p, uint32_t from, uint32_t to)
     if (from == to ||
         !fast_writer_open(&w, &p->heights, to - from, MAX_RAW_NBYTES * (size_t)(to - from)))
         return;
-    fast_writer f = w; /* in registers */
+    fast_writer f = w; /* in registers, as these */
+    const number_symbols *numbers = &p->numbers;
+    const uint8_t *restrict context = p->context;
+    const uint8_t *restrict excess = p->excess;
+    const uint32_t *restrict place = p->place;
     for (uint32_t i = from; i < to; i++) {
-        fast_put_number(&f, &p->numbers, p->context[i], p->excess[p->place[i]]);
+        fast_put_number(&f, numbers, context[i], excess[place[i]]);
         fast_flush(&f);
     }
     fast_writer_close(&f, &p->heights);
