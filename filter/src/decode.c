@@ -76,32 +76,16 @@ BRAGG_INLINE void place_exact(const h5bragg_pixel_type type, sparse_frame *frame
     *is_in_range = all <= (uint64_t)(pixel_maximum(type) - least);
 }
 
-/* Picked pixels of a row of tiles: only open pixels may be. */
-BRAGG_INLINE void place_picked(const h5bragg_pixel_type type, sparse_frame *frame, uint32_t row,
-                               int *is_allowed, void *pixels)
+/* Picked pixels of a row of macro blocks. */
+BRAGG_INLINE void place_picked(const h5bragg_pixel_type type, const sparse_frame *frame,
+                               void *pixels)
 {
-    const ring_map *map = frame->model.noise.map;
-    const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
-    const uint64_t first = (uint64_t)tile_row * map->ntx * TILE_NPIXELS;
-    const size_t start = (size_t)TILE_EDGE * tile_row * map->nx;
-    const size_t line[TILE_EDGE] = {start, start + map->nx, start + 2 * (size_t)map->nx,
-                                    start + 3 * (size_t)map->nx};
-    const uint16_t *open = frame->open + (size_t)row * map->ntx;
-    const int64_t most = pixel_maximum(type);
-    const picked_pixel *picked;
-    uint32_t n;
-    while (*is_allowed && (n = sparse_frame_picked(frame, tile_row, &picked)) > 0) {
-        for (uint32_t k = 0; k < n; k++) {
-            const uint32_t at = (uint32_t)(picked[k].place - first);
-            const uint32_t column = at / TILE_NPIXELS;
-            const uint32_t p = at % TILE_NPIXELS;
-            *is_allowed = (open[column] >> p & 1) && picked[k].value <= most;
-            if (!*is_allowed) /* it may lie outside of the frame */
-                return;
-            pixel_set(pixels, type, line[p / TILE_EDGE] + TILE_EDGE * column + p % TILE_EDGE,
-                      picked[k].value);
-        }
-    }
+    const picked_reader *picked = &frame->picked;
+    const size_t npixels = (size_t)TILE_EDGE * MACRO_EDGE * frame->model.noise.map->nx;
+    uint8_t *first =
+        (uint8_t *)pixels + npixels * h5bragg_pixel_nbytes(type) * (size_t)frame->macro_row;
+    for (uint32_t k = 0; k < picked->n; k++)
+        pixel_set(first, type, picked->at[k], picked->value[k]);
 }
 
 /* One row of macro blocks: background, then what is stored exactly, then masked pixels. */
@@ -119,10 +103,11 @@ static h5bragg_status decode_row(sparse_frame *frame, tile_fill *fill, uint32_t 
         int is_allowed = 1;
         tile_fill_row(fill, row, pixels);
         DISPATCH_PIXEL_TYPE(f->type, place_exact, frame, row, &is_allowed, pixels)
-        DISPATCH_PIXEL_TYPE(f->type, place_picked, frame, row, &is_allowed, pixels)
         status = is_allowed ? H5BRAGG_OK : H5BRAGG_CORRUPT;
         mask_apply(&frame->mask, f->map, &f->codes, f->type, first, last, pixels);
     }
+    if (!status)
+        DISPATCH_PIXEL_TYPE(f->type, place_picked, frame, pixels)
     return status;
 }
 

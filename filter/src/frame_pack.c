@@ -25,7 +25,6 @@ typedef struct frame_packer {
     uint16_t *small_sum;
     int64_t *sum; /* where small_sum says so */
     symbol_writer flag_symbols;
-    symbol_writer picked_symbols;
     symbol_writer scale_symbols;
     symbol_writer sum_symbols;
 } frame_packer;
@@ -66,7 +65,6 @@ static void packer_free(frame_packer *p)
     picked_writer_free(&p->picked);
     sum_grid_free(&p->grid);
     symbol_writer_free(&p->flag_symbols);
-    symbol_writer_free(&p->picked_symbols);
     symbol_writer_free(&p->scale_symbols);
     symbol_writer_free(&p->sum_symbols);
     scratch_give(p->rule);
@@ -110,23 +108,6 @@ static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
     }
 }
 
-/* The picked pixels of a drawn tile one by one. */
-static void pack_values(frame_packer *p, size_t tile)
-{
-    const frame_source *s = p->source;
-    const uint16_t cell = s->map->cell[tile];
-    const int64_t high = p->model->range[cell].high;
-    int64_t value[TILE_NPIXELS];
-    frame_source_tile(s, tile, value);
-    for (uint32_t k = 0; k < TILE_NPIXELS; k++) {
-        if (!(s->plane.valid[tile] >> k & 1) || value[k] <= high)
-            continue;
-        picked_write(&p->picked.state, &p->picked_symbols, (uint64_t)tile * TILE_NPIXELS + k, cell,
-                     value[k]);
-        p->header.npicked++;
-    }
-}
-
 static int is_exact(const frame_source *s, size_t tile)
 {
     return s->kept[tile] || s->map->cell[tile] == BRAGG_NO_CELL;
@@ -137,22 +118,15 @@ static void pack_picked_row(frame_packer *p, uint32_t tile_row)
 {
     const frame_source *s = p->source;
     const uint32_t ntx = s->map->ntx;
-    picked_writer_start_row(&p->picked, s, tile_row);
+    p->header.npicked += picked_writer_row(&p->picked, s, tile_row);
     for (uint32_t start = 0; start < ntx; start += GROUP_NTILES) {
         uint32_t special = p->picked.special[start / GROUP_NTILES];
         for (; special; special &= special - 1) {
             const uint32_t column = start + floor_log2(special & (0 - special));
-            const size_t tile = (size_t)tile_row * ntx + column;
-            if (is_exact(s, tile)) {
+            if (is_exact(s, (size_t)tile_row * ntx + column))
                 pack_exact(p, tile_row, column);
-                continue;
-            }
-            p->header.npicked +=
-                picked_writer_go_on(&p->picked, s->map, tile_row, column, &p->picked_symbols);
-            pack_values(p, tile);
         }
     }
-    p->header.npicked += picked_writer_go_on(&p->picked, s->map, tile_row, ntx, &p->picked_symbols);
 }
 
 static void pack_sum(frame_packer *p, size_t tile, size_t at)
@@ -243,7 +217,7 @@ static void write_streams(frame_packer *p, byte_writer *w)
         symbols_write(&p->scale_symbols, SCALE_NCONTEXTS, SYMBOLS_NSTATES, w);
         symbols_write(&p->sum_symbols, SUM_NCONTEXTS, SYMBOLS_WIDE_NSTATES, w);
     } else {
-        symbols_write(&p->picked_symbols, PICKED_NCONTEXTS, SYMBOLS_NSTATES, w);
+        picked_writer_finish(&p->picked, w);
     }
 }
 

@@ -86,15 +86,13 @@ static int by_index(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Exact tiles and picked pixels of one row of tiles; no more than the frame's header says. */
+/* Exact tiles of one row of tiles; no more than the frame's header says. */
 static h5bragg_status list_row(sparse_frame *frame, uint32_t row, size_t capacity,
                                stored_list *list)
 {
     const ring_map *map = frame->model.noise.map;
     const uint32_t tile_row = MACRO_EDGE * frame->macro_row + row;
-    const picked_pixel *picked;
     const exact_tile *tile;
-    uint32_t n;
     const uint32_t ntiles = sparse_frame_exact_tiles(frame, row, &tile);
     for (const exact_tile *end = tile + ntiles; tile < end; tile++) {
         for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
@@ -106,16 +104,19 @@ static h5bragg_status list_row(sparse_frame *frame, uint32_t row, size_t capacit
             list->pixel[list->n++] = (stored_pixel){(uint32_t)i, exact_tile_value(tile, p)};
         }
     }
-    while ((n = sparse_frame_picked(frame, tile_row, &picked)) > 0) {
-        for (uint32_t k = 0; k < n; k++) {
-            const uint64_t column = picked[k].place / TILE_NPIXELS - (uint64_t)tile_row * map->ntx;
-            const uint32_t p = picked[k].place % TILE_NPIXELS;
-            if (list->n == capacity || !(frame->open[(size_t)row * map->ntx + column] >> p & 1))
-                return H5BRAGG_CORRUPT;
-            const size_t i = tile_pixel(map, tile_row, (uint32_t)column, p);
-            list->pixel[list->n++] = (stored_pixel){(uint32_t)i, picked[k].value};
-        }
-    }
+    return H5BRAGG_OK;
+}
+
+/* Picked pixels of a row of macro blocks, likewise. */
+static h5bragg_status list_picked(const sparse_frame *frame, size_t capacity, stored_list *list)
+{
+    const picked_reader *picked = &frame->picked;
+    const uint32_t first = TILE_EDGE * MACRO_EDGE * frame->macro_row * frame->model.noise.map->nx;
+    if (picked->n > capacity - list->n)
+        return H5BRAGG_CORRUPT;
+    for (uint32_t k = 0; k < picked->n; k++)
+        list->pixel[list->n++] =
+            (stored_pixel){first + picked->at[k], picked_reader_value(picked, k)};
     return H5BRAGG_OK;
 }
 
@@ -127,6 +128,8 @@ static h5bragg_status list_stored(sparse_frame *frame, frame_header *header, siz
         status = sparse_frame_read_row(frame, k, 0);
         for (uint32_t row = 0; row < frame->nrows && !status; row++)
             status = list_row(frame, row, capacity, list);
+        if (!status)
+            status = list_picked(frame, capacity, list);
     }
     if (!status)
         status = sparse_frame_finish(frame, header, 0);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Positions and values of picked pixels: docs/format.md, "Picked pixels".
+ * Contexts of picked pixels: docs/format.md, "Picked pixels".
  *
- * How far the next pixel is depends on how likely the background exceeds the threshold, which
- * jumps from ring to ring because counts are integers; how high it is depends on the background
- * below it; and pixels of a peak stand together.  The contexts follow that.
+ * How many pixels are picked depends on how likely the background exceeds the threshold, which
+ * jumps from ring to ring because counts are integers; how high they are depends on the background
+ * below them; and pixels of a peak stand together.  The contexts follow that.
  */
 #include "picked.h"
 
 #include "portable_math.h"
 #include "scratch.h"
+#include "symbols.h"
 
 /* Cells whose weights are summed side by side: a division waits for the one before it. */
 enum { NCELLS_AT_ONCE = 8 };
@@ -32,43 +33,24 @@ static void sum_weights(const double *expected, const int64_t *threshold, double
 }
 
 /* Number of j from 1 to 9 with 1 - sum < 2^-j. */
-static uint8_t gap_context_of(double sum)
+static uint8_t chance_of(double sum)
 {
     double bound = 0.5;
-    uint8_t context = 0;
+    uint8_t level = 0;
     for (int j = 1; j <= 9; j++, bound *= 0.5)
-        context = (uint8_t)(context + (1.0 - sum < bound));
-    return context;
+        level = (uint8_t)(level + (1.0 - sum < bound));
+    return level;
 }
 
-static uint8_t excess_context_of(double expected, int64_t threshold)
+static uint8_t background_of(double expected, int64_t threshold)
 {
-    if (!(expected >= 0))
-        return PICKED_EXCESS_CONTEXT;
     const double x = 8.0 * expected / (double)(threshold + 2);
-    return (uint8_t)(PICKED_EXCESS_CONTEXT + (x > 0 ? (int)(x < 7.0 ? x : 7.0) : 0));
-}
-
-/* A symbol that stands for no number leads out of the frame. */
-static void set_numbers(picked_state *state)
-{
-    for (uint32_t symbol = 0; symbol < 256; symbol++) {
-        const int is_direct = symbol < NUMBER_DIRECT;
-        const uint32_t nbits = is_direct ? 0 : (symbol - NUMBER_DIRECT) / 4 + 2;
-        const int is_number = symbol <= NUMBER_LARGEST_SYMBOL;
-        picked_numbers *numbers = &state->numbers[symbol];
-        numbers->nbits = is_number ? nbits : 0;
-        numbers->mask = ((uint32_t)1 << numbers->nbits) - 1;
-        numbers->least = is_direct   ? symbol
-                         : is_number ? (uint64_t)(4 | (symbol & 3)) << nbits
-                                     : PICKED_NO_NUMBER;
-    }
+    return x > 0 ? (uint8_t)(x < 7.0 ? x : 7.0) : 0;
 }
 
 /* Sets NCELLS_AT_ONCE cells from one on, as far as there are as many. */
-static void set_cells(picked_state *state, uint32_t first)
+static void set_cells(const frame_model *model, picked_cell *cell, uint32_t first)
 {
-    const frame_model *model = state->model;
     const ring_map *map = model->noise.map;
     const uint32_t n = map->ncells - first < NCELLS_AT_ONCE ? map->ncells - first : NCELLS_AT_ONCE;
     double expected[NCELLS_AT_ONCE] = {0};
@@ -83,45 +65,54 @@ static void set_cells(picked_state *state, uint32_t first)
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t c = first + k;
         const int64_t high = model->range[c].high;
-        picked_cell *cell = &state->cell[c];
-        cell->least = high + 1;
-        cell->gap_context = model->profile[map->ring[c]].is_general ? PICKED_NO_CELL_CONTEXT
-                                                                    : gap_context_of(sum[k]);
-        cell->excess_context = excess_context_of(expected[k], high);
-        state->contexts[c] = (uint16_t)(cell->gap_context << 8 | cell->excess_context);
+        cell[c].least = high + 1;
+        cell[c].chance =
+            model->profile[map->ring[c]].is_general ? PICKED_GENERAL_CHANCE : chance_of(sum[k]);
+        cell[c].background = background_of(expected[k], high);
     }
 }
 
-h5bragg_status picked_state_make(const frame_model *model, picked_state *state)
+h5bragg_status picked_cells_make(const frame_model *model, picked_cell **cell)
 {
+    const uint32_t ncells = model->noise.map->ncells;
+    *cell = scratch_take((ncells + 1u) * sizeof **cell);
+    for (uint32_t c = 0; *cell && c < ncells; c += NCELLS_AT_ONCE)
+        set_cells(model, *cell, c);
+    return *cell ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+enum { ABOVE_NCLASSES = 3, GENERAL_CONTEXT = 30, NOT_OPEN_CONTEXT = 31, BACKGROUND_NCONTEXTS = 7 };
+
+h5bragg_status picked_contexts_make(const frame_model *model, picked_contexts *contexts)
+{
+    const uint32_t each = 0x01010101; /* class */
     const ring_map *map = model->noise.map;
-    memset(state, 0, sizeof *state);
-    state->model = model;
-    state->cell = scratch_take((map->ncells + 1u) * sizeof *state->cell);
-    state->contexts = scratch_take((BRAGG_NO_CELL + 1) * sizeof *state->contexts);
-    if (!state->cell || !state->contexts)
+    memset(contexts, 0, sizeof *contexts);
+    contexts->map = map;
+    contexts->lines = scratch_take((map->ncells + 1u) * sizeof *contexts->lines);
+    contexts->heights = scratch_take((BRAGG_NO_CELL + 1u) * sizeof *contexts->heights);
+    const h5bragg_status status = picked_cells_make(model, &contexts->cell);
+    if (status || !contexts->lines || !contexts->heights)
         return H5BRAGG_NO_MEMORY;
-    state->contexts[BRAGG_NO_CELL] = PICKED_NO_CELL_CONTEXT << 8;
-    set_numbers(state);
-    for (uint32_t c = 0; c < map->ncells; c += NCELLS_AT_ONCE)
-        set_cells(state, c);
+    for (uint32_t c = 0; c < map->ncells; c++) {
+        const picked_cell *cell = &contexts->cell[c];
+        contexts->lines[c] = cell->chance == PICKED_GENERAL_CHANCE
+                                 ? each * GENERAL_CONTEXT
+                                 : each * ABOVE_NCLASSES * cell->chance + 0x020100;
+        contexts->heights[c] =
+            (picked_base){(uint32_t)(uint64_t)cell->least,
+                          (uint16_t)(BACKGROUND_NCONTEXTS * (cell->background / 2)),
+                          pixel_maximum(model->noise.type) - cell->least < NUMBER_DIRECT};
+    }
+    contexts->heights[BRAGG_NO_CELL] = (picked_base){0, 0, 0};
+    contexts->lines[map->ncells] = each * NOT_OPEN_CONTEXT;
     return H5BRAGG_OK;
 }
 
-void picked_state_free(picked_state *state)
+void picked_contexts_free(picked_contexts *contexts)
 {
-    scratch_give(state->cell);
-    scratch_give(state->contexts);
-    memset(state, 0, sizeof *state);
-}
-
-uint32_t picked_gap_context(const picked_state *state)
-{
-    const ring_map *map = state->model->noise.map;
-    if (state->last_excess >= PICKED_PEAK_EXCESS)
-        return PICKED_PEAK_CONTEXT;
-    const uint64_t tile = state->next / TILE_NPIXELS;
-    if (tile >= ring_map_ntiles(map) || map->cell[tile] == BRAGG_NO_CELL)
-        return PICKED_NO_CELL_CONTEXT;
-    return state->cell[map->cell[tile]].gap_context;
+    scratch_give(contexts->cell);
+    scratch_give(contexts->lines);
+    scratch_give(contexts->heights);
+    memset(contexts, 0, sizeof *contexts);
 }

@@ -1,59 +1,92 @@
 /* SPDX-License-Identifier: MIT */
-/* Picked pixels of drawn tiles, without local counts (docs/format.md, "Picked pixels"). */
+/*
+ * What cells and tiles mean for their picked pixels (docs/format.md, "Picked pixels"), as writer
+ * and reader need it.
+ *
+ * A tile has four lines of four pixels.  Which lines of a tile hold picked pixels is one symbol,
+ * which pixels of such a line are picked another; heights above the threshold follow.  Each of the
+ * three has contexts that are known before its first symbol of a row is read, so that vectors can
+ * read whole rows.
+ */
 #ifndef BRAGG_PICKED_H
 #define BRAGG_PICKED_H
 
 #include "frame_model.h"
-#include "symbols.h"
 
-/* PEAK_EXCESS: a pixel this far above the least picked value is one of a peak. */
-enum { PICKED_NCONTEXTS = 20, PICKED_PEAK_EXCESS = 4 };
-enum { PICKED_NO_CELL_CONTEXT = 10, PICKED_PEAK_CONTEXT = 11, PICKED_EXCESS_CONTEXT = 12 };
+enum { LINES_NCONTEXTS = 32, PIXELS_NCONTEXTS = 4, HEIGHTS_NCONTEXTS = 28 };
+enum { PICKED_GENERAL_CHANCE = 10, LINE_NPIXELS = TILE_EDGE };
+enum { LINES_SLACK = 64 }; /* room behind lists of lines and of pixels, made many at a time */
 
 /* What a cell means for its picked pixels. */
 typedef struct picked_cell {
-    int64_t least; /* value of a picked pixel */
-    uint8_t gap_context;
-    uint8_t excess_context;
+    int64_t least;      /* value of a picked pixel */
+    uint8_t chance;     /* level, 0 to 10 */
+    uint8_t background; /* 8 * E / (T + 2), 0 to 7 */
 } picked_cell;
 
-/* The least number of symbols that stand for none: beyond all others, and out of every frame. */
-static const uint64_t PICKED_NO_NUMBER = (uint64_t)1 << 62;
+/* ncells cells; give them to scratch_give. */
+h5bragg_status picked_cells_make(const frame_model *model, picked_cell **cell);
 
-/* The numbers of a symbol. */
-typedef struct picked_numbers {
-    uint64_t least;
-    uint32_t mask; /* of the raw bits */
-    uint32_t nbits;
-} picked_numbers;
+/* Of a cell: what heights are above, modulo 2^32, their least context, and whether it is so near to
+ * the largest value of the type that not all of one symbol are possible. */
+typedef struct picked_base {
+    uint32_t least;
+    uint16_t context;
+    uint16_t is_tight;
+} picked_base;
 
-/* Contexts of a frame's cells, and the pixel that was read or written last. */
-typedef struct picked_state {
-    const frame_model *model;
-    picked_cell *cell; /* ncells */
-    uint64_t next;     /* place behind the last pixel */
-    uint64_t last_excess;
-    picked_numbers numbers[256]; /* for reading, by symbol */
-    uint16_t *contexts;          /* for reading, by cell, gap context << 8 | excess context */
-} picked_state;
+/* Contexts of a frame's cells. */
+typedef struct picked_contexts {
+    const ring_map *map;
+    picked_cell *cell;
+    uint32_t *lines; /* ncells + 1: contexts, a byte each, by class of the tile above; last those of
+                        tiles that are not open */
+    picked_base *heights; /* by cell; also that of blank tiles, BRAGG_NO_CELL, which has none */
+} picked_contexts;
 
-/* One picked pixel. */
-typedef struct picked_pixel {
-    uint64_t place;
-    int64_t value;
-} picked_pixel;
+/* Free with picked_contexts_free, also after an error. */
+h5bragg_status picked_contexts_make(const frame_model *model, picked_contexts *contexts);
+void picked_contexts_free(picked_contexts *contexts);
 
-/* Free with picked_state_free, also after an error. */
-h5bragg_status picked_state_make(const frame_model *model, picked_state *state);
-void picked_state_free(picked_state *state);
+/* A row of tiles: cells, pixels that are drawn, and the symbols of the tiles above. */
+typedef struct picked_tiles {
+    const uint16_t *cell;
+    const uint16_t *open;
+    const uint8_t *above;
+} picked_tiles;
 
-/* Context of the gap behind the last pixel. */
-uint32_t picked_gap_context(const picked_state *state);
+/* The contexts of the symbols of a row of tiles. */
+void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *tiles,
+                           uint8_t *context);
 
 /*
- * The next n pixels.  Returns how many of them come before one that lies outside of the frame or in
- * a tile that has no cell.
+ * Lists the lines that hold picked pixels, as 4 * column + line, with the contexts of their
+ * symbols, from the symbols of ntiles tiles, of which four bits count; returns their number.  Both
+ * lists need LINES_SLACK more room.
  */
-uint32_t picked_read(picked_state *state, symbol_reader *s, picked_pixel *pixel, uint32_t n);
+uint32_t picked_lines_list(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
+                           uint8_t *context);
+
+/* The same in plain C. */
+void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_tiles *tiles,
+                                 uint8_t *context);
+uint32_t picked_lines_list_plain(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
+                                 uint8_t *context);
+
+/* The set bits of 0 to 15: their number, and where they are, rest 0. */
+static const uint8_t PICKED_NBITS[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
+static const uint32_t PICKED_BITS[16][LINE_NPIXELS] = {
+    {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
+    {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
+
+/* Four numbers: `first` plus the set bits. */
+BRAGG_INLINE void picked_put_bits(uint32_t *to, uint32_t first, uint32_t bits)
+{
+    uint64_t pair[2];
+    memcpy(pair, PICKED_BITS[bits], sizeof pair);
+    pair[0] += first * UINT64_C(0x100000001);
+    pair[1] += first * UINT64_C(0x100000001);
+    memcpy(to, pair, sizeof pair);
+}
 
 #endif

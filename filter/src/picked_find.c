@@ -24,7 +24,6 @@ static void find_group(const pick_row *row, uint32_t first, uint32_t ntiles, con
         const uint32_t rule = row->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
         const uint32_t threshold = rule & PICK_THRESHOLD;
         const uint8_t *byte = row->value + (size_t)t * TILE_EDGE;
-        found->tile[t] = rule;
         found->above[t] = 0;
         if ((rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t]) {
             special |= 1u << (t - first);
@@ -51,7 +50,7 @@ void find_picked_plain(const pick_row *row, const found_row *found)
 
 /* Thresholds of 16 tiles, 255 for special ones, as four bytes each. */
 KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __mmask16 inside,
-                                            uint32_t *tile, __mmask16 *special)
+                                            __mmask16 *special)
 {
     const __m512i cell = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, row->cell + t));
     const __m512i blank = _mm512_set1_epi32((int)row->ncells);
@@ -59,7 +58,6 @@ KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __m
     const __m512i rule = _mm512_i32gather_epi32(at, (const void *)row->rule, 4);
     const __m128i exact = _mm_or_si128(_mm_maskz_loadu_epi8(inside, row->kept + t),
                                        _mm_maskz_loadu_epi8(inside, row->has_large + t));
-    _mm512_storeu_si512(tile + t, rule);
     *special = (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PICK_SPECIAL)) |
                            _mm_test_epi8_mask(exact, exact));
     const __m512i threshold = _mm512_mask_mov_epi32(rule, *special, _mm512_set1_epi32(255));
@@ -92,7 +90,7 @@ KERNEL static void find_picked_avx512(const pick_row *row, const found_row *foun
         const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
         uint8_t *excess = found->excess + (size_t)t * TILE_NPIXELS;
         __mmask16 special;
-        const __m512i threshold = tile_thresholds(row, t, inside, found->tile, &special);
+        const __m512i threshold = tile_thresholds(row, t, inside, &special);
         __m512i r[TILE_EDGE];
         for (uint32_t i = 0; i < TILE_EDGE; i++)
             r[i] = _mm512_permutexvar_epi32(quarters, _mm512_loadu_si512(value + i * row->stride));

@@ -2,225 +2,271 @@
 /*
  * Reads picked pixels: docs/format.md, "Picked pixels".
  *
- * The context of a number follows from the place of a pixel, and the place from the number before:
- * taken literally, every symbol waits for the one before it, the map and two tables.  But pixels
- * that follow one another nearly always have the same contexts.  They are kept, and a branch that
- * the processor foresees says whether they are still right.
+ * For a row of macro blocks: the symbols of all tiles say which lines hold picked pixels, the
+ * symbols of these lines which pixels, and those of the pixels how high they are.  Each time all
+ * contexts come first, then all symbols at once.  What is listed is of any number; where that is a
+ * matter of chance, four are put down and those that are none are overwritten.
  */
-#include "picked.h"
+#include "picked_reader.h"
+#include "scratch.h"
 
-/* Compilers must not turn a branch into a choice of values, which would wait for both. */
-#if defined(__GNUC__)
-#define KEEP_BRANCH() __asm__ volatile("")
-#define IS_LIKELY(condition) __builtin_expect(!!(condition), 1)
-#else
-#define KEEP_BRANCH() ((void)0)
-#define IS_LIKELY(condition) (condition)
-#endif
+#include "pixel.h"
 
-/* Words and raw bits that a pixel takes at most. */
-enum { PIXEL_NWORDS = 2, PIXEL_NBITS = 64 };
-
-/* What of a reader serves a batch: it fits into registers. */
-typedef struct batch_reader {
-    const uint8_t *words;
-    size_t word_at;
-    const uint8_t *raw;
-    uint64_t bit_at;
-} batch_reader;
-
-/* What stays the same in a batch, and the pixel at work. */
-typedef struct batch {
-    const uint16_t *cell_of;
-    const uint16_t *contexts_of;
-    const picked_cell *cells;
-    const picked_numbers *numbers;
-    const uint8_t *first_table;
-    const uint8_t *peak_table;
-    const uint8_t *gap_table;  /* of the next gap */
-    const uint8_t *cell_table; /* of gaps after no peak */
-    const uint8_t *excess_table;
-    uint64_t last; /* place of the frame */
-    uint64_t next;
-    uint64_t excess;
-    uint64_t all;
-    uint32_t contexts; /* of cell_table and excess_table; 0: none */
-} batch;
-
-static const uint8_t *table_of(const uint8_t *first, uint32_t context)
+static h5bragg_status open_wide(byte_reader *body, const frame_model *model, picked_wide *w)
 {
-    return first + (size_t)context * SYMBOLS_CONTEXT_NBYTES;
+    const size_t ntx = model->noise.map->ntx;
+    const size_t nlines = ntx * MACRO_EDGE * TILE_EDGE + LINES_SLACK;
+    const size_t npixels = nlines * LINE_NPIXELS;
+    w->lines_symbol = scratch_take_zeros(ntx, MACRO_EDGE + 1);
+    w->line = scratch_take(nlines * sizeof *w->line);
+    w->line_context = scratch_take(nlines);
+    w->line_symbol = scratch_take(nlines);
+    w->context = scratch_take(npixels);
+    w->symbol = scratch_take(npixels);
+    if (!w->lines_symbol || !w->line || !w->line_context || !w->line_symbol || !w->context ||
+        !w->symbol)
+        return H5BRAGG_NO_MEMORY;
+    h5bragg_status status = wide_symbols_open(body, LINES_NCONTEXTS, &w->lines);
+    if (!status)
+        status = wide_symbols_open(body, PIXELS_NCONTEXTS, &w->pixels);
+    if (!status)
+        status = wide_symbols_open(body, HEIGHTS_NCONTEXTS, &w->heights);
+    return status ? status : picked_contexts_make(model, &w->contexts);
 }
 
-/*
- * The state that lacks a word takes one.  That is a matter of chance, of which compilers make a
- * branch unless it is spelt out.
- */
-BRAGG_INLINE uint32_t refill(uint32_t next, uint32_t refilled, size_t *word_at)
+h5bragg_status picked_reader_open(byte_reader *body, const frame_model *model, uint32_t npicked,
+                                  picked_reader *r)
 {
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__LP64__)
-    __asm__("cmpl %[lowest], %[next]\n\t"
-            "cmovb %[refilled], %[next]\n\t"
-            "adcq $0, %[word_at]"
-            : [next] "+r"(next), [word_at] "+r"(*word_at)
-            : [refilled] "r"(refilled), [lowest] "i"(SYMBOLS_LOWEST_STATE)
-            : "cc");
-    return next;
-#else
-    const uint32_t lacks = 0u - (uint32_t)(next < SYMBOLS_LOWEST_STATE);
-    *word_at += lacks & 1;
-    return next ^ ((next ^ refilled) & lacks);
-#endif
+    const size_t npixels = model->noise.map->ntx * (size_t)(MACRO_EDGE * TILE_NPIXELS) +
+                           (size_t)LINES_SLACK * LINE_NPIXELS;
+    memset(r, 0, sizeof *r);
+    r->model = model;
+    r->nwanted = npicked;
+    r->at = scratch_take(npixels * sizeof *r->at);
+    r->value = scratch_take(npixels * sizeof *r->value);
+    if (!r->at || !r->value)
+        return H5BRAGG_NO_MEMORY;
+    if (model->format_version > 1)
+        return open_wide(body, model, &r->wide);
+    const h5bragg_status status = symbols_open(body, PICKED_SERIAL_NCONTEXTS, &r->serial.stream);
+    return status ? status : picked_cells_make(model, &r->serial.cell);
 }
 
-/* As symbol_get_sure, with few instructions: all there is to wait for is their number. */
-BRAGG_INLINE uint32_t get_symbol(batch_reader *r, uint32_t *state, const uint8_t *table)
+void picked_reader_free(picked_reader *r)
 {
-    const uint32_t x = *state;
-    const uint32_t u = x & (SYMBOLS_TOTAL - 1);
-    const uint32_t symbol = table[u];
-    uint32_t entry;
-    memcpy(&entry, table + SYMBOLS_TOTAL + sizeof entry * symbol, sizeof entry);
-    const uint32_t next = (entry >> ENTRY_FREQUENCY_BIT) * (x >> SYMBOLS_PROBABILITY_BITS) + u -
-                          (entry & ENTRY_START);
-    const uint32_t refilled = next << 16 | load_u16(r->words + 2 * r->word_at);
-    *state = refill(next, refilled, &r->word_at);
-    return symbol;
+    picked_wide *w = &r->wide;
+    symbol_reader_free(&r->serial.stream);
+    scratch_give(r->serial.cell);
+    symbol_reader_free(&w->lines.stream);
+    symbol_reader_free(&w->pixels.stream);
+    symbol_reader_free(&w->heights.stream);
+    picked_contexts_free(&w->contexts);
+    scratch_give(w->lines_symbol);
+    scratch_give(w->line);
+    scratch_give(w->line_context);
+    scratch_give(w->line_symbol);
+    scratch_give(w->context);
+    scratch_give(w->symbol);
+    scratch_give(r->at);
+    scratch_give(r->value);
+    memset(r, 0, sizeof *r);
 }
 
-/* The number of a symbol.  It takes no branch, as it may be a matter of chance whether there are
- * raw bits. */
-BRAGG_INLINE uint64_t get_number(batch_reader *r, const picked_numbers *numbers, uint32_t symbol)
-{
-    const uint8_t *p = r->raw + (r->bit_at >> 3);
-    const uint64_t bits = (load_u32(p) | (uint64_t)load_u32(p + 4) << 32) >> (r->bit_at & 7);
-    numbers += symbol;
-    r->bit_at += numbers->nbits;
-    return numbers->least + (bits & numbers->mask);
-}
+/* A row of macro blocks at work. */
+typedef struct macro_row {
+    const uint16_t *cell; /* of its first tile on, as all */
+    const uint16_t *open;
+    uint32_t ntx;
+    uint32_t nx;
+    uint32_t nrows;
+} macro_row;
 
-/* One pixel, whose symbols the given states hold; returns 0 where it cannot be. */
-BRAGG_INLINE int get_pixel(batch *b, batch_reader *r, uint32_t *gap_state, uint32_t *excess_state,
-                           picked_pixel *pixel)
+/* Which lines hold picked pixels, and which ones.  Tiles that are not open are found out later. */
+static h5bragg_status read_lines(picked_wide *w, const macro_row *m)
 {
-    const uint64_t place =
-        b->next + get_number(r, b->numbers, get_symbol(r, gap_state, b->gap_table));
-    const uint64_t tile = place / TILE_NPIXELS;
-    uint64_t tile_behind = (place + 1) / TILE_NPIXELS;
-    if (!IS_LIKELY(place < b->last)) {
-        if (place > b->last)
-            return 0;
-        tile_behind = tile; /* nothing can be there */
+    uint32_t n = 0;
+    memcpy(w->lines_symbol, w->lines_symbol + (size_t)MACRO_EDGE * m->ntx, m->ntx);
+    for (uint32_t row = 0; row < m->nrows; row++) {
+        const size_t first = (size_t)row * m->ntx;
+        const uint8_t *above = w->lines_symbol + first;
+        uint8_t *symbol = w->lines_symbol + first + m->ntx;
+        const picked_tiles tiles = {m->cell + first, m->open + first, above};
+        picked_lines_contexts(&w->contexts, &tiles, w->context);
+        wide_symbols_get(&w->lines, w->context, m->ntx, symbol);
+        w->start[row] = n;
+        n += picked_lines_list(symbol, m->ntx, w->line + n, w->line_context + n);
     }
-    const uint32_t cell = b->cell_of[tile];
-    const uint32_t here = b->contexts_of[cell];
-    const uint32_t behind = b->contexts_of[b->cell_of[tile_behind]];
-    if (!IS_LIKELY(here == b->contexts) || !IS_LIKELY(behind == b->contexts)) {
-        KEEP_BRANCH();
-        if (cell == BRAGG_NO_CELL)
-            return 0;
-        b->contexts = here == behind ? here : 0;
-        b->cell_table = table_of(b->first_table, behind >> 8);
-        b->excess_table = table_of(b->first_table, here & 0xFF);
-    }
-    b->next = place + 1;
-    const uint32_t symbol = get_symbol(r, excess_state, b->excess_table);
-    b->gap_table = symbol < PICKED_PEAK_EXCESS ? b->cell_table : b->peak_table;
-    b->excess = symbol;
-    if (!IS_LIKELY(symbol < NUMBER_DIRECT)) {
-        KEEP_BRANCH();
-        b->excess = get_number(r, b->numbers, symbol);
-        b->all |= b->excess;
-    }
-    pixel->place = place;
-    pixel->value = b->cells[cell].least + (int64_t)b->excess;
-    return 1;
+    w->start[m->nrows] = n;
+    if (w->lines.stream.seen & ENTRY_SYMBOL & ~15u) /* some symbol was above 15 */
+        return H5BRAGG_CORRUPT;
+    wide_symbols_get(&w->pixels, w->line_context, n, w->line_symbol);
+    return H5BRAGG_OK;
 }
 
-/*
- * As picked_read, for n pixels that have words and raw bits whatever they are.  n is even: two
- * pixels take the four states, each of which has a register of its own.
- */
-static uint32_t read_batch(picked_state *state, symbol_reader *s, picked_pixel *pixel, uint32_t n)
+/* A row of tiles, and where lists go. */
+typedef struct row_lists {
+    const uint16_t *cell;
+    const uint16_t *open;
+    const picked_base *base;
+    uint32_t first; /* number of its first pixel */
+    uint32_t nx;
+    uint32_t nlines;
+    const uint16_t *line; /* these three: nlines */
+    const uint8_t *line_context;
+    const uint8_t *line_symbol;
+    uint32_t *at; /* of pixels, with their least values and contexts of heights */
+    uint32_t *value;
+    uint8_t *context;
+} row_lists;
+
+enum { BAD = 0x1FF, TIGHT_SHIFT = 9 };
+
+/* Lists the pixels of lines; returns their number.  *seen gets bits of BAD if one cannot be picked,
+ * and those above if a cell is tight. */
+static uint32_t list_pixels(const row_lists *row, uint32_t *seen)
 {
-    const ring_map *map = state->model->noise.map;
-    const uint8_t *gap_table = table_of(s->context, picked_gap_context(state));
-    batch b = {.cell_of = map->cell,
-               .contexts_of = state->contexts,
-               .cells = state->cell,
-               .numbers = state->numbers,
-               .first_table = s->context,
-               .peak_table = table_of(s->context, PICKED_PEAK_CONTEXT),
-               .gap_table = gap_table,
-               .cell_table = gap_table,
-               .excess_table = gap_table,
-               .last = (uint64_t)ring_map_ntiles(map) * TILE_NPIXELS - 1,
-               .next = state->next,
-               .excess = state->last_excess};
-    batch_reader r = {s->words, s->word_at, s->raw, s->bit_at};
-    uint32_t x0 = s->x0;
-    uint32_t x1 = s->x1;
-    uint32_t x2 = s->x2;
-    uint32_t x3 = s->x3;
-    uint32_t k = 0;
-    for (; k < n; k += 2) {
-        if (!get_pixel(&b, &r, &x0, &x1, &pixel[k]))
-            break;
-        if (!get_pixel(&b, &r, &x2, &x3, &pixel[k + 1])) {
-            k++;
-            break;
+    const uint32_t start[TILE_EDGE] = {row->first, row->first + row->nx, row->first + 2 * row->nx,
+                                       row->first + 3 * row->nx};
+    const uint16_t *restrict cells = row->cell;
+    const uint16_t *restrict open = row->open;
+    const picked_base *restrict bases = row->base;
+    const uint16_t *restrict line = row->line;
+    const uint8_t *restrict line_context = row->line_context;
+    const uint8_t *restrict line_symbol = row->line_symbol;
+    uint32_t *restrict at = row->at;
+    uint32_t *restrict value = row->value;
+    uint8_t *restrict context = row->context;
+    uint32_t n = 0;
+    uint32_t all = 0;
+    for (uint32_t j = 0; j < row->nlines; j++) {
+        const uint32_t i = line[j] % TILE_EDGE;
+        const uint32_t column = line[j] / TILE_EDGE;
+        const uint32_t bits = line_symbol[j] + 1u;
+        const uint32_t npixels = PICKED_NBITS[bits & 0xF];
+        const picked_base base = bases[cells[column]];
+        const uint64_t leasts[2] = {base.least * UINT64_C(0x100000001),
+                                    base.least * UINT64_C(0x100000001)};
+        all |= bits & ~((uint32_t)open[column] >> TILE_EDGE * i & 0xF);
+        all |= (uint32_t)base.is_tight << TIGHT_SHIFT;
+        picked_put_bits(at + n, start[i] + TILE_EDGE * column, bits & 0xF);
+        memcpy(value + n, leasts, sizeof leasts);
+        store_u32(context + n, (base.context + line_context[j] + npixels - 1) * 0x01010101u);
+        n += npixels;
+    }
+    *seen |= all;
+    return n;
+}
+
+/* Whether the heights of tight cells are possible, in a row whose first pixel is given. */
+static int are_possible(const picked_reader *r, const row_lists *row, const uint8_t *symbol)
+{
+    const int64_t most = pixel_maximum(r->model->noise.type);
+    for (uint32_t j = 0; j < row->nlines; j++) {
+        const uint16_t cell = row->cell[row->line[j] / TILE_EDGE];
+        const int64_t least = r->wide.contexts.cell[cell].least;
+        for (uint32_t k = 0; k < PICKED_NBITS[row->line_symbol[j] + 1]; k++, symbol++) {
+            if (row->base[cell].is_tight && least + *symbol > most)
+                return 0;
         }
     }
-    s->x0 = x0; /* after a break they are of no use any more */
-    s->x1 = x1;
-    s->x2 = x2;
-    s->x3 = x3;
-    s->word_at = r.word_at;
-    s->bit_at = r.bit_at;
-    s->seen |= b.all & PICKED_NO_NUMBER ? ENTRY_BAD : 0;
-    state->next = b.next;
-    state->last_excess = b.excess;
-    return k;
-}
-
-/* One pixel; returns 0 where it cannot be. */
-static int read_one(picked_state *state, symbol_reader *r, picked_pixel *pixel)
-{
-    const ring_map *map = state->model->noise.map;
-    const picked_numbers *gap = &state->numbers[symbol_get(r, picked_gap_context(state))];
-    const uint64_t place = state->next + gap->least + raw_bits_get(r, gap->nbits);
-    const uint64_t tile = place / TILE_NPIXELS;
-    if (tile >= ring_map_ntiles(map) || map->cell[tile] == BRAGG_NO_CELL)
-        return 0;
-    const picked_cell *cell = &state->cell[map->cell[tile]];
-    state->last_excess = number_get(r, cell->excess_context);
-    state->next = place + 1;
-    *pixel = (picked_pixel){place, cell->least + (int64_t)state->last_excess};
     return 1;
 }
 
-/* How many pixels there are words and raw bits for, whatever they are, up to n; whole pairs. */
-static uint32_t sure_pixels(const symbol_reader *s, uint32_t n)
+enum { SYMBOLS_AT_ONCE = 8 };
+
+/* Adds heights that have raw bits; returns 0 if a value is too large. */
+static int add_large(picked_reader *r, uint32_t start, uint32_t stop)
 {
-    const uint64_t nbits = 8 * s->raw_nbytes;
-    if (s->word_at > s->nwords || s->bit_at > nbits)
-        return 0;
-    const uint64_t by_words = (s->nwords - s->word_at) / PIXEL_NWORDS;
-    const uint64_t by_bits = (nbits - s->bit_at) / PIXEL_NBITS;
-    const uint64_t sure = by_words < by_bits ? by_words : by_bits;
-    return (sure < n ? (uint32_t)sure : n) & ~1u;
+    picked_wide *w = &r->wide;
+    const int64_t most = pixel_maximum(r->model->noise.type);
+    int is_good = 1;
+    for (uint32_t k = start; k < stop; k++) {
+        if (w->symbol[k] < NUMBER_DIRECT)
+            continue;
+        const uint64_t height = number_of(&w->heights.stream, w->symbol[k]);
+        r->value[k] -= w->symbol[k];
+        is_good &= picked_reader_value(r, k) + (int64_t)height <= most;
+        r->value[k] += (uint32_t)height;
+    }
+    return is_good;
 }
 
-uint32_t picked_read(picked_state *state, symbol_reader *s, picked_pixel *pixel, uint32_t n)
+/* Makes values of least values; returns 0 if one is too large. */
+static int add_heights(picked_reader *r)
 {
-    uint32_t k = 0;
-    for (uint32_t sure = sure_pixels(s, n); sure; sure = sure_pixels(s, n - k)) {
-        const uint32_t good = read_batch(state, s, pixel + k, sure);
-        k += good;
-        if (good < sure)
-            return k;
+    uint32_t *restrict value = r->value;
+    const uint8_t *restrict symbol = r->wide.symbol;
+    const uint32_t n = r->n;
+    int is_good = 1;
+    for (uint32_t k = 0; k < n; k++)
+        value[k] += symbol[k];
+    for (uint32_t k = 0; k < n; k += SYMBOLS_AT_ONCE) {
+        const uint32_t stop = n - k < SYMBOLS_AT_ONCE ? n : k + SYMBOLS_AT_ONCE;
+        uint64_t eight;
+        memcpy(&eight, symbol + k, sizeof eight); /* anything behind the last */
+        if (eight & 0xF0F0F0F0F0F0F0F0u)
+            is_good &= add_large(r, k, stop);
     }
-    while (k < n && read_one(state, s, &pixel[k]))
-        k++;
-    return k;
+    return is_good;
+}
+
+static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
+{
+    picked_wide *w = &r->wide;
+    row_lists row[MACRO_EDGE];
+    uint32_t seen = 0;
+    const h5bragg_status status = read_lines(w, m);
+    if (status)
+        return status;
+    uint32_t start[MACRO_EDGE];
+    for (uint32_t k = 0; k < m->nrows; k++) {
+        row[k] = (row_lists){m->cell + (size_t)k * m->ntx,
+                             m->open + (size_t)k * m->ntx,
+                             w->contexts.heights,
+                             TILE_EDGE * k * m->nx,
+                             m->nx,
+                             w->start[k + 1] - w->start[k],
+                             w->line + w->start[k],
+                             w->line_context + w->start[k],
+                             w->line_symbol + w->start[k],
+                             r->at + r->n,
+                             r->value + r->n,
+                             w->context + r->n};
+        start[k] = r->n;
+        r->n += list_pixels(&row[k], &seen);
+    }
+    if (seen & BAD)
+        return H5BRAGG_CORRUPT;
+    wide_symbols_get(&w->heights, w->context, r->n, w->symbol);
+    for (uint32_t k = 0; seen >> TIGHT_SHIFT && k < m->nrows; k++) {
+        if (!are_possible(r, &row[k], w->symbol + start[k]))
+            return H5BRAGG_CORRUPT;
+    }
+    return add_heights(r) ? H5BRAGG_OK : H5BRAGG_CORRUPT;
+}
+
+h5bragg_status picked_reader_row(picked_reader *r, uint32_t macro_row_number, uint32_t nrows,
+                                 const uint16_t *open)
+{
+    const ring_map *map = r->model->noise.map;
+    const macro_row m = {map->cell + (size_t)MACRO_EDGE * macro_row_number * map->ntx, open,
+                         map->ntx, map->nx, nrows};
+    r->n = 0;
+    const h5bragg_status status = r->model->format_version > 1
+                                      ? read_wide_row(r, &m)
+                                      : picked_serial_row(r, macro_row_number, nrows, open);
+    r->nread += r->n;
+    return status;
+}
+
+h5bragg_status picked_reader_close(const picked_reader *r)
+{
+    if (r->nread != r->nwanted)
+        return H5BRAGG_CORRUPT;
+    if (r->model->format_version == 1)
+        return symbols_close(&r->serial.stream);
+    h5bragg_status status = wide_symbols_close(&r->wide.lines);
+    if (!status)
+        status = wide_symbols_close(&r->wide.pixels);
+    return status ? status : wide_symbols_close(&r->wide.heights);
 }

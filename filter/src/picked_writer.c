@@ -3,199 +3,249 @@
 #include "picked_writer.h"
 
 #include "scratch.h"
-#include "tile_sums.h" /* count_bits */
 
-/* Bits are looked at in words; this many places of a word are stored at once. */
-enum { WORD_NTILES = 4, NPLACES_AT_ONCE = 6, MOST_BYTE = 254 };
-/* Raw bits of a pixel: 32 of its gap, 5 of its excess. */
-enum { MAX_RAW_NBYTES = 5 };
+enum { MOST_BYTE = 254, MAX_RAW_NBYTES = 1 /* of a height that is a byte: 5 bits */ };
 
 h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
 {
     const ring_map *map = model->noise.map;
     const size_t ngroups = counts_plane_ngroups(map);
+    const size_t ntiles = ngroups * GROUP_NTILES;
     memset(p, 0, sizeof *p);
     p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);
-    p->tile = scratch_take_zeros(ngroups * GROUP_NTILES + 1, sizeof *p->tile);
-    p->above = scratch_take_zeros(ngroups * GROUP_NTILES, sizeof *p->above);
-    p->excess = scratch_take(ngroups * GROUP_NTILES * TILE_NPIXELS);
+    p->above = scratch_take_zeros(ntiles, sizeof *p->above);
+    p->excess = scratch_take(ntiles * TILE_NPIXELS);
     p->special = scratch_take(ngroups * sizeof *p->special);
-    p->place =
-        scratch_take((ngroups * GROUP_NTILES * TILE_NPIXELS + NPLACES_AT_ONCE) * sizeof *p->place);
-    const h5bragg_status status = picked_state_make(model, &p->state);
+    p->open = scratch_take(ntiles * sizeof *p->open);
+    p->symbol = scratch_take_zeros(ntiles, 1);
+    p->symbol_above = scratch_take_zeros(ntiles, 1);
+    p->line = scratch_take((ntiles * TILE_EDGE + LINES_SLACK) * sizeof *p->line);
+    p->line_context = scratch_take(ntiles * TILE_EDGE + LINES_SLACK);
+    p->place = scratch_take((ntiles * TILE_NPIXELS + LINES_SLACK) * sizeof *p->place);
+    p->context = scratch_take(ntiles * TILE_NPIXELS + LINES_SLACK);
     number_symbols_make(&p->numbers);
-    if (status || !p->rule || !p->tile || !p->above || !p->excess || !p->special || !p->place)
+    const h5bragg_status status = picked_contexts_make(model, &p->contexts);
+    if (status || !p->rule || !p->above || !p->excess || !p->special || !p->open || !p->symbol ||
+        !p->symbol_above || !p->line || !p->line_context || !p->place || !p->context)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++) {
-        const picked_cell *cell = &p->state.cell[c];
-        const int64_t threshold = cell->least - 1;
+        const int64_t threshold = p->contexts.cell[c].least - 1;
         const int is_byte = threshold >= 0 && threshold <= MOST_BYTE;
-        p->rule[c] = (is_byte ? (uint32_t)threshold : PICK_SPECIAL | PICK_THRESHOLD) |
-                     (uint32_t)cell->gap_context << PICK_GAP_SHIFT |
-                     (uint32_t)cell->excess_context << PICK_EXCESS_SHIFT;
+        p->rule[c] = is_byte ? (uint32_t)threshold : PICK_SPECIAL | PICK_THRESHOLD;
     }
-    p->rule[map->ncells] =
-        PICK_SPECIAL | PICK_THRESHOLD | (uint32_t)PICKED_NO_CELL_CONTEXT << PICK_GAP_SHIFT;
+    p->rule[map->ncells] = PICK_SPECIAL | PICK_THRESHOLD;
     return H5BRAGG_OK;
 }
 
 void picked_writer_free(picked_writer *p)
 {
-    picked_state_free(&p->state);
+    picked_contexts_free(&p->contexts);
+    symbol_writer_free(&p->lines);
+    symbol_writer_free(&p->pixels);
+    symbol_writer_free(&p->heights);
     scratch_give(p->rule);
-    scratch_give(p->tile);
     scratch_give(p->above);
     scratch_give(p->excess);
     scratch_give(p->special);
+    scratch_give(p->open);
+    scratch_give(p->symbol);
+    scratch_give(p->symbol_above);
+    scratch_give(p->line);
+    scratch_give(p->line_context);
     scratch_give(p->place);
+    scratch_give(p->context);
     memset(p, 0, sizeof *p);
 }
 
-/* Number of the lowest set bit; any number if there is none. */
-BRAGG_INLINE uint32_t lowest_bit(uint64_t bits) { return floor_log2((bits & (0 - bits)) | 1); }
-
-/* Places of the set bits of a row.  Words seldom have more than are stored without looking. */
-BRAGG_INLINE uint32_t list_places(const uint16_t *above, uint32_t ntiles, uint32_t *place)
+void picked_writer_finish(picked_writer *p, byte_writer *out)
 {
-    uint32_t *to = place;
-    for (uint32_t t = 0; t < ntiles; t += WORD_NTILES) {
-        uint64_t bits = above[t] | (uint64_t)above[t + 1] << 16 | (uint64_t)above[t + 2] << 32 |
-                        (uint64_t)above[t + 3] << 48;
-        const uint32_t first = t * TILE_NPIXELS;
-        const uint32_t n = count_bits((uint32_t)bits) + count_bits((uint32_t)(bits >> 32));
-        for (uint32_t k = 0; k < NPLACES_AT_ONCE; k++, bits &= bits - 1)
-            to[k] = first + lowest_bit(bits);
-        for (uint32_t k = NPLACES_AT_ONCE; bits; k++, bits &= bits - 1)
-            to[k] = first + lowest_bit(bits);
-        to += n;
+    symbols_write(&p->lines, LINES_NCONTEXTS, SYMBOLS_WIDE_NSTATES, out);
+    symbols_write(&p->pixels, PIXELS_NCONTEXTS, SYMBOLS_WIDE_NSTATES, out);
+    symbols_write(&p->heights, HEIGHTS_NCONTEXTS, SYMBOLS_WIDE_NSTATES, out);
+}
+
+/* Whether a special tile is a drawn one. */
+static int is_drawn(const frame_source *s, size_t tile)
+{
+    return !s->kept[tile] && s->map->cell[tile] != BRAGG_NO_CELL;
+}
+
+/* The next drawn tile of those that are special, from a column on; ntx if there is none. */
+static uint32_t next_special(const picked_writer *p, const frame_source *s, size_t first,
+                             uint32_t column)
+{
+    const uint32_t ntx = s->map->ntx;
+    while (column < ntx) {
+        const uint32_t group = column / GROUP_NTILES;
+        const uint32_t left = (uint32_t)p->special[group] >> column % GROUP_NTILES;
+        if (left == 0) {
+            column = (group + 1) * GROUP_NTILES;
+            continue;
+        }
+        column += floor_log2(left & (0 - left));
+        if (is_drawn(s, first + column))
+            return column;
+        column++;
     }
-    return (uint32_t)(to - place);
+    return ntx;
 }
 
-/* Pixels whose places, relative to the row, are listed. */
-typedef struct place_list {
-    const uint32_t *place;
-    uint32_t n;
-    const uint32_t *tile;  /* rules of the row's tiles */
-    const uint8_t *excess; /* by place */
-} place_list;
-
-/* Writes pixels; *next is the place behind the last.  Returns the excess of the last. */
-BRAGG_INLINE uint32_t write_places(const place_list *list, const number_symbols *table,
-                                   uint32_t context, int64_t *next, fast_writer *w)
+/* Bits of the pixels of a special tile that are above its threshold. */
+static uint16_t bits_of_values(const picked_writer *p, const frame_source *s, size_t tile)
 {
-    fast_writer f = *w; /* in registers */
-    const place_list l = *list;
-    int64_t expected = *next;
-    uint32_t excess = 0;
-    for (uint32_t i = 0; i < l.n; i++) {
-        const uint32_t place = l.place[i];
-        const uint32_t rule = l.tile[place / TILE_NPIXELS];
-        const uint32_t behind = l.tile[(place + 1) / TILE_NPIXELS];
-        excess = l.excess[place];
-        fast_put_number(&f, table, context, (uint64_t)(place - expected));
-        fast_put_number(&f, table, rule >> PICK_EXCESS_SHIFT & 0xFF, excess);
-        fast_flush(&f); /* up to 7 + 32 + 5 bits */
-        expected = (int64_t)place + 1;
-        context =
-            excess >= PICKED_PEAK_EXCESS ? PICKED_PEAK_CONTEXT : behind >> PICK_GAP_SHIFT & 0xFF;
+    const int64_t least = p->contexts.cell[s->map->cell[tile]].least;
+    int64_t value[TILE_NPIXELS];
+    uint32_t bits = 0;
+    frame_source_tile(s, tile, value);
+    for (uint32_t k = 0; k < TILE_NPIXELS; k++)
+        bits |= (uint32_t)(value[k] >= least) << k;
+    return (uint16_t)(bits & s->plane.valid[tile]);
+}
+
+/* Pixels that are drawn. */
+static void set_open(const pick_row *row, const uint16_t *restrict valid, uint16_t *restrict open)
+{
+    const uint8_t *restrict kept = row->kept;
+    const uint16_t *restrict cell = row->cell;
+    const uint32_t ntx = row->ntx;
+    for (uint32_t t = 0; t < ntx; t++) {
+        const uint32_t is_drawn = (kept[t] == 0) & (cell[t] != BRAGG_NO_CELL);
+        open[t] = (uint16_t)(valid[t] & (0 - is_drawn));
     }
-    *next = expected;
-    *w = f;
-    return excess;
 }
 
-static uint32_t list_plain(const uint16_t *above, uint32_t ntiles, uint32_t *place)
+/* Looks at a row of tiles: sets above, excess, special and open. */
+static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
 {
-    return list_places(above, ntiles, place);
-}
-
-static uint32_t write_plain(const place_list *list, const number_symbols *table, uint32_t context,
-                            int64_t *next, fast_writer *w)
-{
-    return write_places(list, table, context, next, w);
-}
-
-#if defined(BRAGG_X86_64)
-/* The same loops with the instructions for single bits that every processor with AVX-512 has. */
-#define WITH_BITS __attribute__((target("bmi,bmi2,lzcnt,popcnt")))
-
-WITH_BITS static uint32_t list_with_bits(const uint16_t *above, uint32_t ntiles, uint32_t *place)
-{
-    return list_places(above, ntiles, place);
-}
-
-WITH_BITS static uint32_t write_with_bits(const place_list *list, const number_symbols *table,
-                                          uint32_t context, int64_t *next, fast_writer *w)
-{
-    return write_places(list, table, context, next, w);
-}
-#endif
-
-typedef struct picked_loops {
-    uint32_t (*list)(const uint16_t *, uint32_t, uint32_t *);
-    uint32_t (*write)(const place_list *, const number_symbols *, uint32_t, int64_t *,
-                      fast_writer *);
-} picked_loops;
-
-static picked_loops choose_loops(void)
-{
-#if defined(BRAGG_X86_64)
-    if (bragg_cpu_level() == CPU_AVX512)
-        return (picked_loops){list_with_bits, write_with_bits};
-#endif
-    return (picked_loops){list_plain, write_plain};
-}
-
-void picked_writer_start_row(picked_writer *p, const frame_source *source, uint32_t tile_row)
-{
-    const ring_map *map = source->map;
-    const counts_plane *plane = &source->plane;
+    const ring_map *map = s->map;
+    const counts_plane *plane = &s->plane;
     const size_t first = (size_t)tile_row * map->ntx;
     const pick_row row = {plane->value + (size_t)TILE_EDGE * tile_row * plane->stride,
                           plane->stride,
                           map->cell + first,
-                          source->kept + first,
+                          s->kept + first,
                           plane->has_large + first,
                           map->ntx,
                           p->rule,
                           map->ncells};
-    const found_row found = {p->tile, p->above, p->excess, p->special};
+    const found_row found = {p->above, p->excess, p->special};
     find_picked_kernel()(&row, &found);
-    p->nplaces =
-        choose_loops().list(p->above, (uint32_t)counts_plane_ngroups(map) * GROUP_NTILES, p->place);
-    p->at = 0;
+    set_open(&row, plane->valid + first, p->open);
+    for (uint32_t t = 0; (t = next_special(p, s, first, t)) < map->ntx; t++)
+        p->above[t] = bits_of_values(p, s, first + t);
 }
 
-uint32_t picked_writer_go_on(picked_writer *p, const ring_map *map, uint32_t tile_row,
-                             uint32_t stop, symbol_writer *s)
+/* Which lines of tiles have set bits. */
+static void find_lines(const uint16_t *restrict above, uint32_t ntiles, uint8_t *restrict symbol)
 {
-    const int64_t first = (int64_t)tile_row * map->ntx * TILE_NPIXELS;
-    uint32_t end = stop < map->ntx ? p->at : p->nplaces;
-    while (end < p->nplaces && p->place[end] < stop * TILE_NPIXELS)
-        end++;
-    const uint32_t n = end - p->at;
-    const place_list list = {p->place + p->at, n, p->tile, p->excess};
-    if (n == 0)
-        return 0;
+    for (uint32_t t = 0; t < ntiles; t++) {
+        const uint16_t pairs = (uint16_t)(above[t] | above[t] >> 1);
+        const uint16_t lines = (uint16_t)((pairs | pairs >> 2) & 0x1111);
+        symbol[t] = (uint8_t)((lines | lines >> 3 | lines >> 6 | lines >> 9) & 0xF);
+    }
+}
+
+static void make_pairs(const uint8_t *restrict context, const uint8_t *restrict symbol, uint32_t n,
+                       uint16_t *restrict pair)
+{
+    for (uint32_t k = 0; k < n; k++)
+        pair[k] = (uint16_t)(context[k] << 8 | symbol[k]);
+}
+
+/* Symbols of the lines of a row of tiles. */
+static void put_lines(picked_writer *p, const uint16_t *cell)
+{
+    const uint32_t ntx = p->contexts.map->ntx;
+    uint16_t *pair = symbol_writer_room(&p->lines, ntx);
+    uint8_t *above = p->symbol;
+    p->symbol = p->symbol_above;
+    p->symbol_above = above;
+    const picked_tiles tiles = {cell, p->open, above};
+    picked_lines_contexts(&p->contexts, &tiles, p->context);
+    find_lines(p->above, ntx, p->symbol);
+    if (!pair)
+        return;
+    make_pairs(p->context, p->symbol, ntx, pair);
+    p->lines.npairs += ntx;
+}
+
+/*
+ * Symbols of n lines; lists their pixels and the contexts of their heights.  Of each line four are
+ * put down, and those that are none overwritten.  Returns the number of pixels.
+ */
+static uint32_t put_pixels(picked_writer *p, const uint16_t *restrict cell, uint32_t n)
+{
+    const picked_base *restrict heights = p->contexts.heights;
+    const uint16_t *restrict line = p->line;
+    const uint8_t *restrict line_context = p->line_context;
+    const uint16_t *restrict above = p->above;
+    uint16_t *restrict pair = symbol_writer_room(&p->pixels, n);
+    uint32_t *restrict place = p->place;
+    uint8_t *restrict context = p->context;
+    uint32_t npixels = 0;
+    for (uint32_t j = 0; pair && j < n; j++) {
+        const uint32_t column = line[j] / TILE_EDGE;
+        const uint32_t bits = (uint32_t)above[column] >> line[j] % TILE_EDGE * TILE_EDGE & 0xF;
+        const uint32_t nbits = PICKED_NBITS[bits];
+        const uint32_t least = heights[cell[column]].context;
+        pair[j] = (uint16_t)((uint32_t)line_context[j] << 8 | (bits - 1));
+        picked_put_bits(place + npixels, (uint32_t)line[j] * LINE_NPIXELS, bits);
+        store_u32(context + npixels, (least + line_context[j] + nbits - 1) * 0x01010101u);
+        npixels += nbits;
+    }
+    p->pixels.npairs += pair ? n : 0;
+    return npixels;
+}
+
+/* Heights of listed pixels, `from` to `to`, that are bytes. */
+static void put_bytes(picked_writer *p, uint32_t from, uint32_t to)
+{
     fast_writer w;
-    if (!fast_writer_open(&w, s, 2 * (size_t)n, MAX_RAW_NBYTES * (size_t)n))
-        return n;
-    int64_t next = (int64_t)p->state.next - first;
-    p->state.last_excess =
-        write_places(&list, &p->numbers, picked_gap_context(&p->state), &next, &w);
-    p->state.next = (uint64_t)(next + first);
-    p->at = end;
-    fast_writer_close(&w, s);
-    return n;
+    if (from == to ||
+        !fast_writer_open(&w, &p->heights, to - from, MAX_RAW_NBYTES * (size_t)(to - from)))
+        return;
+    fast_writer f = w; /* in registers, as these */
+    const number_symbols *numbers = &p->numbers;
+    const uint8_t *restrict context = p->context;
+    const uint8_t *restrict excess = p->excess;
+    const uint32_t *restrict place = p->place;
+    for (uint32_t i = from; i < to; i++) {
+        fast_put_number(&f, numbers, context[i], excess[place[i]]);
+        fast_flush(&f);
+    }
+    fast_writer_close(&f, &p->heights);
 }
 
-void picked_write(picked_state *state, symbol_writer *s, uint64_t place, uint16_t cell,
-                  int64_t value)
+/* Heights of n listed pixels. */
+static void put_heights(picked_writer *p, const frame_source *s, size_t first, uint32_t n)
 {
-    const uint64_t excess = (uint64_t)(value - state->cell[cell].least);
-    number_put(s, picked_gap_context(state), place - state->next);
-    number_put(s, state->cell[cell].excess_context, excess);
-    state->last_excess = excess;
-    state->next = place + 1;
+    const uint32_t ntx = s->map->ntx;
+    uint32_t from = 0;
+    for (uint32_t t = next_special(p, s, first, 0); t < ntx; t = next_special(p, s, first, t + 1)) {
+        const int64_t least = p->contexts.cell[s->map->cell[first + t]].least;
+        int64_t value[TILE_NPIXELS];
+        uint32_t to = from;
+        while (to < n && p->place[to] / TILE_NPIXELS < t)
+            to++;
+        put_bytes(p, from, to);
+        frame_source_tile(s, first + t, value);
+        for (; to < n && p->place[to] / TILE_NPIXELS == t; to++)
+            number_put(&p->heights, p->context[to],
+                       (uint64_t)(value[p->place[to] % TILE_NPIXELS] - least));
+        from = to;
+    }
+    put_bytes(p, from, n);
+}
+
+uint32_t picked_writer_row(picked_writer *p, const frame_source *source, uint32_t tile_row)
+{
+    const ring_map *map = source->map;
+    const size_t first = (size_t)tile_row * map->ntx;
+    const uint16_t *cell = map->cell + first;
+    find_row(p, source, tile_row);
+    put_lines(p, cell);
+    const uint32_t nlines = picked_lines_list(p->symbol, map->ntx, p->line, p->line_context);
+    const uint32_t npixels = put_pixels(p, cell, nlines);
+    put_heights(p, source, first, npixels);
+    return npixels;
 }

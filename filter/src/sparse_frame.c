@@ -49,12 +49,8 @@ static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)
     h5bragg_status status = wide_symbols_open(body, FLAG_NCONTEXTS, &frame->flag_symbols);
     if (!status)
         status = open_exact(body, frame);
-    if (!status && !frame->model.layout.has_local) {
-        status = symbols_open(body, PICKED_NCONTEXTS, &frame->picked_symbols);
-        if (!status)
-            status = picked_state_make(&frame->model, &frame->picked);
-        return status;
-    }
+    if (!status && !frame->model.layout.has_local)
+        return picked_reader_open(body, &frame->model, frame->header->npicked, &frame->picked);
     if (!status)
         status = symbols_open(body, SCALE_NCONTEXTS, &frame->scale_symbols);
     if (!status)
@@ -91,11 +87,10 @@ void sparse_frame_close(sparse_frame *frame)
     symbol_reader_free(&frame->flag_symbols.stream);
     symbol_reader_free(&frame->exact_symbols);
     exact_reader_free(&frame->exact_reader);
-    symbol_reader_free(&frame->picked_symbols);
     symbol_reader_free(&frame->scale_symbols);
     symbol_reader_free(&frame->sum_symbols.stream);
     sum_grid_free(&frame->grid);
-    picked_state_free(&frame->picked);
+    picked_reader_free(&frame->picked);
     exact_lines_free(&frame->lines);
     kept_flags_free(&frame->flags);
     frame_mask_free(&frame->mask);
@@ -178,7 +173,9 @@ h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, in
     draw_kernels_get(bragg_cpu_level())
         ->hash(frame->header->seed, (uint32_t)((size_t)first * map->ntx),
                (size_t)frame->nrows * map->ntx, frame->hash);
-    if (!frame->model.layout.has_local || !want_sums)
+    if (!frame->model.layout.has_local)
+        return picked_reader_row(&frame->picked, macro_row, frame->nrows, frame->open);
+    if (!want_sums)
         return H5BRAGG_OK;
     sum_grid_start_row(&frame->grid, macro_row, frame->open, frame->hash);
     return sums_read_row(&frame->grid, &frame->scale_symbols, &frame->sum_symbols, frame->sum);
@@ -190,47 +187,6 @@ uint32_t sparse_frame_exact_tiles(const sparse_frame *frame, uint32_t row, const
     return frame->tile_start[row + 1] - frame->tile_start[row];
 }
 
-/* An impossible pixel is put where no row gets, and is found out at the end. */
-static void read_ahead(sparse_frame *frame)
-{
-    const uint32_t left = frame->header->npicked - frame->nread;
-    const uint32_t n = left < PICKED_NAHEAD ? left : PICKED_NAHEAD;
-    const uint32_t good = picked_read(&frame->picked, &frame->picked_symbols, frame->ahead, n);
-    if (good < n)
-        frame->ahead[good].place = UINT64_MAX;
-    frame->ahead_at = 0;
-    frame->nahead = good < n ? good + 1 : n;
-    frame->nread += n;
-}
-
-/* How many of n pixels, in the order of their places, come before a place. */
-static uint32_t pixels_before(const picked_pixel *pixel, uint32_t n, uint64_t place)
-{
-    uint32_t first = 0;
-    while (n > 0) {
-        const uint32_t half = n / 2;
-        const int is_before = pixel[first + half].place < place;
-        first = is_before ? first + half + 1 : first;
-        n = is_before ? n - half - 1 : half;
-    }
-    return first;
-}
-
-uint32_t sparse_frame_picked(sparse_frame *frame, uint32_t tile_row, const picked_pixel **pixel)
-{
-    const uint64_t stop = (uint64_t)(tile_row + 1) * frame->model.noise.map->ntx * TILE_NPIXELS;
-    if (frame->ahead_at == frame->nahead) {
-        if (frame->nread == frame->header->npicked)
-            return 0;
-        read_ahead(frame);
-    }
-    *pixel = frame->ahead + frame->ahead_at;
-    const uint32_t n = pixels_before(*pixel, frame->nahead - frame->ahead_at, stop);
-    frame->ahead_at += n;
-    frame->npicked += n;
-    return n;
-}
-
 h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, int have_sums)
 {
     const sparse_header *h = frame->header;
@@ -240,12 +196,12 @@ h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, in
         status = frame->model.format_version >= 2 ? exact_reader_close(&frame->exact_reader)
                                                   : symbols_close(&frame->exact_symbols);
     if (!status && !has_local)
-        status = symbols_close(&frame->picked_symbols);
+        status = picked_reader_close(&frame->picked);
     if (!status && has_local && have_sums)
         status = symbols_close(&frame->scale_symbols);
     if (!status && has_local && have_sums)
         status = wide_symbols_close(&frame->sum_symbols);
     const int is_complete = frame->nexact == h->nexact && frame->mask.nmasked == h->nmasked &&
-                            frame->npicked == h->npicked && bytes_left(&header->body) == 0;
+                            bytes_left(&header->body) == 0;
     return status ? status : is_complete ? H5BRAGG_OK : H5BRAGG_CORRUPT;
 }

@@ -11,33 +11,25 @@
 #include "exact_neighbours.h"
 #include "exact_stream.h"
 #include "mask.h"
-#include "picked.h"
+#include "picked_reader.h"
 #include "tile_sort.h"
 #include "tile_sums.h"
-
-enum { PICKED_NAHEAD = 256 }; /* picked pixels that are read at a time */
 
 typedef struct sparse_frame {
     const sparse_header *header;
     frame_model model;
     frame_mask mask;
     kept_flags flags;
-    exact_lines lines; /* version 1 */
-    exact_rule *exact; /* per cell, and last that of blank tiles */
-    picked_state picked;
+    exact_lines lines;    /* version 1 */
+    exact_rule *exact;    /* per cell, and last that of blank tiles */
+    picked_reader picked; /* without local counts */
     sum_grid grid;
     wide_reader flag_symbols;
     symbol_reader exact_symbols; /* version 1 */
     exact_reader exact_reader;   /* version 2 */
-    symbol_reader picked_symbols;
     symbol_reader scale_symbols;
     wide_reader sum_symbols;
-    uint32_t nexact;  /* read so far */
-    uint32_t npicked; /* given away so far */
-    uint32_t nread;   /* read so far: some more */
-    uint32_t nahead;  /* those at hand, and the first of them that was not given away */
-    uint32_t ahead_at;
-    picked_pixel ahead[PICKED_NAHEAD];
+    uint32_t nexact; /* read so far */
     /* The row of macro blocks at work: four rows of tiles. */
     uint32_t macro_row;
     uint32_t nrows;
@@ -62,18 +54,12 @@ static inline uint32_t sparse_frame_nrows(const ring_map *map)
 
 /*
  * Moves on to a row of macro blocks; rows must be read in order.  Sums are read only if wanted, and
- * then in every row.
+ * then in every row.  The row's picked pixels are in `picked` afterwards.
  */
 h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, int want_sums);
 
 /* The exact tiles of row `row` (0 to 3) of the macro blocks; returns how many there are. */
 uint32_t sparse_frame_exact_tiles(const sparse_frame *frame, uint32_t row, const exact_tile **tile);
-
-/*
- * The next picked pixels of tile row `tile_row`: how many are at hand, 0 after the last; tiles
- * before that row must be done with.
- */
-uint32_t sparse_frame_picked(sparse_frame *frame, uint32_t tile_row, const picked_pixel **pixel);
 
 /* Whether everything was read, and nothing was wrong. */
 h5bragg_status sparse_frame_finish(sparse_frame *frame, frame_header *header, int have_sums);

@@ -137,35 +137,94 @@ def read_exact(frame: Frame, stream: Stream, count: int) -> None:
     stream.finish()
 
 
-def gap_context(frame: Frame, place: int, excess_before: int) -> int:
-    if excess_before >= 4:
-        return 11
-    n = place // 16
-    cell = frame.cell(n) if n < len(frame.tiles.cell) else None
-    if cell is None or not cell.ring.pattern:
+def chance_level(cell: Cell) -> int:
+    """How seldom the background exceeds the threshold of a cell."""
+    if not cell.ring.pattern:
         return 10
     return sum(cell.probability_above < 2.0**-j for j in range(1, 10))
 
 
-def excess_context(cell: Cell) -> int:
+def gap_context(frame: Frame, place: int, height_before: int) -> int:
+    """Version 1: context of the number of places to the next pixel."""
+    if height_before >= 4:
+        return 11
+    n = place // 16
+    cell = frame.cell(n) if n < len(frame.tiles.cell) else None
+    return 10 if cell is None else chance_level(cell)
+
+
+def background_level(cell: Cell, steps: float, most: int) -> int:
     if cell.mean < 0:
-        return 12
-    return 12 + min(7, math.floor(8.0 * cell.mean / (cell.threshold + 2)))
+        return 0
+    return min(most, math.floor(steps * cell.mean / (cell.threshold + 2)))
 
 
-def read_picked(frame: Frame, stream: Stream, count: int) -> None:
-    place, excess = -1, 0
+def pick(frame: Frame, place: int, height: int) -> None:
+    """Put a picked pixel in its place."""
+    n = place // 16
+    require(n < len(frame.tiles.cell), "A picked pixel lies beyond the last tile.")
+    index = dict(frame.valid(n)).get(place % 16)
+    require(index is not None, "A picked pixel is masked or not in the frame.")
+    require(frame.is_drawn(n), "A picked pixel lies in a tile that is not drawn.")
+    value = frame.cell(n).threshold + 1 + height
+    require(value <= frame.parameters.largest, "A picked pixel is out of range.")
+    frame.values[index] = value
+    frame.picked.add(index)
+
+
+def read_picked_serially(frame: Frame, stream: Stream, count: int) -> None:
+    """Picked pixels of version 1."""
+    place, height = -1, 0
     for _ in range(count):
-        place += 1 + stream.number(gap_context(frame, place + 1, excess))
+        place += 1 + stream.number(gap_context(frame, place + 1, height))
         n = place // 16
         require(n < len(frame.tiles.cell), "A picked pixel lies beyond the last tile.")
-        index = dict(frame.valid(n)).get(place % 16)
-        cell = frame.cell(n)
-        require(index is not None, "A picked pixel is masked or not in the frame.")
         require(frame.is_drawn(n), "A picked pixel lies in a tile that is not drawn.")
-        excess = stream.number(excess_context(cell))
-        value = cell.threshold + 1 + excess
-        require(value <= frame.parameters.largest, "A picked pixel is out of range.")
-        frame.values[index] = value
-        frame.picked.add(index)
+        height = stream.number(12 + background_level(frame.cell(n), 8.0, 7))
+        pick(frame, place, height)
     stream.finish()
+
+
+def picked_lines_context(frame: Frame, n: int, above: int) -> int:
+    """`above` is the symbol of the tile above."""
+    if not (frame.is_drawn(n) and frame.valid(n)):
+        return 31
+    level = chance_level(frame.cell(n))
+    return 30 if level == 10 else 3 * level + (above.bit_count() + 1) // 2
+
+
+def read_picked_lines(frame: Frame, stream: Stream) -> list[int]:
+    """Bits of the lines of every tile that hold picked pixels."""
+    ntx, found = frame.tiles.ntx, []
+    for n in range(len(frame.tiles.cell)):
+        context = picked_lines_context(frame, n, found[n - ntx] if n >= ntx else 0)
+        found.append(stream.symbol(context))
+        require(found[n] <= (0 if context == 31 else 15), "Picked lines are where none can be.")
+    stream.finish()
+    return found
+
+
+def read_picked_bits(lines: list[int], stream: Stream) -> list[list[int]]:
+    """Bits of the picked pixels of the four lines of every tile."""
+    found = []
+    for symbol in lines:
+        bits = [0, 0, 0, 0]
+        for i in range(4):
+            if symbol >> i & 1:
+                bits[i] = 1 + stream.symbol(symbol.bit_count() - 1)
+                require(bits[i] <= 15, "A line has more than four pixels.")
+        found.append(bits)
+    stream.finish()
+    return found
+
+
+def read_picked(frame: Frame, lines: Stream, pixels: Stream, heights: Stream, count: int) -> None:
+    """Picked pixels of version 2."""
+    for n, bits in enumerate(read_picked_bits(read_picked_lines(frame, lines), pixels)):
+        nlines = sum(b > 0 for b in bits)
+        for i, b in enumerate(bits):
+            for p in (p for p in range(4) if b >> p & 1):
+                context = 7 * background_level(frame.cell(n), 4.0, 3) + nlines + b.bit_count() - 2
+                pick(frame, 16 * n + 4 * i + p, heights.number(context))
+    heights.finish()
+    require(len(frame.picked) == count, "The number of picked pixels is wrong.")

@@ -8,7 +8,14 @@ from format_exact import read_exact_by_levels
 from format_geometry import Corrections, Tiles, read_geometry
 from format_numbers import Reader, Stream, crc32c, require, signed
 from format_patterns import PatternKind
-from format_pixels import Frame, read_exact, read_kept, read_mask, read_picked
+from format_pixels import (
+    Frame,
+    read_exact,
+    read_kept,
+    read_mask,
+    read_picked,
+    read_picked_serially,
+)
 from format_sums import Sums
 
 MAGIC = bytes.fromhex("89425247")
@@ -134,8 +141,12 @@ class Chunk:
             read_exact_by_levels(frame, levels, values, nexact)
         if local_counts:
             require(npicked == 0, "Pixels are picked although local counts are on.")
+        elif self.version == 1:
+            read_picked_serially(frame, Stream(body, "picked pixels", 20), npicked)
         else:
-            read_picked(frame, Stream(body, "picked pixels", 20), npicked)
+            lines = Stream(body, "picked lines", 32, 32)
+            pixels = Stream(body, "picked pixels", 4, 32)
+            read_picked(frame, lines, pixels, Stream(body, "heights", 28, 32), npicked)
         return frame
 
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines with picked pixels: docs/format.md, "Picked pixels".
+ *
+ * Which tiles have any is a matter of chance.  So nothing here branches on it: more is put down
+ * than there is, and the next overwrites what is none.
+ */
+#include "cpu_level.h"
+#include "picked.h"
+
+/* By the symbol of the tile above: eight times the class, (number of set bits + 1) / 2. */
+static const uint8_t class_shift[16] = {0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 8, 16, 8, 16, 16, 16};
+
+void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_tiles *tiles,
+                                 uint8_t *context)
+{
+    const uint32_t ncells = contexts->map->ncells;
+    const uint32_t ntiles = contexts->map->ntx;
+    for (uint32_t t = 0; t < ntiles; t++) {
+        const uint32_t cell = tiles->open[t] ? tiles->cell[t] : ncells;
+        context[t] = (uint8_t)(contexts->lines[cell] >> class_shift[tiles->above[t] & 0xF]);
+    }
+}
+
+uint32_t picked_lines_list_plain(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
+                                 uint8_t *context)
+{
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < ntiles; t++) {
+        const uint32_t lines = symbol[t] & 0xF;
+        const uint32_t nlines = PICKED_NBITS[lines];
+        for (uint32_t k = 0; k < TILE_EDGE; k++)
+            line[n + k] = (uint16_t)(TILE_EDGE * t + PICKED_BITS[lines][k]);
+        store_u32(context + n, (nlines - 1) * 0x01010101u);
+        n += nlines;
+    }
+    return n;
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#define KERNEL                                                                                     \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,popcnt")))
+
+enum { LANES = 16 };
+
+KERNEL static void contexts_avx512(const picked_contexts *contexts, const picked_tiles *tiles,
+                                   uint8_t *context)
+{
+    const __m512i ncells = _mm512_set1_epi32((int)contexts->map->ncells);
+    const uint32_t ntiles = contexts->map->ntx;
+    const __m128i shift_of = _mm_loadu_si128((const __m128i *)(const void *)class_shift);
+    for (uint32_t t = 0; t < ntiles; t += LANES) {
+        const uint32_t left = ntiles - t;
+        const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
+        const __m256i cell = _mm256_maskz_loadu_epi16(inside, tiles->cell + t);
+        const __m256i open = _mm256_maskz_loadu_epi16(inside, tiles->open + t);
+        const __m128i above = _mm_maskz_loadu_epi8(inside, tiles->above + t);
+        const __m512i at =
+            _mm512_mask_cvtepu16_epi32(ncells, _mm256_test_epi16_mask(open, open), cell);
+        const __m512i four = _mm512_i32gather_epi32(at, (const void *)contexts->lines, 4);
+        const __m512i shift = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(shift_of, above));
+        _mm_mask_storeu_epi8(context + t, inside,
+                             _mm512_cvtepi32_epi8(_mm512_srlv_epi32(four, shift)));
+    }
+}
+
+/* Each byte of a vector is a line of 16 tiles. */
+KERNEL static uint32_t list_avx512(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
+                                   uint8_t *context)
+{
+    const __m512i four =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
+    const __m512i context_of =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 1, 0, 1, 1, 2, 0, 1, 1, 2, 1, 2, 2, 3));
+    const __m512i bits = _mm512_set1_epi32(0x08040201);
+    const __m512i low_bits = _mm512_set1_epi8(0xF);
+    const __m512i numbers = _mm512_add_epi32(
+        _mm512_set1_epi32(0x03020100),
+        _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                           _mm512_set1_epi32(0x04040404)));
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < ntiles; t += LANES) {
+        const uint32_t left = ntiles - t;
+        const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
+        const __m512i symbols = _mm512_shuffle_epi8(
+            _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, symbol + t)), four);
+        const __mmask64 lines = _mm512_test_epi8_mask(symbols, bits);
+        const __m512i listed = _mm512_maskz_compress_epi8(lines, numbers);
+        const __m512i first = _mm512_set1_epi16((short)(TILE_EDGE * t));
+        _mm512_storeu_si512(
+            context + n,
+            _mm512_maskz_compress_epi8(
+                lines, _mm512_shuffle_epi8(context_of, _mm512_and_si512(symbols, low_bits))));
+        _mm512_storeu_si512(line + n, _mm512_add_epi16(first, _mm512_cvtepu8_epi16(
+                                                                  _mm512_castsi512_si256(listed))));
+        _mm512_storeu_si512(
+            line + n + 32,
+            _mm512_add_epi16(first, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(listed, 1))));
+        n += (uint32_t)__builtin_popcountll(lines);
+    }
+    return n;
+}
+#endif
+
+void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *tiles,
+                           uint8_t *context)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512) {
+        contexts_avx512(contexts, tiles, context);
+        return;
+    }
+#endif
+    picked_lines_contexts_plain(contexts, tiles, context);
+}
+
+uint32_t picked_lines_list(const uint8_t *symbol, uint32_t ntiles, uint16_t *line, uint8_t *context)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512)
+        return list_avx512(symbol, ntiles, line, context);
+#endif
+    return picked_lines_list_plain(symbol, ntiles, line, context);
+}
