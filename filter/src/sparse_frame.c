@@ -39,19 +39,20 @@ static h5bragg_status read_model(byte_reader *body, sparse_frame *frame)
 
 static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)
 {
-    h5bragg_status status = wide_symbols_open(body, FLAG_NCONTEXTS, &frame->flag_symbols);
+    const uint32_t version = frame->model.format_version;
+    h5bragg_status status = wide_symbols_open(body, version, FLAG_NCONTEXTS, &frame->flag_symbols);
     if (!status)
-        status = symbols_open(body, EXACT_NCONTEXTS, &frame->exact_symbols);
+        status = symbols_open(body, version, EXACT_NCONTEXTS, &frame->exact_symbols);
     if (!status && !frame->model.layout.has_local) {
-        status = symbols_open(body, PICKED_NCONTEXTS, &frame->picked_symbols);
+        status = symbols_open(body, version, PICKED_NCONTEXTS, &frame->picked_symbols);
         if (!status)
             status = picked_state_make(&frame->model, &frame->picked);
         return status;
     }
     if (!status)
-        status = symbols_open(body, SCALE_NCONTEXTS, &frame->scale_symbols);
+        status = symbols_open(body, version, SCALE_NCONTEXTS, &frame->scale_symbols);
     if (!status)
-        status = wide_symbols_open(body, SUM_NCONTEXTS, &frame->sum_symbols);
+        status = wide_symbols_open(body, version, SUM_NCONTEXTS, &frame->sum_symbols);
     if (!status)
         status = sum_grid_make(&frame->model, &frame->grid);
     return status;
@@ -75,7 +76,8 @@ h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map,
     if (!status)
         status = read_model(&header->body, frame);
     if (!status)
-        status = mask_read(&header->body, map, frame->model.noise.codes.n, &frame->mask);
+        status =
+            mask_read(&header->body, chunk->version, map, frame->model.noise.codes.n, &frame->mask);
     return status ? status : open_streams(&header->body, frame);
 }
 

@@ -33,7 +33,7 @@ static size_t round_trip(const int32_t *pixels)
     CHECK(mask_write(&frame, &codes, valid, &MAP, &w, &nmasked) == H5BRAGG_OK);
     byte_reader r = {runs, w.at, 0};
     frame_mask mask;
-    CHECK(mask_read(&r, &MAP, codes.n, &mask) == H5BRAGG_OK);
+    CHECK(mask_read(&r, 2, &MAP, codes.n, &mask) == H5BRAGG_OK);
     CHECK(memcmp(mask.valid, valid, sizeof valid) == 0);
     for (uint32_t row = 0; row < NY; row++) {
         for (uint32_t k = mask.row_start[row]; k < mask.row_start[row + 1]; k++) {

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """A second decoder, written from docs/format.md alone: slow, plain, without the C library."""
 
+import math
+from collections import Counter
+
 import numpy as np
 from format_cells import Parameters, find_cells, read_profile
 from format_drawing import Drawing
 from format_geometry import Corrections, Tiles, read_geometry
 from format_numbers import Reader, Stream, crc32c, require, signed
-from format_pixels import Frame, read_exact, read_kept, read_mask, read_picked
+from format_pixels import Frame, read_exact, read_kept, read_picked, read_rectangles, read_runs
 from format_sums import Sums
 
 MAGIC = bytes.fromhex("89425247")
@@ -102,8 +105,8 @@ class Chunk:
         sums = None
         if self.parameters.local_counts:
             sums = Sums(frame, seed)
-            sums.read_scales(Stream(body, "scales", 3))
-            sums.read_sums(Stream(body, "sums", 21, 32))
+            sums.read_scales(Stream(body, self.version, "scales", 3))
+            sums.read_sums(Stream(body, self.version, "sums", 21, 32))
         require(body.done(), "A frame is longer than its contents.")
         drawing = Drawing(frame, seed, dispersion)
         if fill == "mean":
@@ -117,18 +120,30 @@ class Chunk:
     def stored_pixels(self, body: Reader, counting: bool, npicked: int, nexact: int) -> Frame:
         local_counts = self.parameters.local_counts
         frame = Frame(self.tiles, self.parameters, counting)
-        profile = Stream(body, "profile", 7)
-        rings = read_profile(profile, self.tiles.nbins, self.parameters, counting)
+        profile = Stream(body, self.version, "profile", 7)
+        steps = self.steps_of_rings()
+        rings = read_profile(profile, steps, self.version, self.parameters, counting)
         keys = {key for key in self.tiles.cell if key is not None}
         frame.cells = find_cells(keys, rings, counting, self.parameters)
-        read_mask(frame, Stream(body, "mask", 3))
-        read_kept(frame, Stream(body, "kept flags", 32, 32))
-        read_exact(frame, Stream(body, "exact values", 15), nexact)
+        if self.version == 1:
+            read_runs(frame, Stream(body, self.version, "mask", 3))
+        else:
+            read_rectangles(frame, Stream(body, self.version, "mask", 8))
+        read_kept(frame, Stream(body, self.version, "kept flags", 32, 32))
+        read_exact(frame, Stream(body, self.version, "exact values", 15), nexact)
         if local_counts:
             require(npicked == 0, "Pixels are picked although local counts are on.")
         else:
-            read_picked(frame, Stream(body, "picked pixels", 20), npicked)
+            read_picked(frame, Stream(body, self.version, "picked pixels", 20), npicked)
         return frame
+
+    def steps_of_rings(self) -> list[int]:
+        """Step of means and levels, for each ring, where it is of patterns."""
+        if self.version == 1:
+            return [1] * self.tiles.nbins
+        ntiles = Counter(key[0] for key in self.tiles.cell if key is not None)
+        counts = [max(1, ntiles[ring]) for ring in range(self.tiles.nbins)]
+        return [max(1, math.isqrt(16384 // n)) for n in counts]
 
 
 def decode(data: bytes, *, fill: str = "noise") -> list[np.ndarray]:
