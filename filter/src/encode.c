@@ -61,9 +61,10 @@ static h5bragg_status encode_sparse(frame_encoder *e, const bragg_frame *frame, 
         status = histogram_make(frame, s->static_mask, s->map, &s->plane, &s->counts);
     if (!status)
         status = background_make(&s->counts, s->map, m->noise.params, e->background);
-    if (!status && !profile_from_background(e->background, &m->layout, m->profile))
-        status = NOT_SPARSE;
     m->noise.is_counting = !s->plane.has_negative;
+    if (!status &&
+        !profile_from_background(e->background, &m->layout, m->noise.is_counting, m->profile))
+        status = NOT_SPARSE;
     int has_new_ranges = 0;
     if (!status)
         status = frame_fit_kinds(m);

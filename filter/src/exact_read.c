@@ -112,11 +112,12 @@ static void read_values(exact_reader *r, const exact_rule *const *rule, exact_ti
     }
 }
 
-h5bragg_status exact_reader_open(byte_reader *in, const ring_map *map, exact_reader *r)
+h5bragg_status exact_reader_open(byte_reader *in, uint32_t version, const ring_map *map,
+                                 exact_reader *r)
 {
-    h5bragg_status status = wide_symbols_open(in, EXACT_NCONTEXTS, &r->level_symbols);
+    h5bragg_status status = wide_symbols_open(in, version, EXACT_NCONTEXTS, &r->level_symbols);
     if (!status)
-        status = wide_symbols_open(in, EXACT_NCONTEXTS, &r->value_symbols);
+        status = wide_symbols_open(in, version, EXACT_NCONTEXTS, &r->value_symbols);
     return status ? status : exact_levels_make(map, &r->levels);
 }
 

@@ -14,7 +14,8 @@ typedef struct exact_reader {
 } exact_reader;
 
 /* As wide_symbols_open, wide_symbols_close and symbol_reader_free. */
-h5bragg_status exact_reader_open(byte_reader *in, const ring_map *map, exact_reader *r);
+h5bragg_status exact_reader_open(byte_reader *in, uint32_t version, const ring_map *map,
+                                 exact_reader *r);
 h5bragg_status exact_reader_close(const exact_reader *r);
 void exact_reader_free(exact_reader *r);
 

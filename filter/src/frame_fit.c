@@ -43,19 +43,12 @@ void frame_source_tile(const frame_source *s, size_t tile, int64_t value[TILE_NP
     DISPATCH_PIXEL_TYPE(s->frame.type, copy_pixels, s, row, column, s->plane.valid[tile], value)
 }
 
-/* Far less varied than counts are, as a constant is: patterns cannot do that. */
-static int is_too_even(const frame_model *model, const ring_profile *ring)
-{
-    return model->layout.is_azimuthal && ring->std * ring->std < 0.5 * ring->mean;
-}
-
 h5bragg_status frame_fit_kinds(frame_model *model)
 {
     const ring_map *map = model->noise.map;
     for (uint32_t ring = 0; ring < map->nbins; ring++) {
         ring_profile *p = &model->profile[ring];
-        p->is_general =
-            !model->noise.is_counting || p->level > PROFILE_MAX_LEVEL || is_too_even(model, p);
+        p->is_general |= p->level > PROFILE_MAX_LEVEL;
         for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++)
             p->is_general |= !noise_fits_pattern(&model->noise, p, c);
     }

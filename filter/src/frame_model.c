@@ -16,8 +16,9 @@ h5bragg_status frame_model_make(const ring_map *map, const h5bragg_params *param
     memset(model, 0, sizeof *model);
     model->format_version = format_version;
     model->noise = (noise_frame){map, params, bragg_mask_codes_of(params, type), type, 0};
-    model->layout = (profile_layout){map->nbins, params->error_model == H5BRAGG_AZIMUTHAL,
-                                     params->local_counts > 0};
+    model->layout =
+        (profile_layout){format_version, map->ntiles, map->nbins,
+                         params->error_model == H5BRAGG_AZIMUTHAL, params->local_counts > 0};
     const size_t ncells = map->ncells + 1u;
     model->profile = scratch_take(map->nbins * sizeof *model->profile);
     model->range = scratch_take(ncells * sizeof *model->range);

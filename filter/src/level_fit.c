@@ -157,7 +157,8 @@ static void fit_spread(level_fit *fit)
         const double slope = at.slope / at.n;
         const double now = (double)fit->ring->spread * fit->ring->spread;
         const double square = now + (found.squares - at.squares) / (at.n * slope * slope);
-        const double spread = floor(sqrt(square > 0 ? square : 0) + 0.5);
+        const double steps = floor(sqrt(square > 0 ? square : 0) / PROFILE_SPREAD_STEP + 0.5);
+        const double spread = PROFILE_SPREAD_STEP * steps;
         fit->ring->spread = (int32_t)(spread < PROFILE_MAX_SPREAD ? spread : PROFILE_MAX_SPREAD);
         at = fit_level(fit, &found);
     }
@@ -265,6 +266,26 @@ static void correct_dispersion(frame_model *m, const level_pass *pass)
                                                       : units;
 }
 
+/*
+ * Rounds a level to whole steps from the ring's mean, which is what a chunk holds; down where no
+ * cell may have more.
+ */
+static void round_level(const frame_model *m, uint32_t ring)
+{
+    const ring_map *map = m->noise.map;
+    ring_profile *p = &m->profile[ring];
+    const int32_t step = (int32_t)profile_step(&m->layout, ring);
+    const int32_t base = p->mean_code > 0 ? p->mean_code : 0;
+    const int32_t fitted = p->level;
+    p->level = base + step * (int32_t)floor((p->level - base) / (double)step + 0.5);
+    int is_right = p->level <= PROFILE_MAX_LEVEL;
+    for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++)
+        is_right &= noise_level(&m->noise, p, c) <= PROFILE_MAX_SPREAD;
+    if (!is_right && p->level > fitted)
+        p->level -= step;
+    p->level = p->level < 0 ? 0 : p->level;
+}
+
 /* Levels, then the dispersion, then spreads. */
 h5bragg_status level_fit_rings(const frame_source *s, frame_model *m, const value_sums *discarded)
 {
@@ -277,6 +298,10 @@ h5bragg_status level_fit_rings(const frame_source *s, frame_model *m, const valu
         correct_dispersion(m, &pass);
         pass.with_spread = 1;
         status = fit_rings(&pass);
+    }
+    for (uint32_t ring = 0; ring < m->layout.nbins && !status; ring++) {
+        if (!m->profile[ring].is_general)
+            round_level(m, ring);
     }
     scratch_give(odd);
     return status;

@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs of mask codes: docs/format.md, "Mask".
+ * Finds mask codes: docs/format.md, "Mask".
  *
- * Detector gaps are rectangles, so a row is coded as what differs from the row above it: a run is a
- * stretch of pixels in scan order that all take one new code.  A gap costs two runs, not two a row;
- * a single bad pixel costs one, which is for its row alone.
+ * Detector gaps and bad pixels are rectangles, so rows are compared with the row above: stretches
+ * that differ from it are collected, and rectangles made of them.
  */
 #include "mask.h"
 
 #include "mask_quads.h"
-#include "mask_stream.h"
+#include "mask_rectangles.h"
 #include "scratch.h"
 #include "tile_sums.h" /* count_bits */
-
-/* Pixels [start, stop) in scan order become `number`, which may have ONE_ROW. */
-typedef struct mask_change {
-    size_t start;
-    size_t stop;
-    uint8_t number;
-} mask_change;
 
 typedef struct change_list {
     mask_change *change;
     size_t n;
     size_t capacity;
     int failed;
-    uint8_t *above; /* code numbers taken over from above, padded to whole quads */
+    uint8_t *above; /* code numbers of the row above, padded to whole quads */
     uint32_t *quad; /* first columns of tiles of the quads to look at */
     uint32_t nmasked;
 } change_list;
@@ -33,8 +25,7 @@ typedef struct change_list {
 static void add_change(change_list *c, size_t pixel, uint8_t number, int starts_row)
 {
     mask_change *last = c->n ? &c->change[c->n - 1] : NULL;
-    const int may_go_on = !(number & ONE_ROW && starts_row);
-    if (last && last->stop == pixel && last->number == number && may_go_on) {
+    if (last && last->stop == pixel && last->number == number && !starts_row) {
         last->stop++;
         return;
     }
@@ -56,17 +47,11 @@ BRAGG_INLINE void collect_pixels(const h5bragg_pixel_type type, const bragg_fram
                                  uint32_t stop, uint32_t masked, change_list *c)
 {
     const size_t row = (size_t)i * frame->nx;
-    const int has_below = i + 1 < frame->ny;
     for (; j < stop; j++, masked >>= 1) {
         const uint8_t number =
             masked & 1 ? mask_number(codes, pixel_get(frame->pixels, type, row + j)) : 0;
         if (number == c->above[j])
             continue;
-        if (has_below && mask_number(codes, pixel_get(frame->pixels, type, row + frame->nx + j)) ==
-                             c->above[j]) {
-            add_change(c, row + j, number | ONE_ROW, j == 0);
-            continue;
-        }
         c->above[j] = number;
         add_change(c, row + j, number, j == 0);
     }
@@ -136,9 +121,8 @@ BRAGG_INLINE uint32_t masked_of_row(const uint16_t *valid, const ring_map *map, 
 }
 
 /*
- * What is masked as in the row above, by equal pixels, need not be looked at.  (A code of one row
- * alone is not that of the row below.)  `above` is what is valid in the row of tiles of the row
- * above.
+ * What is masked as in the row above, by equal pixels, need not be looked at.  `above` is what is
+ * valid in the row of tiles of the row above.
  */
 BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *frame,
                               const bragg_mask_codes *codes, const uint16_t *valid,
@@ -174,21 +158,6 @@ BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const bragg_frame 
     }
 }
 
-static void write_changes(const change_list *c, byte_writer *w)
-{
-    symbol_writer s = {0};
-    size_t at = 0;
-    number_put(&s, GAP_CONTEXT, c->n);
-    for (size_t k = 0; k < c->n; k++) {
-        number_put(&s, GAP_CONTEXT, c->change[k].start - at);
-        number_put(&s, LENGTH_CONTEXT, c->change[k].stop - c->change[k].start - 1);
-        symbol_put(&s, NUMBER_CONTEXT, c->change[k].number);
-        at = c->change[k].stop;
-    }
-    symbols_write(&s, NCONTEXTS, SYMBOLS_NSTATES, w);
-    symbol_writer_free(&s);
-}
-
 h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes,
                           const uint16_t *valid, const ring_map *map, byte_writer *w,
                           uint32_t *nmasked)
@@ -199,11 +168,12 @@ h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *code
     if (!c.failed) {
         DISPATCH_PIXEL_TYPE(frame->type, collect_rows, frame, codes, valid, map, &c)
     }
-    if (!c.failed)
-        write_changes(&c, w);
+    h5bragg_status status = c.failed ? H5BRAGG_NO_MEMORY : H5BRAGG_OK;
+    if (!status)
+        status = mask_rectangles_write(c.change, c.n, frame->ny, frame->nx, w);
     *nmasked = c.nmasked;
     scratch_give(c.above);
     scratch_give(c.quad);
     scratch_give(c.change);
-    return c.failed ? H5BRAGG_NO_MEMORY : H5BRAGG_OK;
+    return status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mask codes: which pixels carry one, and their runs in a chunk (docs/format.md, "Mask"). */
+/* Mask codes: which pixels carry one, and their rectangles in a chunk (docs/format.md, "Mask"). */
 #ifndef BRAGG_MASK_H
 #define BRAGG_MASK_H
 
@@ -34,15 +34,16 @@ typedef struct frame_mask {
 } frame_mask;
 
 /*
- * Writes the runs of mask codes of a frame.  valid has for each tile which of its pixels carry
- * none: where all do, the pixels are not looked at.
+ * Writes the rectangles of mask codes of a frame.  valid has for each tile which of its pixels
+ * carry none: where all do, the pixels are not looked at.
  */
 h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes,
                           const uint16_t *valid, const ring_map *map, byte_writer *w,
                           uint32_t *nmasked);
 
-/* Reads a stream of runs.  Free with frame_mask_free, also after an error. */
-h5bragg_status mask_read(byte_reader *r, const ring_map *map, uint32_t ncodes, frame_mask *mask);
+/* Reads a mask of a version of the format.  Free with frame_mask_free, also after an error. */
+h5bragg_status mask_read(byte_reader *r, uint32_t version, const ring_map *map, uint32_t ncodes,
+                         frame_mask *mask);
 
 void frame_mask_free(frame_mask *mask);
 

@@ -1,18 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the runs of mask codes, and puts the codes of masked pixels back: docs/format.md, "Mask".
+/*
+ * Reads mask codes, and puts the codes of masked pixels back: docs/format.md, "Mask".
+ *
+ * Version 2 stores rectangles.  Those that a row crosses are its runs, and rows between the starts
+ * and ends of rectangles have the same ones.  Version 1 stores runs themselves, where they change.
  */
 #include "mask.h"
 
 #include "mask_stream.h"
 #include "scratch.h"
 
+/* Columns of a rectangle, and one past its last row. */
+typedef struct open_rectangle {
+    mask_run run;
+    uint32_t end;
+} open_rectangle;
+
 /* A mask being read: rows below `row` are complete. */
 typedef struct mask_reader {
     const ring_map *map;
     frame_mask *mask;
-    uint8_t *number; /* nx code numbers of the row at work */
-    uint8_t *below;  /* those that the row below takes over */
-    int has_one_row; /* they differ */
+    uint8_t *number;       /* version 1: nx code numbers of the row at work */
+    uint8_t *below;        /* version 1: those that the row below takes over */
+    int has_one_row;       /* they differ */
+    open_rectangle *open;  /* version 2: of rows above, from the left */
+    open_rectangle *fresh; /* those that begin in the row at work */
+    open_rectangle *next;  /* room for both */
+    uint32_t nopen;
+    uint32_t nfresh;
     uint32_t row;
     size_t capacity; /* of mask->run */
     size_t nruns;
@@ -166,13 +181,18 @@ static h5bragg_status set_pixels(mask_reader *r, size_t start, size_t stop, uint
 static h5bragg_status read_runs(mask_reader *r, symbol_reader *s, uint32_t ncodes)
 {
     const size_t npixels = (size_t)r->map->ny * r->map->nx;
-    const uint64_t nruns = number_get(s, GAP_CONTEXT);
     size_t at = 0;
-    h5bragg_status status = nruns > npixels ? H5BRAGG_CORRUPT : H5BRAGG_OK;
+    h5bragg_status status = H5BRAGG_NO_MEMORY;
+    r->number = scratch_take_zeros(r->map->nx, 1);
+    r->below = scratch_take_zeros(r->map->nx, 1);
+    if (!r->number || !r->below)
+        return status;
+    const uint64_t nruns = number_get(s, GAP_CONTEXT);
+    status = nruns > npixels ? H5BRAGG_CORRUPT : H5BRAGG_OK;
     for (uint64_t k = 0; k < nruns && !status; k++) {
         const uint64_t gap = number_get(s, GAP_CONTEXT);
         const uint64_t length = number_get(s, LENGTH_CONTEXT) + 1;
-        const uint32_t symbol = symbol_get(s, NUMBER_CONTEXT);
+        const uint32_t symbol = symbol_get(s, RUN_CODE_CONTEXT);
         const uint32_t number = symbol & NUMBERS;
         if (symbol > (ONE_ROW | NUMBERS) || number > ncodes || gap > npixels - at ||
             length > npixels - at - gap)
@@ -184,6 +204,91 @@ static h5bragg_status read_runs(mask_reader *r, symbol_reader *s, uint32_t ncode
     return status ? status : advance(r, r->map->ny);
 }
 
+/*
+ * Merges the rectangles that begin in the row at work into those that go on.  There are at most nx,
+ * as they may not overlap.
+ */
+static h5bragg_status merge_fresh(mask_reader *r)
+{
+    uint32_t n = 0;
+    uint32_t k = 0;
+    uint32_t stop = 0;
+    for (uint32_t i = 0; i < r->nopen || k < r->nfresh;) {
+        if (i < r->nopen && r->open[i].end == r->row) {
+            i++;
+            continue;
+        }
+        const int is_fresh =
+            i == r->nopen || (k < r->nfresh && r->fresh[k].run.start < r->open[i].run.start);
+        const open_rectangle *next = is_fresh ? &r->fresh[k++] : &r->open[i++];
+        if (next->run.start < stop)
+            return H5BRAGG_CORRUPT;
+        stop = next->run.stop;
+        r->next[n++] = *next;
+    }
+    open_rectangle *open = r->open;
+    r->open = r->next;
+    r->next = open;
+    r->nopen = n;
+    r->nfresh = 0;
+    return H5BRAGG_OK;
+}
+
+/* Completes rows up to, not including, `row`, where the next rectangle begins. */
+static h5bragg_status go_on(mask_reader *r, uint32_t row)
+{
+    while (r->row < row) {
+        h5bragg_status status = merge_fresh(r);
+        const size_t first = r->nruns;
+        uint32_t stop = row;
+        for (uint32_t k = 0; k < r->nopen && !status; k++) {
+            stop = r->open[k].end < stop ? r->open[k].end : stop;
+            status = append_run(r, r->open[k].run);
+        }
+        r->mask->row_start[++r->row] = (uint32_t)r->nruns;
+        if (!status && r->row < stop)
+            status = repeat_runs(r, first, stop);
+        if (status)
+            return status;
+    }
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status read_rectangles(mask_reader *r, symbol_reader *s, uint32_t ncodes)
+{
+    const uint32_t nx = r->map->nx;
+    const size_t npixels = (size_t)r->map->ny * nx;
+    size_t at = 0;
+    h5bragg_status status = H5BRAGG_NO_MEMORY;
+    r->open = scratch_take(nx * sizeof *r->open);
+    r->fresh = scratch_take(nx * sizeof *r->fresh);
+    r->next = scratch_take(nx * sizeof *r->next);
+    if (!r->open || !r->fresh || !r->next)
+        return status;
+    const uint64_t n = number_get(s, GAP_CONTEXT);
+    status = n > npixels ? H5BRAGG_CORRUPT : H5BRAGG_OK;
+    for (uint64_t k = 0; k < n && !status; k++) {
+        const uint64_t gap = number_get(s, GAP_CONTEXT);
+        const uint32_t number = symbol_get(s, CODE_CONTEXT);
+        if (number < 1 || number > ncodes || gap >= npixels - at)
+            return H5BRAGG_CORRUPT;
+        const uint64_t width = number_get(s, width_context(number)) + 1;
+        const uint64_t height = number_get(s, height_context(number)) + 1;
+        const uint32_t row = (uint32_t)((at + gap) / nx);
+        const uint32_t start = (uint32_t)((at + gap) % nx);
+        if (width > nx - start || height > r->map->ny - row)
+            return H5BRAGG_CORRUPT;
+        const uint32_t stop = start + (uint32_t)width;
+        status = go_on(r, row);
+        if (status)
+            return status;
+        r->fresh[r->nfresh++] =
+            (open_rectangle){{start, stop, (uint8_t)number}, row + (uint32_t)height};
+        at += (size_t)(gap + width);
+    }
+    return status ? status : go_on(r, r->map->ny);
+}
+
 static void all_valid(const ring_map *map, uint16_t *valid)
 {
     memset(valid, 0xFF, ring_map_ntiles(map) * sizeof *valid);
@@ -193,27 +298,29 @@ static void all_valid(const ring_map *map, uint16_t *valid)
         valid[(size_t)(map->nty - 1) * map->ntx + column] = tile_inside(map, map->nty - 1, column);
 }
 
-h5bragg_status mask_read(byte_reader *in, const ring_map *map, uint32_t ncodes, frame_mask *mask)
+h5bragg_status mask_read(byte_reader *in, uint32_t version, const ring_map *map, uint32_t ncodes,
+                         frame_mask *mask)
 {
     symbol_reader s = {0};
     mask_reader r = {.map = map, .mask = mask};
     memset(mask, 0, sizeof *mask);
     mask->valid = scratch_take(ring_map_ntiles(map) * sizeof *mask->valid);
     mask->row_start = scratch_take_zeros((size_t)map->ny + 1, sizeof *mask->row_start);
-    r.number = scratch_take_zeros(map->nx, 1);
-    r.below = scratch_take_zeros(map->nx, 1);
     h5bragg_status status = H5BRAGG_NO_MEMORY;
-    if (mask->valid && mask->row_start && r.number && r.below) {
+    if (mask->valid && mask->row_start) {
         all_valid(map, mask->valid);
-        status = symbols_open(in, NCONTEXTS, &s);
+        status = symbols_open(in, version, version == 1 ? NRUN_CONTEXTS : NCONTEXTS, &s);
     }
     if (!status)
-        status = read_runs(&r, &s, ncodes);
+        status = version == 1 ? read_runs(&r, &s, ncodes) : read_rectangles(&r, &s, ncodes);
     if (!status)
         status = symbols_close(&s);
     symbol_reader_free(&s);
     scratch_give(r.number);
     scratch_give(r.below);
+    scratch_give(r.open);
+    scratch_give(r.fresh);
+    scratch_give(r.next);
     return status;
 }
 

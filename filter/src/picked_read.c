@@ -26,11 +26,12 @@ static h5bragg_status open_wide(byte_reader *body, const frame_model *model, pic
     if (!w->lines_symbol || !w->line || !w->line_context || !w->line_symbol || !w->context ||
         !w->symbol)
         return H5BRAGG_NO_MEMORY;
-    h5bragg_status status = wide_symbols_open(body, LINES_NCONTEXTS, &w->lines);
+    h5bragg_status status =
+        wide_symbols_open(body, model->format_version, LINES_NCONTEXTS, &w->lines);
     if (!status)
-        status = wide_symbols_open(body, PIXELS_NCONTEXTS, &w->pixels);
+        status = wide_symbols_open(body, model->format_version, PIXELS_NCONTEXTS, &w->pixels);
     if (!status)
-        status = wide_symbols_open(body, HEIGHTS_NCONTEXTS, &w->heights);
+        status = wide_symbols_open(body, model->format_version, HEIGHTS_NCONTEXTS, &w->heights);
     return status ? status : picked_contexts_make(model, &w->contexts);
 }
 
@@ -48,7 +49,7 @@ h5bragg_status picked_reader_open(byte_reader *body, const frame_model *model, u
         return H5BRAGG_NO_MEMORY;
     if (model->format_version > 1)
         return open_wide(body, model, &r->wide);
-    const h5bragg_status status = symbols_open(body, PICKED_SERIAL_NCONTEXTS, &r->serial.stream);
+    const h5bragg_status status = symbols_open(body, 1, PICKED_SERIAL_NCONTEXTS, &r->serial.stream);
     return status ? status : picked_cells_make(model, &r->serial.cell);
 }
 

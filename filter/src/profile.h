@@ -6,6 +6,7 @@
 
 #include "background.h"
 #include "bytes.h"
+#include "ring_map.h"
 
 /* Tilts are stored in these units (docs/format.md, "General noise"). */
 #define PROFILE_TILT_UNIT (1.0 / 1024)
@@ -16,8 +17,9 @@ enum {
     PROFILE_MAX_TILT2 = 4 * 1024,
     PROFILE_MIN_TILT2 = -8 * 1024,
     PROFILE_MAX_CODE = 1 << 30,
-    PROFILE_MAX_LEVEL = 5120,  /* of pattern rings: 25 counts */
-    PROFILE_MAX_SPREAD = 40960 /* likewise, in units of a level's 1/256 */
+    PROFILE_MAX_LEVEL = 5120,   /* of pattern rings: 25 counts */
+    PROFILE_MAX_SPREAD = 40960, /* likewise, in units of a level's 1/256 */
+    PROFILE_SPREAD_STEP = 64
 };
 
 typedef struct ring_profile {
@@ -32,19 +34,25 @@ typedef struct ring_profile {
     double std;  /* of a pixel of unit normalisation */
 } ring_profile;
 
-/* Which members of a profile are stored. */
+/* How a profile is stored. */
 typedef struct profile_layout {
+    uint32_t format_version;
+    const uint32_t *ntiles; /* of rings, two numbers each, as in ring_map */
     uint32_t nbins;
     int is_azimuthal;
     int has_local;
 } profile_layout;
 
 /*
- * Rounds a background to what is stored, as pattern rings without spread.  Returns 0 if a ring has
- * values that a chunk cannot hold.
+ * Rounds a background to what is stored, without spread.  Rings that patterns cannot describe are
+ * general: all if the frame is not counting, and those far less varied than counts are, as a
+ * constant is.  Returns 0 if a ring has values that a chunk cannot hold.
  */
 int profile_from_background(const ring_background *rings, const profile_layout *layout,
-                            ring_profile *profile);
+                            int is_counting, ring_profile *profile);
+
+/* The step of means and levels of a pattern ring: at most the standard error of its mean. */
+uint32_t profile_step(const profile_layout *layout, uint32_t ring);
 
 /* Mean of the discarded pixels of a pattern ring, per unit of normalisation. */
 static inline double profile_level_mean(const ring_profile *ring)

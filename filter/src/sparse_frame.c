@@ -39,22 +39,24 @@ static h5bragg_status read_model(byte_reader *body, sparse_frame *frame)
 static h5bragg_status open_exact(byte_reader *body, sparse_frame *frame)
 {
     if (frame->model.format_version >= 2)
-        return exact_reader_open(body, frame->model.noise.map, &frame->exact_reader);
-    const h5bragg_status status = symbols_open(body, NEIGHBOUR_NCONTEXTS, &frame->exact_symbols);
+        return exact_reader_open(body, frame->model.format_version, frame->model.noise.map,
+                                 &frame->exact_reader);
+    const h5bragg_status status = symbols_open(body, 1, NEIGHBOUR_NCONTEXTS, &frame->exact_symbols);
     return status ? status : exact_lines_make(frame->model.noise.map, &frame->lines);
 }
 
 static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)
 {
-    h5bragg_status status = wide_symbols_open(body, FLAG_NCONTEXTS, &frame->flag_symbols);
+    const uint32_t version = frame->model.format_version;
+    h5bragg_status status = wide_symbols_open(body, version, FLAG_NCONTEXTS, &frame->flag_symbols);
     if (!status)
         status = open_exact(body, frame);
     if (!status && !frame->model.layout.has_local)
         return picked_reader_open(body, &frame->model, frame->header->npicked, &frame->picked);
     if (!status)
-        status = symbols_open(body, SCALE_NCONTEXTS, &frame->scale_symbols);
+        status = symbols_open(body, version, SCALE_NCONTEXTS, &frame->scale_symbols);
     if (!status)
-        status = wide_symbols_open(body, SUM_NCONTEXTS, &frame->sum_symbols);
+        status = wide_symbols_open(body, version, SUM_NCONTEXTS, &frame->sum_symbols);
     if (!status)
         status = sum_grid_make(&frame->model, &frame->grid);
     return status;
@@ -78,7 +80,8 @@ h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map,
     if (!status)
         status = read_model(&header->body, frame);
     if (!status)
-        status = mask_read(&header->body, map, frame->model.noise.codes.n, &frame->mask);
+        status =
+            mask_read(&header->body, chunk->version, map, frame->model.noise.codes.n, &frame->mask);
     return status ? status : open_streams(&header->body, frame);
 }
 

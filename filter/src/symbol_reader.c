@@ -6,10 +6,11 @@
  * Every context has a table, also one that has no symbols: its entries leave the state as it is and
  * are marked bad.
  */
+#include "frequency_tables.h"
 #include "scratch.h"
 #include "symbols.h"
 
-enum { MAX_SYMBOLS = 256, NOT_A_NUMBER = 255 };
+enum { NOT_A_NUMBER = 255 };
 
 /* What an empty stream's reader looks at in place of words and raw bits. */
 static const uint8_t nothing[8] = {0};
@@ -37,26 +38,47 @@ static void fill_bad(void *table, int is_wide)
     fill_entries(table, is_wide, is_wide ? 0 : NOT_A_NUMBER, 0, SYMBOLS_TOTAL, ENTRY_BAD);
 }
 
-/* Reads a context's frequencies; *nsymbols is their number m. */
-static h5bragg_status read_table(byte_reader *in, void *table, int is_wide, uint32_t *nsymbols)
+/* A context's frequencies in version 1, whose sum is 2048 if there are any; 0 if they are not. */
+static int read_varint_frequencies(byte_reader *in, uint16_t *frequency, uint32_t *m)
 {
-    const uint64_t m = read_varint(in);
-    if (m > MAX_SYMBOLS)
-        return H5BRAGG_CORRUPT;
-    uint32_t start = 0;
-    for (uint32_t symbol = 0; symbol < m; symbol++) {
+    const uint64_t n = read_varint(in);
+    uint32_t sum = 0;
+    if (n > FREQUENCY_NSYMBOLS)
+        return 0;
+    *m = (uint32_t)n;
+    for (uint32_t symbol = 0; symbol < n; symbol++) {
         const uint64_t f = read_varint(in);
-        if (f > SYMBOLS_TOTAL - start)
-            return H5BRAGG_CORRUPT;
-        fill_entries(table, is_wide, symbol, start, (uint32_t)f, 0);
-        start += (uint32_t)f;
+        if (f > SYMBOLS_TOTAL - sum)
+            return 0;
+        frequency[symbol] = (uint16_t)f;
+        sum += (uint32_t)f;
     }
-    if (m == 0)
-        fill_bad(table, is_wide);
-    else if (start != SYMBOLS_TOTAL)
+    return n == 0 || sum == SYMBOLS_TOTAL;
+}
+
+/* Reads a context's table; *m is the number of frequencies that it gives. */
+static h5bragg_status read_table(bit_reader *bits, uint32_t version, void *table, int is_wide,
+                                 uint32_t *m)
+{
+    uint16_t frequency[FREQUENCY_NSYMBOLS];
+    const int is_right = version == 1 ? read_varint_frequencies(bits->in, frequency, m)
+                                      : frequency_table_read(bits, frequency, m);
+    if (!is_right)
         return H5BRAGG_CORRUPT;
-    *nsymbols = (uint32_t)m;
+    if (*m == 0)
+        fill_bad(table, is_wide);
+    for (uint32_t symbol = 0, start = 0; symbol < *m; start += frequency[symbol++])
+        fill_entries(table, is_wide, symbol, start, frequency[symbol], 0);
     return H5BRAGG_OK;
+}
+
+/* A context of a stream of no bytes: no symbol in version 1, only symbol 0 in version 2. */
+static void fill_implied(uint32_t version, void *table, int is_wide)
+{
+    if (version == 1)
+        fill_bad(table, is_wide);
+    else
+        fill_entries(table, is_wide, 0, 0, SYMBOLS_TOTAL, 0);
 }
 
 static h5bragg_status read_states(byte_reader *in, uint32_t *state, uint32_t nstates)
@@ -70,8 +92,8 @@ static h5bragg_status read_states(byte_reader *in, uint32_t *state, uint32_t nst
 }
 
 /* Raw bits, states and words, which must end where the stream does. */
-static h5bragg_status read_contents(byte_reader *in, symbol_reader *s, uint32_t *state,
-                                    uint32_t nstates)
+static h5bragg_status read_contents(byte_reader *in, uint32_t version, symbol_reader *s,
+                                    uint32_t *state, uint32_t nstates)
 {
     s->raw_nbytes = read_varint(in);
     if (in->failed || s->raw_nbytes > bytes_left(in))
@@ -79,7 +101,7 @@ static h5bragg_status read_contents(byte_reader *in, symbol_reader *s, uint32_t 
     s->raw = read_bytes(in, (size_t)s->raw_nbytes);
     const uint8_t *states = in->at; /* what follows the raw bits may be looked at */
     const h5bragg_status status = read_states(in, state, nstates);
-    const uint64_t nwords = read_varint(in);
+    const uint64_t nwords = version == 1 ? read_varint(in) : bytes_left(in) / 2;
     if (status || in->failed || bytes_left(in) % 2 || nwords != bytes_left(in) / 2)
         return H5BRAGG_CORRUPT;
     s->nwords = (size_t)nwords;
@@ -118,9 +140,10 @@ static void open_empty(symbol_reader *s)
 }
 
 /* Makes room for tables and reads them, where the stream is not empty. */
-static h5bragg_status read_tables(byte_reader *in, uint32_t ncontexts, int is_wide,
-                                  symbol_reader *s)
+static h5bragg_status read_tables(byte_reader *in, uint32_t version, uint32_t ncontexts,
+                                  int is_wide, symbol_reader *s)
 {
+    bit_reader bits = {.in = in};
     const int is_empty = bytes_left(in) == 0;
     const size_t wide_nbytes = SYMBOLS_TOTAL * sizeof *s->memory;
     const size_t table_nbytes = is_wide ? wide_nbytes : SYMBOLS_CONTEXT_NBYTES;
@@ -133,19 +156,21 @@ static h5bragg_status read_tables(byte_reader *in, uint32_t ncontexts, int is_wi
         uint32_t *table = s->memory + context * (table_nbytes / sizeof *s->memory);
         uint32_t nsymbols = 0;
         if (is_empty)
-            fill_bad(table, is_wide);
+            fill_implied(version, table, is_wide);
         else
-            status = read_table(in, table, is_wide, &nsymbols);
+            status = read_table(&bits, version, table, is_wide, &nsymbols);
         if (is_wide && table[0] == (uint32_t)SYMBOLS_TOTAL << ENTRY_FREQUENCY_BIT)
             s->zeros |= (uint32_t)1 << context;
         nsymbols_sum += nsymbols;
     }
+    if (status || is_empty)
+        return status;
     /* A stream without symbols would have had no bytes. */
-    return status ? status : is_empty || nsymbols_sum ? H5BRAGG_OK : H5BRAGG_CORRUPT;
+    return nsymbols_sum && bit_reader_finish(&bits) ? H5BRAGG_OK : H5BRAGG_CORRUPT;
 }
 
-static h5bragg_status open_stream(byte_reader *in, uint32_t ncontexts, symbol_reader *s,
-                                  uint32_t *state, uint32_t nstates)
+static h5bragg_status open_stream(byte_reader *in, uint32_t version, uint32_t ncontexts,
+                                  symbol_reader *s, uint32_t *state, uint32_t nstates)
 {
     for (uint32_t k = 0; k < nstates; k++)
         state[k] = SYMBOLS_LOWEST_STATE;
@@ -157,16 +182,16 @@ static h5bragg_status open_stream(byte_reader *in, uint32_t ncontexts, symbol_re
     if (ncontexts < 1 || ncontexts > SYMBOLS_MAX_CONTEXTS)
         return H5BRAGG_BAD_ARGUMENT;
     const h5bragg_status status =
-        read_tables(&stream, ncontexts, nstates == SYMBOLS_WIDE_NSTATES, s);
+        read_tables(&stream, version, ncontexts, nstates == SYMBOLS_WIDE_NSTATES, s);
     if (status || nbytes == 0)
         return status;
-    return read_contents(&stream, s, state, nstates);
+    return read_contents(&stream, version, s, state, nstates);
 }
 
-h5bragg_status symbols_open(byte_reader *in, uint32_t ncontexts, symbol_reader *s)
+h5bragg_status symbols_open(byte_reader *in, uint32_t version, uint32_t ncontexts, symbol_reader *s)
 {
     uint32_t state[SYMBOLS_NSTATES];
-    const h5bragg_status status = open_stream(in, ncontexts, s, state, SYMBOLS_NSTATES);
+    const h5bragg_status status = open_stream(in, version, ncontexts, s, state, SYMBOLS_NSTATES);
     s->x0 = state[0];
     s->x1 = state[1];
     s->x2 = state[2];
@@ -174,10 +199,11 @@ h5bragg_status symbols_open(byte_reader *in, uint32_t ncontexts, symbol_reader *
     return status;
 }
 
-h5bragg_status wide_symbols_open(byte_reader *in, uint32_t ncontexts, wide_reader *s)
+h5bragg_status wide_symbols_open(byte_reader *in, uint32_t version, uint32_t ncontexts,
+                                 wide_reader *s)
 {
     s->next = 0;
-    return open_stream(in, ncontexts, &s->stream, s->state, SYMBOLS_WIDE_NSTATES);
+    return open_stream(in, version, ncontexts, &s->stream, s->state, SYMBOLS_WIDE_NSTATES);
 }
 
 static h5bragg_status check_end(const symbol_reader *s)

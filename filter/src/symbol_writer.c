@@ -3,8 +3,9 @@
  * Codes collected symbols: docs/format.md, "Streams".
  *
  * The frequencies of a context are those whole numbers with the sum 2048 that make the code of its
- * symbols shortest.
+ * symbols shortest, rounded as its table is.
  */
+#include "frequency_tables.h"
 #include "scratch.h"
 #include "symbol_coder.h"
 
@@ -142,8 +143,8 @@ static void settle(frequency_search *q, uint32_t sum)
     }
 }
 
-/* Frequencies of one context, 0 for symbols that do not occur. */
-static void make_frequencies(const uint32_t *count, uint16_t *frequency)
+/* Frequencies of one context, 0 for symbols that do not occur; returns the number of symbols. */
+static uint64_t make_frequencies(const uint32_t *count, uint16_t *frequency)
 {
     frequency_search q = {.n = 0};
     uint64_t total = 0;
@@ -165,9 +166,11 @@ static void make_frequencies(const uint32_t *count, uint16_t *frequency)
         settle(&q, sum);
     for (uint32_t k = 0; k < q.n; k++)
         frequency[q.symbol[k]] = (uint16_t)q.f[k];
+    return total;
 }
 
-static void make_model(const symbol_writer *w, uint32_t ncontexts)
+/* Counts the symbols of every context, in count[0]. */
+static void count_symbols(const symbol_writer *w, uint32_t ncontexts)
 {
     struct symbol_model *m = w->model;
     for (uint32_t k = 0; k < NCOUNTERS; k++)
@@ -183,36 +186,23 @@ static void make_model(const symbol_writer *w, uint32_t ncontexts)
         m->count[0][w->pair[at]]++;
     for (uint32_t i = 0; i < ncontexts * NSYMBOLS; i++)
         m->count[0][i] += m->count[1][i] + m->count[2][i] + m->count[3][i];
+}
+
+/* Writes the tables, and makes what is coded with. */
+static void write_tables(struct symbol_model *m, uint32_t ncontexts, byte_writer *out)
+{
+    bit_writer bits = {.out = out};
     for (uint32_t context = 0; context < ncontexts; context++) {
         const uint32_t first = context * NSYMBOLS;
-        make_frequencies(m->count[0] + first, m->frequency + first);
+        const uint64_t count = make_frequencies(m->count[0] + first, m->frequency + first);
+        frequency_table_write(&bits, count, m->frequency + first);
         coding_entries_make(m->frequency + first, m->entry + first);
     }
-}
-
-/* Number m of frequencies to write: up to the last that is not 0. */
-static uint32_t table_length(const uint16_t *frequency)
-{
-    uint32_t m = NSYMBOLS;
-    while (m && frequency[m - 1] == 0)
-        m--;
-    return m;
-}
-
-static void write_tables(const struct symbol_model *model, uint32_t ncontexts, byte_writer *out)
-{
-    for (uint32_t context = 0; context < ncontexts; context++) {
-        const uint16_t *frequency = model->frequency + context * NSYMBOLS;
-        const uint32_t m = table_length(frequency);
-        write_varint(out, m);
-        for (uint32_t symbol = 0; symbol < m; symbol++)
-            write_varint(out, frequency[symbol]);
-    }
+    bit_writer_finish(&bits);
 }
 
 static void write_words(const uint16_t *word, size_t nwords, byte_writer *out)
 {
-    write_varint(out, nwords);
     uint8_t *p = write_bytes(out, 2 * nwords);
     for (size_t i = 0; p && i < nwords; i++) {
         p[2 * i] = (uint8_t)word[i];
@@ -220,7 +210,7 @@ static void write_words(const uint16_t *word, size_t nwords, byte_writer *out)
     }
 }
 
-enum { MAX_TABLES_NBYTES = SYMBOLS_MAX_CONTEXTS * (2 + 2 * NSYMBOLS) };
+enum { MAX_TABLES_NBYTES = SYMBOLS_MAX_CONTEXTS * (4 + NSYMBOLS * FREQUENCY_MAX_NBITS / 8) };
 
 static size_t varint_nbytes(uint64_t x)
 {
@@ -245,14 +235,14 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates,
     uint8_t tables[MAX_TABLES_NBYTES];
     byte_writer header = {tables, tables + sizeof tables, 0};
     uint32_t state[SYMBOLS_WIDE_NSTATES];
-    make_model(w, ncontexts);
+    count_symbols(w, ncontexts);
     write_tables(w->model, ncontexts, &header);
     const uint16_t *word = pairs_code(w->model->entry, w->pair, w->npairs, state, nstates);
     const size_t nwords = (size_t)(w->pair + w->npairs - word);
     const size_t tables_nbytes = (size_t)(header.at - tables);
     const size_t raw_nbytes = w->raw_nbytes + (w->buffer_nbits + 7) / 8;
-    write_varint(out, tables_nbytes + varint_nbytes(raw_nbytes) + raw_nbytes + 4 * nstates +
-                          varint_nbytes(nwords) + 2 * nwords);
+    write_varint(out,
+                 tables_nbytes + varint_nbytes(raw_nbytes) + raw_nbytes + 4 * nstates + 2 * nwords);
     uint8_t *p = write_bytes(out, tables_nbytes);
     if (p)
         memcpy(p, tables, tables_nbytes);
@@ -262,13 +252,26 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates,
     write_words(word, nwords, out);
 }
 
+/* Whether there are raw bits or a symbol other than 0. */
+static int says_something(const symbol_writer *w)
+{
+    if (w->npairs && (w->raw_nbytes || w->buffer_nbits))
+        return 1;
+    for (size_t at = 0; at < w->npairs; at++) {
+        if (w->pair[at] & (NSYMBOLS - 1))
+            return 1;
+    }
+    return 0;
+}
+
 void symbols_write(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
 {
-    if (w->npairs && !w->model)
+    const int is_empty = !w->failed && !says_something(w);
+    if (!is_empty && !w->model)
         w->model = scratch_take(sizeof *w->model);
-    if (w->failed || (w->npairs && !w->model))
+    if (w->failed || (!is_empty && !w->model))
         out->failed = 1;
-    else if (w->npairs)
+    else if (!is_empty)
         write_stream(w, ncontexts, nstates, out);
     else
         write_varint(out, 0);

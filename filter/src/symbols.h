@@ -165,10 +165,12 @@ typedef struct symbol_reader {
 } symbol_reader;
 
 /*
- * Takes a stream's length and bytes from `in`, which must live as long as symbols are read; a
- * stream of no bytes has no symbols.  ncontexts is 1 to SYMBOLS_MAX_CONTEXTS.
+ * Takes the length and bytes of a stream in a version of the format from `in`, which must live as
+ * long as symbols are read; a stream of no bytes has no symbols but 0, in version 1 none at all.
+ * ncontexts is 1 to SYMBOLS_MAX_CONTEXTS.
  */
-h5bragg_status symbols_open(byte_reader *in, uint32_t ncontexts, symbol_reader *s);
+h5bragg_status symbols_open(byte_reader *in, uint32_t version, uint32_t ncontexts,
+                            symbol_reader *s);
 
 /* H5BRAGG_CORRUPT unless exactly the stream's contents were read.  Frees nothing. */
 h5bragg_status symbols_close(const symbol_reader *s);
@@ -184,7 +186,8 @@ typedef struct wide_reader {
 } wide_reader;
 
 /* As symbols_open and symbols_close. */
-h5bragg_status wide_symbols_open(byte_reader *in, uint32_t ncontexts, wide_reader *s);
+h5bragg_status wide_symbols_open(byte_reader *in, uint32_t version, uint32_t ncontexts,
+                                 wide_reader *s);
 h5bragg_status wide_symbols_close(const wide_reader *s);
 
 /* Reads n symbols of the given contexts. */

@@ -131,7 +131,7 @@ static int read_frame(size_t nbytes)
     const ring_map map = {.ntx = frame.ntx, .nty = frame.nty};
     exact_reader r = {.levels = {.grid = NULL}};
     byte_reader in = {coded, coded + nbytes, 0};
-    int is_good = exact_reader_open(&in, &map, &r) == H5BRAGG_OK;
+    int is_good = exact_reader_open(&in, H5BRAGG_FORMAT_VERSION, &map, &r) == H5BRAGG_OK;
     for (uint32_t k = 0; k < frame.ntiles; k++) {
         rule[k] = &frame.rule[k];
         tile[k] = frame.tile[k];

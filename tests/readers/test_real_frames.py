@@ -17,6 +17,7 @@ from hdf5_hosts import (
     read_with_python,
     run_host,
 )
+from stream_sizes import stream_sizes
 
 import h5bragg
 
@@ -57,3 +58,13 @@ def test_programs_agree_on_real_frames(
     assert done.returncode == 0, done.stderr
     with h5py.File(repacked, "r") as file:
         np.testing.assert_array_equal(file["data"][...], expected)
+
+
+def test_what_does_not_depend_on_the_payload_is_less_than_2_percent(data_path: Path) -> None:
+    """Headers, profile, mask and kept flags of a Pilatus frame at 3 sigma."""
+    path = data_path / NAMES[0]
+    frame = np.ascontiguousarray(fabio.open(str(path)).data, dtype="i4")
+    params = h5bragg.SparsifyParams(snr_pick=3, local_counts=0)
+    sizes = stream_sizes(h5bragg.encode(frame, h5bragg.Geometry.from_file(path), params))
+    fixed = sum(sizes[name] for name in ("headers", "profile", "mask", "kept flags"))
+    assert fixed < 0.02 * sum(sizes.values()), sizes

@@ -43,13 +43,16 @@ class Ring:
         return -m if self.k < 0 else m
 
 
-def read_profile(stream: Stream, nbins: int, parameters: Parameters, counting: bool) -> list[Ring]:
+def read_profile(
+    stream: Stream, steps: list[int], version: int, parameters: Parameters, counting: bool
+) -> list[Ring]:
+    """`steps` holds those of means and levels, for each ring, where it is of patterns."""
     rings = []
     k = c = 0
-    for _ in range(nbins):
+    for step in steps:
         kind = stream.symbol(0)
         require(kind <= 1, "A ring is neither of patterns nor general.")
-        k += stream.signed(1)
+        k += stream.signed(1) * (step if kind == 0 else 1)
         require(abs(k) <= LARGEST_NUMBER, "The mean of a ring is out of range.")
         if parameters.error_model == AZIMUTHAL:
             c += stream.signed(2)
@@ -57,10 +60,11 @@ def read_profile(stream: Stream, nbins: int, parameters: Parameters, counting: b
         level = jitter = a = b = 0
         if kind == 0:
             require(counting, "A ring of a frame that is not counting is of patterns.")
-            level = max(k, 0) + stream.signed(3)
+            level = max(k, 0) + step * stream.signed(3)
+            level = level if version == 1 else max(level, 0)
             require(0 <= level <= 5120, "The level of a ring is out of range.")
             if not parameters.local_counts:
-                jitter = stream.number(4)
+                jitter = stream.number(4) * (1 if version == 1 else 64)
                 require(jitter <= 40960, "The spread of a ring's levels is out of range.")
         else:
             a, b = stream.signed(5), stream.signed(6)

@@ -130,23 +130,85 @@ class Reader:
         return self.at == len(self.data)
 
 
+class Bits:
+    """Bits of bytes, from bit 0 to bit 7 of each."""
+
+    def __init__(self, body: Reader) -> None:
+        self.body, self.left, self.size = body, 0, 0
+
+    def take(self, n: int) -> int:
+        while self.size < n:
+            self.left |= self.body.take(1)[0] << self.size
+            self.size += 8
+        found = self.left & ((1 << n) - 1)
+        self.left >>= n
+        self.size -= n
+        return found
+
+    def unary(self, most: int) -> int:
+        n = 0
+        while self.take(1):
+            n += 1
+            require(n <= most, "A number in a table is too large.")
+        return n
+
+
+def read_weights(bits: Bits) -> list[int]:
+    size = bits.unary(9)
+    if size == 0:
+        return []
+    m = (1 << size - 1) + bits.take(size - 1)
+    require(m <= 256, "A context has more than 256 symbols.")
+    q = bits.take(3)
+    q = 10 if q == 7 else q
+    weights, e = [], 0
+    for _ in range(m):
+        change = bits.unary(12)
+        e += -change if change and bits.take(1) else change
+        require(0 <= e <= 12, "A weight is out of range.")
+        given = max(min(e - 1, q), 0)
+        weights.append(((1 << given) + bits.take(given)) << (e - 1 - given) if e else 0)
+    return weights
+
+
+def frequencies_of_weights(weights: list[int]) -> list[int]:
+    total = sum(weights)
+    if not weights:
+        return []
+    require(total > 0, "A table has no weight.")
+    found = [max(1, (2 * FREQUENCIES * w + total) // (2 * total)) if w else 0 for w in weights]
+    largest = weights.index(max(weights))
+    found[largest] += FREQUENCIES - sum(found)
+    require(found[largest] > 0, "The weights of a table are uneven.")
+    return found
+
+
 class Stream:
     """Symbols and raw bits of one stream."""
 
-    def __init__(self, chunk: Reader, name: str, contexts: int, states: int = 4) -> None:
-        self.name = name
+    def __init__(
+        self, chunk: Reader, version: int, name: str, contexts: int, states: int = 4
+    ) -> None:
+        self.name, self.version = name, version
         self.count = 0
         body = Reader(chunk.take(chunk.varint()))
         self.empty = body.done()
         if self.empty:
             return
-        self.frequencies = [self.read_frequencies(body) for _ in range(contexts)]
+        if version == 1:
+            self.frequencies = [self.read_frequencies(body) for _ in range(contexts)]
+        else:
+            bits = Bits(body)
+            self.frequencies = [frequencies_of_weights(read_weights(bits)) for _ in range(contexts)]
+            require(bits.left == 0, f"The tables of the {name} are longer than their contents.")
         self.sums = [cumulative(f) for f in self.frequencies]
         raw = body.take(body.varint())
         self.raw, self.raw_left = int.from_bytes(raw, "little"), 8 * len(raw)
         self.states = list(body.numbers(f"{states}I"))
-        self.words = iter(body.numbers(f"{self.checked_words(body)}H"))
+        self.words = iter(body.numbers(f"{self.number_of_words(body)}H"))
         require(body.done(), f"The stream of the {name} is longer than its contents.")
+        least = min(self.states)
+        require(least >= LEAST_STATE, f"A state of the {name} is too small.")
 
     def read_frequencies(self, body: Reader) -> list[int]:
         m = body.varint()
@@ -155,13 +217,15 @@ class Stream:
         require(m == 0 or sum(found) == FREQUENCIES, f"Frequencies of the {self.name} are wrong.")
         return found
 
-    def checked_words(self, body: Reader) -> int:
-        n = body.varint()
+    def number_of_words(self, body: Reader) -> int:
+        n = body.varint() if self.version == 1 else (len(body.data) - body.at) // 2
         require(2 * n <= len(body.data), f"The stream of the {self.name} ends too early.")
         return n
 
     def symbol(self, context: int) -> int:
-        require(not self.empty, f"The stream of the {self.name} ends too early.")
+        if self.empty:
+            require(self.version > 1, f"The stream of the {self.name} ends too early.")
+            return 0
         require(self.frequencies[context], f"A context of the {self.name} has no symbol.")
         at = self.count % len(self.states)
         x = self.states[at]

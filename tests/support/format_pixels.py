@@ -36,7 +36,34 @@ class Frame:
         return [(p, i) for p, i in self.tiles.pixels[n] if not self.mask[i]]
 
 
-def read_mask(frame: Frame, stream: Stream) -> None:
+def set_masked(frame: Frame) -> None:
+    masked = frame.mask > 0
+    frame.values[masked] = np.array([0, *frame.parameters.codes])[frame.mask[masked]]
+
+
+def read_rectangles(frame: Frame, stream: Stream) -> None:
+    """Rectangles of version 2."""
+    mask = frame.mask.reshape(-1, frame.tiles.nx)  # not a copy
+    ny, nx = mask.shape
+    at = 0
+    for _ in range(stream.number(0)):
+        at += stream.number(0)
+        code = stream.symbol(1)
+        require(1 <= code <= len(frame.parameters.codes), "A mask code does not exist.")
+        width, height = stream.number(2 * code) + 1, stream.number(2 * code + 1) + 1
+        row, column = divmod(at, nx)
+        inside = row + height <= ny and column + width <= nx
+        require(inside, "A rectangle of the mask leaves the frame.")
+        covered = mask[row : row + height, column : column + width]
+        require(not covered.any(), "Rectangles of the mask overlap.")
+        covered[...] = code
+        at += width
+    stream.finish()
+    set_masked(frame)
+
+
+def read_runs(frame: Frame, stream: Stream) -> None:
+    """Runs of version 1."""
     codes, nx = frame.parameters.codes, frame.tiles.nx
     changed, passing = np.full(frame.npixels, -1), np.full(frame.npixels, -1)
     at = 0
@@ -57,8 +84,7 @@ def read_mask(frame: Frame, stream: Stream) -> None:
     for row, (found, passes) in enumerate(zip(rows, passing.reshape(-1, nx), strict=True)):
         above = np.where(found >= 0, found, above)
         frame.mask[row * nx : (row + 1) * nx] = np.where(passes >= 0, passes, above)
-    masked = frame.mask > 0
-    frame.values[masked] = np.array([0, *codes])[frame.mask[masked]]
+    set_masked(frame)
 
 
 def read_kept(frame: Frame, stream: Stream) -> None:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A second decoder, written from docs/format.md alone: slow, plain, without the C library."""
 
+import math
+from collections import Counter
+
 import numpy as np
 from format_cells import Parameters, find_cells, read_profile
 from format_drawing import Drawing
@@ -12,9 +15,10 @@ from format_pixels import (
     Frame,
     read_exact,
     read_kept,
-    read_mask,
     read_picked,
     read_picked_serially,
+    read_rectangles,
+    read_runs,
 )
 from format_sums import Sums
 
@@ -111,8 +115,8 @@ class Chunk:
         sums = None
         if self.parameters.local_counts:
             sums = Sums(frame, seed)
-            sums.read_scales(Stream(body, "scales", 3))
-            sums.read_sums(Stream(body, "sums", 21, 32))
+            sums.read_scales(Stream(body, self.version, "scales", 3))
+            sums.read_sums(Stream(body, self.version, "sums", 21, 32))
         require(body.done(), "A frame is longer than its contents.")
         q4 = self.parameters.q4 if self.version > 1 and sums else 0
         drawing = Drawing(frame, seed, PatternKind(self.version, dispersion, q4))
@@ -127,27 +131,40 @@ class Chunk:
     def stored_pixels(self, body: Reader, counting: bool, npicked: int, nexact: int) -> Frame:
         local_counts = self.parameters.local_counts
         frame = Frame(self.tiles, self.parameters, counting)
-        profile = Stream(body, "profile", 7)
-        rings = read_profile(profile, self.tiles.nbins, self.parameters, counting)
+        profile = Stream(body, self.version, "profile", 7)
+        steps = self.steps_of_rings()
+        rings = read_profile(profile, steps, self.version, self.parameters, counting)
         keys = {key for key in self.tiles.cell if key is not None}
         frame.cells = find_cells(keys, rings, counting, self.parameters)
-        read_mask(frame, Stream(body, "mask", 3))
-        read_kept(frame, Stream(body, "kept flags", 32, 32))
         if self.version == 1:
-            read_exact(frame, Stream(body, "exact values", 15), nexact)
+            read_runs(frame, Stream(body, 1, "mask", 3))
         else:
-            levels = Stream(body, "exact levels", 31, 32)
-            values = Stream(body, "exact values", 31, 32)
+            read_rectangles(frame, Stream(body, self.version, "mask", 8))
+        read_kept(frame, Stream(body, self.version, "kept flags", 32, 32))
+        if self.version == 1:
+            read_exact(frame, Stream(body, 1, "exact values", 15), nexact)
+        else:
+            levels = Stream(body, self.version, "exact levels", 31, 32)
+            values = Stream(body, self.version, "exact values", 31, 32)
             read_exact_by_levels(frame, levels, values, nexact)
         if local_counts:
             require(npicked == 0, "Pixels are picked although local counts are on.")
         elif self.version == 1:
-            read_picked_serially(frame, Stream(body, "picked pixels", 20), npicked)
+            read_picked_serially(frame, Stream(body, 1, "picked pixels", 20), npicked)
         else:
-            lines = Stream(body, "picked lines", 32, 32)
-            pixels = Stream(body, "picked pixels", 4, 32)
-            read_picked(frame, lines, pixels, Stream(body, "heights", 28, 32), npicked)
+            lines = Stream(body, self.version, "picked lines", 32, 32)
+            pixels = Stream(body, self.version, "picked pixels", 4, 32)
+            heights = Stream(body, self.version, "heights", 28, 32)
+            read_picked(frame, lines, pixels, heights, npicked)
         return frame
+
+    def steps_of_rings(self) -> list[int]:
+        """Step of means and levels, for each ring, where it is of patterns."""
+        if self.version == 1:
+            return [1] * self.tiles.nbins
+        ntiles = Counter(key[0] for key in self.tiles.cell if key is not None)
+        counts = [max(1, ntiles[ring]) for ring in range(self.tiles.nbins)]
+        return [max(1, math.isqrt(16384 // n)) for n in counts]
 
 
 def decode(data: bytes, *, fill: str = "noise") -> list[np.ndarray]:
