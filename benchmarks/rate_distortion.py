@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from peer_pyfai import sparsify_and_densify
 
 import h5bragg
+from h5bragg.params import PRESETS
 
 SIDE, PITCH, MARGIN = 2048, 24, 16
 CLASSES = ((4, 12), (12, 40), (40, 150))
@@ -142,9 +143,9 @@ def main() -> None:
     codecs |= {f"{k} sigma, no local": our_codec(snr_pick=k, local_counts=0) for k in (1, 2, 3)}
     codecs |= {
         "h5bragg (default)": our_codec(),
-        "local step 2": our_codec(local_step=2),
-        "significance 2.5": our_codec(local_significance=2.5),
-        "significance 3.5": our_codec(local_significance=3.5),
+        "light": our_codec(**PRESETS["light"]),
+        "careful": our_codec(**PRESETS["careful"]),
+        "local step 3": our_codec(local_step=3),
     }
     hdf5plugin.get_config()  # bitshuffle is used through its plugin file
     for background in options.background:

@@ -148,8 +148,8 @@ typedef struct h5bragg_params {
     uint32_t error_model;      /* h5bragg_error_model [poisson] */
     uint32_t radial_bins;      /* rings; 0 = one per two pixels, at most 1024 [0] */
     uint32_t local_counts;     /* edge of the tiles that keep their sum of counts: 4; 0 = off [4] */
-    double local_step;         /* step of the sums in their standard deviations, n/4 to 4 [1] */
-    double local_significance; /* sigma from which on tiles are kept exactly, 1/16..127/16 [3] */
+    double local_step;         /* step of the sums in their standard deviations, n/4 to 4 [1.5] */
+    double local_significance; /* sigma from which on tiles are kept exactly, 1/16..127/16 [2.875] */
     uint32_t coarse_limit;     /* blocks of 16 x 16 pixels that expect fewer counts keep one sum;
                                   0 (never), 8, 24 or 64 [24] */
     uint32_t use_polarization; /* non-zero: correct for polarization [1] */

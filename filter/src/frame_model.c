@@ -68,9 +68,9 @@ static void set_sums(frame_model *model)
 
 static pattern_kind kind_of_patterns(const frame_model *model)
 {
-    if (model->format_version == 1)
+    if (model->format_version == 1 || !model->layout.has_local)
         return (pattern_kind){PATTERNS_SHUFFLED, model->dispersion, 0};
-    const double quarters = model->layout.has_local ? 4.0 * model->noise.params->local_step : 0;
+    const double quarters = 4.0 * model->noise.params->local_step;
     return (pattern_kind){PATTERNS_ARRANGED, model->dispersion, (uint32_t)quarters};
 }
 

@@ -6,7 +6,8 @@
  * sum is known, but not which part of it lies inside; the restored part then scatters twice, once
  * as the raw counts did and once as the drawn ones do.  The second can be had smaller: the drawn
  * counts keep their values, hence mean, variance and distribution, and only change places until
- * every rectangle in a corner of the tile holds its share as nearly as they let it.
+ * every rectangle holds its share as nearly as they let it.  Rectangles that leave the tile on one
+ * side come in again on the other: so a pattern may be shifted, and no pixel of a tile is special.
  *
  * With v the pixels, the unevenness is v Q v.  Exchanging pixels i and j, v_j being larger by d,
  * changes it by 2 d (g_i - g_j) + d^2 (Q_ii + Q_jj - 2 Q_ij), where g = Q v is kept up to date.
@@ -23,7 +24,8 @@ static void add_rectangle(uint32_t top, uint32_t left, uint32_t nrows, uint32_t 
 {
     int32_t x[NPIXELS];
     for (uint32_t i = 0; i < NPIXELS; i++) {
-        const int is_inside = i / EDGE - top < nrows && i % EDGE - left < ncolumns;
+        const int is_inside =
+            (i / EDGE - top) % EDGE < nrows && (i % EDGE - left) % EDGE < ncolumns;
         x[i] = (is_inside ? NPIXELS : 0) - (int32_t)(nrows * ncolumns);
     }
     for (uint32_t i = 0; i < NPIXELS; i++)
@@ -31,13 +33,13 @@ static void add_rectangle(uint32_t top, uint32_t left, uint32_t nrows, uint32_t 
             q[i][j] += x[i] * x[j];
 }
 
-/* One that is as high or wide as the tile lies at both ends at once. */
+/* One that is as high or wide as the tile is the same wherever it begins. */
 static void make_matrix(share_matrix q)
 {
     for (uint32_t a = 1; a <= EDGE; a++)
         for (uint32_t b = 1; b <= EDGE; b++)
-            for (uint32_t top = 0; top <= EDGE - a; top += a < EDGE ? EDGE - a : 1)
-                for (uint32_t left = 0; left <= EDGE - b; left += b < EDGE ? EDGE - b : 1)
+            for (uint32_t top = 0; top < (a < EDGE ? EDGE : 1); top++)
+                for (uint32_t left = 0; left < (b < EDGE ? EDGE : 1); left++)
                     add_rectangle(top, left, a, b, q); /* the whole tile adds 0 */
 }
 

@@ -10,13 +10,15 @@ typedef uint8_t permutation_table[NPERMUTATIONS][PATTERN_NBYTES];
 
 static bragg_lock table_lock = BRAGG_LOCK_INIT;
 
-/* The symmetries of a square: they turn and mirror an arranged tile, and leave it arranged. */
+/* Shifts, mirror images and turns: an arranged tile stays arranged. */
 static void fill_symmetries(permutation_table table)
 {
     for (uint32_t number = 0; number < NPERMUTATIONS; number++) {
         for (uint32_t p = 0; p < PATTERN_NBYTES; p++) {
-            const uint32_t row = number & 1 ? 3 - p / 4 : p / 4;
-            const uint32_t column = number & 2 ? 3 - p % 4 : p % 4;
+            const uint32_t u = (p / 4 + (number >> 3 & 3)) % 4;
+            const uint32_t v = (p % 4 + (number >> 5 & 3)) % 4;
+            const uint32_t row = number & 1 ? 3 - u : u;
+            const uint32_t column = number & 2 ? 3 - v : v;
             table[number][p] = (uint8_t)(number & 4 ? 4 * column + row : 4 * row + column);
         }
     }

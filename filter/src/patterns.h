@@ -26,7 +26,7 @@ enum {
 
 /* Where the pixels of a full tile stand. */
 typedef enum pattern_order {
-    PATTERNS_SHUFFLED, /* anywhere: version 1 of the format */
+    PATTERNS_SHUFFLED, /* anywhere */
     PATTERNS_ARRANGED  /* so that parts of the tile hold their share of its sum */
 } pattern_order;
 

@@ -44,7 +44,7 @@ static uint8_t chance_of(double sum)
 
 static uint8_t background_of(double expected, int64_t threshold)
 {
-    const double x = 8.0 * expected / (double)(threshold + 2);
+    const double x = expected < 0 ? 0 : 8.0 * expected / (double)(threshold + 2);
     return x > 0 ? (uint8_t)(x < 7.0 ? x : 7.0) : 0;
 }
 

@@ -155,8 +155,8 @@ void h5bragg_params_init(h5bragg_params *params)
     params->cycles = 5;
     params->error_model = H5BRAGG_POISSON;
     params->local_counts = LOCAL_ON;
-    params->local_step = 1.0;
-    params->local_significance = 3.0;
+    params->local_step = 1.5;
+    params->local_significance = 2.875;
     params->coarse_limit = 24;
     params->use_polarization = 1;
     params->polarization = 0.99;

@@ -22,7 +22,7 @@ enum { BOX_NPIXELS = 9, CHOSEN_AT_ONCE = 512 };
 /* So much more significant is a peak, which has wings, than what just stands out. */
 static const double PEAK_SIGMA = 2.0;
 /* So much more significant must be what is kept where there are hardly any counts. */
-static const double SPARSE_SIGMA = 1.25;
+static const double SPARSE_SIGMA = 1.375;
 /* So much less where there are many: spots are wide against their noise, and bytes cheap. */
 static const double BRIGHT_SIGMA = 0.2;
 static const double BRIGHT_EXPECTED = 16.0;

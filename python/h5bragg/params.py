@@ -15,8 +15,8 @@ _ERROR_MODELS: tuple[ErrorModel, ...] = get_args(ErrorModel)
 # What each preset changes in the defaults; docs/cli.md has a table of what comes out.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "light": {"local_step": 3.0, "local_significance": 3.75},
-    "careful": {"local_significance": 2.3125},
+    "light": {"local_step": 3.0, "local_significance": 3.5},
+    "careful": {"local_step": 1.0, "local_significance": 2.3125},
 }
 
 # What each field accepts, for error messages; the C library decides whether a value is good.
@@ -111,8 +111,8 @@ class SparsifyParams:
     error_model: ErrorModel = "poisson"
     radial_bins: int = 0
     local_counts: int = 4
-    local_step: float = 1.0
-    local_significance: float = 3.0
+    local_step: float = 1.5
+    local_significance: float = 2.875
     coarse_limit: int = 24
     polarization: float | None = 0.99
     solid_angle: bool = True

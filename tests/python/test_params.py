@@ -39,8 +39,8 @@ def test_defaults_are_those_of_the_c_library() -> None:
 
 def test_defaults_keep_local_counts() -> None:
     made = SparsifyParams()
-    assert (made.snr_pick, made.local_counts, made.local_step) == (4, 4, 1)
-    assert (made.local_significance, made.coarse_limit) == (3, 24)
+    assert (made.snr_pick, made.local_counts, made.local_step) == (4, 4, 1.5)
+    assert (made.local_significance, made.coarse_limit) == (2.875, 24)
 
 
 @given(params)

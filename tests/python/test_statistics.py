@@ -290,22 +290,51 @@ def test_different_seeds_and_frames_give_independent_noise():
         assert abs(r) < LIMIT / np.sqrt(np.count_nonzero(inside))
 
 
+def correlation(x, dy, dx):
+    a, b = x[: SHAPE[0] - dy, : SHAPE[1] - dx], x[dy:, dx:]
+    return np.mean(a * b) / x.var()
+
+
 # A pattern has 64 variants, and 256 pairs of their pixels become neighbours in tiles: for one sum
-# that leaves a correlation of about 1 / sqrt(64 * 256), less for a mixture of sums.  With
-# local counts, the quantisation of a tile's sum adds at most 1/12 of its variance, all 16 pixels
-# together: a correlation of 1 / (12 * 15).  And tiles are kept for the clusters in them; what is
-# drawn for the others has as many clusters as chance has, which adds about as much again.
-@pytest.mark.parametrize(
-    ("local_counts", "allowed"), [(0, 1 / 128), (4, 1 / 128 + 2 / (12 * 15))], ids=["off", "on"]
-)
+# that leaves a correlation of about 1 / sqrt(64 * 256), less for a mixture of sums.
+NEAR, NEIGHBOURS = 1 / 128, ((0, 1), (1, 0), (1, 1), (0, 2), (3, 0))
+FAR = ((0, 4), (8, 0), (16, 16))
+
+
 @pytest.mark.parametrize("mean", [0.3, 4, 20])
-def test_neighbouring_pixels_are_uncorrelated(mean, local_counts, allowed):
+def test_neighbouring_pixels_are_uncorrelated(mean):
     raw = np.random.default_rng(9).poisson(mean, SHAPE).astype(np.uint16)
-    params = plain_params(snr_pick=4, local_counts=local_counts)
-    restored = decode(encode(raw, plain_geometry(), params))
+    restored = decode(encode(raw, plain_geometry(), plain_params(snr_pick=4, local_counts=0)))
     x = restored.astype(float) - restored.mean()
-    for dy, dx in ((0, 1), (1, 0), (1, 1), (0, 2), (3, 0), (0, 4), (8, 0), (16, 16)):
-        a, b = x[: SHAPE[0] - dy, : SHAPE[1] - dx], x[dy:, dx:]
-        r = np.mean(a * b) / x.var()
-        near = allowed if max(dx, dy) < 4 else 0
-        assert abs(r) < near + LIMIT / np.sqrt(a.size)
+    for dy, dx in (*NEIGHBOURS, *FAR):
+        allowed = NEAR if max(dx, dy) < 4 else 0
+        assert abs(correlation(x, dy, dx)) < allowed + LIMIT / np.sqrt(x.size)
+
+
+# Pixels within a tile make up for one another; between tiles there is nothing.
+@pytest.mark.parametrize("mean", [0.3, 4, 20])
+def test_with_local_counts_parts_of_tiles_scatter_less_than_chance(mean):
+    raw = np.random.default_rng(9).poisson(mean, SHAPE).astype(np.uint16)
+    restored = decode(encode(raw, plain_geometry(), plain_params(snr_pick=4))).astype(float)
+    x = restored - restored.mean()
+    for dy, dx in FAR:
+        assert abs(correlation(x, dy, dx)) < LIMIT / np.sqrt(x.size)
+    assert correlation(x, 0, 1) < -0.1
+    assert correlation(x, 1, 0) < -0.1
+    halves = x.reshape(SHAPE[0] // 2, 2, SHAPE[1] // 2, 2).sum((1, 3))
+    assert halves.var() < 0.9 * 4 * x.var()
+
+
+@pytest.mark.parametrize("mean", [0.3, 4, 20])
+def test_no_pixel_of_a_tile_is_special(mean):
+    raw = np.random.default_rng(10).poisson(mean, SHAPE).astype(np.uint16)
+    restored = decode(encode(raw, plain_geometry(), plain_params(snr_pick=4))).astype(float)
+    places = restored.reshape(SHAPE[0] // 4, 4, SHAPE[1] // 4, 4)
+    n = places.shape[0] * places.shape[2]
+    # Of independent pixels these were chi-squared with 15 degrees of freedom; as the pixels of a
+    # tile make up for one another, their means differ less than that.
+    error = restored.std() / np.sqrt(n)
+    assert np.sum(((places.mean((0, 2)) - restored.mean()) / error) ** 2) < 60
+    kurtosis = np.mean((restored - restored.mean()) ** 4) / restored.var() ** 2
+    spread = (places.var((0, 2)) / restored.var() - 1) / np.sqrt((kurtosis - 1) / n)
+    assert np.sum(spread**2) < 60

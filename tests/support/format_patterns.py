@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Pattern noise of docs/format.md: patterns, variants, permutations, levels and coarse blocks."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,23 +108,20 @@ def variants(f: int, t: int, total: int, dispersion: int, q4: int) -> np.ndarray
     return rows[ranks]
 
 
-def corner_rectangles() -> np.ndarray:
-    """Positions that lie in each of the 48 rectangles: shape (48, 16)."""
+def rectangles() -> np.ndarray:
+    """Positions that lie in each of the 168 rectangles: shape (168, 16)."""
     row, column = np.divmod(np.arange(16), 4)
     found = set()
-    for a in range(1, 5):
-        for b in range(1, 5):
-            for top in (0, 4 - a):
-                for left in (0, 4 - b):
-                    inside = (row >= top) & (row < top + a) & (column >= left) & (column < left + b)
-                    found.add(tuple(inside.tolist()))
+    for a, b, top, left in itertools.product(range(1, 5), range(1, 5), range(4), range(4)):
+        inside = ((row - top) % 4 < a) & ((column - left) % 4 < b)
+        found.add(tuple(inside.tolist()))
     found.remove((True,) * 16)
     return np.array(sorted(found))
 
 
 @lru_cache(None)
 def unevenness_matrix() -> np.ndarray:
-    inside = corner_rectangles()
+    inside = rectangles()
     x = 16 * inside - inside.sum(axis=1, keepdims=True)
     matrix: np.ndarray = x.T @ x
     return matrix
@@ -150,8 +148,9 @@ def symmetry(number: int) -> list[int]:
     pi = []
     for r in range(4):
         for c in range(4):
-            row, column = 3 - r if number & 1 else r, 3 - c if number & 2 else c
-            pi.append(4 * column + row if number & 4 else 4 * row + column)
+            u, v = (r + (number >> 3 & 3)) % 4, (c + (number >> 5 & 3)) % 4
+            u, v = 3 - u if number & 1 else u, 3 - v if number & 2 else v
+            pi.append(4 * v + u if number & 4 else 4 * u + v)
     return pi
 
 
@@ -192,9 +191,12 @@ def sum_at_level(t: int, level: int, bits: int) -> int:
 
 @dataclass(frozen=True)
 class PatternKind:
-    """What patterns depend on besides f, T and S: q4 is 0 in version 1 and without local counts."""
+    """What patterns depend on besides f, T and S.
 
-    version: int
+    They are arranged in version 2 with local counts; q4 is 0 elsewhere.
+    """
+
+    arranged: bool
     dispersion: int
     q4: int
 
@@ -202,7 +204,7 @@ class PatternKind:
 def full_tile(kind: PatternKind, t: int, total: int, tile_hash: int) -> np.ndarray:
     """Values at the 16 positions of a tile."""
     number = (tile_hash >> 17) % VARIANTS
-    if kind.version > 1:
+    if kind.arranged:
         return arranged(t, total, kind.dispersion, kind.q4)[number][symmetry(tile_hash >> 24)]
     return variants(16, t, total, kind.dispersion, 0)[number][permutation(tile_hash >> 24)]
 

@@ -118,8 +118,9 @@ class Chunk:
             sums.read_scales(Stream(body, self.version, "scales", 3))
             sums.read_sums(Stream(body, self.version, "sums", 21, 32))
         require(body.done(), "A frame is longer than its contents.")
-        q4 = self.parameters.q4 if self.version > 1 and sums else 0
-        drawing = Drawing(frame, seed, PatternKind(self.version, dispersion, q4))
+        arranged = self.version > 1 and sums is not None
+        q4 = self.parameters.q4 if arranged else 0
+        drawing = Drawing(frame, seed, PatternKind(arranged, dispersion, q4))
         if fill == "mean":
             drawing.noise_free()
         elif sums is None:
