@@ -30,7 +30,7 @@ def test_every_golden_chunk_has_a_hash() -> None:
     for folder in {path.parent for path in GOLDEN}:
         names = {path.name for path in folder.glob("*.chunk")}
         assert names == set(json.loads((folder / "hashes.json").read_text()))
-    assert len(GOLDEN) >= 52
+    assert len(GOLDEN) >= 79
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: f"{path.parent.name}-{path.stem}")
