@@ -142,16 +142,17 @@ typedef struct h5bragg_flat {
 
 /* How to sparsify; h5bragg_params_init() sets the defaults given in brackets. */
 typedef struct h5bragg_params {
-    double snr_pick;           /* keep pixels above mean + snr_pick * sigma, 1/512..127 [4] */
-    double snr_clip;           /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
-    uint32_t cycles;           /* most cycles of the sigma-clip, 0..255 [5] */
-    uint32_t error_model;      /* h5bragg_error_model [poisson] */
-    uint32_t radial_bins;      /* rings; 0 = one per two pixels, at most 1024 [0] */
-    uint32_t local_counts;     /* edge of the tiles that keep their sum of counts: 4; 0 = off [4] */
-    double local_step;         /* step of the sums in their standard deviations, n/4 to 4 [1.5] */
-    double local_significance; /* sigma from which on tiles are kept exactly, 1/16..127/16 [2.875] */
-    uint32_t coarse_limit;     /* blocks of 16 x 16 pixels that expect fewer counts keep one sum;
-                                  0 (never), 8, 24 or 64 [24] */
+    double snr_pick;       /* keep pixels above mean + snr_pick * sigma, 1/512..127 [4] */
+    double snr_clip;       /* least cut-off of the sigma-clip; 0 = Chauvenet's alone [0] */
+    uint32_t cycles;       /* most cycles of the sigma-clip, 0..255 [5] */
+    uint32_t error_model;  /* h5bragg_error_model [poisson] */
+    uint32_t radial_bins;  /* rings; 0 = one per two pixels, at most 1024 [0] */
+    uint32_t local_counts; /* edge of the tiles that keep their sum of counts: 4; 0 = off [4] */
+    double local_step;     /* step of the sums in their standard deviations, n/4 to 4 [1.5] */
+    double
+        local_significance; /* sigma from which on tiles are kept exactly, 1/16..127/16 [2.875] */
+    uint32_t coarse_limit;  /* blocks of 16 x 16 pixels that expect fewer counts keep one sum;
+                               0 (never), 8, 24 or 64 [24] */
     uint32_t use_polarization; /* non-zero: correct for polarization [1] */
     double polarization;       /* factor, -1..1; 1 = fully along the lab x axis [0.99] */
     uint32_t use_solid_angle;  /* non-zero: correct for the solid angle of a pixel [1] */
