@@ -14,6 +14,8 @@ const uint32_t SUM_SCALE_FACTOR[NSCALES] = {
 static const uint16_t EXACT_BOUND[15] = {16,  23,  32,  45,  64,   91,   128, 181,
                                          256, 362, 512, 724, 1024, 1448, 2048};
 enum { STEP_2_BOUND = 1448 };
+/* Few counts in large steps would be biased where they are cut off at 0. */
+enum { COARSE_QUARTERS = 4 };
 
 static uint8_t context_of(uint64_t variance, uint32_t step)
 {
@@ -28,13 +30,17 @@ static uint8_t context_of(uint64_t variance, uint32_t step)
     return step == 3 ? 18 : step < 8 ? 19 : 20;
 }
 
-static sum_rule rule_of(const frame_model *model, uint64_t expected, uint64_t variance,
-                        int8_t scale, int64_t most, int is_pattern)
+static uint32_t quarters_of(const frame_model *model)
+{
+    return (uint32_t)(model->noise.params->local_step * 4.0);
+}
+
+static sum_rule rule_of(uint64_t expected, uint64_t variance, uint32_t quarters, int8_t scale,
+                        int64_t most, int is_pattern)
 {
     const uint32_t factor = SUM_SCALE_FACTOR[scale + MAX_SCALE];
     const uint64_t e = expected * factor >> 16;
     const uint64_t v = variance * factor >> 16;
-    const uint32_t quarters = (uint32_t)(model->noise.params->local_step * 4.0);
     const uint32_t step = sum_step(e, v, quarters, is_pattern);
     const sum_rule rule = {(int64_t)((e + SUM_UNITS / 2) / SUM_UNITS), most, step,
                            context_of(v, step)};
@@ -47,8 +53,9 @@ static sum_rule tile_rule(const frame_model *model, uint16_t cell, uint32_t npix
     int64_t most = npixels * (r->high - r->low);
     if (r->is_pattern && most > PATTERN_MAX_SUM)
         most = PATTERN_MAX_SUM;
-    return rule_of(model, model->expected[cell] * npixels / TILE_NPIXELS,
-                   model->variance[cell] * npixels / TILE_NPIXELS, scale, most, r->is_pattern);
+    return rule_of(model->expected[cell] * npixels / TILE_NPIXELS,
+                   model->variance[cell] * npixels / TILE_NPIXELS, quarters_of(model), scale, most,
+                   r->is_pattern);
 }
 
 small_rule small_rule_of(const sum_rule *rule)
@@ -213,8 +220,10 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
 sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b)
 {
     const int64_t limit = PATTERN_MAX_SUM * TILE_NPIXELS;
-    return rule_of(grid->model, b->expected, b->variance, grid->scale[block],
-                   b->most < limit ? b->most : limit, 1);
+    const uint32_t quarters = quarters_of(grid->model);
+    const int is_limited = grid->model->format_version > 1 && quarters > COARSE_QUARTERS;
+    return rule_of(b->expected, b->variance, is_limited ? COARSE_QUARTERS : quarters,
+                   grid->scale[block], b->most < limit ? b->most : limit, 1);
 }
 
 /* The rule of an open tile. */

@@ -114,7 +114,7 @@ class Chunk:
         require(nmasked == np.count_nonzero(frame.mask), "The number of masked pixels is wrong.")
         sums = None
         if self.parameters.local_counts:
-            sums = Sums(frame, seed)
+            sums = Sums(frame, seed, self.version)
             sums.read_scales(Stream(body, self.version, "scales", 3))
             sums.read_sums(Stream(body, self.version, "sums", 21, 32))
         require(body.done(), "A frame is longer than its contents.")

@@ -46,8 +46,8 @@ class Prediction:
 class Sums:
     """The restored sums of a frame; coarse blocks go by (macro row, macro column)."""
 
-    def __init__(self, frame: Frame, seed: int) -> None:
-        self.frame, self.seed = frame, seed
+    def __init__(self, frame: Frame, seed: int, version: int) -> None:
+        self.frame, self.seed, self.version = frame, seed, version
         tiles = frame.tiles
         self.rows, self.columns = -(-tiles.nty // 4), -(-tiles.ntx // 4)
         self.macros = {
@@ -115,6 +115,8 @@ class Sums:
             largest += f * (cell.threshold - cell.low)
         e2, v2 = e1 * factor // 65536, v1 * factor // 65536
         q4 = self.frame.parameters.q4
+        if self.version > 1 and tile is None:
+            q4 = min(q4, 4)
         step = math.floor(math.sqrt((v2 * q4 * q4 // 16) / 256.0))
         if tile is None or cell.ring.pattern:
             largest = min(largest, LARGEST_SUM * (16 if tile is None else 1))

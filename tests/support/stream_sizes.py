@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Bytes of every part of a chunk of one sparse frame, by docs/format.md alone."""
+"""Bytes of every part of a chunk of version 2 of one sparse frame, by docs/format.md alone."""
 
 from format_numbers import Reader, require
 from format_reader import Chunk
 
 FRAME_HEADER = "BbQIII"
-STREAMS = ("profile", "mask", "kept flags", "exact values")
+STREAMS = ("profile", "mask", "kept flags", "exact levels", "exact values")
+WITH_LOCAL_COUNTS = ("scales", "sums")
+WITHOUT = ("picked lines", "picked pixels", "heights")
 
 
 def stream_sizes(data: bytes) -> dict[str, int]:
@@ -16,7 +18,7 @@ def stream_sizes(data: bytes) -> dict[str, int]:
     body = Reader(chunk.reader.take(nbytes))
     body.numbers(FRAME_HEADER)
     sizes = {"headers": len(data) - nbytes + body.at}
-    last = ("scales", "sums") if chunk.parameters.local_counts else ("picked pixels",)
+    last = WITH_LOCAL_COUNTS if chunk.parameters.local_counts else WITHOUT
     for name in STREAMS + last:
         start = body.at
         body.take(body.varint())
