@@ -64,7 +64,7 @@ def test_compress_info_compare_and_densify(
     assert "H5Z-BRAGG" in found.out
     assert re.search(r"frames +3 sparse, 0 lossless, 0 stored raw", found.out)
     assert "snr_pick 4, error model poisson, polarization 0.98" in found.out
-    assert "local counts 4 (step 1, " in found.out
+    assert "local counts 4 (step 1.5, " in found.out
     assert "160 x 200 pixels of 100 x 120 um, 1 panel, distance 0.05 m" in found.out
     assert "pixel_mask" not in found.out
 
