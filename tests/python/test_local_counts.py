@@ -52,7 +52,9 @@ def test_sums_of_coarse_blocks_are_kept(mean, limit):
     error -= block_sums(raw, 16)
     assert error.var() <= 256 * mean / 12 + 0.25
     assert abs(error.mean()) < LIMIT * error.std() / np.sqrt(error.size) + 0.001 * 256 * mean
-    assert len(chunk) <= len(encode(raw, GEOMETRY, params(coarse_limit=0, local_step=1)))
+    # Where only odd blocks at the rim are coarse, a frequency table may cost more than they save.
+    table = 0 if 256 * mean < limit else 16
+    assert len(chunk) <= len(encode(raw, GEOMETRY, params(coarse_limit=0, local_step=1))) + table
 
 
 @pytest.mark.parametrize("step", [0.25, 1, 2, 4])
