@@ -10,8 +10,6 @@
 #include "picked_reader.h"
 #include "scratch.h"
 
-#include "pixel.h"
-
 static h5bragg_status open_wide(byte_reader *body, const frame_model *model, picked_wide *w)
 {
     const size_t ntx = model->noise.map->ntx;
@@ -158,7 +156,7 @@ static uint32_t list_pixels(const row_lists *row, uint32_t *seen)
     return n;
 }
 
-/* Whether the heights of tight cells are possible, in a row whose first pixel is given. */
+/* Whether the heights of tight cells are possible; `symbol` are those of the row. */
 static int are_possible(const picked_reader *r, const row_lists *row, const uint8_t *symbol)
 {
     const int64_t most = pixel_maximum(r->model->noise.type);
