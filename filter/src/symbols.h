@@ -239,22 +239,6 @@ static inline uint32_t symbol_get(symbol_reader *s, uint32_t context)
     return symbol;
 }
 
-/*
- * For number_of, where symbols_has_words said so, in a context at a place in s->context.  One
- * without symbols gives a symbol that is no number.
- */
-static inline uint32_t symbol_get_sure(symbol_reader *s, size_t context_at)
-{
-    uint32_t entry;
-    return symbol_decode(s, context_at, s->words + 2 * s->word_at, &entry);
-}
-
-/* Whether there are words for n symbols, whatever they are. */
-static inline int symbols_has_words(const symbol_reader *s, size_t n)
-{
-    return n <= s->nwords && s->word_at <= s->nwords - n;
-}
-
 /* n <= 32 */
 static inline uint32_t raw_bits_get(symbol_reader *s, uint32_t n)
 {
