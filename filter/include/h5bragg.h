@@ -287,6 +287,125 @@ H5BRAGG_API h5bragg_status h5bragg_config_registered(const h5bragg_geometry *geo
                                                      const h5bragg_params *params,
                                                      uint32_t cd_values[16]);
 
+/*
+ * Encoding in stages, where others go through the pixels, as kernels on a GPU do (docs/gpu.md).
+ * They count; h5bragg_stages_model makes rules of the counts; they choose tiles by the rules; and
+ * h5bragg_stages_pack makes the frame of a chunk of that: the same bytes as h5bragg_encode.
+ *
+ * A tile is 4 x 4 pixels, numbered row by row; pixel p of it, 0 to 15, has the place
+ * 16 * tile + p.  The byte of a pixel is its value; 0 if it carries a mask code or lies outside of
+ * the frame; 255 if the value is negative or above 254 or the pixel is under the mask.
+ */
+typedef struct h5bragg_stages h5bragg_stages; /* of one thread at a time */
+
+/* What never changes; pointers stay those of the stages. */
+typedef struct h5bragg_tiles {
+    uint32_t nrows; /* of tiles */
+    uint32_t ncolumns;
+    uint32_t ncells;    /* tiles of one ring and normalisation are a cell */
+    uint32_t has_local; /* local counts are on */
+    uint32_t most_sum;  /* largest sum of a tile that is drawn from ready-made patterns */
+    uint32_t ncodes;    /* of mask codes, compared as unsigned numbers of the pixel's width */
+    uint32_t code[3];
+    const uint16_t *cell; /* nrows * ncolumns; 65535 for tiles that lie on no one panel */
+    const uint8_t *mask;  /* as of the geometry */
+} h5bragg_tiles;
+
+/* A pixel whose value is negative or above 63. */
+typedef struct h5bragg_large_pixel {
+    uint32_t place;
+    uint32_t value; /* modulo 2^32 */
+} h5bragg_large_pixel;
+
+/*
+ * What there is in a frame.  Counted are pixels of tiles that have a cell, without a mask code and
+ * not under the mask.
+ */
+typedef struct h5bragg_counts {
+    uint64_t total;             /* of all pixels without a code, each modulo 2^32, modulo 2^64 */
+    uint32_t has_negative;      /* some pixel without a code is negative */
+    const uint32_t *absent;     /* ncells: places of its tiles that are not counted */
+    const uint32_t *count;      /* ncells * 64: pixels of each value from 1 to 63 */
+    h5bragg_large_pixel *large; /* in any order; it is put in that of places */
+    uint64_t nlarge;
+} h5bragg_counts;
+
+/* How the tiles of a cell are chosen; docs/gpu.md says it in full. */
+typedef struct h5bragg_cell_rule {
+    int64_t low;        /* of what can be drawn */
+    int64_t high;       /* the threshold */
+    double expected;    /* wide frames: background of a pixel */
+    double wide_chance; /* as chance and peak, of sums of what pixels are above that */
+    double wide_peak;
+    uint32_t within_row;   /* of `squares`; 0: not counted */
+    uint32_t within_first; /* of `within`: the tiles of sum 0 */
+    uint16_t chance;       /* largest sum of a box of 3 x 3 bytes that is no sign of a peak */
+    uint16_t peak;         /* and that of one without wings */
+    uint16_t least[4];     /* sum of a tile that is worth keeping, by what touches it */
+    uint8_t limit;         /* of bytes: below, they are drawn */
+    uint8_t is_pattern;
+    uint8_t reserved[2];
+} h5bragg_cell_rule;
+
+/*
+ * What else there is to know before tiles are chosen.  In wide frames pixels that are not counted
+ * are nothing in a box; of a box the rows come in the order of their number modulo 3, the sum of
+ * three pixels side by side being added to that of the rows before.
+ */
+typedef struct h5bragg_rules {
+    uint32_t is_ready; /* 0: this frame is for h5bragg_stages_pack alone, with chosen = NULL */
+    uint32_t is_wide;  /* boxes are of what pixels are above the background, in doubles */
+    uint32_t nwithin;  /* counters */
+    uint32_t nsquares; /* rows */
+} h5bragg_rules;
+
+/* What was chosen; arrays of tiles are in their order.  They are only read. */
+typedef struct h5bragg_chosen {
+    uint16_t *valid;        /* bits of pixels without a mask code */
+    uint16_t *sum;          /* of bytes */
+    uint8_t *kept;          /* 1: stored pixel by pixel; 0 for tiles without a cell */
+    uint8_t *calm;          /* 1: drawn, all bytes below the limit */
+    uint8_t *has_large;     /* 1: some byte is 255 */
+    const uint8_t *exact;   /* bytes of kept tiles and those without a cell, all of whose pixels are
+                               valid and no byte 255 */
+    const uint16_t *above;  /* without local counts: bits of pixels above the threshold, of other
+                               tiles without 255 if the threshold is 0 to 254 */
+    const uint8_t *excess;  /* of these: byte - threshold - 1 */
+    const uint32_t *within; /* nwithin: calm tiles all of whose pixels are valid, by their sum */
+    const uint32_t *squares;      /* nsquares: sums of squares of their bytes, low words */
+    const uint32_t *squares_high; /* and high ones */
+} h5bragg_chosen;
+
+/* Stages for chunks of nframes frames.  Free with h5bragg_stages_free; NULL is allowed there. */
+H5BRAGG_API h5bragg_status h5bragg_stages_make(h5bragg_pixel_type type, uint32_t nframes,
+                                               const h5bragg_geometry *geometry,
+                                               const h5bragg_params *params,
+                                               h5bragg_stages **stages);
+H5BRAGG_API void h5bragg_stages_free(h5bragg_stages *stages);
+
+/* What kernels need to know of the geometry. */
+H5BRAGG_API h5bragg_status h5bragg_stages_tiles(const h5bragg_stages *stages, h5bragg_tiles *tiles);
+
+/* Background and thresholds of a frame: rule[ncells + 1], the last one of tiles without a cell. */
+H5BRAGG_API h5bragg_status h5bragg_stages_model(h5bragg_stages *stages,
+                                                const h5bragg_counts *counts,
+                                                h5bragg_cell_rule *rule, h5bragg_rules *rules);
+
+/*
+ * Writes a frame of native byte order: after h5bragg_stages_model what was chosen of it, or, if
+ * chosen is NULL, by itself.  `out` needs room for the frame and 5 bytes.  *is_alone, unless NULL,
+ * tells that it was by itself after all: where a ring turns out not to be what its rule said.
+ */
+H5BRAGG_API h5bragg_status h5bragg_stages_pack(h5bragg_stages *stages, const void *frame,
+                                               const h5bragg_chosen *chosen, void *out,
+                                               size_t out_capacity, size_t *out_nbytes,
+                                               uint32_t *is_alone);
+
+/* A chunk is its start, frames one behind the other, and sealed. */
+H5BRAGG_API h5bragg_status h5bragg_stages_begin(const h5bragg_stages *stages, void *out,
+                                                size_t out_capacity, size_t *out_nbytes);
+H5BRAGG_API h5bragg_status h5bragg_stages_seal(void *chunk, size_t chunk_nbytes);
+
 /* CFFI-END */
 
 #ifdef __cplusplus

@@ -62,8 +62,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     return H5BRAGG_OK;
 }
 
-/* The codes that the type can hold, as kernels compare them. */
-static raw_codes codes_of(const bragg_mask_codes *codes, h5bragg_pixel_type type)
+raw_codes counts_plane_codes(const bragg_mask_codes *codes, h5bragg_pixel_type type)
 {
     const size_t nbits = 8 * h5bragg_pixel_nbytes(type);
     const uint32_t all = nbits < 32 ? ((uint32_t)1 << nbits) - 1 : UINT32_MAX;
@@ -212,7 +211,7 @@ h5bragg_status counts_plane_make(const bragg_frame *frame, const bragg_mask_code
     const plane_source source = {.frame = frame,
                                  .static_mask = static_mask,
                                  .map = map,
-                                 .codes = codes_of(codes, frame->type),
+                                 .codes = counts_plane_codes(codes, frame->type),
                                  .narrow = narrow_of(plane->kernels, pixel_nbytes),
                                  .pixel_nbytes = pixel_nbytes,
                                  .ngroups = counts_plane_ngroups(map)};

@@ -45,6 +45,9 @@ h5bragg_status counts_plane_make(const bragg_frame *frame, const bragg_mask_code
                                  const uint8_t *static_mask, const ring_map *map,
                                  counts_plane *plane);
 
+/* The codes that a type can hold, as kernels compare them. */
+raw_codes counts_plane_codes(const bragg_mask_codes *codes, h5bragg_pixel_type type);
+
 void counts_plane_free(counts_plane *plane);
 
 /* Groups of 64 pixels in a row. */

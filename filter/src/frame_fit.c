@@ -34,7 +34,7 @@ void frame_source_tile(const frame_source *s, size_t tile, int64_t value[TILE_NP
 {
     const uint32_t row = (uint32_t)(tile / s->map->ntx);
     const uint32_t column = (uint32_t)(tile % s->map->ntx);
-    if (!s->plane.has_large[tile]) { /* the bytes say all, and are at hand */
+    if (!s->plane.has_large[tile] && !s->listed) { /* the bytes say all, and are at hand */
         const uint8_t *byte = s->plane.value + TILE_EDGE * (row * s->plane.stride + column);
         for (uint32_t p = 0; p < TILE_NPIXELS; p++)
             value[p] = byte[p / TILE_EDGE * s->plane.stride + p % TILE_EDGE];

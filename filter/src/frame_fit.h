@@ -9,6 +9,19 @@
 #include "frame_model.h"
 #include "mask.h"
 
+/*
+ * What was taken out of a frame whose bytes are elsewhere, on a GPU: see h5bragg_chosen.  All in
+ * the order of the tiles.
+ */
+typedef struct listed_pixels {
+    const uint8_t *exact;    /* TILE_NPIXELS bytes of every exact tile whose bytes say all */
+    const uint16_t *above;   /* without local counts, per tile: picked pixels that are bytes */
+    const uint8_t *excess;   /* of these: what they are above the threshold, less 1 */
+    const uint32_t *within;  /* see within_counts */
+    const uint32_t *squares; /* low words, and high ones */
+    const uint32_t *squares_high;
+} listed_pixels;
+
 /* A frame at work in the encoder. */
 typedef struct frame_source {
     bragg_frame frame;
@@ -18,6 +31,7 @@ typedef struct frame_source {
     histogram counts;
     uint8_t *kept; /* per tile */
     uint8_t *calm; /* per tile: 1 if it is drawn and its bytes are all in the range of its cell */
+    const listed_pixels *listed; /* NULL if the plane has bytes; else it has none */
 } frame_source;
 
 enum { CALM_NTILES = 8 };

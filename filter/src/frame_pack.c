@@ -27,6 +27,7 @@ typedef struct frame_packer {
     symbol_writer flag_symbols;
     symbol_writer scale_symbols;
     symbol_writer sum_symbols;
+    const uint8_t *next_exact; /* of what is listed */
 } frame_packer;
 
 static h5bragg_status packer_make(const frame_source *source, const frame_model *model,
@@ -37,6 +38,7 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     memset(p, 0, sizeof *p);
     p->source = source;
     p->model = model;
+    p->next_exact = source->listed ? source->listed->exact : NULL;
     p->open = scratch_take(ntiles * sizeof *p->open);
     p->hash = scratch_take(ntiles * sizeof *p->hash);
     p->small_sum = scratch_take(ntiles * sizeof *p->small_sum);
@@ -49,7 +51,8 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     p->rule[map->ncells] = exact_rule_of(model, BRAGG_NO_CELL);
     h5bragg_status status = kept_flags_make(map, &p->flags);
     if (!status)
-        status = exact_writer_make(map, source->plane.stride, &p->exact);
+        status =
+            exact_writer_make(map, source->listed ? TILE_EDGE : source->plane.stride, &p->exact);
     if (!status)
         status = model->layout.has_local ? sum_grid_make(model, &p->grid)
                                          : picked_writer_make(model, &p->picked);
@@ -89,6 +92,17 @@ static int64_t tile_sum(const frame_packer *p, size_t tile)
     return sum;
 }
 
+/* The bytes of a whole exact tile, all of which say all, as the writer wants them. */
+static const uint8_t *exact_bytes(frame_packer *p, uint32_t tile_row, uint32_t column)
+{
+    const counts_plane *plane = &p->source->plane;
+    if (!p->source->listed)
+        return plane->value + TILE_EDGE * (tile_row * plane->stride + column);
+    const uint8_t *byte = p->next_exact;
+    p->next_exact += TILE_NPIXELS;
+    return byte;
+}
+
 static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
 {
     const frame_source *s = p->source;
@@ -98,8 +112,9 @@ static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
     const uint16_t valid = s->plane.valid[tile];
     const exact_rule *rule = &p->rule[cell == BRAGG_NO_CELL ? map->ncells : cell];
     p->header.nexact += count_bits(valid);
-    if (valid == 0xFFFF && !s->plane.has_large[tile] && rule->is_counting) {
-        const uint8_t *byte = s->plane.value + TILE_EDGE * (tile_row * s->plane.stride + column);
+    const int are_bytes = valid == 0xFFFF && !s->plane.has_large[tile];
+    const uint8_t *byte = are_bytes ? exact_bytes(p, tile_row, column) : NULL;
+    if (are_bytes && rule->is_counting) {
         exact_bytes_add(&p->exact, rule, tile_row % MACRO_EDGE, column, byte, s->plane.sum[tile]);
     } else if (valid != 0) {
         int64_t value[TILE_NPIXELS];

@@ -175,6 +175,26 @@ h5bragg_status bragg_geometry_read(byte_reader *r, uint32_t ny, uint32_t nx,
     return H5BRAGG_OK;
 }
 
+h5bragg_status bragg_geometry_copy(const h5bragg_geometry *g, bragg_owned_geometry *copy)
+{
+    const size_t nmask = (size_t)g->ny * g->nx;
+    memset(copy, 0, sizeof *copy);
+    const size_t panels_nbytes = g->npanels * sizeof *g->panels;
+    copy->panels = malloc(panels_nbytes);
+    copy->mask = g->mask ? malloc(nmask) : NULL;
+    if (!copy->panels || (g->mask && !copy->mask)) {
+        bragg_geometry_free(copy);
+        return H5BRAGG_NO_MEMORY;
+    }
+    memcpy(copy->panels, g->panels, panels_nbytes);
+    if (g->mask)
+        memcpy(copy->mask, g->mask, nmask);
+    copy->view = *g;
+    copy->view.panels = copy->panels;
+    copy->view.mask = copy->mask;
+    return H5BRAGG_OK;
+}
+
 void bragg_geometry_free(bragg_owned_geometry *owned)
 {
     free(owned->panels);

@@ -25,6 +25,9 @@ void bragg_geometry_write(const h5bragg_geometry *geometry, byte_writer *w);
 h5bragg_status bragg_geometry_read(byte_reader *r, uint32_t ny, uint32_t nx,
                                    bragg_owned_geometry *owned);
 
+/* Copies a geometry with its panels and mask.  Free with bragg_geometry_free, if that succeeds. */
+h5bragg_status bragg_geometry_copy(const h5bragg_geometry *geometry, bragg_owned_geometry *copy);
+
 void bragg_geometry_free(bragg_owned_geometry *owned);
 
 /* The registered geometry of that hash, owned by the registry for ever; NULL if there is none. */

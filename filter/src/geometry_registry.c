@@ -38,25 +38,6 @@ static h5bragg_status geometry_hash(const h5bragg_geometry *g, uint64_t *hash)
     return H5BRAGG_OK;
 }
 
-static h5bragg_status copy_geometry(const h5bragg_geometry *g, bragg_owned_geometry *copy)
-{
-    memset(copy, 0, sizeof *copy);
-    const size_t panels_nbytes = g->npanels * sizeof *g->panels;
-    copy->panels = malloc(panels_nbytes);
-    copy->mask = g->mask ? malloc(mask_nbytes(g)) : NULL;
-    if (!copy->panels || (g->mask && !copy->mask)) {
-        bragg_geometry_free(copy);
-        return H5BRAGG_NO_MEMORY;
-    }
-    memcpy(copy->panels, g->panels, panels_nbytes);
-    if (g->mask)
-        memcpy(copy->mask, g->mask, mask_nbytes(g));
-    copy->view = *g;
-    copy->view.panels = copy->panels;
-    copy->view.mask = copy->mask;
-    return H5BRAGG_OK;
-}
-
 static const registry_entry *find_locked(uint64_t hash)
 {
     for (const registry_entry *e = registry_head; e; e = e->next) {
@@ -86,7 +67,7 @@ static h5bragg_status register_geometry(const h5bragg_geometry *g, uint64_t hash
         status = H5BRAGG_NO_MEMORY;
         goto done;
     }
-    status = copy_geometry(g, &entry->geometry);
+    status = bragg_geometry_copy(g, &entry->geometry);
     if (status) {
         free(entry);
         goto done;

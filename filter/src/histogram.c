@@ -7,6 +7,7 @@
  */
 #include "histogram.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "bytes.h"
@@ -187,6 +188,68 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
                HISTOGRAM_NDARK * sizeof *h->dark);
     sort_overflow(h);
     return H5BRAGG_OK;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const uint32_t left = ((const h5bragg_large_pixel *)a)->place;
+    const uint32_t right = ((const h5bragg_large_pixel *)b)->place;
+    return (left > right) - (left < right);
+}
+
+/* Puts large pixels, which come in any order, in that of the tiles. */
+static h5bragg_status add_large(const h5bragg_counts *counts, h5bragg_pixel_type type,
+                                const ring_map *map, histogram *h)
+{
+    const uint64_t nplaces = (uint64_t)ring_map_ntiles(map) * TILE_NPIXELS;
+    const int is_signed = pixel_minimum(type) < 0;
+    qsort(counts->large, counts->nlarge, sizeof *counts->large, by_place);
+    for (size_t k = 0; k < counts->nlarge; k++) {
+        const h5bragg_large_pixel *pixel = &counts->large[k];
+        if (pixel->place >= nplaces || map->cell[pixel->place / TILE_NPIXELS] >= map->ncells)
+            return H5BRAGG_BAD_ARGUMENT;
+        const int64_t value = is_signed ? (int64_t)(int32_t)pixel->value : pixel->value;
+        const h5bragg_status status = h->npixels == h->capacity ? grow(h) : H5BRAGG_OK;
+        if (status)
+            return status;
+        h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(value - h->value_offset),
+                                                  map->cell[pixel->place / TILE_NPIXELS]};
+    }
+    return H5BRAGG_OK;
+}
+
+/* Pixels without any count are those that are left over. */
+static h5bragg_status count_zeros(const h5bragg_counts *counts, const uint32_t *ntiles,
+                                  histogram *h)
+{
+    for (uint32_t c = 0; c < h->ncells; c++) {
+        uint32_t *count = h->count + (size_t)c * HISTOGRAM_NCOUNTS;
+        uint64_t others = (uint64_t)counts->absent[c] + h->overflow_start[c + 1];
+        others -= h->overflow_start[c];
+        for (uint32_t v = 1; v < HISTOGRAM_NCOUNTS; v++)
+            others += count[v];
+        const uint64_t all = (uint64_t)ntiles[c] * TILE_NPIXELS;
+        if (others > all)
+            return H5BRAGG_BAD_ARGUMENT;
+        count[0] = (uint32_t)(all - others);
+    }
+    return H5BRAGG_OK;
+}
+
+h5bragg_status histogram_from_counts(const h5bragg_counts *counts, h5bragg_pixel_type type,
+                                     const ring_map *map, const uint32_t *ntiles, histogram *h)
+{
+    h5bragg_status status = prepare(map, h);
+    if (status)
+        return status;
+    h->value_offset = pixel_minimum(type);
+    h->has_negative = counts->has_negative != 0;
+    memcpy(h->count, counts->count, (size_t)h->ncells * HISTOGRAM_NCOUNTS * sizeof *h->count);
+    status = add_large(counts, type, map, h);
+    if (status)
+        return status;
+    sort_overflow(h);
+    return count_zeros(counts, ntiles, h);
 }
 
 void histogram_free(histogram *h)

@@ -51,6 +51,13 @@ typedef struct value_sums {
 h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_mask,
                               const ring_map *map, const counts_plane *plane, histogram *h);
 
+/*
+ * The same from what was counted elsewhere; ntiles[map->ncells] are the tiles of cells.  Fails with
+ * H5BRAGG_BAD_ARGUMENT where counts contradict the map.
+ */
+h5bragg_status histogram_from_counts(const h5bragg_counts *counts, h5bragg_pixel_type type,
+                                     const ring_map *map, const uint32_t *ntiles, histogram *h);
+
 void histogram_free(histogram *h);
 
 /* Sums over the pixels of a cell with low <= value <= high. */

@@ -114,13 +114,31 @@ static void set_open(const pick_row *row, const uint16_t *restrict valid, uint16
     }
 }
 
+/* What is listed of a row of tiles, as a kernel would find it. */
+static void find_listed(picked_writer *p, const listed_pixels *listed, const pick_row *row,
+                        size_t first)
+{
+    memcpy(p->above, listed->above + first, row->ntx * sizeof *p->above);
+    memset(p->special, 0, (row->ntx + GROUP_NTILES - 1) / GROUP_NTILES * sizeof *p->special);
+    for (uint32_t t = 0; t < row->ntx; t++) {
+        const uint32_t rule = p->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
+        const int is_special = (rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t];
+        p->special[t / GROUP_NTILES] |= (uint16_t)(is_special << t % GROUP_NTILES);
+        for (uint32_t bits = p->above[t]; bits; bits &= bits - 1) {
+            const uint32_t k = floor_log2(bits & (0 - bits));
+            p->excess[t * TILE_NPIXELS + k] = listed->excess[p->nlisted++];
+        }
+    }
+}
+
 /* Looks at a row of tiles: sets above, excess, special and open. */
 static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
 {
     const ring_map *map = s->map;
     const counts_plane *plane = &s->plane;
     const size_t first = (size_t)tile_row * map->ntx;
-    const pick_row row = {plane->value + (size_t)TILE_EDGE * tile_row * plane->stride,
+    const size_t at = (size_t)TILE_EDGE * tile_row * plane->stride;
+    const pick_row row = {s->listed ? NULL : plane->value + at,
                           plane->stride,
                           map->cell + first,
                           s->kept + first,
@@ -129,7 +147,10 @@ static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
                           p->rule,
                           map->ncells};
     const found_row found = {p->above, p->excess, p->special};
-    find_picked_kernel()(&row, &found);
+    if (s->listed)
+        find_listed(p, s->listed, &row, first);
+    else
+        find_picked_kernel()(&row, &found);
     set_open(&row, plane->valid + first, p->open);
     for (uint32_t t = 0; (t = next_special(p, s, first, t)) < map->ntx; t++)
         p->above[t] = bits_of_values(p, s, first + t);

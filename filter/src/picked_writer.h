@@ -39,6 +39,7 @@ typedef struct picked_writer {
     uint8_t *line_context;
     uint32_t *place; /* of picked pixels, from the first of the row */
     uint8_t *context;
+    size_t nlisted; /* of the frame: what has been used of listed_pixels.excess */
 } picked_writer;
 
 /* Free with picked_writer_free, also after an error. */

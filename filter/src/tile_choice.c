@@ -312,22 +312,33 @@ static int fill_cuts(const frame_model *m, cut_tables *cuts)
     return fits_bytes;
 }
 
+static h5bragg_status cut_tables_make(const ring_map *map, cut_tables *cuts)
+{
+    const size_t ncells = map->ncells + 1u;
+    *cuts = (cut_tables){scratch_take(ncells * sizeof *cuts->chance),
+                         scratch_take(ncells * sizeof *cuts->peak),
+                         scratch_take(ncells * sizeof *cuts->bytes)};
+    return cuts->chance && cuts->peak && cuts->bytes ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+static void cut_tables_free(cut_tables *cuts)
+{
+    scratch_give(cuts->chance);
+    scratch_give(cuts->peak);
+    scratch_give(cuts->bytes);
+}
+
 static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
 {
-    const size_t ncells = s->map->ncells + 1u;
-    cut_tables cuts = {scratch_take(ncells * sizeof *cuts.chance),
-                       scratch_take(ncells * sizeof *cuts.peak),
-                       scratch_take(ncells * sizeof *cuts.bytes)};
-    h5bragg_status status = cuts.chance && cuts.peak && cuts.bytes ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+    cut_tables cuts;
+    h5bragg_status status = cut_tables_make(s->map, &cuts);
     if (!status && fill_cuts(m, &cuts))
         box_search(&s->plane, s->map, cuts.bytes, s->kept);
     else if (!status)
         status = wide_box_search(s, m, cuts.chance, cuts.peak);
     if (!status)
         status = drop_faint(s, m);
-    scratch_give(cuts.chance);
-    scratch_give(cuts.peak);
-    scratch_give(cuts.bytes);
+    cut_tables_free(&cuts);
     return status;
 }
 
@@ -338,4 +349,42 @@ h5bragg_status tile_choice(frame_source *s, const frame_model *m)
     if (m->layout.has_local)
         status = keep_significant(s, m);
     return status ? status : tile_choice_update(s, m);
+}
+
+static void set_rule(const frame_model *m, uint32_t cell, const cut_tables *cuts, int is_wide,
+                     h5bragg_cell_rule *rule)
+{
+    const cell_range *r = &m->range[cell];
+    rule->low = r->low;
+    rule->high = r->high;
+    rule->limit = plain_below(m, r);
+    rule->is_pattern = (uint8_t)r->is_pattern;
+    if (!m->layout.has_local)
+        return;
+    const faint_limits limits = faint_limits_of(m, cell);
+    memcpy(rule->least, limits.least, sizeof rule->least);
+    if (is_wide) {
+        rule->expected = expected_of(m, cell);
+        rule->wide_chance = wide_box_cut(cuts->chance[cell], rule->expected);
+        rule->wide_peak = wide_box_cut(cuts->peak[cell], rule->expected);
+    } else {
+        rule->chance = cuts->bytes[cell].chance;
+        rule->peak = cuts->bytes[cell].peak;
+    }
+}
+
+h5bragg_status tile_choice_rules(const frame_source *s, const frame_model *m,
+                                 h5bragg_cell_rule *rule, int *is_wide)
+{
+    const uint32_t ncells = s->map->ncells;
+    cut_tables cuts;
+    const h5bragg_status status = cut_tables_make(s->map, &cuts);
+    *is_wide = !status && m->layout.has_local && !fill_cuts(m, &cuts);
+    for (uint32_t c = 0; c < ncells && !status; c++) {
+        rule[c] = (h5bragg_cell_rule){0};
+        set_rule(m, c, &cuts, *is_wide, &rule[c]);
+    }
+    rule[ncells] = (h5bragg_cell_rule){.chance = UINT16_MAX, .peak = UINT16_MAX};
+    cut_tables_free(&cuts);
+    return status;
 }

@@ -6,7 +6,7 @@
 #include "wide_box_search.h"
 #include "scratch.h"
 
-enum { BOX_NPIXELS = 9, REACH = 1, PEAK_REACH = 2 };
+enum { REACH = 1, PEAK_REACH = 2 };
 
 /* What a valid pixel is above the background of its cell; 0 for others. */
 BRAGG_INLINE void fill_excess(const h5bragg_pixel_type type, const frame_source *s,
@@ -55,9 +55,9 @@ static void search_row(frame_source *s, const wide_cuts *cuts, uint32_t row,
         double sum = 0;
         for (uint32_t k = 0; k < 3; k++)
             sum += excess[k][j] + excess[k][j + 1] + excess[k][j + 2];
-        if (c == BRAGG_NO_CELL || !(sum > cuts->chance[c] - BOX_NPIXELS * cuts->expected[c]))
+        if (c == BRAGG_NO_CELL || !(sum > wide_box_cut(cuts->chance[c], cuts->expected[c])))
             continue;
-        const int is_peak = sum > cuts->peak[c] - BOX_NPIXELS * cuts->expected[c];
+        const int is_peak = sum > wide_box_cut(cuts->peak[c], cuts->expected[c]);
         keep_around(s, row, j, is_peak ? PEAK_REACH : REACH);
     }
 }

@@ -12,4 +12,11 @@
 h5bragg_status wide_box_search(frame_source *source, const frame_model *model, const double *chance,
                                const double *peak);
 
+/* What a box must hold beyond its background where it may hold `cut` in all. */
+static inline double wide_box_cut(double cut, double expected)
+{
+    const double npixels = 9;
+    return cut - npixels * expected;
+}
+
 #endif

@@ -11,24 +11,7 @@
 
 #include <math.h>
 
-enum { AT_ONCE = 512 /* tiles */, NIDLE = 8 };
-
-/* Where the tiles of a cell are counted. */
-typedef struct within_cell {
-    uint32_t row;
-    uint32_t first; /* counter of the row: that of sum 0 */
-} within_cell;
-
-/*
- * A row for every threshold of a ring, its cells being consecutive; the first ones are for tiles
- * that do not count, several so that additions need not wait for one another.
- */
-typedef struct within_counts {
-    within_cell *cell; /* ncells, and NIDLE of other tiles */
-    uint64_t *squares; /* per row: sum of squares of its pixels */
-    uint32_t *counter; /* of tiles, by their sum */
-    size_t ncounters;
-} within_counts;
+enum { AT_ONCE = 512 /* tiles */, NIDLE = WITHIN_NIDLE };
 
 static uint32_t largest_sum(const cell_range *r)
 {
@@ -36,11 +19,12 @@ static uint32_t largest_sum(const cell_range *r)
     return (uint32_t)(most < PATTERN_MAX_SUM ? most : PATTERN_MAX_SUM);
 }
 
-static void within_counts_free(within_counts *w)
+void within_counts_free(within_counts *w)
 {
     scratch_give(w->cell);
     scratch_give(w->squares);
     scratch_give(w->counter);
+    *w = (within_counts){0};
 }
 
 static int shares_row(const frame_model *m, uint32_t cell)
@@ -50,7 +34,7 @@ static int shares_row(const frame_model *m, uint32_t cell)
            m->range[cell].high == m->range[cell - 1].high;
 }
 
-static h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
+h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
 {
     const uint32_t ncells = m->noise.map->ncells;
     uint32_t nrows = NIDLE;
@@ -71,11 +55,31 @@ static h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
         w->cell[c] = (within_cell){nrows++, (uint32_t)w->ncounters};
         w->ncounters += largest_sum(&m->range[c]) + 1u;
     }
-    w->squares = scratch_take_zeros(nrows, sizeof *w->squares);
+    w->nrows = nrows;
+    return H5BRAGG_OK;
+}
+
+/* Empty counters. */
+static h5bragg_status clear(within_counts *w)
+{
+    w->squares = scratch_take_zeros(w->nrows, sizeof *w->squares);
     w->counter = scratch_take(w->ncounters * sizeof *w->counter);
     if (!w->squares || !w->counter)
         return H5BRAGG_NO_MEMORY;
     memset(w->counter, 0, w->ncounters * sizeof *w->counter);
+    return H5BRAGG_OK;
+}
+
+/* What was counted elsewhere. */
+static h5bragg_status copy(const listed_pixels *listed, within_counts *w)
+{
+    w->squares = scratch_take(w->nrows * sizeof *w->squares);
+    w->counter = scratch_take(w->ncounters * sizeof *w->counter);
+    if (!w->squares || !w->counter)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t row = 0; row < w->nrows; row++)
+        w->squares[row] = listed->squares[row] | (uint64_t)listed->squares_high[row] << 32;
+    memcpy(w->counter, listed->within, w->ncounters * sizeof *w->counter);
     return H5BRAGG_OK;
 }
 
@@ -157,6 +161,8 @@ h5bragg_status within_tiles_measure(const frame_source *s, const frame_model *m,
     h5bragg_status status = within_counts_make(m, &counts);
     memset(ring, 0, m->layout.nbins * sizeof *ring);
     if (!status)
+        status = s->listed ? copy(s->listed, &counts) : clear(&counts);
+    if (!status && !s->listed)
         count_tiles(s, &counts);
     for (uint32_t c = 0; c < s->map->ncells && !status; c++) {
         if (m->range[c].is_pattern && !shares_row(m, c))

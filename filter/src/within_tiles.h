@@ -18,6 +18,31 @@ static inline double within_tiles_dispersion(const within_tiles *w)
     return w->expected > 0 ? w->found / w->expected - 1.0 : 0;
 }
 
+enum { WITHIN_NIDLE = 8 };
+
+/* Where the tiles of a cell are counted. */
+typedef struct within_cell {
+    uint32_t row;
+    uint32_t first; /* counter of the row: that of sum 0 */
+} within_cell;
+
+/*
+ * A row for every threshold of a ring, its cells being consecutive; the first ones are for tiles
+ * that do not count, several so that additions need not wait for one another.
+ */
+typedef struct within_counts {
+    within_cell *cell; /* ncells, and WITHIN_NIDLE of other tiles */
+    uint32_t nrows;
+    size_t ncounters;
+    uint64_t *squares; /* per row: sum of squares of its pixels */
+    uint32_t *counter; /* of tiles, by their sum */
+} within_counts;
+
+/* Says where tiles are to be counted; free with within_counts_free, also after an error. */
+h5bragg_status within_counts_make(const frame_model *model, within_counts *counts);
+
+void within_counts_free(within_counts *counts);
+
 /*
  * Measures the whole tiles of pattern rings that have no pixel above the threshold: ring[nbins],
  * given source->calm for the ranges of the model.

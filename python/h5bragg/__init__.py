@@ -14,8 +14,9 @@ from importlib import metadata
 from . import _clib
 from ._clib import FILTER_ID, PLUGIN_PATH
 from .codec import ChunkInfo, SparseFrame, decode, encode, inspect, unpack
-from .errors import ChunkError, GeometryError, H5braggError, ParameterError
+from .errors import ChunkError, DeviceError, GeometryError, H5braggError, ParameterError
 from .filter import Bragg, register
+from .frame_writer import FrameWriter
 from .geometry import FlatDetector, Geometry, Panel
 from .parallel_read import read_frames
 from .params import SparsifyParams
@@ -33,7 +34,9 @@ __all__ = [
     "Bragg",
     "ChunkError",
     "ChunkInfo",
+    "DeviceError",
     "FlatDetector",
+    "FrameWriter",
     "Geometry",
     "GeometryError",
     "H5braggError",

@@ -18,3 +18,7 @@ class GeometryError(H5braggError, ValueError):
 
 class ChunkError(H5braggError, ValueError):
     """Bytes are not a chunk, or a damaged one."""
+
+
+class DeviceError(H5braggError, RuntimeError):
+    """An OpenCL device is missing, or failed."""

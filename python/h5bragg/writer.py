@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Compress input frames into one NXmx-style HDF5 file, encoding on all CPUs."""
+"""Compress input frames into one NXmx-style HDF5 file, encoding on a GPU or on all CPUs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from . import nxmx_file
 from .chunk_totals import ChunkTotals
-from .codec import encode
 from .errors import GeometryError, ParameterError
 from .filter import Bragg
 from .frame_source import Frame
+from .frame_writer import FrameWriter
 from .frames import FrameSequence
 from .geometry import Geometry
 from .hdf5_frames import Hdf5Source
@@ -27,15 +27,6 @@ from .params import SparsifyParams, effective_params
 from .threads import ordered_map
 
 Progress = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class _EncodedChunk:
-    """One chunk, the number of its first frame, and its frames."""
-
-    start: int
-    chunk: bytes
-    frames: list[Frame]
 
 
 @dataclass
@@ -69,6 +60,7 @@ def compress(
     geometry: Geometry,
     params: SparsifyParams | None = None,
     frames_per_chunk: int = 1,
+    device: str = "auto",
     threads: int | None = None,
     force: bool = False,
     progress: Progress = lambda _: None,
@@ -87,12 +79,14 @@ def compress(
         None means the defaults, with the polarization that the geometry names.
     frames_per_chunk : int
         Frames that are encoded together; one suits random access.
+    device : str
+        Where to encode, see `FrameWriter`.
     threads : int or None
         Encoding threads; None means one a CPU.
     force : bool
         Replace a file of that name.
     progress : callable
-        Called with the number of frames that have just been written.
+        Called, in a thread, with the number of frames that have just been written.
 
     Returns
     -------
@@ -103,6 +97,8 @@ def compress(
     ------
     InputError, OutputError, GeometryError, ParameterError
         Input, output, detector or parameters are not usable; no output is left behind.
+    DeviceError
+        There is no such device, or it fails; likewise.
     """
     if tuple(geometry.shape) != frames.shape:
         raise GeometryError(
@@ -127,13 +123,20 @@ def compress(
             frames_per_chunk=min(frames_per_chunk, len(frames)),
         )
         totals, bits, rotation = ChunkTotals(), MaskBits(codes), _Rotation()
-        for encoded in _encode_chunks(frames, bragg, data.chunks, threads):
-            data.id.write_direct_chunk((encoded.start, 0, 0), encoded.chunk)
-            totals.add_chunk(encoded.chunk, nframes=len(encoded.frames))
-            for frame in encoded.frames:
+        starts = iter(range(0, len(frames), data.chunks[0]))
+
+        def count(chunk: bytes) -> None:
+            nframes = min(data.chunks[0], len(frames) - next(starts))
+            totals.add_chunk(chunk, nframes=nframes)
+            progress(nframes)
+
+        with FrameWriter(
+            data, geometry, params, device=device, threads=threads, on_chunk=count
+        ) as writer:
+            for frame in ordered_map(frames.read, range(len(frames)), threads=threads):
+                writer.write(frame.pixels, copy=False)
                 bits.add(frame.pixels)
                 rotation.add(frame)
-            progress(len(encoded.frames))
         nxmx_file.write_metadata(file, geometry, frames.first.experiment)
         nxmx_file.write_pixel_mask(file, bits.pixel_mask(file_mask, frames.shape))
         rotation.write(file, frames)
@@ -158,27 +161,3 @@ def _with_uncoded_mask(
         return geometry.with_mask(None)
     uncoded = mask & ~is_masked(frames.read(0).pixels, codes)
     return geometry.with_mask(mask if uncoded.any() else None)
-
-
-def _encode_chunks(
-    frames: FrameSequence, bragg: Bragg, chunk_shape: tuple[int, ...], threads: int | None
-) -> Iterator[_EncodedChunk]:
-    """Read and encode the frames in threads, and yield the chunks in order."""
-    per_chunk = chunk_shape[0]
-
-    def encode_chunk(start: int) -> _EncodedChunk:
-        group = [frames.read(i) for i in range(start, min(start + per_chunk, len(frames)))]
-        chunk = encode(_stack(group, chunk_shape), bragg.geometry, bragg.params)
-        return _EncodedChunk(start, chunk, group)
-
-    return ordered_map(encode_chunk, range(0, len(frames), per_chunk), threads=threads)
-
-
-def _stack(group: list[Frame], chunk_shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the pixels of one chunk; an incomplete last chunk is filled up with zeros."""
-    if chunk_shape[0] == 1:
-        return group[0].pixels
-    stack = np.zeros(chunk_shape, group[0].pixels.dtype)
-    for i, frame in enumerate(group):
-        stack[i] = frame.pixels
-    return stack

@@ -21,6 +21,8 @@ PYTHON_LEVELS = {
     "pixels": 2,
     "geometry": 2,
     "codec": 3,
+    "stages": 3,
+    "threads": 1,
     "rings": 3,
     "filter": 3,
     "opencl": 3,

@@ -126,6 +126,13 @@ class _Polarization(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     help="Frames that are encoded together.",
 )
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|gpu|opencl:NAME",
+    help="Where to encode; auto = a GPU if there is one.",
+)
 @DATASET
 @THREADS
 @FORCE
@@ -141,6 +148,7 @@ def compress(
     preset: str,
     dataset: str | None,
     frames_per_chunk: int,
+    device: str,
     threads: int | None,
     force: bool,
     quiet: bool,
@@ -167,6 +175,7 @@ def compress(
                 geometry=geometry,
                 params=params,
                 frames_per_chunk=frames_per_chunk,
+                device=device,
                 threads=threads,
                 force=force,
                 progress=progress,

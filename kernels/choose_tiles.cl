@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which tiles are kept, which are calm; how calm tiles are distributed within their rings; and how
+ * many tiles and pixels are to be listed.
+ *
+ * Index space: tiles x frames; local memory: 4 bytes a work-item.  All decisions are those of
+ * filter/src/tile_choice.c.
+ */
+#define TOUCHES 1u
+#define IS_NEAR 2u
+
+/* What the boxes of a tile and of the eight around it make of it. */
+inline uint touched_by(global const uint *hits, frame_shape shape, uint tile)
+{
+    /* Of a tile that lies `down` and `right` of another: the pixels there that reach it. */
+    const int down[8] = {-1, -1, -1, 0, 0, 1, 1, 1};
+    const int right[8] = {-1, 0, 1, -1, 1, -1, 0, 1};
+    const uint near[8] = {0x0033, 0x00FF, 0x00CC, 0x3333, 0xCCCC, 0x3300, 0xFF00, 0xCC00};
+    const uint nearer[8] = {0x0001, 0x000F, 0x0008, 0x1111, 0x8888, 0x1000, 0xF000, 0x8000};
+    const int row = tile / shape.w;
+    const int column = tile % shape.w;
+    const uint own = hits[tile];
+    uint touched = (own & 0xFFFFu ? TOUCHES : 0u) | (own >> 16 ? IS_NEAR : 0u);
+    for (uint k = 0; k < 8; k++) {
+        const int r = row - down[k];
+        const int c = column - right[k];
+        if (r < 0 || c < 0 || r >= (int)shape.z || c >= (int)shape.w)
+            continue;
+        const uint other = hits[r * (int)shape.w + c];
+        touched |= other & nearer[k] ? TOUCHES : 0u;
+        touched |= other >> 16 & near[k] ? IS_NEAR : 0u;
+    }
+    return touched;
+}
+
+/* Whether some pixel of a tile cannot be drawn. */
+inline bool must_keep_pixels(global const PIXEL *frames, global const uchar *mask,
+                             frame_shape shape, tile_options options, uint frame, uint tile,
+                             uint valid, global const cell_rule *rule)
+{
+    for (uint p = 0; p < TILE_NPIXELS; p++) {
+        if (!(valid >> p & 1u))
+            continue;
+        const long value = frames[pixel_index(shape, frame, tile, p)];
+        if (value < rule->low || (HAS_LOCAL(options) && value > rule->high))
+            return true;
+        if (HAS_MASK(options) && mask[pixel_index(shape, 0, tile, p)])
+            return true;
+    }
+    return false;
+}
+
+kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
+choose_tiles(global const PIXEL *frames, global const uchar *mask, global const ushort *cells,
+             global const cell_rule *all_rules, const frame_shape shape,
+             const tile_options options, global const uint *is_wide, global const uint *hits, global const uchar *largest_of,
+             global const uint *squares_of, global const uint *all_counts,
+             global const uchar *plane, global uchar *all_tiles, global ushort *above_of,
+             volatile global uint *all_within, const uint squares_room, const uint within_room,
+             global uint2 *all_groups)
+{
+    local uint scratch[GROUP_SIZE];
+    const uint tile = get_global_id(0);
+    const uint frame = get_global_id(1);
+    const ulong room = tiles_room(shape);
+    const uint ncells = NCELLS(options);
+    const bool has_local = HAS_LOCAL(options);
+    uint nexact = 0;
+    uint nabove = 0;
+    if (tile < ntiles_of(shape)) {
+        global uchar *tiles = tiles_of(all_tiles, shape, frame);
+        const uint cell = min((uint)cells[tile], ncells);
+        const bool is_blank = cell == ncells;
+        global const cell_rule *rule = all_rules + (ulong)frame * (ncells + 1u) + cell;
+        const uint valid = VALID_OF(tiles)[tile];
+        const uint sum = SUM_OF(tiles, room)[tile];
+        const uint largest = largest_of[frame * room + tile];
+        const bool has_large = largest == LOOKUP;
+        const bool is_whole = valid == 0xFFFFu;
+        const bool is_counting =
+            !all_counts[(ulong)frame * (COUNTS_NHEADER + ncells * (NCOUNTS + 1u)) + HAS_NEGATIVE];
+
+        bool kept = false;
+        if (has_local) {
+            uint touched = touched_by(hits + frame * room, shape, tile);
+            touched = touched && is_wide[frame] ? TOUCHES : touched;
+            kept = touched && (has_large || !is_whole || sum >= rule->least[touched]);
+        }
+        const uint limit = rule->limit;
+        const bool is_few = sum <= MOST_SUM(options);
+        const bool is_low = largest < limit;
+        const bool calm = is_low && is_few && !kept;
+        const bool is_open = limit == 0 || (!kept && (has_large || (is_low && !is_few)));
+        if (has_local && !is_low && !has_large && limit != 0)
+            kept = true;
+        if (is_blank) {
+            kept = false;
+        } else if (is_open && !kept && valid) {
+            if (has_large || !is_counting || rule->low != 0)
+                kept = must_keep_pixels(frames, mask, shape, options, frame, tile, valid, rule);
+            else
+                kept = has_local && (largest > rule->high || (rule->is_pattern && !is_few));
+        }
+        KEPT_OF(tiles, room)[tile] = kept;
+        CALM_OF(tiles, room)[tile] = calm;
+        nexact = (kept || is_blank) && is_whole && !has_large;
+
+        if (calm && is_whole && rule->within_row) {
+            volatile global uint *within = all_within + frame * (2ul * squares_room + within_room);
+            atomic_inc(within + 2u * squares_room + rule->within_first + sum);
+            add_wide(within + rule->within_row, squares_room, squares_of[frame * room + tile]);
+        }
+        if (!has_local) {
+            const bool is_drawn = !kept && !is_blank && !has_large;
+            uint above = 0;
+            if (is_drawn && rule->high >= 0 && rule->high < LOOKUP && largest > rule->high) {
+                const uint stride = plane_stride(shape);
+                const uint high = rule->high;
+                global const uchar *from = plane + plane_tile(shape, frame, tile);
+                for (uint p = 0; p < TILE_NPIXELS; p++)
+                    above |= (from[p / 4u * stride + p % 4u] > high ? 1u : 0u) << p;
+            }
+            above_of[frame * room + tile] = (ushort)above;
+            nabove = popcount(above);
+        }
+    }
+    sum_before(nexact, scratch);
+    const uint group_nexact = scratch[GROUP_SIZE - 1];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    const uint above_before = has_local ? 0u : sum_before(nabove, scratch);
+    if (get_local_id(0) == GROUP_SIZE - 1)
+        all_groups[frame * (room / GROUP_SIZE) + get_group_id(0)] =
+            (uint2)(group_nexact, above_before + nabove);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all kernels share: how a batch of frames lies in memory (docs/gpu.md).
+ *
+ * All of them run over tiles of 4 x 4 pixels: dimension 0 is the tile, rounded up to whole
+ * work-groups of GROUP_SIZE, dimension 1 the frame of the batch.  The host defines GROUP_SIZE and,
+ * of the pixel type, PIXEL, PIXEL4, IS_SIGNED and PIXEL_MASK.
+ */
+#define TILE_NPIXELS 16u
+#define NO_CELL 0xFFFFu
+#define LOOKUP 255u
+#define NCOUNTS 64u
+/* Words before `absent` in the counts of a frame: see h5bragg_counts. */
+#define TOTAL_LOW 0u
+#define TOTAL_HIGH 1u
+#define HAS_NEGATIVE 2u
+#define NLARGE 3u
+#define COUNTS_NHEADER 16u
+
+/* As h5bragg_cell_rule. */
+typedef struct {
+    long low;
+    long high;
+    ulong expected; /* these three: doubles, see find_wide_boxes.cl */
+    ulong wide_chance;
+    ulong wide_peak;
+    uint within_row;
+    uint within_first;
+    ushort chance;
+    ushort peak;
+    ushort least[4];
+    uchar limit;
+    uchar is_pattern;
+    uchar reserved[2];
+} cell_rule;
+
+/* As h5bragg_large_pixel. */
+typedef struct {
+    uint place;
+    uint value;
+} large_pixel;
+
+/* ny, nx, rows and columns of tiles. */
+typedef uint4 frame_shape;
+
+/* Of h5bragg_tiles: has_local, most_sum, whether there is a mask, ncells. */
+typedef uint4 tile_options;
+#define HAS_LOCAL(options) ((options).x != 0u)
+#define MOST_SUM(options) ((options).y)
+#define HAS_MASK(options) ((options).z != 0u)
+#define NCELLS(options) ((options).w)
+
+inline uint ntiles_of(frame_shape shape) { return shape.z * shape.w; }
+
+/* Rows of bytes have a tile's width of zeros on either side, frames a row above and below. */
+inline uint plane_stride(frame_shape shape) { return 4u * shape.w + 8u; }
+
+inline ulong plane_nbytes(frame_shape shape)
+{
+    return (ulong)(4u * shape.z + 2u) * plane_stride(shape);
+}
+
+/* The first byte of a tile. */
+inline ulong plane_tile(frame_shape shape, uint frame, uint tile)
+{
+    const uint row = tile / shape.w;
+    const uint column = tile % shape.w;
+    return frame * plane_nbytes(shape) + (ulong)(4u * row + 1u) * plane_stride(shape) +
+           4u * column + 4u;
+}
+
+/*
+ * What is known of the tiles of a frame, as the host reads it: arrays for `room` tiles, a multiple
+ * of GROUP_SIZE, one behind the other.
+ */
+#define TILES_NBYTES 7ul
+
+inline ulong tiles_room(frame_shape shape)
+{
+    return ((ulong)ntiles_of(shape) + GROUP_SIZE - 1) / GROUP_SIZE * GROUP_SIZE;
+}
+
+inline global uchar *tiles_of(global uchar *tiles, frame_shape shape, uint frame)
+{
+    return tiles + frame * TILES_NBYTES * tiles_room(shape);
+}
+
+#define VALID_OF(tiles) ((global ushort *)(tiles))
+#define SUM_OF(tiles, room) ((global ushort *)(tiles) + (room))
+#define KEPT_OF(tiles, room) ((tiles) + 4 * (room))
+#define CALM_OF(tiles, room) ((tiles) + 5 * (room))
+#define HAS_LARGE_OF(tiles, room) ((tiles) + 6 * (room))
+
+/* Bits of the pixels of a tile that lie in the frame. */
+inline uint inside_bits(frame_shape shape, uint tile)
+{
+    const uint below = shape.x - 4u * (tile / shape.w);
+    const uint right = shape.y - 4u * (tile % shape.w);
+    const uint columns = right >= 4u ? 0xFu : (1u << right) - 1u;
+    const uint rows = below >= 4u ? 0x1111u : 0x1111u & ((1u << (4u * below)) - 1u);
+    return rows * columns;
+}
+
+/* Index of pixel p of a tile in the frames of the batch. */
+inline ulong pixel_index(frame_shape shape, uint frame, uint tile, uint p)
+{
+    const uint row = 4u * (tile / shape.w) + p / 4u;
+    const uint column = 4u * (tile % shape.w) + p % 4u;
+    return ((ulong)frame * shape.x + row) * shape.y + column;
+}
+
+/* Adds to a 64-bit number in two words, `high` words apart. */
+inline void add_wide(volatile global uint *low, uint high, ulong value)
+{
+    const uint part = (uint)value;
+    const uint before = atomic_add(low, part);
+    const uint carry = (uint)(value >> 32) + (before + part < before ? 1u : 0u);
+    if (carry)
+        atomic_add(low + high, carry);
+}
+
+/*
+ * Numbers of a work-group before that of this work-item; every item of the group must call.
+ * Behind it, scratch[GROUP_SIZE - 1] is the sum of all until the next barrier.
+ */
+inline uint sum_before(uint n, local uint *scratch)
+{
+    const uint i = get_local_id(0);
+    scratch[i] = n;
+    for (uint step = 1; step < GROUP_SIZE; step *= 2) {
+        barrier(CLK_LOCAL_MEM_FENCE);
+        const uint left = i >= step ? scratch[i - step] : 0u;
+        barrier(CLK_LOCAL_MEM_FENCE);
+        scratch[i] += left;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return scratch[i] - n;
+}

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: MIT
+"""FrameWriter: frames go into an HDF5 dataset as fast as a GPU, or all CPUs, can encode them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._clib import FILTER_ID
+from .encoders import open_encoder
+from .errors import GeometryError, H5braggError, ParameterError
+from .geometry import Geometry
+from .params import SparsifyParams
+from .pixels import check_shape
+from .stages import Stages
+
+# Batches that may wait behind those being encoded.
+_MOST_WAITING = 2
+
+
+@dataclass
+class _Batch:
+    """Frames on their way into the file; of those in `staged` the memory is to be used again."""
+
+    start: int
+    frames: list[NDArray[Any]] = field(default_factory=list)
+    staged: list[NDArray[Any]] = field(default_factory=list)
+    written: Future[None] = field(default_factory=Future)
+
+    def split(self, nframes: int) -> _Batch:
+        """Take the first frames out; futures that were given stay those of the others."""
+        head = _Batch(self.start, self.frames[:nframes])
+        self.start += nframes
+        self.frames = self.frames[nframes:]
+        return head
+
+
+class FrameWriter:
+    """Encodes frames and writes them to a dataset, one behind the other.
+
+    Encoding and writing go on in the background, several frames at a time; chunks land in the order
+    of the frames.  If encoding is slower than frames come in, `write` waits: memory stays bounded.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Shape (n, slow, fast), created with ``**Bragg(geometry, params)`` and chunks of whole
+        frames.  One that can be resized grows.
+    geometry : Geometry
+        Detector of the frames.
+    params : SparsifyParams or None
+        None means the defaults, with the polarization that the geometry names.
+    device : str
+        Where to encode, see `encoders.open_encoder`: ``"auto"``, ``"cpu"``, ``"gpu"`` or
+        ``"opencl:NAME"``.  The bytes in the file are the same.
+    threads : int or None
+        CPUs to use; None means all.
+    start : int
+        Number of the first frame; a multiple of the frames of a chunk.
+    on_chunk : callable
+        Called with each chunk once it is in the file.
+
+    Raises
+    ------
+    ParameterError, GeometryError
+        The dataset, the parameters or the geometry cannot be used.
+    DeviceError
+        There is no such device, or it fails; frames written before stay in the file.
+
+    Examples
+    --------
+    >>> import h5py, h5bragg, numpy as np
+    >>> geometry = h5bragg.Geometry.flat(shape=(64, 80), pixel_size_m=1e-4, distance_m=0.1,
+    ...                                  beam_center_px=(30, 40), wavelength_m=1e-10)
+    >>> frames = np.random.default_rng(1).poisson(3, (5, 64, 80)).astype("uint16")
+    >>> with h5py.File("frames.h5", "w", driver="core", backing_store=False) as file:
+    ...     data = file.create_dataset("data", frames.shape, "uint16", chunks=(1, 64, 80),
+    ...                                **h5bragg.Bragg(geometry))
+    ...     with h5bragg.FrameWriter(data, geometry, device="cpu") as writer:
+    ...         for frame in frames:
+    ...             _ = writer.write(frame)
+    ...     data.id.get_num_chunks()
+    5
+    """
+
+    def __init__(
+        self,
+        dataset: h5py.Dataset,
+        geometry: Geometry,
+        params: SparsifyParams | None = None,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        start: int = 0,
+        on_chunk: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
+        self._per_chunk = _frames_per_chunk(dataset, geometry, start)
+        self._dataset, self._geometry, self._on_chunk = dataset, geometry, on_chunk
+        self._encoder = open_encoder(
+            lambda: Stages.of(geometry, params, dataset.dtype, nframes=self._per_chunk),
+            device=device,
+            threads=threads,
+        )
+        self.device_name = self._encoder.name
+        self._next = start
+        self._batch = _Batch(start)
+        self._staging: queue.SimpleQueue[NDArray[Any]] = queue.SimpleQueue()
+        self._nstaged = 0
+        most = self._encoder.staging_nframes // self._encoder.batch_nframes + _MOST_WAITING
+        self._slots = threading.Semaphore(most)
+        self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[bytes]]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._error: BaseException | None = None
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._write_chunks, name="h5bragg-writer")
+        self._thread.start()
+
+    def allocate(self, nframes: int) -> NDArray[Any]:
+        """Return memory for frames from which a device reads at full speed.
+
+        Fill it, and `write` it with ``copy=False``.
+
+        Returns
+        -------
+        ndarray
+            Shape (nframes, slow, fast), of the dataset's type in native byte order, of anything.
+        """
+        return self._encoder.allocate(nframes)
+
+    def write(self, frames: ArrayLike, *, copy: bool = True) -> Future[None]:
+        """Write a frame or a stack of them behind those before.
+
+        Parameters
+        ----------
+        frames : array_like
+            Shape (slow, fast) or (n, slow, fast); values must fit the dataset's type.
+        copy : bool
+            False spares a copy; then the array must stay as it is until the future is done.
+
+        Returns
+        -------
+        Future
+            Done when the frames are in the file: see also `flush`.  A batch that is not full waits
+            for more frames, `flush` or `close`.
+
+        Raises
+        ------
+        GeometryError, ParameterError
+            These frames do not fit; nothing is written of them.
+        H5braggError, OSError
+            Whatever went wrong with frames before.
+        """
+        self._check_open()
+        stack = self._checked(frames)
+        batch = self._batch
+        for frame in stack:
+            batch = self._add(frame, copy=copy)
+        return batch.written
+
+    def flush(self) -> None:
+        """Wait until all frames are in the file.
+
+        An incomplete chunk of several frames is written at `close` alone.
+
+        Raises
+        ------
+        H5braggError, OSError
+            Whatever went wrong.
+        """
+        self._check_open()
+        nwhole = len(self._batch.frames) // self._per_chunk * self._per_chunk
+        if nwhole == len(self._batch.frames):
+            last = self._submit()
+        else:
+            last = self._submit(self._batch.split(nwhole))
+        last.exception()
+        self._raise_error()
+
+    def close(self) -> None:
+        """Write what is left, wait for it, and let go of the device.
+
+        Raises
+        ------
+        H5braggError, OSError
+            Whatever went wrong; frames written before are in the file.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            if self._error is None and self._batch.frames:
+                self._fill_up()
+                self._submit()
+        finally:
+            self._queue.put(None)
+            self._thread.join()
+            self._encoder.close()
+        self._raise_error()
+
+    def __enter__(self) -> FrameWriter:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close; an error of the block goes before one of closing."""
+        try:
+            self.close()
+        except (H5braggError, OSError):
+            if error is None:
+                raise
+
+    def _checked(self, frames: ArrayLike) -> NDArray[Any]:
+        """Return frames as a stack that the dataset can take."""
+        array = np.asarray(frames)
+        check_shape(array, self._geometry)
+        native = self._dataset.dtype.newbyteorder("=")
+        if array.dtype.newbyteorder("=") != native:
+            raise ParameterError(
+                f"frames of type {array.dtype} do not go into a dataset of type {native}: convert "
+                f"them with frames.astype({native.name!r})"
+            )
+        stack = array if array.ndim == 3 else array[np.newaxis]
+        end = self._next + len(stack)
+        most = self._dataset.maxshape[0]
+        if most is not None and end > most:
+            raise ParameterError(
+                f"frame {end - 1} does not fit a dataset of {most} frames: create it larger, or "
+                "with maxshape=(None, ...)"
+            )
+        return stack
+
+    def _add(self, frame: NDArray[Any], *, copy: bool) -> _Batch:
+        """Put a frame into the batch; encode it when it is full."""
+        batch = self._batch
+        usable = frame.flags.c_contiguous and frame.dtype.isnative
+        if copy or not usable:
+            staged = self._take_staging()
+            np.copyto(staged, frame)
+            batch.staged.append(staged)
+            frame = staged
+        batch.frames.append(frame)
+        self._next += 1
+        if len(batch.frames) == self._encoder.batch_nframes:
+            self._submit()
+        return batch
+
+    def _take_staging(self) -> NDArray[Any]:
+        """Memory for a frame: new at first, later that of frames that are in the file."""
+        if self._nstaged < self._encoder.staging_nframes and self._staging.empty():
+            self._nstaged += 1
+            frame: NDArray[Any] = self._encoder.allocate(1)[0]
+            return frame
+        return self._staging.get()
+
+    def _fill_up(self) -> None:
+        """Complete the last chunk with frames of zeros."""
+        batch = self._batch
+        missing = -len(batch.frames) % self._per_chunk
+        zeros = np.zeros(self._geometry.shape, self._dataset.dtype.newbyteorder("="))
+        batch.frames += [zeros] * missing
+
+    def _submit(self, batch: _Batch | None = None) -> Future[None]:
+        """Begin to encode a batch, by default the one at work; return when it is written."""
+        self._slots.acquire()
+        if batch is None:
+            batch, self._batch = self._batch, _Batch(self._next)
+        encoded: Future[list[bytes]] = Future()
+        if batch.frames:
+            encoded = self._encoder.submit(batch.frames)
+        else:
+            encoded.set_result([])
+        self._queue.put((batch, encoded))
+        return batch.written
+
+    def _write_chunks(self) -> None:
+        """Write chunks in the order of their frames: what the thread does."""
+        while (item := self._queue.get()) is not None:
+            batch, encoded = item
+            try:
+                chunks = encoded.result()
+                if self._error is None:
+                    self._write_batch(batch, chunks)
+            except BaseException as error:  # noqa: BLE001 - it is raised in the user's thread
+                self._error = self._error or error
+            for frame in batch.staged:
+                self._staging.put(frame)
+            self._slots.release()
+            if self._error is None:
+                batch.written.set_result(None)
+            else:
+                batch.written.set_exception(self._error)
+
+    def _write_batch(self, batch: _Batch, chunks: list[bytes]) -> None:
+        end = min(batch.start + len(batch.frames), self._next)
+        if end > self._dataset.shape[0]:
+            self._dataset.resize(end, axis=0)
+        for k, chunk in enumerate(chunks):
+            offset = (batch.start + k * self._per_chunk, 0, 0)
+            self._dataset.id.write_direct_chunk(offset, chunk)
+            self._on_chunk(chunk)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ParameterError("this FrameWriter is closed: open another one")
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _frames_per_chunk(dataset: h5py.Dataset, geometry: Geometry, start: int) -> int:
+    """Check a dataset; return how many frames a chunk of it has."""
+    shape = tuple(geometry.shape)
+    if dataset.ndim != 3 or dataset.shape[1:] != shape:
+        raise GeometryError(
+            f"{dataset.name} has shape {dataset.shape}, but the geometry is for {shape}: give the "
+            "geometry of these frames"
+        )
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
+    if filters != [FILTER_ID] or dataset.chunks[1:] != shape:
+        raise ParameterError(
+            f"{dataset.name} has not h5bragg's filter alone, or not chunks of whole frames: create "
+            f"it with chunks=(1, {shape[0]}, {shape[1]}), **h5bragg.Bragg(geometry)"
+        )
+    per_chunk = int(dataset.chunks[0])
+    if start % per_chunk:
+        raise ParameterError(
+            f"frame {start} is not the first of a chunk of {per_chunk}: start at a multiple"
+        )
+    return per_chunk

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""GpuEncoder: batches of frames go in, chunks come out, several batches being on their way."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stages import Stages
+from ..threads import usable_cpus
+from .devices import Device, find_device, opencl
+from .lane import Lane, Layout
+from .memory import Session, run
+
+# Batches are of about so many pixels: launching and waiting cost little then.
+_BATCH_NPIXELS = 32 << 20
+_NLANES = 4
+
+
+class GpuEncoder:
+    """Encodes frames on an OpenCL device; the bytes are those of `h5bragg.encode`.
+
+    Parameters
+    ----------
+    make_stages : callable
+        Makes a `Stages` of the frames; it is called once for each frame that is on its way.
+    device : Device or None
+        None means the first GPU.
+    nlanes : int
+        Batches on their way at the same time.
+    threads : int or None
+        For what the C library does; None means one a CPU.
+    batch_nframes : int or None
+        Frames of a batch; None means as many as suit the device.  They are whole chunks.
+
+    Raises
+    ------
+    DeviceError
+        There is no such device, or it fails.
+    """
+
+    def __init__(
+        self,
+        make_stages: Callable[[], Stages],
+        *,
+        device: Device | None = None,
+        nlanes: int = _NLANES,
+        threads: int | None = None,
+        batch_nframes: int | None = None,
+    ) -> None:
+        device = device or find_device()
+        self._stages = make_stages()
+        shape, per_chunk = self._stages.shape, self._stages.nframes
+        wanted = batch_nframes or max(1, _BATCH_NPIXELS // (shape[0] * shape[1]))
+        self.name = device.name
+        self.batch_nframes = -(-wanted // per_chunk) * per_chunk
+        self.staging_nframes = self.batch_nframes * (nlanes + 1)
+        self._session = Session.open(device)
+        cl = opencl()
+        self._queue = run(device, lambda: cl.CommandQueue(self._session.context))
+        self._pool = ThreadPoolExecutor(threads or usable_cpus(), thread_name_prefix="h5bragg")
+        self._drivers = ThreadPoolExecutor(nlanes, thread_name_prefix="h5bragg-lane")
+        tiles = self._stages.tiles()
+        mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
+        cells, masked = (self._session.constant(self._queue, x) for x in (tiles.cell, mask))
+        layout = Layout(shape, self._stages.dtype, tiles, self.batch_nframes)
+        program = self._session.program(self._stages.dtype)
+        self._lanes = []
+        self._free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+        for _ in range(nlanes):
+            stages = [make_stages() for _ in range(self.batch_nframes)]
+            self._lanes.append(
+                Lane(self._session, program, layout, stages, (cells, masked), self._pool)
+            )
+            self._free.put(self._lanes[-1])
+
+    def allocate(self, nframes: int) -> NDArray[Any]:
+        """Return memory for frames that the device reads at full speed.
+
+        Returns
+        -------
+        ndarray
+            Shape (nframes, slow, fast), of anything.
+        """
+        shape = (nframes, *self._stages.shape)
+        return self._session.pinned(self._queue, shape, self._stages.dtype)
+
+    def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[bytes]]:
+        """Begin to encode whole chunks.
+
+        Parameters
+        ----------
+        frames : sequence of ndarray
+            At most `batch_nframes`, each of shape (slow, fast), native byte order, C-contiguous;
+            they must stay as they are until the future is done.
+
+        Returns
+        -------
+        Future
+            Of the chunks.
+        """
+        return self._drivers.submit(self._encode, frames)
+
+    def _encode(self, frames: Sequence[NDArray[Any]]) -> list[bytes]:
+        lane = self._free.get()
+        try:
+            packed = lane.encode(frames)
+        finally:
+            self._free.put(lane)
+        k = self._stages.nframes
+        if k == 1:
+            return packed
+        return [self._stages.chunk(packed[i : i + k]) for i in range(0, len(packed), k)]
+
+    @property
+    def kernel_seconds(self) -> float:
+        """Time that kernels took, of all frames."""
+        return 1e-9 * sum(lane.kernel_ns for lane in self._lanes)
+
+    @property
+    def upload_seconds(self) -> float:
+        """Time that uploads took, of all frames."""
+        return 1e-9 * sum(lane.upload_ns for lane in self._lanes)
+
+    @property
+    def frames_alone(self) -> int:
+        """Frames that the C library had to encode by itself."""
+        return sum(lane.nalone for lane in self._lanes)
+
+    def close(self) -> None:
+        """Wait for what has begun, and let go of the memory of the device."""
+        self._drivers.shutdown()
+        self._pool.shutdown()
+        self._lanes = []

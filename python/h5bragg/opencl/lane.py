@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: MIT
+"""One batch of frames at a time on its way through the device: the stages, one after the other.
+
+Several lanes side by side keep the bus, the kernels and the CPUs busy at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .devices import opencl
+from .kernels import GROUP_SIZE
+from .memory import Session, run
+from ..stages import LARGE_NBYTES, NCOUNTS, RULE_NBYTES, Chosen, Counts, Rules, Stages, Tiles
+
+# Words of the counts of a frame before those of its cells: see kernels/tiles.cl.
+_NHEADER = 16
+_WITHIN_NIDLE = 8
+# Large pixels of a frame that there is room for: a sixty-fourth of all.
+_LARGE_SHARE = 64
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes of what a batch has on the device, per frame.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of frames.
+    dtype : numpy.dtype
+    tiles : Tiles
+    nframes : int
+        Most frames of a batch.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    tiles: Tiles
+    nframes: int
+
+    @property
+    def npixels(self) -> int:
+        """Pixels of a frame."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def ntiles(self) -> int:
+        """Tiles of a frame."""
+        return self.tiles.shape[0] * self.tiles.shape[1]
+
+    @property
+    def room(self) -> int:
+        """Tiles that there is room for: whole work-groups."""
+        return -(-self.ntiles // GROUP_SIZE) * GROUP_SIZE
+
+    @property
+    def plane_nbytes(self) -> int:
+        """Bytes of the pixels with zeros around them."""
+        rows, columns = self.tiles.shape
+        return (4 * rows + 2) * (4 * columns + 8)
+
+    @property
+    def counts_nwords(self) -> int:
+        """Words of the counts."""
+        return _NHEADER + self.tiles.ncells * (NCOUNTS + 1)
+
+    @property
+    def nsquares(self) -> int:
+        """Rows that squares are summed in, at most."""
+        return self.tiles.ncells + _WITHIN_NIDLE
+
+    @property
+    def large_room(self) -> int:
+        """Large pixels that there is room for."""
+        return self.npixels // _LARGE_SHARE + 1024
+
+
+class Lane:
+    """Queue and memory of a batch.
+
+    Parameters
+    ----------
+    session : Session
+    program : pyopencl.Program
+    layout : Layout
+    stages : list of Stages
+        One for each frame of a batch.
+    shared : tuple
+        Buffers with the cells of tiles and the mask.
+    pool : Executor
+        What the C library does runs there.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        program: Any,
+        layout: Layout,
+        stages: list[Stages],
+        shared: tuple[Any, Any],
+        pool: Executor,
+    ) -> None:
+        cl = opencl()
+        self._session, self._layout, self._stages, self._pool = session, layout, stages, pool
+        self._cells, self._mask = shared
+        profiling = cl.command_queue_properties.PROFILING_ENABLE
+        self._queue = run(
+            session.device, lambda: cl.CommandQueue(session.context, properties=profiling)
+        )
+        self._copies: list[Any] = []
+        self._kernels = {kernel.function_name: kernel for kernel in program.all_kernels()}
+        n, room, nbytes = layout.nframes, layout.room, layout.npixels * layout.dtype.itemsize
+        self._frames = session.buffer(n * nbytes)
+        self._plane = session.buffer(n * layout.plane_nbytes)
+        self._tiles = session.buffer(n * room * 7)
+        self._largest = session.buffer(n * room)
+        self._squares = session.buffer(4 * n * room)
+        self._hits = session.buffer(4 * n * room if layout.tiles.has_local else 0)
+        self._above = session.buffer(0 if layout.tiles.has_local else 2 * n * room)
+        self._counts = session.buffer(4 * n * layout.counts_nwords)
+        self._large = session.buffer(LARGE_NBYTES * n * layout.large_room)
+        self._rules = session.buffer(RULE_NBYTES * n * (layout.tiles.ncells + 1))
+        self._groups = session.buffer(8 * n * (room // GROUP_SIZE))
+        self._totals = session.buffer(8 * n)
+        self._is_wide = session.buffer(4 * n)
+        self._exact = session.buffer(16 * n * room)
+        self._excess = session.buffer(0 if layout.tiles.has_local else 16 * n * room)
+        self._within: Any = None
+        self._within_room = 0
+        self._zero_plane()
+        # What comes back.
+        pin = self._pinned
+        self._host_counts = pin((n, layout.counts_nwords), np.uint32)
+        self._host_large = pin((n, layout.large_room, LARGE_NBYTES // 4), np.uint32)
+        self._host_rules = pin((n, layout.tiles.ncells + 1, RULE_NBYTES), np.uint8)
+        self._host_tiles = pin((n, 7 * room), np.uint8)
+        self._host_above = pin((n, 0 if layout.tiles.has_local else room), np.uint16)
+        self._host_exact = pin((n, 16 * room), np.uint8)
+        self._host_excess = pin((n, 0 if layout.tiles.has_local else 16 * room), np.uint8)
+        self._host_totals = pin((n, 2), np.uint32)
+        self._host_within: NDArray[np.uint32] = np.empty((n, 0), np.uint32)
+        self.kernel_ns = 0
+        self.upload_ns = 0
+        self.nalone = 0
+
+    def encode(self, frames: Sequence[NDArray[Any]]) -> list[bytes]:
+        """Encode a batch.
+
+        Returns
+        -------
+        list of bytes
+            Chunks of one frame, or the frames for chunks of several.
+        """
+        nframes = len(frames)
+        self._count(frames)
+        large = self._fetch_large(nframes)
+        rules = list(self._pool.map(lambda k: self._model(k, large[k]), range(nframes)))
+        chosen: list[Chosen | None] = [None] * nframes
+        if any(r is not None and r.is_ready for r in rules):
+            chosen = self._choose(rules)
+        packed = list(
+            self._pool.map(lambda k: self._stages[k].pack(frames[k], chosen[k]), range(nframes))
+        )
+        self.nalone += sum(is_alone for _, is_alone in packed)
+        return [chunk for chunk, _ in packed]
+
+    def _count(self, frames: Sequence[NDArray[Any]]) -> None:
+        """Upload, and go through the pixels."""
+        layout, nframes = self._layout, len(frames)
+        self._fill(self._counts, 4 * nframes * layout.counts_nwords)
+        uploads = [
+            self._copy(self._frames, frame, dst_offset=k * frame.nbytes)
+            for k, frame in enumerate(frames)
+        ]
+        kernel = self._launch(
+            "count_tiles", nframes, self._frames, self._mask, self._cells, *self._constants(),
+            self._codes(), np.uint32(layout.large_room), self._plane, self._tiles, self._largest,
+            self._squares, self._counts, self._large,
+        )  # fmt: skip
+        self._copy(self._host_counts[:nframes], self._counts)
+        self._finish()
+        self.upload_ns += _elapsed_ns(*uploads)
+        self.kernel_ns += _elapsed_ns(kernel)
+
+    def _fetch_large(self, nframes: int) -> list[NDArray[np.uint32] | None]:
+        """Fetch the pixels that have no counter; None where there are too many."""
+        found = self._host_counts[:nframes, 3]
+        layout = self._layout
+        for k, n in enumerate(found):
+            if 0 < n <= layout.large_room:
+                start = LARGE_NBYTES * layout.large_room * k
+                self._copy(self._host_large[k, :n], self._large, src_offset=start)
+        self._finish()
+        return [
+            self._host_large[k, :n] if n <= layout.large_room else None for k, n in enumerate(found)
+        ]
+
+    def _model(self, k: int, large: NDArray[np.uint32] | None) -> Rules | None:
+        """Make the rules of a frame; None if it is to be encoded by the C library alone."""
+        words = self._host_counts[k]
+        cells = self._layout.tiles.ncells
+        self._host_rules[k] = 0
+        if large is None:
+            return None
+        counts = Counts(
+            total=int(words[0]) | int(words[1]) << 32,
+            has_negative=bool(words[2]),
+            absent=words[_NHEADER : _NHEADER + cells],
+            count=words[_NHEADER + cells :],
+            large=large,
+        )
+        return self._stages[k].model(counts, self._host_rules[k])
+
+    def _choose(self, rules: list[Rules | None]) -> list[Chosen | None]:
+        """Choose tiles by the rules, and fetch what was chosen."""
+        layout, nframes = self._layout, len(rules)
+        self._make_within(max(r.nwithin for r in rules if r is not None))
+        self._copy(self._rules, self._host_rules[:nframes])
+        self._fill(self._within, 4 * nframes * (2 * layout.nsquares + self._within_room))
+        constants = self._constants()
+        wide = np.array([r is not None and r.is_wide for r in rules], np.uint32)
+        self._copy(self._is_wide, wide)
+        events = []
+        if layout.tiles.has_local and not wide.all():
+            events.append(
+                self._launch("find_boxes", nframes, self._plane, self._cells, self._rules,
+                             *constants, self._is_wide, self._hits)
+            )  # fmt: skip
+        if layout.tiles.has_local and wide.any():
+            events.append(
+                self._launch("find_wide_boxes", nframes, self._frames, self._mask, self._cells,
+                             self._rules, *constants, self._is_wide, self._tiles, self._hits)
+            )  # fmt: skip
+        events.append(
+            self._launch(
+                "choose_tiles", nframes, self._frames, self._mask, self._cells, self._rules,
+                *constants, self._is_wide, self._hits, self._largest, self._squares, self._counts,
+                self._plane, self._tiles, self._above, self._within, np.uint32(layout.nsquares),
+                np.uint32(self._within_room), self._groups,
+            )
+        )  # fmt: skip
+        events.append(
+            self._launch(
+                "number_groups", nframes, constants[0], self._groups, self._totals, width=1
+            )
+        )
+        events.append(
+            self._launch("list_pixels", nframes, self._plane, self._cells, self._rules,
+                         *constants, self._tiles, self._above, self._groups, self._exact, self._excess)
+        )  # fmt: skip
+        self._copy(self._host_totals[:nframes], self._totals)
+        self._finish()
+        self.kernel_ns += _elapsed_ns(*events)
+        self._copy(self._host_tiles[:nframes], self._tiles)
+        self._copy(self._host_within[:nframes], self._within)
+        if not layout.tiles.has_local:
+            self._copy(self._host_above[:nframes], self._above)
+        for k, (nexact, nexcess) in enumerate(self._host_totals[:nframes]):
+            at = 16 * layout.room * k
+            if nexact:
+                self._copy(self._host_exact[k, : 16 * int(nexact)], self._exact, src_offset=at)
+            if nexcess:
+                self._copy(self._host_excess[k, : int(nexcess)], self._excess, src_offset=at)
+        self._finish()
+        return [self._chosen(k) if r is not None and r.is_ready else None
+                for k, r in enumerate(rules)]  # fmt: skip
+
+    def _chosen(self, k: int) -> Chosen:
+        """View what has come back of a frame."""
+        room, nsquares = self._layout.room, self._layout.nsquares
+        tiles, within = self._host_tiles[k], self._host_within[k]
+        return Chosen(
+            valid=tiles[: 2 * room].view(np.uint16),
+            sum=tiles[2 * room : 4 * room].view(np.uint16),
+            kept=tiles[4 * room : 5 * room],
+            calm=tiles[5 * room : 6 * room],
+            has_large=tiles[6 * room :],
+            exact=self._host_exact[k],
+            above=None if self._layout.tiles.has_local else self._host_above[k],
+            excess=self._host_excess[k],
+            within=within[2 * nsquares :],
+            squares=within[:nsquares],
+            squares_high=within[nsquares : 2 * nsquares],
+        )
+
+    def _make_within(self, ncounters: int) -> None:
+        """Make room for counters, if there is not enough."""
+        if self._within is not None and ncounters <= self._within_room:
+            return
+        self._within_room = ncounters + ncounters // 4
+        nwords = 2 * self._layout.nsquares + self._within_room
+        self._within = self._session.buffer(4 * self._layout.nframes * nwords)
+        self._host_within = self._pinned((self._layout.nframes, nwords), np.uint32)
+
+    def _zero_plane(self) -> None:
+        """Empty the plane: the zeros around the pixels stay."""
+        self._fill(self._plane, self._layout.nframes * self._layout.plane_nbytes)
+        self._finish()
+
+    def _constants(self) -> tuple[Any, Any]:
+        """What kernels call frame_shape and tile_options."""
+        tiles = self._layout.tiles
+        options = (tiles.has_local, tiles.most_sum, tiles.mask is not None, tiles.ncells)
+        return _uint4(*self._layout.shape, *tiles.shape), _uint4(*options)
+
+    def _codes(self) -> Any:
+        codes = self._layout.tiles.codes
+        return _uint4(len(codes), *codes, *[0] * (3 - len(codes)))
+
+    def _launch(self, name: str, nframes: int, *arguments: Any, width: int | None = None) -> Any:
+        """Enqueue a kernel over all tiles of a batch, or so many work-groups a frame."""
+        ngroups = self._layout.room // GROUP_SIZE if width is None else width
+        kernel = self._kernels[name]
+        size = (ngroups * GROUP_SIZE, nframes)
+        return self._run(lambda: kernel(self._queue, size, (GROUP_SIZE, 1), *arguments))
+
+    def _copy(self, to: Any, source: Any, **options: Any) -> Any:
+        """Enqueue a copy to or from the device."""
+        cl = opencl()
+        event = self._run(
+            lambda: cl.enqueue_copy(self._queue, to, source, is_blocking=False, **options)
+        )
+        self._copies.append(event)  # one that is dropped waits for its copy
+        return event
+
+    def _fill(self, buffer: Any, nbytes: int) -> None:
+        """Enqueue zeros."""
+        cl = opencl()
+        zero = np.zeros(1, np.uint8 if nbytes % 4 else np.uint32)
+        self._run(lambda: cl.enqueue_fill_buffer(self._queue, buffer, zero, 0, nbytes))
+
+    def _finish(self) -> None:
+        """Wait until all that is enqueued is done."""
+        self._run(self._queue.finish)
+        self._copies.clear()
+
+    def _pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        return self._session.pinned(self._queue, shape, dtype)
+
+    def _run(self, call: Any) -> Any:
+        return run(self._session.device, call)
+
+
+def _elapsed_ns(*events: Any) -> int:
+    """How long kernels or copies took, as the device says."""
+    return sum(event.profile.end - event.profile.start for event in events)
+
+
+def _uint4(*numbers: int) -> Any:
+    from pyopencl.cltypes import make_uint4  # noqa: PLC0415
+
+    return make_uint4(*numbers)
