@@ -3,7 +3,7 @@
  * Which tiles are kept, which are calm; how calm tiles are distributed within their rings; and how
  * many tiles and pixels are to be listed.
  *
- * Index space: tiles x frames; local memory: 4 bytes a work-item.  All decisions are those of
+ * Index space: tiles x frames; local memory: 8 bytes a work-group.  All decisions are those of
  * filter/src/tile_choice.c.
  */
 #define TOUCHES 1u
@@ -19,14 +19,25 @@ inline uint touched_by(global const uint *hits, frame_shape shape, uint tile)
     const uint nearer[8] = {0x0001, 0x000F, 0x0008, 0x1111, 0x8888, 0x1000, 0xF000, 0x8000};
     const int row = tile / shape.w;
     const int column = tile % shape.w;
+    const int width = shape.w;
+    const bool is_inside =
+        row > 0 && column > 0 && row + 1 < (int)shape.z && column + 1 < width;
     const uint own = hits[tile];
     uint touched = (own & 0xFFFFu ? TOUCHES : 0u) | (own >> 16 ? IS_NEAR : 0u);
+    if (is_inside) {
+        global const uint *above = hits + tile - width;
+        global const uint *below = hits + tile + width;
+        const uint all = above[-1] | above[0] | above[1] | hits[tile - 1] | hits[tile + 1] |
+                         below[-1] | below[0] | below[1];
+        if (!all)
+            return touched;
+    }
     for (uint k = 0; k < 8; k++) {
         const int r = row - down[k];
         const int c = column - right[k];
-        if (r < 0 || c < 0 || r >= (int)shape.z || c >= (int)shape.w)
+        if (!is_inside && (r < 0 || c < 0 || r >= (int)shape.z || c >= width))
             continue;
-        const uint other = hits[r * (int)shape.w + c];
+        const uint other = hits[r * width + c];
         touched |= other & nearer[k] ? TOUCHES : 0u;
         touched |= other >> 16 & near[k] ? IS_NEAR : 0u;
     }
@@ -59,14 +70,16 @@ choose_tiles(global const PIXEL *frames, global const uchar *mask, global const 
              volatile global uint *all_within, const uint squares_room, const uint within_room,
              global uint2 *all_groups)
 {
-    local uint scratch[GROUP_SIZE];
+    volatile local uint group_nexact;
+    volatile local uint group_nabove;
     const uint tile = get_global_id(0);
     const uint frame = get_global_id(1);
     const ulong room = tiles_room(shape);
     const uint ncells = NCELLS(options);
     const bool has_local = HAS_LOCAL(options);
-    uint nexact = 0;
-    uint nabove = 0;
+    if (get_local_id(0) == 0)
+        group_nexact = group_nabove = 0;
+    barrier(CLK_LOCAL_MEM_FENCE);
     if (tile < ntiles_of(shape)) {
         global uchar *tiles = tiles_of(all_tiles, shape, frame);
         const uint cell = min((uint)cells[tile], ncells);
@@ -78,7 +91,7 @@ choose_tiles(global const PIXEL *frames, global const uchar *mask, global const 
         const bool has_large = largest == LOOKUP;
         const bool is_whole = valid == 0xFFFFu;
         const bool is_counting =
-            !all_counts[(ulong)frame * (COUNTS_NHEADER + ncells * (NCOUNTS + 1u)) + HAS_NEGATIVE];
+            !all_counts[frame * counts_nwords(ncells) + HAS_NEGATIVE];
 
         bool kept = false;
         if (has_local) {
@@ -103,7 +116,8 @@ choose_tiles(global const PIXEL *frames, global const uchar *mask, global const 
         }
         KEPT_OF(tiles, room)[tile] = kept;
         CALM_OF(tiles, room)[tile] = calm;
-        nexact = (kept || is_blank) && is_whole && !has_large;
+        if ((kept || is_blank) && is_whole && !has_large)
+            atomic_inc(&group_nexact);
 
         if (calm && is_whole && rule->within_row) {
             volatile global uint *within = all_within + frame * (2ul * squares_room + within_room);
@@ -121,14 +135,12 @@ choose_tiles(global const PIXEL *frames, global const uchar *mask, global const 
                     above |= (from[p / 4u * stride + p % 4u] > high ? 1u : 0u) << p;
             }
             above_of[frame * room + tile] = (ushort)above;
-            nabove = popcount(above);
+            if (above)
+                atomic_add(&group_nabove, popcount(above));
         }
     }
-    sum_before(nexact, scratch);
-    const uint group_nexact = scratch[GROUP_SIZE - 1];
     barrier(CLK_LOCAL_MEM_FENCE);
-    const uint above_before = has_local ? 0u : sum_before(nabove, scratch);
-    if (get_local_id(0) == GROUP_SIZE - 1)
+    if (get_local_id(0) == 0)
         all_groups[frame * (room / GROUP_SIZE) + get_group_id(0)] =
-            (uint2)(group_nexact, above_before + nabove);
+            (uint2)(group_nexact, group_nabove);
 }

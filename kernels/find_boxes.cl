@@ -6,6 +6,12 @@
  * Index space: tiles x frames; no local memory.  A work-item reads the 6 x 6 bytes around its tile
  * and writes 16 bits of each kind.
  */
+/* The highest bits of the numbers of columns 0 and 2 and of 1 and 3, side by side. */
+inline uint bits_of(uint even, uint odd)
+{
+    return (even >> 15 & 1u) | (odd >> 14 & 2u) | (even >> 29 & 4u) | (odd >> 28 & 8u);
+}
+
 kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
 find_boxes(global const uchar *plane, global const ushort *cells, global const cell_rule *all_rules,
            const frame_shape shape, const tile_options options, global const uint *is_wide,
@@ -22,21 +28,27 @@ find_boxes(global const uchar *plane, global const ushort *cells, global const c
     const uint peak = rule->peak;
     const uint stride = plane_stride(shape);
     global const uchar *from = plane + plane_tile(shape, frame, tile) - stride;
-    uint4 row[6]; /* sums of three bytes side by side */
+    uint even[6]; /* sums of three bytes side by side, around those of columns 0 and 2 */
+    uint odd[6];  /* and of columns 1 and 3 */
     for (uint i = 0; i < 6; i++, from += stride) {
-        const uint4 left = convert_uint4(vload4(0, from - 4));
-        const uint4 here = convert_uint4(vload4(0, from));
-        const uint4 right = convert_uint4(vload4(0, from + 4));
-        row[i] = (uint4)(left.w, here.xyz) + here + (uint4)(here.yzw, right.x);
+        const uint here = load_bytes(from);
+        const uint e = here & 0x00FF00FFu;
+        const uint o = here >> 8 & 0x00FF00FFu;
+        even[i] = (o << 16 | load_bytes(from - 4) >> 24) + e + o;
+        odd[i] = e + o + (e >> 16 | load_bytes(from + 4) << 16 & 0x00FF0000u);
+    }
+    /* Sums are below 2^12: added to this, those above the cut carry into the highest bits. */
+    const uint above_chance = 0x10001u * (0x7FFFu - min(chance, 0x7FFFu));
+    const uint above_peak = 0x10001u * (0x7FFFu - min(peak, 0x7FFFu));
+    uint any = 0;
+    for (uint i = 0; i < 4; i++) {
+        even[i] += even[i + 1] + even[i + 2];
+        odd[i] += odd[i + 1] + odd[i + 2];
+        any |= (even[i] + above_chance) | (odd[i] + above_chance);
     }
     uint found = 0;
-    for (uint i = 0; i < 4; i++) {
-        const uint4 sum = row[i] + row[i + 1] + row[i + 2];
-        const uint s[4] = {sum.x, sum.y, sum.z, sum.w};
-        for (uint j = 0; j < 4; j++) {
-            found |= (s[j] > chance ? 1u : 0u) << (4u * i + j);
-            found |= (s[j] > peak ? 0x10000u : 0u) << (4u * i + j);
-        }
-    }
+    for (uint i = 0; i < 4 && (any & 0x80008000u); i++)
+        found |= bits_of(even[i] + above_chance, odd[i] + above_chance) << 4u * i |
+                 bits_of(even[i] + above_peak, odd[i] + above_peak) << (4u * i + 16u);
     hits[frame * tiles_room(shape) + tile] = found & inside_bits(shape, tile) * 0x10001u;
 }

@@ -17,6 +17,14 @@
 #define NLARGE 3u
 #define COUNTS_NHEADER 16u
 
+/* Words before the counters of the first cell, and those of a frame: multiples of 64. */
+inline uint counts_first(uint ncells)
+{
+    return (COUNTS_NHEADER + ncells + NCOUNTS - 1u) / NCOUNTS * NCOUNTS;
+}
+
+inline ulong counts_nwords(uint ncells) { return counts_first(ncells) + (ulong)ncells * NCOUNTS; }
+
 /* As h5bragg_cell_rule. */
 typedef struct {
     long low;
@@ -67,6 +75,12 @@ inline ulong plane_tile(frame_shape shape, uint frame, uint tile)
     const uint column = tile % shape.w;
     return frame * plane_nbytes(shape) + (ulong)(4u * row + 1u) * plane_stride(shape) +
            4u * column + 4u;
+}
+
+/* Four bytes of a row of a tile; the first one is the lowest. */
+inline uint load_bytes(global const uchar *bytes)
+{
+    return as_uint(*(global const uchar4 *)bytes);
 }
 
 /*
@@ -120,19 +134,40 @@ inline void add_wide(volatile global uint *low, uint high, ulong value)
 }
 
 /*
- * Numbers of a work-group before that of this work-item; every item of the group must call.
- * Behind it, scratch[GROUP_SIZE - 1] is the sum of all until the next barrier.
+ * Numbers below 32 of the work-items of a group, bit by bit: with few of them set and one barrier
+ * it is known how many come before a work-item.
  */
-inline uint sum_before(uint n, local uint *scratch)
+#define NPLANES 5u
+#define NWORDS (GROUP_SIZE / 32u)
+
+inline void planes_clear(local uint *planes)
+{
+    if (get_local_id(0) < NPLANES * NWORDS)
+        planes[get_local_id(0)] = 0;
+    barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+/* Between planes_clear and a barrier. */
+inline void planes_put(volatile local uint *planes, uint n)
 {
     const uint i = get_local_id(0);
-    scratch[i] = n;
-    for (uint step = 1; step < GROUP_SIZE; step *= 2) {
-        barrier(CLK_LOCAL_MEM_FENCE);
-        const uint left = i >= step ? scratch[i - step] : 0u;
-        barrier(CLK_LOCAL_MEM_FENCE);
-        scratch[i] += left;
+    for (uint k = 0; n; k++, n >>= 1) {
+        if (n & 1u)
+            atomic_or(planes + k * NWORDS + i / 32u, 1u << i % 32u);
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    return scratch[i] - n;
+}
+
+/* Sum of the numbers of the first work-items of the group. */
+inline uint planes_sum(local const uint *planes, uint nitems)
+{
+    uint sum = 0;
+    for (uint k = 0; k < NPLANES; k++) {
+        uint n = 0;
+        for (uint w = 0; w < nitems / 32u; w++)
+            n += popcount(planes[k * NWORDS + w]);
+        if (nitems % 32u)
+            n += popcount(planes[k * NWORDS + nitems / 32u] & ((1u << nitems % 32u) - 1u));
+        sum += n << k;
+    }
+    return sum;
 }

@@ -295,7 +295,7 @@ class FrameWriter:
                 chunks = encoded.result()
                 if self._error is None:
                     self._write_batch(batch, chunks)
-            except BaseException as error:  # noqa: BLE001 - it is raised in the user's thread
+            except BaseException as error:
                 self._error = self._error or error
             for frame in batch.staged:
                 self._staging.put(frame)

@@ -203,7 +203,8 @@ class Stages:
     @staticmethod
     def _copy(pointer: Any, dtype: type, n: int) -> NDArray[Any]:
         nbytes = n * np.dtype(dtype).itemsize
-        return np.frombuffer(ffi.buffer(pointer, nbytes), dtype).copy()
+        array: NDArray[Any] = np.frombuffer(ffi.buffer(pointer, nbytes), dtype).copy()
+        return array
 
     def _begin(self) -> int:
         """Write the start of a chunk; return its size."""

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..stages import LARGE_NBYTES, NCOUNTS, RULE_NBYTES, Chosen, Counts, Rules, Stages, Tiles
 from .devices import opencl
 from .kernels import GROUP_SIZE
 from .memory import Session, run
-from ..stages import LARGE_NBYTES, NCOUNTS, RULE_NBYTES, Chosen, Counts, Rules, Stages, Tiles
 
 # Words of the counts of a frame before those of its cells: see kernels/tiles.cl.
 _NHEADER = 16
@@ -69,7 +69,12 @@ class Layout:
     @property
     def counts_nwords(self) -> int:
         """Words of the counts."""
-        return _NHEADER + self.tiles.ncells * (NCOUNTS + 1)
+        return self.counts_first + self.tiles.ncells * NCOUNTS
+
+    @property
+    def counts_first(self) -> int:
+        """Words before the counters of the first cell."""
+        return -(-(_NHEADER + self.tiles.ncells) // NCOUNTS) * NCOUNTS
 
     @property
     def nsquares(self) -> int:
@@ -213,7 +218,7 @@ class Lane:
             total=int(words[0]) | int(words[1]) << 32,
             has_negative=bool(words[2]),
             absent=words[_NHEADER : _NHEADER + cells],
-            count=words[_NHEADER + cells :],
+            count=words[self._layout.counts_first :],
             large=large,
         )
         return self._stages[k].model(counts, self._host_rules[k])
@@ -350,10 +355,14 @@ class Lane:
 
 def _elapsed_ns(*events: Any) -> int:
     """How long kernels or copies took, as the device says."""
-    return sum(event.profile.end - event.profile.start for event in events)
+    elapsed = 0
+    for event in events:
+        event.wait()  # some drivers know the times of an event no earlier, its queue being done
+        elapsed += event.profile.end - event.profile.start
+    return elapsed
 
 
 def _uint4(*numbers: int) -> Any:
-    from pyopencl.cltypes import make_uint4  # noqa: PLC0415
+    from pyopencl import cltypes  # noqa: PLC0415
 
-    return make_uint4(*numbers)
+    return cltypes.make_uint4(*numbers)  # type: ignore[attr-defined]
