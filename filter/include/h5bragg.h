@@ -401,6 +401,26 @@ H5BRAGG_API h5bragg_status h5bragg_stages_pack(h5bragg_stages *stages, const voi
                                                size_t out_capacity, size_t *out_nbytes,
                                                uint32_t *is_alone);
 
+/* A frame on its way through the stages; each has stages of its own. */
+typedef struct h5bragg_job {
+    h5bragg_stages *stages;
+    const h5bragg_counts *counts;
+    h5bragg_cell_rule *rule;
+    h5bragg_rules rules; /* out, of h5bragg_jobs_model */
+    const void *frame;
+    const h5bragg_chosen *chosen; /* not looked at where rules.is_ready is 0 */
+    void *out;
+    uint64_t out_capacity;
+    uint64_t out_nbytes;   /* out, of h5bragg_jobs_pack, as the last two */
+    uint32_t is_chunk;     /* in: the frame is all of a chunk, and that is what to write */
+    uint32_t is_by_itself; /* in: counts are no use; out: see h5bragg_stages_pack */
+    h5bragg_status status;
+} h5bragg_job;
+
+/* h5bragg_stages_model and h5bragg_stages_pack of many frames, in up to nthreads threads. */
+H5BRAGG_API h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads);
+H5BRAGG_API h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads);
+
 /* A chunk is its start, frames one behind the other, and sealed. */
 H5BRAGG_API h5bragg_status h5bragg_stages_begin(const h5bragg_stages *stages, void *out,
                                                 size_t out_capacity, size_t *out_nbytes);

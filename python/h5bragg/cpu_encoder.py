@@ -49,8 +49,7 @@ class CpuEncoder:
     def _encode(self, frames: Sequence[NDArray[Any]]) -> list[bytes]:
         stages = self._free.get()
         try:
-            packed = [stages.pack(frame, None)[0] for frame in frames]
-            return packed if stages.nframes == 1 else [stages.chunk(packed)]
+            return [stages.encode(frames)]
         finally:
             self._free.put(stages)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,48 +50,12 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What there is in a frame, see h5bragg_counts."""
-
-    total: int
-    has_negative: bool
-    absent: NDArray[np.uint32]
-    count: NDArray[np.uint32]
-    large: NDArray[np.uint32]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What was chosen of a frame, see h5bragg_chosen; `above` is None with local counts."""
-
-    valid: NDArray[np.uint16]
-    sum: NDArray[np.uint16]
-    kept: NDArray[np.uint8]
-    calm: NDArray[np.uint8]
-    has_large: NDArray[np.uint8]
-    exact: NDArray[np.uint8]
-    above: NDArray[np.uint16] | None
-    excess: NDArray[np.uint8]
-    within: NDArray[np.uint32]
-    squares: NDArray[np.uint32]
-    squares_high: NDArray[np.uint32]
-
-
-@dataclass(frozen=True)
 class Rules:
     """What the library says of a frame before its tiles are chosen, see h5bragg_rules."""
 
     is_ready: bool
     is_wide: bool
     nwithin: int
-    nsquares: int
-
-
-_CHOSEN_TYPES = {
-    "valid": "uint16_t[]", "sum": "uint16_t[]", "kept": "uint8_t[]", "calm": "uint8_t[]",
-    "has_large": "uint8_t[]", "exact": "uint8_t[]", "above": "uint16_t[]", "excess": "uint8_t[]",
-    "within": "uint32_t[]", "squares": "uint32_t[]", "squares_high": "uint32_t[]",
-}  # fmt: skip
 
 
 class Stages:
@@ -109,13 +74,12 @@ class Stages:
     def __init__(self, kind: int, nframes: int, geometry: Any, params: Any) -> None:
         handle = ffi.new("h5bragg_stages **")
         check(library().h5bragg_stages_make(kind, nframes, geometry, params, handle))
-        self._handle = ffi.gc(handle[0], library().h5bragg_stages_free)
+        self.handle = ffi.gc(handle[0], library().h5bragg_stages_free)
         self.nframes = nframes
         self.shape: tuple[int, int] = (geometry.ny, geometry.nx)
         self.dtype = DTYPES[kind]
-        self._out = np.empty(library().h5bragg_bound(kind, 1, geometry), np.uint8)
+        self.out = np.empty(library().h5bragg_bound(kind, 1, geometry), np.uint8)
         self._used = ffi.new("size_t *")
-        self._alone = ffi.new("uint32_t *")
 
     @staticmethod
     def of(
@@ -143,7 +107,7 @@ class Stages:
     def tiles(self) -> Tiles:
         """Return what kernels need to know."""
         found = ffi.new("h5bragg_tiles *")
-        check(library().h5bragg_stages_tiles(self._handle, found))
+        check(library().h5bragg_stages_tiles(self.handle, found))
         ntiles, npixels = found.nrows * found.ncolumns, self.shape[0] * self.shape[1]
         return Tiles(
             shape=(found.nrows, found.ncolumns),
@@ -155,50 +119,36 @@ class Stages:
             mask=None if found.mask == ffi.NULL else self._copy(found.mask, np.uint8, npixels),
         )
 
-    def model(self, counts: Counts, rules: NDArray[np.uint8]) -> Rules:
-        """Make background and thresholds of a frame, and the rules of its cells.
+    def encode(self, frames: Sequence[NDArray[Any]]) -> bytes:
+        """Return the chunk of frames, encoded in this thread.
 
         Parameters
         ----------
-        counts : Counts
-        rules : ndarray of uint8
-            Shape (ncells + 1, RULE_NBYTES): where they are put.
+        frames : sequence of ndarray
+            C-contiguous, native byte order, as many as a chunk has.
         """
-        c = ffi.new("h5bragg_counts *")
-        c.total = counts.total
-        c.has_negative = counts.has_negative
-        c.absent = ffi.from_buffer("uint32_t[]", counts.absent)
-        c.count = ffi.from_buffer("uint32_t[]", counts.count)
-        c.large = ffi.cast("h5bragg_large_pixel *", ffi.from_buffer(counts.large))
-        c.nlarge = counts.large.nbytes // LARGE_NBYTES
-        found = ffi.new("h5bragg_rules *")
-        rule = ffi.cast("h5bragg_cell_rule *", ffi.from_buffer(rules))
-        check(library().h5bragg_stages_model(self._handle, c, rule, found))
-        return Rules(bool(found.is_ready), bool(found.is_wide), found.nwithin, found.nsquares)
+        packed = [self._begin()]
+        for frame in frames:
+            status = library().h5bragg_stages_pack(
+                self.handle, ffi.from_buffer(frame), ffi.NULL, ffi.from_buffer(self.out),
+                len(self.out), self._used, ffi.NULL,
+            )  # fmt: skip
+            check(status)
+            packed.append(self._written())
+        return _sealed(packed)
 
-    def pack(self, frame: NDArray[Any], chosen: Chosen | None) -> tuple[bytes, bool]:
-        """Return a frame of a chunk, and whether the C library encoded all of it itself.
+    def chunk(self, frames: Sequence[bytes]) -> bytes:
+        """Return the chunk of several frames that `Jobs.pack` gave."""
+        return _sealed([self._begin(), *frames])
 
-        Where chunks are of one frame, it is the chunk.
+    def _begin(self) -> bytes:
+        """Return the start of a chunk."""
+        out = ffi.from_buffer(self.out)
+        check(library().h5bragg_stages_begin(self.handle, out, len(self.out), self._used))
+        return self._written()
 
-        Parameters
-        ----------
-        frame : ndarray
-            C-contiguous, native byte order.
-        chosen : Chosen or None
-            None makes the library do it all.
-        """
-        start = self._begin() if self.nframes == 1 else 0
-        nbytes, is_alone = self._pack_at(start, frame, chosen)
-        if self.nframes == 1:
-            check(library().h5bragg_stages_seal(ffi.from_buffer(self._out), start + nbytes))
-        return self._out[: start + nbytes].tobytes(), is_alone
-
-    def chunk(self, frames: list[bytes]) -> bytes:
-        """Return the chunk of several frames that `pack` gave."""
-        chunk = bytearray(self._out[: self._begin()].tobytes()) + b"".join(frames)
-        check(library().h5bragg_stages_seal(ffi.from_buffer(chunk), len(chunk)))
-        return bytes(chunk)
+    def _written(self) -> bytes:
+        return self.out[: self._used[0]].tobytes()
 
     @staticmethod
     def _copy(pointer: Any, dtype: type, n: int) -> NDArray[Any]:
@@ -206,26 +156,126 @@ class Stages:
         array: NDArray[Any] = np.frombuffer(ffi.buffer(pointer, nbytes), dtype).copy()
         return array
 
-    def _begin(self) -> int:
-        """Write the start of a chunk; return its size."""
-        out = ffi.from_buffer(self._out)
-        check(library().h5bragg_stages_begin(self._handle, out, len(self._out), self._used))
-        return int(self._used[0])
 
-    def _pack_at(self, start: int, frame: NDArray[Any], chosen: Chosen | None) -> tuple[int, bool]:
-        """Write a frame there; return its size, and whether the library did all of it."""
-        c = ffi.NULL
-        if chosen is not None:
-            c = ffi.new("h5bragg_chosen *")
-            for name, kind in _CHOSEN_TYPES.items():
-                array = getattr(chosen, name)
-                if array is not None:
-                    setattr(c, name, ffi.from_buffer(kind, array))
-        out = self._out[start:]
-        check(
-            library().h5bragg_stages_pack(
-                self._handle, ffi.from_buffer(frame), c, ffi.from_buffer(out), len(out),
-                self._used, self._alone,
+def _sealed(parts: Sequence[bytes]) -> bytes:
+    """Join the parts of a chunk."""
+    chunk = bytearray().join(parts)
+    check(library().h5bragg_stages_seal(ffi.from_buffer(chunk), len(chunk)))
+    return bytes(chunk)
+
+
+@dataclass(frozen=True)
+class FrameMemory:
+    """Where counts, rules and choices of a frame lie, see h5bragg_counts and h5bragg_chosen.
+
+    Everything stays where it is for all frames that pass here; `above` is None with local counts.
+    """
+
+    absent: NDArray[np.uint32]
+    count: NDArray[np.uint32]
+    large: NDArray[np.uint32]
+    rule: NDArray[np.uint8]
+    valid: NDArray[np.uint16]
+    sum: NDArray[np.uint16]
+    kept: NDArray[np.uint8]
+    calm: NDArray[np.uint8]
+    has_large: NDArray[np.uint8]
+    exact: NDArray[np.uint8]
+    above: NDArray[np.uint16] | None
+    excess: NDArray[np.uint8]
+
+
+_CHOSEN_TYPES = {
+    "valid": "uint16_t[]", "sum": "uint16_t[]", "kept": "uint8_t[]", "calm": "uint8_t[]",
+    "has_large": "uint8_t[]", "exact": "uint8_t[]", "above": "uint16_t[]", "excess": "uint8_t[]",
+}  # fmt: skip
+
+
+class Jobs:
+    """Frames of a batch on their way through the C library, see h5bragg_job.
+
+    Parameters
+    ----------
+    stages : list of Stages
+        One for each frame of a batch.
+    memory : list of FrameMemory
+        Likewise.
+    threads : int
+        Of each call.
+    """
+
+    def __init__(self, stages: list[Stages], memory: list[FrameMemory], threads: int) -> None:
+        self._stages, self._memory, self._threads = stages, memory, threads
+        self._jobs = ffi.new("h5bragg_job[]", len(stages))
+        self._counts = ffi.new("h5bragg_counts[]", len(stages))
+        self._chosen = ffi.new("h5bragg_chosen[]", len(stages))
+        for k, (stage, m) in enumerate(zip(stages, memory, strict=True)):
+            job, counts, chosen = self._jobs[k], self._counts[k], self._chosen[k]
+            job.stages, job.counts, job.chosen = (
+                stage.handle,
+                ffi.addressof(counts),
+                ffi.addressof(chosen),
             )
-        )  # fmt: skip
-        return int(self._used[0]), bool(self._alone[0])
+            job.rule = ffi.cast("h5bragg_cell_rule *", ffi.from_buffer(m.rule))
+            job.out, job.out_capacity = ffi.from_buffer(stage.out), len(stage.out)
+            job.is_chunk = stage.nframes == 1
+            counts.absent = ffi.from_buffer("uint32_t[]", m.absent)
+            counts.count = ffi.from_buffer("uint32_t[]", m.count)
+            counts.large = ffi.cast("h5bragg_large_pixel *", ffi.from_buffer(m.large))
+            for name, kind in _CHOSEN_TYPES.items():
+                array = getattr(m, name)
+                if array is not None:
+                    setattr(chosen, name, ffi.from_buffer(kind, array))
+
+    def set_within(self, within: NDArray[np.uint32], nsquares: int) -> None:
+        """Say where the distribution of calm tiles lies: rows of squares, then counters.
+
+        Parameters
+        ----------
+        within : ndarray of uint32
+            Shape (frames, 2 * nsquares + counters).
+        nsquares : int
+            Rows that there is room for.
+        """
+        self._within = within
+        for chosen, words in zip(self._chosen, within, strict=True):
+            chosen.squares = ffi.from_buffer("uint32_t[]", words)
+            chosen.squares_high = chosen.squares + nsquares
+            chosen.within = chosen.squares + 2 * nsquares
+
+    def model(
+        self, totals: Sequence[int], negative: Sequence[int], nlarge: Sequence[int]
+    ) -> list[Rules]:
+        """Make backgrounds and rules of frames from their counts.
+
+        Parameters
+        ----------
+        totals, negative, nlarge : sequence of int
+            See h5bragg_counts; a frame whose large pixels are not all there has -1 of them, and is
+            for the C library alone.
+        """
+        for k, (total, is_negative, n) in enumerate(zip(totals, negative, nlarge, strict=True)):
+            counts = self._counts[k]
+            counts.total, counts.has_negative, counts.nlarge = total, is_negative, max(n, 0)
+            self._jobs[k].is_by_itself = n < 0
+        check(library().h5bragg_jobs_model(self._jobs, len(totals), self._threads))
+        found = [self._jobs[k].rules for k in range(len(totals))]
+        return [Rules(bool(r.is_ready), bool(r.is_wide), r.nwithin) for r in found]
+
+    def pack(self, frames: Sequence[NDArray[Any]]) -> tuple[list[bytes], int]:
+        """Return chunks, or frames of chunks of several, and how many C encoded by itself.
+
+        Parameters
+        ----------
+        frames : sequence of ndarray
+            C-contiguous, native byte order.
+        """
+        for k, frame in enumerate(frames):
+            self._jobs[k].frame = ffi.from_buffer(frame)
+        check(library().h5bragg_jobs_pack(self._jobs, len(frames), self._threads))
+        jobs = [self._jobs[k] for k in range(len(frames))]
+        packed = [
+            stages.out[: job.out_nbytes].tobytes()
+            for stages, job in zip(self._stages, jobs, strict=False)
+        ]
+        return packed, sum(job.is_by_itself for job in jobs)

@@ -19,7 +19,7 @@ from .memory import Session, run
 
 # Batches are of about so many pixels: launching and waiting cost little then.
 _BATCH_NPIXELS = 32 << 20
-_NLANES = 4
+_NLANES = 6
 
 
 class GpuEncoder:
@@ -37,6 +37,8 @@ class GpuEncoder:
         For what the C library does; None means one a CPU.
     batch_nframes : int or None
         Frames of a batch; None means as many as suit the device.  They are whole chunks.
+    profile : bool
+        Let `kernel_seconds` add up how long kernels take.
 
     Raises
     ------
@@ -52,30 +54,33 @@ class GpuEncoder:
         nlanes: int = _NLANES,
         threads: int | None = None,
         batch_nframes: int | None = None,
+        profile: bool = False,
     ) -> None:
         device = device or find_device()
         self._stages = make_stages()
         shape, per_chunk = self._stages.shape, self._stages.nframes
         wanted = batch_nframes or max(1, _BATCH_NPIXELS // (shape[0] * shape[1]))
         self.name = device.name
+        self.nlanes = nlanes
         self.batch_nframes = -(-wanted // per_chunk) * per_chunk
         self.staging_nframes = self.batch_nframes * (nlanes + 1)
         self._session = Session.open(device)
         cl = opencl()
         self._queue = run(device, lambda: cl.CommandQueue(self._session.context))
-        self._pool = ThreadPoolExecutor(threads or usable_cpus(), thread_name_prefix="h5bragg")
         self._drivers = ThreadPoolExecutor(nlanes, thread_name_prefix="h5bragg-lane")
         tiles = self._stages.tiles()
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._session.constant(self._queue, x) for x in (tiles.cell, mask))
         layout = Layout(shape, self._stages.dtype, tiles, self.batch_nframes)
         program = self._session.program(self._stages.dtype)
+        # While one lane waits for the bus or the device, the others have its CPUs.
+        each = -(-(threads or usable_cpus()) // max(1, nlanes - 1))
         self._lanes = []
         self._free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         for _ in range(nlanes):
             stages = [make_stages() for _ in range(self.batch_nframes)]
             self._lanes.append(
-                Lane(self._session, program, layout, stages, (cells, masked), self._pool)
+                Lane(self._session, program, layout, stages, (cells, masked), each, profile=profile)
             )
             self._free.put(self._lanes[-1])
 
@@ -119,13 +124,8 @@ class GpuEncoder:
 
     @property
     def kernel_seconds(self) -> float:
-        """Time that kernels took, of all frames."""
+        """Time that kernels took, of all frames; 0 without `profile`."""
         return 1e-9 * sum(lane.kernel_ns for lane in self._lanes)
-
-    @property
-    def upload_seconds(self) -> float:
-        """Time that uploads took, of all frames."""
-        return 1e-9 * sum(lane.upload_ns for lane in self._lanes)
 
     @property
     def frames_alone(self) -> int:
@@ -135,5 +135,4 @@ class GpuEncoder:
     def close(self) -> None:
         """Wait for what has begun, and let go of the memory of the device."""
         self._drivers.shutdown()
-        self._pool.shutdown()
         self._lanes = []

@@ -7,20 +7,20 @@ Several lanes side by side keep the bus, the kernels and the CPUs busy at the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..stages import LARGE_NBYTES, NCOUNTS, RULE_NBYTES, Chosen, Counts, Rules, Stages, Tiles
+from ..stages import LARGE_NBYTES, NCOUNTS, RULE_NBYTES, FrameMemory, Jobs, Rules, Stages, Tiles
 from .devices import opencl
 from .kernels import GROUP_SIZE
 from .memory import Session, run
 
 # Words of the counts of a frame before those of its cells: see kernels/tiles.cl.
 _NHEADER = 16
+_NLARGE = 3
 _WITHIN_NIDLE = 8
 # Large pixels of a frame that there is room for: a sixty-fourth of all.
 _LARGE_SHARE = 64
@@ -99,8 +99,10 @@ class Lane:
         One for each frame of a batch.
     shared : tuple
         Buffers with the cells of tiles and the mask.
-    pool : Executor
-        What the C library does runs there.
+    threads : int
+        For what the C library does.
+    profile : bool
+        Add up how long kernels take, as the device says.
     """
 
     def __init__(
@@ -110,14 +112,17 @@ class Lane:
         layout: Layout,
         stages: list[Stages],
         shared: tuple[Any, Any],
-        pool: Executor,
+        threads: int,
+        *,
+        profile: bool = False,
     ) -> None:
         cl = opencl()
-        self._session, self._layout, self._stages, self._pool = session, layout, stages, pool
+        self._session, self._layout = session, layout
         self._cells, self._mask = shared
-        profiling = cl.command_queue_properties.PROFILING_ENABLE
+        self._profile = profile
+        properties = cl.command_queue_properties.PROFILING_ENABLE if profile else 0
         self._queue = run(
-            session.device, lambda: cl.CommandQueue(session.context, properties=profiling)
+            session.device, lambda: cl.CommandQueue(session.context, properties=properties)
         )
         self._copies: list[Any] = []
         self._kernels = {kernel.function_name: kernel for kernel in program.all_kernels()}
@@ -151,8 +156,9 @@ class Lane:
         self._host_excess = pin((n, 0 if layout.tiles.has_local else 16 * room), np.uint8)
         self._host_totals = pin((n, 2), np.uint32)
         self._host_within: NDArray[np.uint32] = np.empty((n, 0), np.uint32)
+        memory = [self._memory(k) for k in range(n)]
+        self._jobs = Jobs(stages, memory, threads)
         self.kernel_ns = 0
-        self.upload_ns = 0
         self.nalone = 0
 
     def encode(self, frames: Sequence[NDArray[Any]]) -> list[bytes]:
@@ -163,27 +169,20 @@ class Lane:
         list of bytes
             Chunks of one frame, or the frames for chunks of several.
         """
-        nframes = len(frames)
         self._count(frames)
-        large = self._fetch_large(nframes)
-        rules = list(self._pool.map(lambda k: self._model(k, large[k]), range(nframes)))
-        chosen: list[Chosen | None] = [None] * nframes
-        if any(r is not None and r.is_ready for r in rules):
-            chosen = self._choose(rules)
-        packed = list(
-            self._pool.map(lambda k: self._stages[k].pack(frames[k], chosen[k]), range(nframes))
-        )
-        self.nalone += sum(is_alone for _, is_alone in packed)
-        return [chunk for chunk, _ in packed]
+        rules = self._model(len(frames))
+        if any(r.is_ready for r in rules):
+            self._choose(rules)
+        packed, nalone = self._jobs.pack(frames)
+        self.nalone += nalone
+        return packed
 
     def _count(self, frames: Sequence[NDArray[Any]]) -> None:
         """Upload, and go through the pixels."""
         layout, nframes = self._layout, len(frames)
         self._fill(self._counts, 4 * nframes * layout.counts_nwords)
-        uploads = [
+        for k, frame in enumerate(frames):
             self._copy(self._frames, frame, dst_offset=k * frame.nbytes)
-            for k, frame in enumerate(frames)
-        ]
         kernel = self._launch(
             "count_tiles", nframes, self._frames, self._mask, self._cells, *self._constants(),
             self._codes(), np.uint32(layout.large_room), self._plane, self._tiles, self._largest,
@@ -191,46 +190,29 @@ class Lane:
         )  # fmt: skip
         self._copy(self._host_counts[:nframes], self._counts)
         self._finish()
-        self.upload_ns += _elapsed_ns(*uploads)
-        self.kernel_ns += _elapsed_ns(kernel)
+        self._note(kernel)
 
-    def _fetch_large(self, nframes: int) -> list[NDArray[np.uint32] | None]:
-        """Fetch the pixels that have no counter; None where there are too many."""
-        found = self._host_counts[:nframes, 3]
-        layout = self._layout
-        for k, n in enumerate(found):
-            if 0 < n <= layout.large_room:
-                start = LARGE_NBYTES * layout.large_room * k
+    def _model(self, nframes: int) -> list[Rules]:
+        """Fetch the pixels that have no counter, and make the rules of frames."""
+        header = self._host_counts[:nframes, : _NLARGE + 1].tolist()
+        room = self._layout.large_room
+        nlarge = [words[_NLARGE] if words[_NLARGE] <= room else -1 for words in header]
+        for k, n in enumerate(nlarge):
+            if n > 0:
+                start = LARGE_NBYTES * room * k
                 self._copy(self._host_large[k, :n], self._large, src_offset=start)
         self._finish()
-        return [
-            self._host_large[k, :n] if n <= layout.large_room else None for k, n in enumerate(found)
-        ]
+        totals = [low | high << 32 for low, high, *_ in header]
+        return self._jobs.model(totals, [words[2] for words in header], nlarge)
 
-    def _model(self, k: int, large: NDArray[np.uint32] | None) -> Rules | None:
-        """Make the rules of a frame; None if it is to be encoded by the C library alone."""
-        words = self._host_counts[k]
-        cells = self._layout.tiles.ncells
-        self._host_rules[k] = 0
-        if large is None:
-            return None
-        counts = Counts(
-            total=int(words[0]) | int(words[1]) << 32,
-            has_negative=bool(words[2]),
-            absent=words[_NHEADER : _NHEADER + cells],
-            count=words[self._layout.counts_first :],
-            large=large,
-        )
-        return self._stages[k].model(counts, self._host_rules[k])
-
-    def _choose(self, rules: list[Rules | None]) -> list[Chosen | None]:
+    def _choose(self, rules: list[Rules]) -> None:
         """Choose tiles by the rules, and fetch what was chosen."""
         layout, nframes = self._layout, len(rules)
-        self._make_within(max(r.nwithin for r in rules if r is not None))
+        self._make_within(max(r.nwithin for r in rules))
         self._copy(self._rules, self._host_rules[:nframes])
         self._fill(self._within, 4 * nframes * (2 * layout.nsquares + self._within_room))
         constants = self._constants()
-        wide = np.array([r is not None and r.is_wide for r in rules], np.uint32)
+        wide = np.array([r.is_wide for r in rules], np.uint32)
         self._copy(self._is_wide, wide)
         events = []
         if layout.tiles.has_local and not wide.all():
@@ -262,7 +244,7 @@ class Lane:
         )  # fmt: skip
         self._copy(self._host_totals[:nframes], self._totals)
         self._finish()
-        self.kernel_ns += _elapsed_ns(*events)
+        self._note(*events)
         self._copy(self._host_tiles[:nframes], self._tiles)
         self._copy(self._host_within[:nframes], self._within)
         if not layout.tiles.has_local:
@@ -274,25 +256,24 @@ class Lane:
             if nexcess:
                 self._copy(self._host_excess[k, : int(nexcess)], self._excess, src_offset=at)
         self._finish()
-        return [self._chosen(k) if r is not None and r.is_ready else None
-                for k, r in enumerate(rules)]  # fmt: skip
 
-    def _chosen(self, k: int) -> Chosen:
-        """View what has come back of a frame."""
-        room, nsquares = self._layout.room, self._layout.nsquares
-        tiles, within = self._host_tiles[k], self._host_within[k]
-        return Chosen(
+    def _memory(self, k: int) -> FrameMemory:
+        """Where things of a frame come to lie."""
+        layout, words, tiles = self._layout, self._host_counts[k], self._host_tiles[k]
+        room, cells = layout.room, layout.tiles.ncells
+        return FrameMemory(
+            absent=words[_NHEADER : _NHEADER + cells],
+            count=words[layout.counts_first :],
+            large=self._host_large[k],
+            rule=self._host_rules[k],
             valid=tiles[: 2 * room].view(np.uint16),
             sum=tiles[2 * room : 4 * room].view(np.uint16),
             kept=tiles[4 * room : 5 * room],
             calm=tiles[5 * room : 6 * room],
             has_large=tiles[6 * room :],
             exact=self._host_exact[k],
-            above=None if self._layout.tiles.has_local else self._host_above[k],
+            above=None if layout.tiles.has_local else self._host_above[k],
             excess=self._host_excess[k],
-            within=within[2 * nsquares :],
-            squares=within[:nsquares],
-            squares_high=within[nsquares : 2 * nsquares],
         )
 
     def _make_within(self, ncounters: int) -> None:
@@ -302,7 +283,9 @@ class Lane:
         self._within_room = ncounters + ncounters // 4
         nwords = 2 * self._layout.nsquares + self._within_room
         self._within = self._session.buffer(4 * self._layout.nframes * nwords)
-        self._host_within = self._pinned((self._layout.nframes, nwords), np.uint32)
+        within = self._pinned((self._layout.nframes, nwords), np.uint32)
+        self._host_within = within
+        self._jobs.set_within(within, self._layout.nsquares)
 
     def _zero_plane(self) -> None:
         """Empty the plane: the zeros around the pixels stay."""
@@ -346,6 +329,11 @@ class Lane:
         self._run(self._queue.finish)
         self._copies.clear()
 
+    def _note(self, *events: Any) -> None:
+        """Add up how long kernels took, if that is wanted."""
+        if self._profile:
+            self.kernel_ns += sum(_elapsed_ns(event) for event in events)
+
     def _pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         return self._session.pinned(self._queue, shape, dtype)
 
@@ -353,12 +341,10 @@ class Lane:
         return run(self._session.device, call)
 
 
-def _elapsed_ns(*events: Any) -> int:
-    """How long kernels or copies took, as the device says."""
-    elapsed = 0
-    for event in events:
-        event.wait()  # some drivers know the times of an event no earlier, its queue being done
-        elapsed += event.profile.end - event.profile.start
+def _elapsed_ns(event: Any) -> int:
+    """How long a kernel took, as the device says."""
+    event.wait()  # some drivers know the times of an event no earlier, its queue being done
+    elapsed: int = event.profile.end - event.profile.start
     return elapsed
 
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Many frames at once through the stages of h5bragg.h, in threads. */
+#include "h5bragg.h"
+#include "parallel.h"
+
+static void model(void *jobs, uint32_t i)
+{
+    h5bragg_job *job = (h5bragg_job *)jobs + i;
+    job->rules = (h5bragg_rules){0};
+    job->status = job->is_by_itself
+                      ? H5BRAGG_OK
+                      : h5bragg_stages_model(job->stages, job->counts, job->rule, &job->rules);
+}
+
+static h5bragg_status pack_job(h5bragg_job *job)
+{
+    uint8_t *out = job->out;
+    size_t start = 0;
+    size_t nbytes = 0;
+    h5bragg_status status = H5BRAGG_OK;
+    if (job->is_chunk)
+        status = h5bragg_stages_begin(job->stages, out, job->out_capacity, &start);
+    if (!status)
+        status = h5bragg_stages_pack(job->stages, job->frame,
+                                     job->rules.is_ready ? job->chosen : NULL, out + start,
+                                     job->out_capacity - start, &nbytes, &job->is_by_itself);
+    job->out_nbytes = start + nbytes;
+    if (!status && job->is_chunk)
+        status = h5bragg_stages_seal(out, job->out_nbytes);
+    return status;
+}
+
+static void pack(void *jobs, uint32_t i)
+{
+    h5bragg_job *job = (h5bragg_job *)jobs + i;
+    job->status = pack_job(job);
+}
+
+static h5bragg_status first_failure(const h5bragg_job *jobs, uint32_t njobs)
+{
+    for (uint32_t k = 0; k < njobs; k++) {
+        if (jobs[k].status)
+            return jobs[k].status;
+    }
+    return H5BRAGG_OK;
+}
+
+h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads)
+{
+    if (!jobs)
+        return H5BRAGG_BAD_ARGUMENT;
+    parallel_run(model, jobs, njobs, nthreads);
+    return first_failure(jobs, njobs);
+}
+
+h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads)
+{
+    if (!jobs)
+        return H5BRAGG_BAD_ARGUMENT;
+    parallel_run(pack, jobs, njobs, nthreads);
+    return first_failure(jobs, njobs);
+}
