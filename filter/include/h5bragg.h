@@ -65,7 +65,8 @@ typedef enum h5bragg_status {
     H5BRAGG_BAD_CHECKSUM = 12,
     H5BRAGG_BAD_VERSION = 13,
     H5BRAGG_CORRUPT = 14,
-    H5BRAGG_BAD_CONFIG = 15
+    H5BRAGG_BAD_CONFIG = 15,
+    H5BRAGG_ENCODER_FAILED = 16
 } h5bragg_status;
 
 typedef enum h5bragg_pixel_type {
@@ -239,6 +240,19 @@ H5BRAGG_API h5bragg_status h5bragg_encode(const void *frames, h5bragg_pixel_type
                                           uint32_t nframes, const h5bragg_geometry *geometry,
                                           const h5bragg_params *params, void *out,
                                           size_t out_capacity, size_t *out_nbytes);
+
+/* What h5bragg_encode does, with a context of its own. */
+typedef h5bragg_status h5bragg_encoder(const void *frames, h5bragg_pixel_type type,
+                                       uint32_t nframes, const h5bragg_geometry *geometry,
+                                       const h5bragg_params *params, void *out, size_t out_capacity,
+                                       size_t *out_nbytes, void *context);
+
+/*
+ * Lets the HDF5 filter of this process encode with another function, in whatever thread HDF5 calls
+ * it; NULL goes back to h5bragg_encode.  Calls that have begun may still be at work when it
+ * returns.
+ */
+H5BRAGG_API void h5bragg_set_encoder(h5bragg_encoder *encode, void *context);
 
 /* Decodes a chunk into frames of native byte order.  out_nbytes must be info.frames_nbytes. */
 H5BRAGG_API h5bragg_status h5bragg_decode(const void *chunk, size_t chunk_nbytes, void *out,

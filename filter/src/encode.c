@@ -2,6 +2,7 @@
 /* Dense frames -> chunk: header, frame after frame, checksum. */
 #include "encode.h"
 
+#include "encoder_hook.h"
 #include "frame_encoder.h"
 
 /* One frame with its header, sparse if that is smaller and whole if not. */
@@ -91,6 +92,10 @@ h5bragg_status bragg_encode_settings(const bragg_settings *s, const void *frames
     const h5bragg_status status = settings_geometry(s, &panel, &geometry);
     if (status)
         return status;
+    const encoder_hook hook = encoder_hook_get();
+    if (hook.encode)
+        return hook.encode(frames, s->type, s->nframes, &geometry, &s->params, out, capacity,
+                           out_nbytes, hook.context);
     return h5bragg_encode(frames, s->type, s->nframes, &geometry, &s->params, out, capacity,
                           out_nbytes);
 }

@@ -49,6 +49,8 @@ const char *h5bragg_status_text(h5bragg_status status)
     case H5BRAGG_BAD_CONFIG:
         return "the filter's cd_values are not those of h5bragg: make them with h5bragg.Bragg or "
                "h5bragg_config_flat";
+    case H5BRAGG_ENCODER_FAILED:
+        return "the encoder that this process has set for the filter failed";
     }
     return "unknown status";
 }

@@ -18,6 +18,7 @@ from .errors import ChunkError, DeviceError, GeometryError, H5braggError, Parame
 from .filter import Bragg, register
 from .frame_writer import FrameWriter
 from .geometry import FlatDetector, Geometry, Panel
+from .gpu_filter import use_gpu
 from .parallel_read import read_frames
 from .params import SparsifyParams
 from .rings import Background, background
@@ -53,6 +54,7 @@ __all__ = [
     "read_frames",
     "register",
     "unpack",
+    "use_gpu",
 ]
 
 

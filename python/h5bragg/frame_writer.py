@@ -27,6 +27,13 @@ from .stages import Stages
 _MOST_WAITING = 2
 
 
+def _running() -> Future[None]:
+    """Return a future that nobody can cancel."""
+    future: Future[None] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
 @dataclass
 class _Batch:
     """Frames on their way into the file; of those in `staged` the memory is to be used again."""
@@ -34,7 +41,7 @@ class _Batch:
     start: int
     frames: list[NDArray[Any]] = field(default_factory=list)
     staged: list[NDArray[Any]] = field(default_factory=list)
-    written: Future[None] = field(default_factory=Future)
+    written: Future[None] = field(default_factory=_running)
 
     def split(self, nframes: int) -> _Batch:
         """Take the first frames out; futures that were given stay those of the others."""

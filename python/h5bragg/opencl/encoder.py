@@ -62,6 +62,7 @@ class GpuEncoder:
         wanted = batch_nframes or max(1, _BATCH_NPIXELS // (shape[0] * shape[1]))
         self.name = device.name
         self.nlanes = nlanes
+        self.dtype = self._stages.dtype
         self.batch_nframes = -(-wanted // per_chunk) * per_chunk
         self.staging_nframes = self.batch_nframes * (nlanes + 1)
         self._session = Session.open(device)
