@@ -45,6 +45,7 @@ class Case:
 
     @property
     def frame_nbytes(self) -> int:
+        """Bytes of a frame."""
         return self.frames[0].nbytes
 
 
@@ -58,22 +59,15 @@ class Way:
 
 
 def make_case(name: str, mean: float) -> Case:
-    """Simulate frames; those of 16 Mpixel are four of 4 Mpixel around one beam."""
+    """Simulate frames."""
     size, dtype = name.split("-")
-    geometry = simulated(mean, 0)[1]
-    frames = np.empty((NDISTINCT, *geometry.shape), dtype)
-    for k in range(NDISTINCT):
-        frame = simulated(mean, k)[0]
+    scale = 2 if size == "16M" else 1
+    geometry = simulated(mean, 0, scale=scale)[1]
+    frames = np.empty((NDISTINCT // scale, *geometry.shape), dtype)
+    for k in range(len(frames)):
+        frame = simulated(mean, k, scale=scale)[0]
         frames[k] = np.where(frame == 2**32 - 1, np.iinfo(dtype).max, frame)
-    if size == "4M":
-        return Case(name, frames, geometry)
-    large = np.concatenate([np.concatenate([frames[:4]] * 2, axis=1)] * 2, axis=2)
-    shape = large.shape[1:]
-    wide = h5bragg.Geometry.flat(
-        shape=shape, pixel_size_m=75e-6, distance_m=0.2, beam_center_px=(shape[0] / 2, shape[1] / 2),
-        wavelength_m=1e-10,
-    )  # fmt: skip
-    return Case(name, large, wide)
+    return Case(name, frames, geometry)
 
 
 def write_file(case: Case, nframes: int, folder: Path, device: str, *, pinned: bool) -> Way:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -25,6 +25,9 @@ from .stages import Stages
 
 # Batches that may wait behind those being encoded.
 _MOST_WAITING = 2
+# Frames from this size on are copied by several threads.
+_LARGE_NBYTES = 4 << 20
+_NCOPIERS = 4
 
 
 def _running() -> Future[None]:
@@ -127,6 +130,7 @@ class FrameWriter:
         self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[bytes]]] | None] = (
             queue.SimpleQueue()
         )
+        self._copiers = ThreadPoolExecutor(_NCOPIERS, thread_name_prefix="h5bragg-copy")
         self._error: BaseException | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._write_chunks, name="h5bragg-writer")
@@ -212,6 +216,7 @@ class FrameWriter:
             self._queue.put(None)
             self._thread.join()
             self._encoder.close()
+            self._copiers.shutdown()
         self._raise_error()
 
     def __enter__(self) -> FrameWriter:
@@ -257,7 +262,7 @@ class FrameWriter:
         usable = frame.flags.c_contiguous and frame.dtype.isnative
         if copy or not usable:
             staged = self._take_staging()
-            np.copyto(staged, frame)
+            self._copy(staged, frame)
             batch.staged.append(staged)
             frame = staged
         batch.frames.append(frame)
@@ -265,6 +270,15 @@ class FrameWriter:
         if len(batch.frames) == self._encoder.batch_nframes:
             self._submit()
         return batch
+
+    def _copy(self, to: NDArray[Any], frame: NDArray[Any]) -> None:
+        """Copy a frame; a large one in several threads, as one does not fill the memory's bus."""
+        if frame.nbytes < _LARGE_NBYTES:
+            np.copyto(to, frame)
+            return
+        parts = [slice(k * len(to) // _NCOPIERS, (k + 1) * len(to) // _NCOPIERS)
+                 for k in range(_NCOPIERS)]  # fmt: skip
+        list(self._copiers.map(lambda part: np.copyto(to[part], frame[part]), parts))
 
     def _take_staging(self) -> NDArray[Any]:
         """Memory for a frame: new at first, later that of frames that are in the file."""

@@ -41,9 +41,9 @@ def use_gpu(device: str = "gpu", *, threads: int | None = None) -> Iterator[None
     Raises
     ------
     DeviceError
-        There is no such device; or, at the end of the block, it has failed: the log ``h5bragg`` has
-        said so at once, and the C library has encoded that frame and all others, so that the file is
-        complete.
+        There is no such device; or, at the end of the block, it has failed: the log ``h5bragg``
+        has said so at once, and the C library has encoded that frame and all others, so that the
+        file is complete.
     ParameterError
         A block of this kind is at work in this process already.
 
@@ -89,13 +89,13 @@ class _Hook:
         for encoder in self._encoders.values():
             encoder.close()
 
-    def _encode(self, frames: Any, kind: int, nframes: int, geometry: Any, params: Any, out: Any,
-                capacity: int, out_nbytes: Any, _context: Any) -> int:  # fmt: skip
+    def _encode(self, *call: Any) -> int:
         """Encode one chunk: an h5bragg_encoder, called with the GIL held.
 
         HDF5 would store a frame that it gets no chunk for as it is, without an error: h5py makes
         filters optional.
         """
+        frames, kind, nframes, geometry, params, out, capacity, out_nbytes, _ = call
         if self.error is None:
             try:
                 encoder = self._encoder(kind, nframes, geometry, params)
@@ -107,7 +107,7 @@ class _Hook:
                     ffi.memmove(out, chunk, len(chunk))
                     out_nbytes[0] = len(chunk)
                     return STATUS["H5BRAGG_OK"]
-            except Exception as error:  # noqa: BLE001 - it is raised when the block ends
+            except Exception as error:  # it is raised when the block ends
                 self.error = error
                 _log.warning("the CPU goes on encoding: %s", error)
         status: int = library().h5bragg_encode(

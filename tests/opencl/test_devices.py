@@ -63,6 +63,7 @@ def test_kernels_that_do_not_build_are_one_error(
     ],
 )
 def test_errors_in_the_middle_leave_what_is_written(
+    *,
     tmp_path: Path,
     small_geometry: Geometry,
     small_frame: Callable[..., Frames],

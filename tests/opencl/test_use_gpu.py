@@ -44,7 +44,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("has_mask", [False, True])
 @pytest.mark.parametrize("dtype", ["uint16", ">u2"])
 def test_the_file_is_the_same(
-    tmp_path: Path, frames: Frames, small_geometry: Geometry, device: Device, calls: list[int],
+    *, tmp_path: Path, frames: Frames, small_geometry: Geometry, device: Device, calls: list[int],
     has_mask: bool, dtype: str,
 ) -> None:  # fmt: skip
     mask = np.zeros(small_geometry.shape, bool)
@@ -70,7 +70,7 @@ def test_the_file_is_the_same(
 
 
 def test_an_error_of_the_device_comes_out_and_nothing_is_lost(
-    tmp_path: Path, frames: Frames, small_geometry: Geometry, device: Device,
+    *, tmp_path: Path, frames: Frames, small_geometry: Geometry, device: Device,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     encode = lane.Lane.encode
@@ -103,8 +103,11 @@ def test_an_error_of_the_device_comes_out_and_nothing_is_lost(
 
 
 def test_one_block_at_a_time(device: Device) -> None:
-    with h5bragg.use_gpu(choice(device)):
-        with pytest.raises(ParameterError, match="already"), h5bragg.use_gpu(choice(device)):
-            pass
+    with (
+        h5bragg.use_gpu(choice(device)),
+        pytest.raises(ParameterError, match="already"),
+        h5bragg.use_gpu(choice(device)),
+    ):
+        pass
     with h5bragg.use_gpu(choice(device)):
         pass

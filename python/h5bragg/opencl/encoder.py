@@ -73,7 +73,6 @@ class GpuEncoder:
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._session.constant(self._queue, x) for x in (tiles.cell, mask))
         layout = Layout(shape, self._stages.dtype, tiles, self.batch_nframes)
-        program = self._session.program(self._stages.dtype)
         # While one lane waits for the bus or the device, the others have its CPUs.
         each = -(-(threads or usable_cpus()) // max(1, nlanes - 1))
         self._lanes = []
@@ -81,7 +80,7 @@ class GpuEncoder:
         for _ in range(nlanes):
             stages = [make_stages() for _ in range(self.batch_nframes)]
             self._lanes.append(
-                Lane(self._session, program, layout, stages, (cells, masked), each, profile=profile)
+                Lane(self._session, layout, stages, (cells, masked), threads=each, profile=profile)
             )
             self._free.put(self._lanes[-1])
 

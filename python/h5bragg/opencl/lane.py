@@ -93,7 +93,6 @@ class Lane:
     Parameters
     ----------
     session : Session
-    program : pyopencl.Program
     layout : Layout
     stages : list of Stages
         One for each frame of a batch.
@@ -108,12 +107,11 @@ class Lane:
     def __init__(
         self,
         session: Session,
-        program: Any,
         layout: Layout,
         stages: list[Stages],
         shared: tuple[Any, Any],
-        threads: int,
         *,
+        threads: int,
         profile: bool = False,
     ) -> None:
         cl = opencl()
@@ -125,7 +123,9 @@ class Lane:
             session.device, lambda: cl.CommandQueue(session.context, properties=properties)
         )
         self._copies: list[Any] = []
-        self._kernels = {kernel.function_name: kernel for kernel in program.all_kernels()}
+        self._kernels = {
+            kernel.function_name: kernel for kernel in session.program(layout.dtype).all_kernels()
+        }
         n, room, nbytes = layout.nframes, layout.room, layout.npixels * layout.dtype.itemsize
         self._frames = session.buffer(n * nbytes)
         self._plane = session.buffer(n * layout.plane_nbytes)
@@ -240,7 +240,8 @@ class Lane:
         )
         events.append(
             self._launch("list_pixels", nframes, self._plane, self._cells, self._rules,
-                         *constants, self._tiles, self._above, self._groups, self._exact, self._excess)
+                         *constants, self._tiles, self._above, self._groups, self._exact,
+                         self._excess)
         )  # fmt: skip
         self._copy(self._host_totals[:nframes], self._totals)
         self._finish()
@@ -293,7 +294,7 @@ class Lane:
         self._finish()
 
     def _constants(self) -> tuple[Any, Any]:
-        """What kernels call frame_shape and tile_options."""
+        """Return what kernels call frame_shape and tile_options."""
         tiles = self._layout.tiles
         options = (tiles.has_local, tiles.most_sum, tiles.mask is not None, tiles.ncells)
         return _uint4(*self._layout.shape, *tiles.shape), _uint4(*options)
