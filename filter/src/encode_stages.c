@@ -8,12 +8,15 @@
 #include "tile_choice.h"
 #include "within_tiles.h"
 
+enum { SCRATCH_PER_PIXEL = 5 /* bytes, as measured */ };
+
 struct h5bragg_stages {
     bragg_settings settings;
     bragg_owned_geometry geometry;
     frame_encoder encoder;
-    uint32_t *ntiles; /* of cells */
-    uint64_t total;   /* of the frame at work, as the rest */
+    uint32_t *ntiles;       /* of cells */
+    size_t reserved_nbytes; /* of scratch: what its frame needs beside those of others */
+    uint64_t total;         /* of the frame at work, as the rest */
     int has_negative;
     int is_ready;
 };
@@ -23,6 +26,7 @@ static void free_members(h5bragg_stages *stages)
     frame_encoder_free(&stages->encoder);
     bragg_geometry_free(&stages->geometry);
     scratch_give(stages->ntiles);
+    scratch_unreserve(stages->reserved_nbytes);
 }
 
 void h5bragg_stages_free(h5bragg_stages *stages)
@@ -58,6 +62,8 @@ h5bragg_status h5bragg_stages_make(h5bragg_pixel_type type, uint32_t nframes,
     if (!stages)
         return H5BRAGG_NO_MEMORY;
     stages->settings = s;
+    stages->reserved_nbytes = SCRATCH_PER_PIXEL * (size_t)s.ny * s.nx;
+    scratch_reserve(stages->reserved_nbytes);
     status = bragg_geometry_copy(geometry, &stages->geometry);
     if (!status)
         status = frame_encoder_make(&stages->settings, &stages->geometry.view, &stages->encoder);

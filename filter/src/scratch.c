@@ -8,7 +8,7 @@
 
 #include "lock.h"
 
-/* What a process keeps at most; smaller blocks are the C library's. */
+/* What a process keeps at most if nobody asks for more; smaller blocks are the C library's. */
 enum { KEPT_MAX_MIB = 128, SMALLEST_KEPT = 1 << 14 };
 enum { ALIGNMENT = 64, STEPS = 4, NSIZES = 8 * sizeof(size_t) * STEPS };
 
@@ -23,6 +23,7 @@ typedef struct scratch_block {
 static bragg_lock pool_lock = BRAGG_LOCK_INIT;
 static scratch_block *kept[NSIZES];
 static size_t kept_nbytes;
+static size_t reserved_nbytes;
 
 static scratch_block *block_of(void *memory)
 {
@@ -92,6 +93,8 @@ void *scratch_take_zeros(size_t n, size_t nbytes)
     return memory ? memset(memory, 0, n * nbytes) : NULL;
 }
 
+static size_t most_nbytes(void) { return ((size_t)KEPT_MAX_MIB << 20) + reserved_nbytes; }
+
 void scratch_give(void *memory)
 {
     if (!memory)
@@ -99,8 +102,7 @@ void scratch_give(void *memory)
     scratch_block *block = block_of(memory);
     if (is_kept(block->nbytes)) {
         lock_acquire(&pool_lock);
-        const size_t most = (size_t)KEPT_MAX_MIB << 20;
-        if (block->nbytes <= most - kept_nbytes) {
+        if (kept_nbytes + block->nbytes <= most_nbytes()) {
             block->next = kept[block->size];
             kept[block->size] = block;
             kept_nbytes += block->nbytes;
@@ -123,4 +125,40 @@ void *scratch_grow(void *memory, size_t nbytes)
     memcpy(larger, memory, old_nbytes);
     scratch_give(memory);
     return larger;
+}
+
+void scratch_reserve(size_t nbytes)
+{
+    lock_acquire(&pool_lock);
+    reserved_nbytes += nbytes;
+    lock_release(&pool_lock);
+}
+
+/* Takes the largest blocks out of their lists until no more is kept than may be. */
+static scratch_block *take_surplus(void)
+{
+    scratch_block *surplus = NULL;
+    for (size_t size = NSIZES; size-- > 0 && kept_nbytes > most_nbytes();) {
+        while (kept[size] && kept_nbytes > most_nbytes()) {
+            scratch_block *block = kept[size];
+            kept[size] = block->next;
+            kept_nbytes -= block->nbytes;
+            block->next = surplus;
+            surplus = block;
+        }
+    }
+    return surplus;
+}
+
+void scratch_unreserve(size_t nbytes)
+{
+    lock_acquire(&pool_lock);
+    reserved_nbytes -= nbytes;
+    scratch_block *surplus = take_surplus();
+    lock_release(&pool_lock);
+    while (surplus) {
+        scratch_block *next = surplus->next;
+        free(surplus->start);
+        surplus = next;
+    }
 }

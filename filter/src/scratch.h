@@ -21,4 +21,11 @@ void *scratch_grow(void *memory, size_t nbytes);
 /* As free; NULL is allowed. */
 void scratch_give(void *memory);
 
+/*
+ * Lets the process keep so much more, for somebody who works on many frames at a time, and takes
+ * that back, as often as it was given.
+ */
+void scratch_reserve(size_t nbytes);
+void scratch_unreserve(size_t nbytes);
+
 #endif

@@ -55,8 +55,29 @@ static void zeros_are_zeros_in_used_memory_too(void)
     }
 }
 
+/* What is beyond the usual is kept while it is reserved, and given back. */
+static void reserved_memory_is_kept(void)
+{
+    enum { NLARGE = 6 };
+    const size_t nbytes = (size_t)48 << 20;
+    void *block[NLARGE];
+    scratch_reserve(NLARGE * nbytes);
+    for (int k = 0; k < NLARGE; k++)
+        CHECK((block[k] = scratch_take(nbytes)));
+    void *last = block[0];
+    for (int k = NLARGE; k-- > 0;)
+        scratch_give(block[k]);
+    block[0] = scratch_take(nbytes);
+#if !defined(__SANITIZE_ADDRESS__)
+    CHECK(block[0] == last);
+#endif
+    scratch_give(block[0]);
+    scratch_unreserve(NLARGE * nbytes);
+}
+
 int main(void)
 {
+    reserved_memory_is_kept();
     blocks_do_not_overlap();
     grown_blocks_keep_their_contents();
     zeros_are_zeros_in_used_memory_too();

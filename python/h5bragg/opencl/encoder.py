@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..stages import Stages
+from ..stages import Stages, Tiles
 from ..threads import usable_cpus
 from .devices import Device, find_device, opencl
 from .lane import Lane, Layout
@@ -19,7 +19,11 @@ from .memory import Session, run
 
 # Batches are of about so many pixels: launching and waiting cost little then.
 _BATCH_NPIXELS = 32 << 20
-_NLANES = 6
+# Lanes wait for one another's uploads, so that two CPUs each are busy; more need more memory.
+_LEAST_LANES = 4
+_MOST_LANES = 12
+# Of the device's memory; others use it, too.
+_MEMORY_SHARE = 0.5
 
 
 class GpuEncoder:
@@ -31,8 +35,8 @@ class GpuEncoder:
         Makes a `Stages` of the frames; it is called once for each frame that is on its way.
     device : Device or None
         None means the first GPU.
-    nlanes : int
-        Batches on their way at the same time.
+    nlanes : int or None
+        Batches on their way at the same time; None means as many as suit CPUs and device.
     threads : int or None
         For what the C library does; None means one a CPU.
     batch_nframes : int or None
@@ -51,38 +55,36 @@ class GpuEncoder:
         make_stages: Callable[[], Stages],
         *,
         device: Device | None = None,
-        nlanes: int = _NLANES,
+        nlanes: int | None = None,
         threads: int | None = None,
         batch_nframes: int | None = None,
         profile: bool = False,
     ) -> None:
         device = device or find_device()
+        ncpus = threads or usable_cpus()
         self._stages = make_stages()
-        shape, per_chunk = self._stages.shape, self._stages.nframes
-        wanted = batch_nframes or max(1, _BATCH_NPIXELS // (shape[0] * shape[1]))
-        self.name = device.name
-        self.nlanes = nlanes
-        self.dtype = self._stages.dtype
-        self.batch_nframes = -(-wanted // per_chunk) * per_chunk
-        self.staging_nframes = self.batch_nframes * (nlanes + 1)
+        tiles = self._stages.tiles()
+        self.name, self.dtype = device.name, self._stages.dtype
         self._session = Session.open(device)
+        layout = _fitting(self._stages, tiles, batch_nframes)
+        self.batch_nframes = layout.nframes
+        self.nlanes = nlanes or _lanes_that_fit(layout, ncpus, device)
+        self.staging_nframes = self.batch_nframes * (self.nlanes + 1)
         cl = opencl()
         self._queue = run(device, lambda: cl.CommandQueue(self._session.context))
-        self._drivers = ThreadPoolExecutor(nlanes, thread_name_prefix="h5bragg-lane")
-        tiles = self._stages.tiles()
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._session.constant(self._queue, x) for x in (tiles.cell, mask))
-        layout = Layout(shape, self._stages.dtype, tiles, self.batch_nframes)
         # While one lane waits for the bus or the device, the others have its CPUs.
-        each = -(-(threads or usable_cpus()) // max(1, nlanes - 1))
+        each = -(-ncpus // max(1, self.nlanes - 1))
         self._lanes = []
         self._free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
-        for _ in range(nlanes):
+        for _ in range(self.nlanes):
             stages = [make_stages() for _ in range(self.batch_nframes)]
             self._lanes.append(
                 Lane(self._session, layout, stages, (cells, masked), threads=each, profile=profile)
             )
             self._free.put(self._lanes[-1])
+        self._drivers = ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-lane")
 
     def allocate(self, nframes: int) -> NDArray[Any]:
         """Return memory for frames that the device reads at full speed.
@@ -136,3 +138,18 @@ class GpuEncoder:
         """Wait for what has begun, and let go of the memory of the device."""
         self._drivers.shutdown()
         self._lanes = []
+
+
+def _fitting(stages: Stages, tiles: Tiles, batch_nframes: int | None) -> Layout:
+    """Return the layout of batches of whole chunks."""
+    npixels = stages.shape[0] * stages.shape[1]
+    wanted = batch_nframes or max(1, _BATCH_NPIXELS // npixels)
+    nframes = -(-wanted // stages.nframes) * stages.nframes
+    return Layout(stages.shape, stages.dtype, tiles, nframes)
+
+
+def _lanes_that_fit(layout: Layout, ncpus: int, device: Device) -> int:
+    """Return how many lanes CPUs and memory allow; one at least, which may fail then."""
+    wanted = min(max(ncpus // 2, _LEAST_LANES), _MOST_LANES)
+    room = _MEMORY_SHARE * device.handle.global_mem_size
+    return max(1, min(wanted, int(room / (layout.nframes * layout.frame_nbytes))))

@@ -82,6 +82,13 @@ class Layout:
         return self.tiles.ncells + _WITHIN_NIDLE
 
     @property
+    def frame_nbytes(self) -> int:
+        """Bytes of a frame on the device, nearly all of them."""
+        per_tile = 7 + 1 + 4 + 4 + 2 + 32
+        pixels = self.npixels * self.dtype.itemsize + self.plane_nbytes
+        return pixels + per_tile * self.room + 4 * self.counts_nwords + 8 * self.large_room
+
+    @property
     def large_room(self) -> int:
         """Large pixels that there is room for."""
         return self.npixels // _LARGE_SHARE + 1024
