@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -159,7 +162,8 @@ def compress(
     INPUTS are frames of any format that FabIO opens (CBF, EDF, TIFF, ..., also .gz and .bz2) and
     HDF5 files: Eiger or NXmx masters, or data files.  Metadata is taken from the first.
     """
-    with open_frames(inputs, dataset=dataset) as frames:
+    is_asked = context.get_parameter_source("device") is not click.core.ParameterSource.DEFAULT
+    with _log_shown(is_asked and not quiet), open_frames(inputs, dataset=dataset) as frames:
         geometry = _geometry(geometry_file, frames)
         default = click.core.ParameterSource.DEFAULT
         given = {
@@ -200,6 +204,21 @@ def describe(totals: ChunkTotals) -> str:
         f"({totals.ratio:.3g} times smaller), {totals.sparse_frames} sparse, "
         f"{totals.lossless_frames} lossless, {100 * totals.picked_fraction:.2f} % of pixels exact"
     )
+
+
+@contextmanager
+def _log_shown(is_shown: bool) -> Iterator[None]:
+    """Let the log say on standard error where frames are encoded."""
+    log, handler = logging.getLogger("h5bragg"), logging.StreamHandler()
+    level = log.level
+    if is_shown:
+        log.setLevel(logging.INFO)
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
 
 
 def _geometry(path: Path | None, frames: FrameSequence) -> Geometry:
