@@ -108,11 +108,13 @@ static void write_large_bytes(exact_writer *w, const uint8_t *context, const uin
 
 static void write_bytes_of(exact_writer *w, const exact_item *item, const uint8_t *context)
 {
-    uint8_t byte[TILE_NPIXELS];
+    uint8_t rows[TILE_NPIXELS];
+    const uint8_t *byte = w->stride == TILE_EDGE ? item->byte : rows;
     uint32_t all = 0;
     for (uint32_t i = 0; i < TILE_EDGE; i++) {
         const uint32_t row = load_u32(item->byte + i * w->stride);
-        store_u32(byte + TILE_EDGE * i, row);
+        if (byte == rows)
+            store_u32(rows + TILE_EDGE * i, row);
         all |= row;
     }
     if (all & 0xF0F0F0F0u) {

@@ -4,7 +4,8 @@
 
 #include <stdatomic.h>
 
-enum { MOST_THREADS = 64 };
+/* Small stacks are used again by the next call; large ones are mapped anew, at some cost. */
+enum { MOST_THREADS = 64, STACK_NBYTES = 1 << 20 };
 
 typedef struct parallel_work {
     parallel_function *work;
@@ -42,11 +43,16 @@ void parallel_run(parallel_function *work, void *context, uint32_t n, uint32_t n
 {
     parallel_work w = {work, context, n, 0};
     pthread_t thread[MOST_THREADS];
+    pthread_attr_t attributes;
     uint32_t nothers = 0;
     nthreads = nthreads < n ? nthreads : n;
-    while (nothers + 1 < nthreads && nothers < MOST_THREADS &&
-           pthread_create(&thread[nothers], NULL, start, &w) == 0)
-        nothers++;
+    if (nthreads > 1 && pthread_attr_init(&attributes) == 0) {
+        (void)pthread_attr_setstacksize(&attributes, STACK_NBYTES);
+        while (nothers + 1 < nthreads && nothers < MOST_THREADS &&
+               pthread_create(&thread[nothers], &attributes, start, &w) == 0)
+            nothers++;
+        (void)pthread_attr_destroy(&attributes);
+    }
     work_through(&w);
     for (uint32_t k = 0; k < nothers; k++)
         (void)pthread_join(thread[k], NULL);

@@ -2,6 +2,7 @@
 /* Keeps large blocks of memory from call to call: one list for each size, quarters of an octave. */
 #include "scratch.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,46 @@ typedef struct scratch_block {
     struct scratch_block *next;
 } scratch_block;
 
-static bragg_lock pool_lock = BRAGG_LOCK_INIT;
-static scratch_block *kept[NSIZES];
-static size_t kept_nbytes;
-static size_t reserved_nbytes;
+/* Blocks of one size.  Its lock is held for a few instructions, so whoever finds it taken spins. */
+typedef struct scratch_list {
+    _Atomic(int) is_taken;
+    scratch_block *first;
+} scratch_list;
+
+static scratch_list kept[NSIZES];
+static _Atomic(size_t) kept_nbytes;
+static _Atomic(size_t) reserved_nbytes;
+
+static void list_take(scratch_list *list)
+{
+    while (atomic_exchange_explicit(&list->is_taken, 1, memory_order_acquire))
+        lock_yield();
+}
+
+static void list_leave(scratch_list *list)
+{
+    atomic_store_explicit(&list->is_taken, 0, memory_order_release);
+}
+
+static scratch_block *list_pop(scratch_list *list)
+{
+    list_take(list);
+    scratch_block *block = list->first;
+    if (block)
+        list->first = block->next;
+    list_leave(list);
+    if (block)
+        atomic_fetch_sub(&kept_nbytes, block->nbytes);
+    return block;
+}
+
+static void list_push(scratch_list *list, scratch_block *block)
+{
+    list_take(list);
+    block->next = list->first;
+    list->first = block;
+    list_leave(list);
+}
 
 static scratch_block *block_of(void *memory)
 {
@@ -74,13 +111,7 @@ void *scratch_take(size_t nbytes)
         return NULL;
     if (is_kept(nbytes)) {
         size = round_up(&nbytes);
-        lock_acquire(&pool_lock);
-        block = kept[size];
-        if (block) {
-            kept[size] = block->next;
-            kept_nbytes -= block->nbytes;
-        }
-        lock_release(&pool_lock);
+        block = list_pop(&kept[size]);
     }
     return block ? (uint8_t *)block + ALIGNMENT : make_block(nbytes, size);
 }
@@ -93,25 +124,24 @@ void *scratch_take_zeros(size_t n, size_t nbytes)
     return memory ? memset(memory, 0, n * nbytes) : NULL;
 }
 
-static size_t most_nbytes(void) { return ((size_t)KEPT_MAX_MIB << 20) + reserved_nbytes; }
+static size_t most_nbytes(void)
+{
+    return ((size_t)KEPT_MAX_MIB << 20) + atomic_load(&reserved_nbytes);
+}
 
 void scratch_give(void *memory)
 {
     if (!memory)
         return;
     scratch_block *block = block_of(memory);
-    if (is_kept(block->nbytes)) {
-        lock_acquire(&pool_lock);
-        if (kept_nbytes + block->nbytes <= most_nbytes()) {
-            block->next = kept[block->size];
-            kept[block->size] = block;
-            kept_nbytes += block->nbytes;
-            block = NULL;
-        }
-        lock_release(&pool_lock);
+    const size_t nbytes = block->nbytes;
+    if (is_kept(nbytes) && atomic_fetch_add(&kept_nbytes, nbytes) + nbytes <= most_nbytes()) {
+        list_push(&kept[block->size], block);
+        return;
     }
-    if (block)
-        free(block->start);
+    if (is_kept(nbytes))
+        atomic_fetch_sub(&kept_nbytes, nbytes);
+    free(block->start);
 }
 
 void *scratch_grow(void *memory, size_t nbytes)
@@ -127,38 +157,15 @@ void *scratch_grow(void *memory, size_t nbytes)
     return larger;
 }
 
-void scratch_reserve(size_t nbytes)
-{
-    lock_acquire(&pool_lock);
-    reserved_nbytes += nbytes;
-    lock_release(&pool_lock);
-}
+void scratch_reserve(size_t nbytes) { atomic_fetch_add(&reserved_nbytes, nbytes); }
 
-/* Takes the largest blocks out of their lists until no more is kept than may be. */
-static scratch_block *take_surplus(void)
-{
-    scratch_block *surplus = NULL;
-    for (size_t size = NSIZES; size-- > 0 && kept_nbytes > most_nbytes();) {
-        while (kept[size] && kept_nbytes > most_nbytes()) {
-            scratch_block *block = kept[size];
-            kept[size] = block->next;
-            kept_nbytes -= block->nbytes;
-            block->next = surplus;
-            surplus = block;
-        }
-    }
-    return surplus;
-}
-
+/* Largest blocks first, until no more is kept than may be. */
 void scratch_unreserve(size_t nbytes)
 {
-    lock_acquire(&pool_lock);
-    reserved_nbytes -= nbytes;
-    scratch_block *surplus = take_surplus();
-    lock_release(&pool_lock);
-    while (surplus) {
-        scratch_block *next = surplus->next;
-        free(surplus->start);
-        surplus = next;
+    atomic_fetch_sub(&reserved_nbytes, nbytes);
+    for (size_t size = NSIZES; size-- > 0;) {
+        scratch_block *block = NULL;
+        while (atomic_load(&kept_nbytes) > most_nbytes() && (block = list_pop(&kept[size])))
+            free(block->start);
     }
 }

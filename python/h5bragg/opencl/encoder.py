@@ -19,7 +19,7 @@ from .memory import Session, run
 
 # Batches are of about so many pixels: launching and waiting cost little then.
 _BATCH_NPIXELS = 32 << 20
-# Lanes wait for one another's uploads, so that two CPUs each are busy; more need more memory.
+# While a batch is on the bus or the device, others have the CPUs: more lanes than this gain nothing.
 _LEAST_LANES = 4
 _MOST_LANES = 12
 # Of the device's memory; others use it, too.
@@ -38,7 +38,7 @@ class GpuEncoder:
     nlanes : int or None
         Batches on their way at the same time; None means as many as suit CPUs and device.
     threads : int or None
-        For what the C library does; None means one a CPU.
+        Of the C library, for each batch; None means one a CPU.
     batch_nframes : int or None
         Frames of a batch; None means as many as suit the device.  They are whole chunks.
     profile : bool
@@ -74,14 +74,19 @@ class GpuEncoder:
         self._queue = run(device, lambda: cl.CommandQueue(self._session.context))
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._session.constant(self._queue, x) for x in (tiles.cell, mask))
-        # While one lane waits for the bus or the device, the others have its CPUs.
-        each = -(-ncpus // max(1, self.nlanes - 1))
         self._lanes = []
         self._free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         for _ in range(self.nlanes):
             stages = [make_stages() for _ in range(self.batch_nframes)]
             self._lanes.append(
-                Lane(self._session, layout, stages, (cells, masked), threads=each, profile=profile)
+                Lane(
+                    self._session,
+                    layout,
+                    stages,
+                    (cells, masked),
+                    threads=ncpus,
+                    profile=profile,
+                )
             )
             self._free.put(self._lanes[-1])
         self._drivers = ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-lane")
