@@ -64,7 +64,7 @@ inline bool must_keep_pixels(global const PIXEL *frames, global const uchar *mas
 kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
 choose_tiles(global const PIXEL *frames, global const uchar *mask, global const ushort *cells,
              global const cell_rule *all_rules, const frame_shape shape,
-             const tile_options options, global const uint *is_wide, global const uint *hits, global const uchar *largest_of,
+             const tile_options options, global const uint *is_wide, global const uint *hits,
              global const uint *squares_of, global const uint *all_counts,
              global const uchar *plane, global uchar *all_tiles, global ushort *above_of,
              volatile global uint *all_within, const uint squares_room, const uint within_room,
@@ -87,7 +87,7 @@ choose_tiles(global const PIXEL *frames, global const uchar *mask, global const 
         global const cell_rule *rule = all_rules + (ulong)frame * (ncells + 1u) + cell;
         const uint valid = VALID_OF(tiles)[tile];
         const uint sum = SUM_OF(tiles, room)[tile];
-        const uint largest = largest_of[frame * room + tile];
+        const uint largest = LARGEST_OF(tiles, room)[tile];
         const bool has_large = largest == LOOKUP;
         const bool is_whole = valid == 0xFFFFu;
         const bool is_counting =

@@ -128,7 +128,7 @@ kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
 count_tiles(global const PIXEL *frames, global const uchar *mask, global const ushort *cells,
             const frame_shape shape, const tile_options options, const uint4 codes,
             const uint large_room, global uchar *plane, global uchar *all_tiles,
-            global uchar *largest_of, global uint *squares_of, volatile global uint *all_counts,
+            global uint *squares_of, volatile global uint *all_counts,
             global large_pixel *all_large)
 {
     volatile local uint total_low;
@@ -192,7 +192,7 @@ count_tiles(global const PIXEL *frames, global const uchar *mask, global const u
         VALID_OF(tiles)[tile] = (ushort)t.valid;
         SUM_OF(tiles, room)[tile] = (ushort)t.sum;
         HAS_LARGE_OF(tiles, room)[tile] = t.largest == LOOKUP;
-        largest_of[frame * room + tile] = (uchar)t.largest;
+        LARGEST_OF(tiles, room)[tile] = (uchar)t.largest;
         squares_of[frame * room + tile] = t.squares;
     }
     barrier(CLK_LOCAL_MEM_FENCE);

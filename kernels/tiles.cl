@@ -87,7 +87,7 @@ inline uint load_bytes(global const uchar *bytes)
  * What is known of the tiles of a frame, as the host reads it: arrays for `room` tiles, a multiple
  * of GROUP_SIZE, one behind the other.
  */
-#define TILES_NBYTES 7ul
+#define TILES_NBYTES 8ul
 
 inline ulong tiles_room(frame_shape shape)
 {
@@ -104,6 +104,7 @@ inline global uchar *tiles_of(global uchar *tiles, frame_shape shape, uint frame
 #define KEPT_OF(tiles, room) ((tiles) + 4 * (room))
 #define CALM_OF(tiles, room) ((tiles) + 5 * (room))
 #define HAS_LARGE_OF(tiles, room) ((tiles) + 6 * (room))
+#define LARGEST_OF(tiles, room) ((tiles) + 7 * (room))
 
 /* Bits of the pixels of a tile that lie in the frame. */
 inline uint inside_bits(frame_shape shape, uint tile)

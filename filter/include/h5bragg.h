@@ -373,13 +373,17 @@ typedef struct h5bragg_rules {
     uint32_t nsquares; /* rows */
 } h5bragg_rules;
 
-/* What was chosen; arrays of tiles are in their order.  They are only read. */
+/*
+ * What was chosen; arrays of tiles are in their order.  `kept` and `calm` change where a ring turns
+ * out not to be what its rule said.
+ */
 typedef struct h5bragg_chosen {
     uint16_t *valid;        /* bits of pixels without a mask code */
     uint16_t *sum;          /* of bytes */
     uint8_t *kept;          /* 1: stored pixel by pixel; 0 for tiles without a cell */
     uint8_t *calm;          /* 1: drawn, all bytes below the limit */
     uint8_t *has_large;     /* 1: some byte is 255 */
+    uint8_t *largest;       /* byte */
     const uint8_t *exact;   /* bytes of kept tiles and those without a cell, all of whose pixels are
                                valid and no byte 255 */
     const uint16_t *above;  /* without local counts: bits of pixels above the threshold, of other
@@ -408,7 +412,8 @@ H5BRAGG_API h5bragg_status h5bragg_stages_model(h5bragg_stages *stages,
 /*
  * Writes a frame of native byte order: after h5bragg_stages_model what was chosen of it, or, if
  * chosen is NULL, by itself.  `out` needs room for the frame and 5 bytes.  *is_alone, unless NULL,
- * tells that it was by itself after all: where a ring turns out not to be what its rule said.
+ * tells that it was by itself after all: where a ring turns out not to be what its rule said, and
+ * local counts are off.
  */
 H5BRAGG_API h5bragg_status h5bragg_stages_pack(h5bragg_stages *stages, const void *frame,
                                                const h5bragg_chosen *chosen, void *out,

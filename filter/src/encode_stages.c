@@ -144,7 +144,7 @@ h5bragg_status h5bragg_stages_model(h5bragg_stages *stages, const h5bragg_counts
 
 /* The streams from what was chosen elsewhere. */
 static h5bragg_status pack_chosen(h5bragg_stages *stages, const bragg_frame *frame,
-                                  const h5bragg_chosen *c, byte_writer *body, int *has_new_ranges)
+                                  const h5bragg_chosen *c, byte_writer *body, int *needs_pixels)
 {
     frame_encoder *e = &stages->encoder;
     const frame_source own = e->source;
@@ -155,12 +155,13 @@ static h5bragg_status pack_chosen(h5bragg_stages *stages, const bragg_frame *fra
                                      .valid = c->valid,
                                      .sum = c->sum,
                                      .has_large = c->has_large,
+                                     .largest = c->largest,
                                      .has_negative = stages->has_negative,
                                      .total = stages->total};
     e->source.kept = c->kept;
     e->source.calm = c->calm;
     e->source.listed = &listed;
-    const h5bragg_status status = frame_encoder_pack(e, body, has_new_ranges);
+    const h5bragg_status status = frame_encoder_pack(e, body, needs_pixels);
     e->source = own;
     return status;
 }
@@ -169,7 +170,7 @@ static int is_complete(const h5bragg_stages *stages, const h5bragg_chosen *c)
 {
     const int has_picked = stages->encoder.model.layout.has_local || (c->above && c->excess);
     return stages->is_ready && c->valid && c->sum && c->kept && c->calm && c->has_large &&
-           c->exact && c->within && c->squares && c->squares_high && has_picked;
+           c->largest && c->exact && c->within && c->squares && c->squares_high && has_picked;
 }
 
 h5bragg_status h5bragg_stages_pack(h5bragg_stages *stages, const void *pixels,

@@ -75,18 +75,38 @@ h5bragg_status frame_encoder_model(frame_encoder *e)
 
 h5bragg_status frame_encoder_choose(frame_encoder *e) { return tile_choice(&e->source, &e->model); }
 
-h5bragg_status frame_encoder_pack(frame_encoder *e, byte_writer *w, int *has_new_ranges)
+/*
+ * Chooses the kept tiles anew, as rings have become general.  What is listed of them is not right
+ * any more, and their pixels are taken from the frame; picked pixels must be found anew.
+ */
+static h5bragg_status choose_again(frame_encoder *e, listed_pixels *rest, int *needs_pixels)
 {
+    frame_source *s = &e->source;
+    if (s->listed && !e->model.layout.has_local) {
+        *needs_pixels = 1;
+        return H5BRAGG_OK;
+    }
+    if (s->listed) {
+        *rest = *s->listed;
+        rest->exact = NULL;
+        s->listed = rest;
+    }
+    return tile_choice_update(s, &e->model);
+}
+
+h5bragg_status frame_encoder_pack(frame_encoder *e, byte_writer *w, int *needs_pixels)
+{
+    listed_pixels rest;
     int is_new = 0;
+    int is_lacking = 0;
     h5bragg_status status = frame_fit(&e->source, &e->model, &is_new);
-    if (has_new_ranges)
-        *has_new_ranges = is_new;
-    if (status || (is_new && has_new_ranges))
-        return status;
-    status = frame_model_complete(&e->model);
+    if (!status)
+        status = frame_model_complete(&e->model);
     if (!status && is_new)
-        status = tile_choice_update(&e->source, &e->model);
-    return status ? status : frame_pack(&e->source, &e->model, w);
+        status = choose_again(e, &rest, &is_lacking);
+    if (needs_pixels)
+        *needs_pixels = is_lacking;
+    return status || is_lacking ? status : frame_pack(&e->source, &e->model, w);
 }
 
 h5bragg_status frame_encoder_write(frame_encoder *e, const bragg_frame *frame, byte_writer *w)

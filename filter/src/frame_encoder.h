@@ -35,10 +35,10 @@ h5bragg_status frame_encoder_model(frame_encoder *e);
 h5bragg_status frame_encoder_choose(frame_encoder *e);
 
 /*
- * Fits what is restored and writes the streams.  *has_new_ranges may be NULL; if not, it tells that
- * the kept tiles would have to be chosen anew, and nothing is written then.
+ * Fits what is restored and writes the streams.  *needs_pixels, unless NULL, tells that what is
+ * listed of the source does not suffice, and that nothing is written.
  */
-h5bragg_status frame_encoder_pack(frame_encoder *e, byte_writer *w, int *has_new_ranges);
+h5bragg_status frame_encoder_pack(frame_encoder *e, byte_writer *w, int *needs_pixels);
 
 /* All of them: the sparse form of a frame; w fails if it is not smaller than the frame. */
 h5bragg_status frame_encoder_write(frame_encoder *e, const bragg_frame *frame, byte_writer *w);

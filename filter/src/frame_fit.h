@@ -14,9 +14,10 @@
  * the order of the tiles.
  */
 typedef struct listed_pixels {
-    const uint8_t *exact;    /* TILE_NPIXELS bytes of every exact tile whose bytes say all */
-    const uint16_t *above;   /* without local counts, per tile: picked pixels that are bytes */
-    const uint8_t *excess;   /* of these: what they are above the threshold, less 1 */
+    const uint8_t *exact;  /* TILE_NPIXELS bytes of every exact tile whose bytes say all; NULL: they
+                              are to be taken from the frame */
+    const uint16_t *above; /* without local counts, per tile: picked pixels that are bytes */
+    const uint8_t *excess; /* of these: what they are above the threshold, less 1 */
     const uint32_t *within;  /* see within_counts */
     const uint32_t *squares; /* low words, and high ones */
     const uint32_t *squares_high;

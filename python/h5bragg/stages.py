@@ -180,6 +180,7 @@ class FrameMemory:
     kept: NDArray[np.uint8]
     calm: NDArray[np.uint8]
     has_large: NDArray[np.uint8]
+    largest: NDArray[np.uint8]
     exact: NDArray[np.uint8]
     above: NDArray[np.uint16] | None
     excess: NDArray[np.uint8]
@@ -187,7 +188,8 @@ class FrameMemory:
 
 _CHOSEN_TYPES = {
     "valid": "uint16_t[]", "sum": "uint16_t[]", "kept": "uint8_t[]", "calm": "uint8_t[]",
-    "has_large": "uint8_t[]", "exact": "uint8_t[]", "above": "uint16_t[]", "excess": "uint8_t[]",
+    "has_large": "uint8_t[]", "largest": "uint8_t[]", "exact": "uint8_t[]",
+    "above": "uint16_t[]", "excess": "uint8_t[]",
 }  # fmt: skip
 
 

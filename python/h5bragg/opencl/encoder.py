@@ -19,7 +19,8 @@ from .memory import Session, run
 
 # Batches are of about so many pixels: launching and waiting cost little then.
 _BATCH_NPIXELS = 32 << 20
-# While a batch is on the bus or the device, others have the CPUs: more lanes than this gain nothing.
+_LEAST_BATCH = 3
+# While a batch is on the bus or the device, others have the CPUs; more lanes gain nothing.
 _LEAST_LANES = 4
 _MOST_LANES = 12
 # Of the device's memory; others use it, too.
@@ -148,7 +149,7 @@ class GpuEncoder:
 def _fitting(stages: Stages, tiles: Tiles, batch_nframes: int | None) -> Layout:
     """Return the layout of batches of whole chunks."""
     npixels = stages.shape[0] * stages.shape[1]
-    wanted = batch_nframes or max(1, _BATCH_NPIXELS // npixels)
+    wanted = batch_nframes or max(_LEAST_BATCH, _BATCH_NPIXELS // npixels)
     nframes = -(-wanted // stages.nframes) * stages.nframes
     return Layout(stages.shape, stages.dtype, tiles, nframes)
 

@@ -20,6 +20,8 @@ from .memory import Session, run
 
 # Words of the counts of a frame before those of its cells: see kernels/tiles.cl.
 _NHEADER = 16
+# Bytes of what is known of a tile: likewise.
+_TILE_NBYTES = 8
 _NLARGE = 3
 _WITHIN_NIDLE = 8
 # Large pixels of a frame that there is room for: a sixty-fourth of all.
@@ -84,7 +86,7 @@ class Layout:
     @property
     def frame_nbytes(self) -> int:
         """Bytes of a frame on the device, nearly all of them."""
-        per_tile = 7 + 1 + 4 + 4 + 2 + 32
+        per_tile = _TILE_NBYTES + 4 + 4 + 2 + 32
         pixels = self.npixels * self.dtype.itemsize + self.plane_nbytes
         return pixels + per_tile * self.room + 4 * self.counts_nwords + 8 * self.large_room
 
@@ -136,8 +138,7 @@ class Lane:
         n, room, nbytes = layout.nframes, layout.room, layout.npixels * layout.dtype.itemsize
         self._frames = session.buffer(n * nbytes)
         self._plane = session.buffer(n * layout.plane_nbytes)
-        self._tiles = session.buffer(n * room * 7)
-        self._largest = session.buffer(n * room)
+        self._tiles = session.buffer(n * room * _TILE_NBYTES)
         self._squares = session.buffer(4 * n * room)
         self._hits = session.buffer(4 * n * room if layout.tiles.has_local else 0)
         self._above = session.buffer(0 if layout.tiles.has_local else 2 * n * room)
@@ -157,7 +158,7 @@ class Lane:
         self._host_counts = pin((n, layout.counts_nwords), np.uint32)
         self._host_large = pin((n, layout.large_room, LARGE_NBYTES // 4), np.uint32)
         self._host_rules = pin((n, layout.tiles.ncells + 1, RULE_NBYTES), np.uint8)
-        self._host_tiles = pin((n, 7 * room), np.uint8)
+        self._host_tiles = pin((n, _TILE_NBYTES * room), np.uint8)
         self._host_above = pin((n, 0 if layout.tiles.has_local else room), np.uint16)
         self._host_exact = pin((n, 16 * room), np.uint8)
         self._host_excess = pin((n, 0 if layout.tiles.has_local else 16 * room), np.uint8)
@@ -192,7 +193,7 @@ class Lane:
             self._copy(self._frames, frame, dst_offset=k * frame.nbytes)
         kernel = self._launch(
             "count_tiles", nframes, self._frames, self._mask, self._cells, *self._constants(),
-            self._codes(), np.uint32(layout.large_room), self._plane, self._tiles, self._largest,
+            self._codes(), np.uint32(layout.large_room), self._plane, self._tiles,
             self._squares, self._counts, self._large,
         )  # fmt: skip
         self._copy(self._host_counts[:nframes], self._counts)
@@ -235,7 +236,7 @@ class Lane:
         events.append(
             self._launch(
                 "choose_tiles", nframes, self._frames, self._mask, self._cells, self._rules,
-                *constants, self._is_wide, self._hits, self._largest, self._squares, self._counts,
+                *constants, self._is_wide, self._hits, self._squares, self._counts,
                 self._plane, self._tiles, self._above, self._within, np.uint32(layout.nsquares),
                 np.uint32(self._within_room), self._groups,
             )
@@ -278,7 +279,8 @@ class Lane:
             sum=tiles[2 * room : 4 * room].view(np.uint16),
             kept=tiles[4 * room : 5 * room],
             calm=tiles[5 * room : 6 * room],
-            has_large=tiles[6 * room :],
+            has_large=tiles[6 * room : 7 * room],
+            largest=tiles[7 * room :],
             exact=self._host_exact[k],
             above=None if layout.tiles.has_local else self._host_above[k],
             excess=self._host_excess[k],
