@@ -21,8 +21,12 @@
 enum { BOX_NPIXELS = 9, CHOSEN_AT_ONCE = 512 };
 /* So much more significant is a peak, which has wings, than what just stands out. */
 static const double PEAK_SIGMA = 2.0;
-/* So much more significant must be what is kept where there are hardly any counts. */
-static const double SPARSE_SIGMA = 1.375;
+/* Where there are hardly any counts: so much more significant must be what is kept, and a peak. */
+static const double SPARSE_SIGMA = 1.25;
+static const double SPARSE_PEAK_SIGMA = 7.0;
+/* There tiles must hold so many sigma, and more round peaks: less would be lost in their noise. */
+static const double SPARSE_FAINT_SIGMA = 1.0;
+static const double SPARSE_WING_SIGMA = 3.25;
 /* So much less where there are many: spots are wide against their noise, and bytes cheap. */
 static const double BRIGHT_SIGMA = 0.2;
 static const double BRIGHT_EXPECTED = 16.0;
@@ -220,7 +224,6 @@ static uint16_t least_counts(double expected, double sigma)
     return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
 }
 
-/* In sparse cells more than one sigma, near peaks two. */
 static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
 {
     faint_limits limits = {{0}};
@@ -231,9 +234,10 @@ static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
     const int sparse = is_sparse(m, cell);
     if (!m->noise.is_counting || (!sparse && sigma <= 0))
         return limits;
-    const uint16_t touched = least_counts(expected, sparse ? 1.0 : sigma);
-    limits.least[BOX_TOUCHES] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = touched;
-    limits.least[BOX_IS_NEAR] = sparse ? least_counts(expected, 2.0) : touched;
+    const uint16_t touched = least_counts(expected, sparse ? SPARSE_FAINT_SIGMA : sigma);
+    const uint16_t wing = sparse ? least_counts(expected, SPARSE_WING_SIGMA) : touched;
+    limits.least[BOX_TOUCHES] = touched;
+    limits.least[BOX_IS_NEAR] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = wing;
     return limits;
 }
 
@@ -299,8 +303,9 @@ static int fill_cuts(const frame_model *m, cut_tables *cuts)
     int fits_bytes = m->noise.is_counting;
     for (uint32_t c = 0; c < m->noise.map->ncells; c++) {
         const double z = significance_of(m, c);
+        const double more = is_sparse(m, c) ? SPARSE_PEAK_SIGMA : PEAK_SIGMA;
         cuts->chance[c] = sum_cut(m, c, z);
-        cuts->peak[c] = sum_cut(m, c, z + PEAK_SIGMA);
+        cuts->peak[c] = sum_cut(m, c, z + more);
         fits_bytes = fits_bytes && cuts->peak[c] < BOX_NPIXELS * 64.0;
     }
     for (uint32_t c = 0; c < m->noise.map->ncells && fits_bytes; c++) {
