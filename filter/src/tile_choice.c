@@ -21,15 +21,24 @@
 enum { BOX_NPIXELS = 9, CHOSEN_AT_ONCE = 512 };
 /* So much more significant is a peak, which has wings, than what just stands out. */
 static const double PEAK_SIGMA = 2.0;
-/* So much more significant must be what is kept where there are hardly any counts. */
-static const double SPARSE_SIGMA = 1.375;
+/* Where there are hardly any counts: so much more significant must be what is kept, and a peak. */
+static const double SPARSE_SIGMA = 1.25;
+static const double SPARSE_PEAK_SIGMA = 7.0;
+/* There tiles must hold so many sigma, and more round peaks: less would be lost in their noise. */
+static const double SPARSE_FAINT_SIGMA = 1.0;
+static const double SPARSE_WING_SIGMA = 3.25;
 /* So much less where there are many: spots are wide against their noise, and bytes cheap. */
 static const double BRIGHT_SIGMA = 0.2;
 static const double BRIGHT_EXPECTED = 16.0;
-/* Above this significance tiles must hold more than background, by a growing number of sigma. */
+/*
+ * Above this significance wings are not kept, and tiles must hold more than background, by a
+ * growing number of sigma, or a pixel that is so many sigma above its own: the middle of a weak
+ * spot.
+ */
 static const double LENIENT_SIGMA = 3.0;
 static const double FAINT_GROWTH = 2.0;
 static const double MOST_FAINT_SIGMA = 1.5;
+static const double FAINT_PIXEL_SIGMA = 2.25;
 
 /* The pixels of a tile one by one. */
 static int must_keep_pixels(const frame_source *s, const frame_model *m, size_t tile,
@@ -208,9 +217,10 @@ static double significance_of(const frame_model *m, uint32_t cell)
     return is_bright && sigma > BRIGHT_SIGMA ? sigma - BRIGHT_SIGMA : sigma;
 }
 
-/* Counts that a tile has at least if it is worth keeping for what it is; 0 if any is. */
+/* What a tile has at least if it is worth keeping. */
 typedef struct faint_limits {
-    uint16_t least[BOX_TOUCHES + BOX_IS_NEAR + 1];
+    uint16_t least[BOX_TOUCHES + BOX_IS_NEAR + 1]; /* counts, by what it is; 0 if it is anyway */
+    uint16_t pixel;                                /* of a box: or its largest pixel */
 } faint_limits;
 
 /* More than that many sigma beyond the background of a tile. */
@@ -220,28 +230,48 @@ static uint16_t least_counts(double expected, double sigma)
     return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
 }
 
-/* In sparse cells more than one sigma, near peaks two. */
+/* More than z sigma beyond what a pixel expects, to third order as for the threshold. */
+static uint16_t least_pixel(double expected, double z)
+{
+    const double least = floor(expected + z * sqrt(expected) + (z * z - 1.0) / 6.0) + 1.0;
+    return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
+}
+
+static faint_limits sparse_limits(double expected)
+{
+    const uint16_t wing = least_counts(expected, SPARSE_WING_SIGMA);
+    faint_limits limits = {{0}, UINT16_MAX};
+    limits.least[BOX_TOUCHES] = least_counts(expected, SPARSE_FAINT_SIGMA);
+    limits.least[BOX_IS_NEAR] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = wing;
+    return limits;
+}
+
 static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
 {
-    faint_limits limits = {{0}};
-    const double found = TILE_NPIXELS * expected_of(m, cell);
+    faint_limits limits = {{0}, 0};
+    const double found = expected_of(m, cell);
     const double expected = found > 0 ? found : 0;
     double sigma = FAINT_GROWTH * (m->noise.params->local_significance - LENIENT_SIGMA);
     sigma = sigma < MOST_FAINT_SIGMA ? sigma : MOST_FAINT_SIGMA;
-    const int sparse = is_sparse(m, cell);
-    if (!m->noise.is_counting || (!sparse && sigma <= 0))
+    if (is_sparse(m, cell))
+        return sparse_limits(TILE_NPIXELS * expected);
+    if (!m->noise.is_counting || sigma <= 0)
         return limits;
-    const uint16_t touched = least_counts(expected, sparse ? 1.0 : sigma);
+    const uint16_t touched = least_counts(TILE_NPIXELS * expected, sigma);
     limits.least[BOX_TOUCHES] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = touched;
-    limits.least[BOX_IS_NEAR] = sparse ? least_counts(expected, 2.0) : touched;
+    limits.least[BOX_IS_NEAR] = UINT16_MAX;
+    limits.pixel = least_pixel(expected, FAINT_PIXEL_SIGMA);
     return limits;
 }
 
 static void drop_if_faint(frame_source *s, const faint_limits *limits, size_t tile)
 {
     const uint32_t c = s->map->cell[tile] < s->map->ncells ? s->map->cell[tile] : s->map->ncells;
+    const faint_limits *of = &limits[c];
+    const uint8_t what = s->kept[tile];
     const int is_known = !s->plane.has_large[tile] && s->plane.valid[tile] == 0xFFFF;
-    s->kept[tile] = !is_known || s->plane.sum[tile] >= limits[c].least[s->kept[tile]];
+    const int is_spot = (what & BOX_TOUCHES) && s->plane.largest[tile] >= of->pixel;
+    s->kept[tile] = !is_known || is_spot || s->plane.sum[tile] >= of->least[what];
 }
 
 /* Of eight tiles those that boxes touch: few, if any. */
@@ -299,8 +329,9 @@ static int fill_cuts(const frame_model *m, cut_tables *cuts)
     int fits_bytes = m->noise.is_counting;
     for (uint32_t c = 0; c < m->noise.map->ncells; c++) {
         const double z = significance_of(m, c);
+        const double more = is_sparse(m, c) ? SPARSE_PEAK_SIGMA : PEAK_SIGMA;
         cuts->chance[c] = sum_cut(m, c, z);
-        cuts->peak[c] = sum_cut(m, c, z + PEAK_SIGMA);
+        cuts->peak[c] = sum_cut(m, c, z + more);
         fits_bytes = fits_bytes && cuts->peak[c] < BOX_NPIXELS * 64.0;
     }
     for (uint32_t c = 0; c < m->noise.map->ncells && fits_bytes; c++) {

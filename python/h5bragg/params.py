@@ -73,7 +73,8 @@ class SparsifyParams:
         Tiles that, together with their neighbours, look like a reflection of at least this many
         sigma are stored exactly.  Lower values keep more of the shape of weak reflections, and
         more chance clusters of counts, hence larger files.  Above 3, tiles of such a reflection
-        that hold hardly more than background are left out.  Rounded to 1/16.
+        that hold hardly more than background, and no pixel that stands out, are left out.  Rounded
+        to 1/16.
     coarse_limit : int
         Where a block of 16 x 16 pixels expects fewer background counts than this, its tiles share
         one sum, as a sum of each would cost more than it tells; 0 (never), 8, 24 or 64.  It

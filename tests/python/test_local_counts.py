@@ -145,6 +145,39 @@ def test_where_counts_are_rare_only_tiles_that_hold_some_are_exact(mean, neighbo
     assert np.all(free[100:104, 104:108] != neighbours_are_exact)
 
 
+@pytest.mark.parametrize(("significance", "is_drawn"), [(3, False), (3.5, True)])
+def test_above_three_sigma_faint_tiles_need_a_pixel_that_stands_out(significance, is_drawn):
+    raw = poisson(1)
+    raw[96:112, 96:112] = 0
+    raw[102:104, 102:104] = raw[102, 104] = 5  # one box, three tiles
+    raw[104, 102] = 1
+    free = discarded(encode(raw, GEOMETRY, params(local_significance=significance)))
+    assert not free[100:104, 100:108].any()
+    assert np.all(free[104:108, 100:104] == is_drawn)
+
+
+@pytest.mark.parametrize(("significance", "is_drawn"), [(3, False), (3.5, True)])
+def test_above_three_sigma_wings_of_peaks_are_drawn(significance, is_drawn):
+    raw = poisson(1)
+    raw[96:112, 96:112] = 0
+    raw[101, 101] = 60  # the boxes around it end a pixel before the tile below
+    raw[104:108, 100:104] = 2
+    free = discarded(encode(raw, GEOMETRY, params(local_significance=significance)))
+    assert not free[100:104, 100:104].any()
+    assert np.all(free[104:108, 100:104] == is_drawn)
+
+
+def test_wings_of_peaks_are_exact_where_counts_are_rare_if_they_hold_many():
+    raw = poisson(0.05)
+    raw[88:120, 88:120] = 0
+    raw[102, 102] = 60  # boxes around it touch the tile to the right and the one below
+    raw[101, 105:107] = 3
+    raw[105:107, 101] = 2
+    free = discarded(encode(raw, GEOMETRY, params()))
+    assert not free[100:104, 100:108].any()
+    assert free[104:108, 100:104].all()
+
+
 @pytest.mark.parametrize("error_model", ["poisson", "azimuthal", "hybrid"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "int32"])
 def test_all_that_is_exact_stays_exact(dtype, error_model, small_frame, small_geometry):
