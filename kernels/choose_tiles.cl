@@ -97,7 +97,8 @@ choose_tiles(global const PIXEL *frames, global const uchar *mask, global const 
         if (has_local) {
             uint touched = touched_by(hits + frame * room, shape, tile);
             touched = touched && is_wide[frame] ? TOUCHES : touched;
-            kept = touched && (has_large || !is_whole || sum >= rule->least[touched]);
+            const bool is_spot = (touched & TOUCHES) && largest >= rule->least_pixel;
+            kept = touched && (has_large || !is_whole || is_spot || sum >= rule->least[touched]);
         }
         const uint limit = rule->limit;
         const bool is_few = sum <= MOST_SUM(options);

@@ -37,9 +37,9 @@ typedef struct {
     ushort chance;
     ushort peak;
     ushort least[4];
+    ushort least_pixel;
     uchar limit;
     uchar is_pattern;
-    uchar reserved[2];
 } cell_rule;
 
 /* As h5bragg_large_pixel. */

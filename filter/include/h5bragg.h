@@ -356,9 +356,9 @@ typedef struct h5bragg_cell_rule {
     uint16_t chance;       /* largest sum of a box of 3 x 3 bytes that is no sign of a peak */
     uint16_t peak;         /* and that of one without wings */
     uint16_t least[4];     /* sum of a tile that is worth keeping, by what touches it */
+    uint16_t least_pixel;  /* or the largest byte of one that a box touches */
     uint8_t limit;         /* of bytes: below, they are drawn */
     uint8_t is_pattern;
-    uint8_t reserved[2];
 } h5bragg_cell_rule;
 
 /*

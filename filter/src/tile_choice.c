@@ -394,6 +394,7 @@ static void set_rule(const frame_model *m, uint32_t cell, const cut_tables *cuts
         return;
     const faint_limits limits = faint_limits_of(m, cell);
     memcpy(rule->least, limits.least, sizeof rule->least);
+    rule->least_pixel = limits.pixel;
     if (is_wide) {
         rule->expected = expected_of(m, cell);
         rule->wide_chance = wide_box_cut(cuts->chance[cell], rule->expected);
