@@ -362,9 +362,10 @@ typedef struct h5bragg_cell_rule {
 } h5bragg_cell_rule;
 
 /*
- * What else there is to know before tiles are chosen.  In wide frames pixels that are not counted
- * are nothing in a box; of a box the rows come in the order of their number modulo 3, the sum of
- * three pixels side by side being added to that of the rows before.
+ * What else there is to know before tiles are chosen.  Rules of a frame that is not ready are 0. In
+ * wide frames pixels that are not counted are nothing in a box; of a box the rows come in the order
+ * of their number modulo 3, the sum of three pixels side by side being added to that of the rows
+ * before.
  */
 typedef struct h5bragg_rules {
     uint32_t is_ready; /* 0: this frame is for h5bragg_stages_pack alone, with chosen = NULL */

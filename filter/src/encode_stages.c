@@ -122,6 +122,7 @@ h5bragg_status h5bragg_stages_model(h5bragg_stages *stages, const h5bragg_counts
         return H5BRAGG_BAD_ARGUMENT;
     frame_encoder *e = &stages->encoder;
     memset(rules, 0, sizeof *rules);
+    memset(rule, 0, (e->source.map->ncells + (size_t)1) * sizeof *rule);
     stages->is_ready = 0;
     stages->total = counts->total;
     stages->has_negative = counts->has_negative != 0;

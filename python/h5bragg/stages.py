@@ -264,6 +264,11 @@ class Jobs:
         found = [self._jobs[k].rules for k in range(len(totals))]
         return [Rules(bool(r.is_ready), bool(r.is_wide), r.nwithin) for r in found]
 
+    def leave_alone(self, k: int) -> Rules:
+        """Leave a frame to the C library after all; return what its rules are then."""
+        self._jobs[k].rules.is_ready = 0
+        return Rules(is_ready=False, is_wide=False, nwithin=0)
+
     def pack(self, frames: Sequence[NDArray[Any]]) -> tuple[list[bytes], int]:
         """Return chunks, or frames of chunks of several, and how many C encoded by itself.
 

@@ -136,13 +136,41 @@ def test_negative_counts(device: Device, dtype: str, model: dict[str, Any]) -> N
     check(device, frames.astype(dtype), flat(), params)
 
 
-@pytest.mark.parametrize("has_mask", [False, True])
-def test_boxes_that_do_not_fit_in_bytes(device: Device, has_mask: bool) -> None:
+WIDE = SparsifyParams(mask_codes=(-(2**31),))
+
+
+def wide(mean: float) -> Frames:
+    """Two frames that are not all counts: boxes of them do not fit in bytes."""
     random = np.random.default_rng(6)
-    mask = random.random(SHAPE) < 0.02
-    frames = with_spots(random.poisson(46, (2, *SHAPE)), random, 60)
-    frames = with_codes(frames, "uint16")
-    check(device, frames, flat(mask=mask if has_mask else None), SparsifyParams())
+    frames = with_spots(random.poisson(mean, (2, *SHAPE)), random, 60).astype("int32")
+    frames[:, ::11, ::13] = -3
+    frames[:, 80:83] = -(2**31)
+    return frames
+
+
+@pytest.mark.parametrize("has_mask", [False, True])
+@pytest.mark.parametrize("mean", [0.5, 8, 40])
+def test_boxes_that_do_not_fit_in_bytes(device: Device, mean: float, has_mask: bool) -> None:
+    mask = np.random.default_rng(3).random(SHAPE) < 0.02
+    check(device, wide(mean), flat(mask=mask if has_mask else None), WIDE)
+
+
+def test_a_device_without_doubles_leaves_such_frames_to_c(device: Device) -> None:
+    frames = np.concatenate([wide(8)[:1], counts(1.0, "int32", codes=False)])
+    with encoder_of(device, frames, flat(), WIDE) as encoder:
+        encoder._lanes[0]._has_doubles = False
+        chunks = encoder.submit(list(frames)).result()
+        assert encoder.frames_alone == 1
+    assert chunks == [h5bragg.encode(frame, flat(), WIDE) for frame in frames]
+
+
+def test_frames_for_c_alone_among_others(device: Device) -> None:
+    dark, bright = counts(1.0, "uint16"), counts(3000.0, "uint16")
+    with encoder_of(device, dark, flat(), batch=4) as encoder:
+        for frames in ([bright[0], dark[0], bright[1]], [dark[1], bright[2], dark[2], dark[0]]):
+            chunks = encoder.submit(frames).result()
+            assert chunks == [h5bragg.encode(frame, flat()) for frame in frames]
+        assert encoder.frames_alone == 3
 
 
 @pytest.mark.parametrize("model", MODELS[:2], ids=str)

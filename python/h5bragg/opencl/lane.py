@@ -22,7 +22,7 @@ from .memory import Session, run
 _NHEADER = 16
 # Bytes of what is known of a tile: likewise.
 _TILE_NBYTES = 8
-_NLARGE = 3
+_HAS_NEGATIVE, _NLARGE = 2, 3
 _WITHIN_NIDLE = 8
 # Large pixels of a frame that there is room for: a sixty-fourth of all.
 _LARGE_SHARE = 64
@@ -135,6 +135,7 @@ class Lane:
         self._kernels = {
             kernel.function_name: kernel for kernel in session.program(layout.dtype).all_kernels()
         }
+        self._has_doubles = "find_wide_boxes" in self._kernels
         n, room, nbytes = layout.nframes, layout.room, layout.npixels * layout.dtype.itemsize
         self._frames = session.buffer(n * nbytes)
         self._plane = session.buffer(n * layout.plane_nbytes)
@@ -209,9 +210,15 @@ class Lane:
             if n > 0:
                 start = LARGE_NBYTES * room * k
                 self._copy(self._host_large[k, :n], self._large, src_offset=start)
+            elif n < 0:
+                self._host_rules[k] = 0  # kernels must not see what is left of another frame
         self._finish()
         totals = [low | high << 32 for low, high, *_ in header]
-        return self._jobs.model(totals, [words[2] for words in header], nlarge)
+        rules = self._jobs.model(totals, [words[_HAS_NEGATIVE] for words in header], nlarge)
+        for k, found in enumerate(rules):
+            if found.is_wide and not self._has_doubles:
+                rules[k] = self._jobs.leave_alone(k)
+        return rules
 
     def _choose(self, rules: list[Rules]) -> None:
         """Choose tiles by the rules, and fetch what was chosen."""
