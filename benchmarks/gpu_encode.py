@@ -71,7 +71,7 @@ def make_case(name: str, mean: float) -> Case:
 
 
 def write_file(case: Case, nframes: int, folder: Path, device: str, *, pinned: bool) -> Way:
-    """Write a file, twice the first frames beforehand; returns what that took."""
+    """Write a file, its distinct frames four times beforehand; return what the rest took."""
     shape = tuple(case.geometry.shape)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / "frames.h5"
