@@ -9,11 +9,18 @@ from pathlib import Path
 import h5py
 import pytest
 from hdf5_hosts import Sample, host_environment, make_frames, make_geometry
+from virtual_environments import make_environment
 
 import h5bragg
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 OLDEST_H5PY = ("h5py==3.8.0", "numpy<2")
+READERS = ("h5py==3.14.0", "fabio", "h5netcdf", "netCDF4", "silx", "tables", "xarray")
+FIXTURES = {
+    "system h5py": "system_python",
+    "h5py wheel, HDF5 1.12": "oldest_python",
+    "h5py wheel, HDF5 1.14": "readers_python",
+}
 
 
 @pytest.fixture(scope="session")
@@ -31,30 +38,33 @@ def system_python() -> str:
 
 @pytest.fixture(scope="session")
 def oldest_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python with the oldest h5py wheel that h5bragg supports."""
+    """A Python with the oldest h5py wheel that h5bragg supports: HDF5 1.12."""
     if sys.version_info >= (3, 12):
         pytest.skip(f"there is no wheel of {OLDEST_H5PY[0]} for this Python")
-    folder = tmp_path_factory.mktemp("oldest")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
-    python = str(folder / "bin" / "python")
-    command = [python, "-m", "pip", "install", "--only-binary=:all:", *OLDEST_H5PY]
-    subprocess.run(command, check=True, capture_output=True)
-    return python
+    return make_environment(tmp_path_factory, "oldest", OLDEST_H5PY)
+
+
+@pytest.fixture(scope="session")
+def readers_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with HDF5 1.14 in its h5py, and other libraries that read HDF5 files."""
+    if sys.version_info >= (3, 14):
+        pytest.skip(f"there is no wheel of {READERS[0]} for this Python")
+    return make_environment(tmp_path_factory, "readers", READERS)
 
 
 @pytest.fixture(
     params=[
         "h5py wheel",
         "system h5py",
-        pytest.param("oldest h5py wheel", marks=pytest.mark.slow),
+        pytest.param("h5py wheel, HDF5 1.12", marks=pytest.mark.slow),
+        pytest.param("h5py wheel, HDF5 1.14", marks=pytest.mark.slow),
     ]
 )
 def python_host(request: pytest.FixtureRequest) -> str:
     """Interpreters that each bring another HDF5 library."""
     if request.param == "h5py wheel":
         return sys.executable
-    name = "system_python" if request.param == "system h5py" else "oldest_python"
-    interpreter: str = request.getfixturevalue(name)
+    interpreter: str = request.getfixturevalue(FIXTURES[request.param])
     return interpreter
 
 

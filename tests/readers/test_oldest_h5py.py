@@ -2,13 +2,13 @@
 """The Python package under the oldest h5py and NumPy that it promises to work with."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from hdf5_hosts import make_frames, make_geometry, run_host
+from virtual_environments import install_wheels
 
 import h5bragg
 
@@ -34,8 +34,7 @@ def test_the_package_writes_the_same_chunks(oldest_python: str, tmp_path: Path) 
     config = h5bragg.get_config()
     shutil.copytree(Path(h5bragg.__file__).parent, package)
     shutil.copytree(str(config["include_path"]), package / "include", dirs_exist_ok=True)
-    pip = [oldest_python, "-m", "pip", "install", "--only-binary=:all:", "cffi"]
-    subprocess.run(pip, check=True, capture_output=True)
+    install_wheels(oldest_python, "cffi")
     frames = make_frames(2, (100, 90), "u2", seed=4)
     np.save(tmp_path / "frames.npy", frames)
     path = tmp_path / "oldest.h5"
