@@ -105,7 +105,8 @@ static h5bragg_status read_sparse(byte_reader *body, size_t npixels, sparse_head
     h->npicked = read_u32(body);
     h->nexact = read_u32(body);
     h->nmasked = read_u32(body);
-    if (body->failed || h->npicked > npixels || h->nexact > npixels || h->nmasked > npixels ||
+    /* No pixel is two of these. */
+    if (body->failed || (uint64_t)h->npicked + h->nexact + h->nmasked > npixels ||
         h->flags > FRAME_IS_COUNTING || h->dispersion > FRAME_MAX_DISPERSION ||
         h->dispersion < -FRAME_MAX_DISPERSION)
         return H5BRAGG_CORRUPT;

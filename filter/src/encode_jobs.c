@@ -15,18 +15,19 @@ static void model(void *jobs, uint32_t i)
 static h5bragg_status pack_job(h5bragg_job *job)
 {
     uint8_t *out = job->out;
+    const size_t capacity = job->out_capacity < SIZE_MAX ? (size_t)job->out_capacity : SIZE_MAX;
     size_t start = 0;
     size_t nbytes = 0;
     h5bragg_status status = H5BRAGG_OK;
     if (job->is_chunk)
-        status = h5bragg_stages_begin(job->stages, out, job->out_capacity, &start);
+        status = h5bragg_stages_begin(job->stages, out, capacity, &start);
     if (!status)
-        status = h5bragg_stages_pack(job->stages, job->frame,
-                                     job->rules.is_ready ? job->chosen : NULL, out + start,
-                                     job->out_capacity - start, &nbytes, &job->is_by_itself);
+        status =
+            h5bragg_stages_pack(job->stages, job->frame, job->rules.is_ready ? job->chosen : NULL,
+                                out + start, capacity - start, &nbytes, &job->is_by_itself);
     job->out_nbytes = start + nbytes;
     if (!status && job->is_chunk)
-        status = h5bragg_stages_seal(out, job->out_nbytes);
+        status = h5bragg_stages_seal(out, start + nbytes);
     return status;
 }
 

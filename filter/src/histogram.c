@@ -203,7 +203,9 @@ static h5bragg_status add_large(const h5bragg_counts *counts, h5bragg_pixel_type
 {
     const uint64_t nplaces = (uint64_t)ring_map_ntiles(map) * TILE_NPIXELS;
     const int is_signed = pixel_minimum(type) < 0;
-    qsort(counts->large, counts->nlarge, sizeof *counts->large, by_place);
+    if (counts->nlarge > nplaces)
+        return H5BRAGG_BAD_ARGUMENT;
+    qsort(counts->large, (size_t)counts->nlarge, sizeof *counts->large, by_place);
     for (size_t k = 0; k < counts->nlarge; k++) {
         const h5bragg_large_pixel *pixel = &counts->large[k];
         if (pixel->place >= nplaces || map->cell[pixel->place / TILE_NPIXELS] >= map->ncells)

@@ -59,7 +59,7 @@ int symbol_writer_grow_pairs(symbol_writer *w)
 
 uint16_t *symbol_writer_room(symbol_writer *w, size_t n)
 {
-    while (w->pair_capacity - w->npairs < n) {
+    while (!w->pair || w->pair_capacity - w->npairs < n) {
         if (!symbol_writer_grow_pairs(w))
             return NULL;
     }
