@@ -217,16 +217,18 @@ beam (1100.5, 1034.2), wavelength 1 A>
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], *, shape: tuple[int, int] | None = None
+        cls, path: str | os.PathLike[str], *, shape: tuple[int, ...] | None = None
     ) -> Geometry:
-        """Read a detector from a file: mini-CBF, Eiger/NXmx master or pyFAI PONI.
+        """Read a detector from a file: mini-CBF, Eiger/NXmx master, CrystFEL or pyFAI PONI.
 
         Parameters
         ----------
         path : path
             The kind of file is told from its contents; CBF may be compressed by gzip or bzip2.
         shape : tuple of int or None
-            Frame shape (slow, fast) for files that do not say it, such as PONI version 1.
+            Frame shape (slow, fast) for files that do not say it, such as PONI version 1; that of
+            a stack of modules is (module, slow, fast), and the geometry's then (module * slow,
+            fast).
 
         Raises
         ------

@@ -5,17 +5,13 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import GeometryError
 from .detector import Geometry
 from .flat_fit import fit_flat_detector
 from .nexus_axes import axis_offset_m, chain_matrix, find_axis, parent_axis, pixel_step_m
 from .nexus_fields import child_groups, find_dataset, read_numbers, read_text
-from .panel import Panel, Vector
-
-# NeXus has x to the left and y up, seen along the beam; frames run to the right and down.
-_NEXUS_TO_LAB = np.array([-1.0, -1.0, 1.0])
+from .panel import Panel, half_turn
 
 # A chain that leaves the detector in the sample says nothing about its place.
 _NEAREST_DETECTOR_M = 1e-6
@@ -77,9 +73,9 @@ def _read_panel(detector: h5py.Group, module: h5py.Group) -> Panel:
     return Panel(
         slow=(slow_start, slow_start + slow_size),
         fast=(fast_start, fast_start + fast_size),
-        origin_m=_to_lab(origin[:3]),
-        slow_m=_to_lab(slow_chain[:3, :3] @ pixel_step_m(slow_axis)),
-        fast_m=_to_lab(fast_chain[:3, :3] @ pixel_step_m(fast_axis)),
+        origin_m=half_turn(origin[:3]),
+        slow_m=half_turn(slow_chain[:3, :3] @ pixel_step_m(slow_axis)),
+        fast_m=half_turn(fast_chain[:3, :3] @ pixel_step_m(fast_axis)),
     )
 
 
@@ -100,8 +96,3 @@ def _pair(module: h5py.Group, name: str) -> tuple[int, int]:
     if values.size != 2:
         raise GeometryError(f"{module.name}/{name} must hold two numbers (slow, fast)")
     return int(values[0]), int(values[1])
-
-
-def _to_lab(vector: NDArray[np.float64]) -> Vector:
-    x, y, z = vector * _NEXUS_TO_LAB
-    return float(x), float(y), float(z)
