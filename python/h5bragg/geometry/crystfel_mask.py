@@ -37,8 +37,10 @@ class _MaskFiles:
         """Return a panel's part of a mask: shape (slow, fast) of the panel."""
         if (name, place) not in self._read:
             self._read[name, place] = self._values(name, place)
-        part = (*block.module, slice(*block.slow), slice(*block.fast))
-        return self._read[name, place][part]
+        module = self._read[name, place]
+        for index in block.module:
+            module = module[index]
+        return module[slice(*block.slow), slice(*block.fast)]
 
     def _values(self, name: str, place: str) -> NDArray[np.int64]:
         paths = (Path(name), self._folder / name)

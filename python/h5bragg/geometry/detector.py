@@ -226,9 +226,8 @@ beam (1100.5, 1034.2), wavelength 1 A>
         path : path
             The kind of file is told from its contents; CBF may be compressed by gzip or bzip2.
         shape : tuple of int or None
-            Frame shape (slow, fast) for files that do not say it, such as PONI version 1; that of
-            a stack of modules is (module, slow, fast), and the geometry's then (module * slow,
-            fast).
+            Frame shape (slow, fast) for files that do not say it, such as PONI version 1.
+            (module, slow, fast) of a stack becomes (module * slow, fast).
 
         Raises
         ------
