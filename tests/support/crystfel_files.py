@@ -38,7 +38,7 @@ wavelength = 1.322 A
 
 
 def _direction(vector: np.ndarray) -> str:
-    return " ".join(f"{part:+.7f}{axis}" for part, axis in zip(vector, "xyz", strict=True))
+    return " ".join(f"{part:+.9f}{axis}" for part, axis in zip(vector, "xyz", strict=True))
 
 
 def panel_lines(
@@ -64,8 +64,11 @@ def panel_lines(
     ]
 
 
-def jungfrau_4m() -> str:
-    """Eight modules of 512 x 1024 pixels in two columns round the beam, each a bit off."""
+def jungfrau_4m(skew: float = 1e-3) -> str:
+    """Eight modules of 512 x 1024 pixels in two columns round the beam, each a bit off and tilted.
+
+    With a skew of 0 their axes are perpendicular.
+    """
     random = np.random.default_rng(4)
     lines = [SWISSFEL_HEAD]
     for i in range(8):
@@ -73,7 +76,7 @@ def jungfrau_4m() -> str:
         # Where the module's corner is in the lab, x to the left, fast axis to the right.
         corner = (1040.0 - 1070.0 * column, 1090.0 - 545.0 * row)
         shifted = tuple(np.asarray(corner) + random.normal(0, 1.5, 2))
-        tilt = tuple(random.normal(0, 1e-3, 2))
+        tilt = (random.normal(0, 1e-3), skew)
         turn = np.pi + random.normal(0, 2e-3)
         lines += panel_lines(f"m{i}", (512 * i, 0), (512, 1024), shifted, turn, tilt=tilt)
         lines.append(f"m{i}/coffset = {random.normal(0, 2e-4):.6f}")
