@@ -258,6 +258,16 @@ def fill_panel(struct: Any, panel: Panel) -> None:
     struct.fast_m = panel.fast_m
 
 
+def angle_of_center(panel: Panel) -> float:
+    """Return the scattering angle of a panel's centre, in radians."""
+    middle = (
+        np.asarray(panel.origin_m)
+        + panel.shape[0] / 2 * np.asarray(panel.slow_m)
+        + panel.shape[1] / 2 * np.asarray(panel.fast_m)
+    )
+    return math.atan2(math.hypot(middle[0], middle[1]), middle[2])
+
+
 def half_turn(vector: NDArray[np.float64]) -> Vector:
     """Turn a vector by half a turn about the beam, between our lab frame and that of others.
 
