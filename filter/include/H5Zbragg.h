@@ -61,9 +61,10 @@ static inline h5bragg_pixel_type h5zbragg_pixel_type(hid_t type)
 /*
  * Adds the filter to a dataset creation property list on which H5Pset_chunk() was called.  type is
  * the type of the dataset in the file; cd_values come from h5bragg_config_flat() or
- * h5bragg_config_registered().  h5bragg must be the first filter of the list.  It is mandatory: a
- * frame that cannot be encoded makes the write fail.  Returns a negative value on failure, with the
- * reason on HDF5's error stack (H5Eprint2).
+ * h5bragg_config_registered().  Chunks hold whole frames: (n, ny, nx), or of a stack of modules
+ * (n, modules, rows, nx) with modules * rows = ny, all modules of the dataset.  h5bragg must be the
+ * first filter of the list.  It is mandatory: a frame that cannot be encoded makes the write fail.
+ * Returns a negative value on failure, with the reason on HDF5's error stack (H5Eprint2).
  */
 static inline herr_t H5Pset_bragg(hid_t dcpl, hid_t type,
                                   const uint32_t cd_values[H5BRAGG_CONFIG_NWORDS])
@@ -75,13 +76,18 @@ static inline herr_t H5Pset_bragg(hid_t dcpl, hid_t type,
     const h5bragg_pixel_type pixel_type = h5zbragg_pixel_type(type);
     h5bragg_status status = H5BRAGG_BAD_SHAPE;
     memcpy(words, cd_values, sizeof(words));
-    if (rank >= 2) {
+    /* A frame's rows are those of one dimension or, of four and more, of several: modules. */
+    hsize_t nrows = 1;
+    for (int first = rank - 2; first >= 0 && status == H5BRAGG_BAD_SHAPE; first--) {
         hsize_t nframes = 1;
-        for (int k = 0; k < rank - 2 && nframes <= UINT32_MAX; k++)
+        nrows *= chunk[first];
+        if (nrows > UINT32_MAX || (rank == 3 && first == 0))
+            break;
+        for (int k = 0; k < first && nframes <= UINT32_MAX; k++)
             nframes *= chunk[k];
         if (nframes <= UINT32_MAX)
             status = h5bragg_config_frames(words, pixel_type, is_big_endian, (uint32_t)nframes,
-                                           (uint32_t)chunk[rank - 2], (uint32_t)chunk[rank - 1]);
+                                           (uint32_t)nrows, (uint32_t)chunk[rank - 1]);
     }
     if (status != H5BRAGG_OK) {
         H5Epush2(H5E_DEFAULT, __FILE__, "H5Pset_bragg", __LINE__, H5E_ERR_CLS, H5E_PLINE,

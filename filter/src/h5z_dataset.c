@@ -85,13 +85,37 @@ static chunk_shape one_frame_chunk(const chunk_shape *chunk, uint32_t ny, uint32
     return wanted;
 }
 
+/*
+ * The first dimension of a frame in a chunk, -1 if the chunk cuts frames.  A frame's rows are those
+ * of one dimension or, of four and more, of several: modules that lie one behind the other.  HDF5
+ * does not say how many modules the dataset has, so that a chunk of rows from several frames can
+ * only be told from a stack in three dimensions, where there are none.
+ */
+static int find_frame(const chunk_shape *chunk, uint32_t ny, uint32_t nx)
+{
+    const int last = chunk->rank - 2;
+    hdf5_size nrows = 1;
+    if (chunk->rank < 2 || chunk->size[chunk->rank - 1] != nx)
+        return -1;
+    for (int k = last; k >= 0 && (k == last || chunk->rank > 3); k--) {
+        /* HDF5 limits each side to 32 bits, and ny the product before. */
+        nrows *= chunk->size[k];
+        if (nrows == ny)
+            return k;
+        if (nrows > ny)
+            return -1;
+    }
+    return -1;
+}
+
 /* Frames of shape (ny, nx) in a chunk, 0 if it cuts them; MAX_NFRAMES + 1 means too many. */
 static hdf5_size count_frames(const chunk_shape *chunk, uint32_t ny, uint32_t nx)
 {
-    if (chunk->rank < 2 || chunk->size[chunk->rank - 2] != ny || chunk->size[chunk->rank - 1] != nx)
+    const int first = find_frame(chunk, ny, nx);
+    if (first < 0)
         return 0;
     hdf5_size nframes = 1;
-    for (int k = 0; k < chunk->rank - 2; k++) {
+    for (int k = 0; k < first; k++) {
         /* HDF5 limits each side to 32 bits, so this product cannot overflow. */
         nframes *= chunk->size[k];
         if (nframes > MAX_NFRAMES)
@@ -120,8 +144,9 @@ static int find_nframes(const bragg_hdf5 *hdf5, hdf5_id dcpl, uint32_t ny, uint3
     append_shape(wanted, sizeof(wanted), &advice);
     snprintf(sentence, BRAGG_SENTENCE_NBYTES,
              "h5bragg stores %s frames of the geometry, %u rows of %u pixels, in a chunk: create "
-             "the dataset with chunks=%s, not %s",
-             *nframes == 0 ? "whole" : "at most 65535", ny, nx, wanted, got);
+             "the dataset with chunks=%s%s, not %s",
+             *nframes == 0 ? "whole" : "at most 65535", ny, nx, wanted,
+             chunk.rank > 3 ? " or with all modules of a stack in a chunk" : "", got);
     return 0;
 }
 

@@ -17,7 +17,9 @@ from .params import SparsifyParams, effective_params, params_to_c
 class Bragg(h5py.filters.FilterRefBase):  # type: ignore[misc]  # h5py has no types
     """Filter reference for `h5py.Group.create_dataset`, like the classes of hdf5plugin.
 
-    Chunks must hold whole frames: ``(1, slow, fast)``, or ``(k, slow, fast)`` for k frames.
+    Chunks must hold whole frames: ``(1, slow, fast)``, or ``(k, slow, fast)`` for k frames.  A
+    dataset of stacks of modules has chunks ``(1, module, slow, fast)``, all modules in one, and
+    the geometry the shape ``(module * slow, fast)``.
 
     Parameters
     ----------

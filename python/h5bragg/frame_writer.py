@@ -19,6 +19,7 @@ from ._clib import FILTER_ID
 from .encoders import open_encoder
 from .errors import GeometryError, H5braggError, ParameterError
 from .geometry import Geometry
+from .geometry.stack_shape import flat_shape
 from .params import SparsifyParams
 from .pixels import check_shape
 from .stages import Stages
@@ -63,8 +64,8 @@ class FrameWriter:
     Parameters
     ----------
     dataset : h5py.Dataset
-        Shape (n, slow, fast), created with ``**Bragg(geometry, params)`` and chunks of whole
-        frames.  One that can be resized grows.
+        Shape (n, slow, fast), or (n, module, slow, fast) for stacks of modules, created with
+        ``**Bragg(geometry, params)`` and chunks of whole frames.  One that can be resized grows.
     geometry : Geometry
         Detector of the frames.
     params : SparsifyParams or None
@@ -154,7 +155,8 @@ class FrameWriter:
         Parameters
         ----------
         frames : array_like
-            Shape (slow, fast) or (n, slow, fast); values must fit the dataset's type.
+            Shape (slow, fast) or (n, slow, fast), or with the dataset's modules between; values
+            must fit the dataset's type.
         copy : bool
             False spares a copy; then the array must stay as it is until the future is done.
 
@@ -239,6 +241,9 @@ class FrameWriter:
     def _checked(self, frames: ArrayLike) -> NDArray[Any]:
         """Return frames as a stack that the dataset can take."""
         array = np.asarray(frames)
+        stack_shape = self._dataset.shape[1:]
+        if array.shape[-len(stack_shape) :] == stack_shape:
+            array = array.reshape(*array.shape[: -len(stack_shape)], *self._geometry.shape)
         check_shape(array, self._geometry)
         native = self._dataset.dtype.newbyteorder("=")
         if array.dtype.newbyteorder("=") != native:
@@ -331,7 +336,7 @@ class FrameWriter:
         if end > self._dataset.shape[0]:
             self._dataset.resize(end, axis=0)
         for k, chunk in enumerate(chunks):
-            offset = (batch.start + k * self._per_chunk, 0, 0)
+            offset = (batch.start + k * self._per_chunk, *(0,) * (self._dataset.ndim - 1))
             self._dataset.id.write_direct_chunk(offset, chunk)
             self._on_chunk(chunk)
 
@@ -348,17 +353,17 @@ class FrameWriter:
 def _frames_per_chunk(dataset: h5py.Dataset, geometry: Geometry, start: int) -> int:
     """Check a dataset; return how many frames a chunk of it has."""
     shape = tuple(geometry.shape)
-    if dataset.ndim != 3 or dataset.shape[1:] != shape:
+    if dataset.ndim < 3 or flat_shape(dataset.shape[1:]) != shape:
         raise GeometryError(
             f"{dataset.name} has shape {dataset.shape}, but the geometry is for {shape}: give the "
             "geometry of these frames"
         )
     plist = dataset.id.get_create_plist()
     filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
-    if filters != [FILTER_ID] or dataset.chunks[1:] != shape:
+    if filters != [FILTER_ID] or dataset.chunks[1:] != dataset.shape[1:]:
         raise ParameterError(
             f"{dataset.name} has not h5bragg's filter alone, or not chunks of whole frames: create "
-            f"it with chunks=(1, {shape[0]}, {shape[1]}), **h5bragg.Bragg(geometry)"
+            f"it with chunks={(1, *dataset.shape[1:])}, **h5bragg.Bragg(geometry)"
         )
     per_chunk = int(dataset.chunks[0])
     if start % per_chunk:

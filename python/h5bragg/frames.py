@@ -50,6 +50,11 @@ class FrameSequence:
         return self.sources[0]
 
     @property
+    def stack_shape(self) -> tuple[int, ...]:
+        """Shape of a frame as the first file has it: (slow, fast), or (module, slow, fast)."""
+        return self.first.stack_shape if isinstance(self.first, Hdf5Source) else self.shape
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Every file that frames are read from."""
         return tuple(path for source in self.sources for path in source.files)

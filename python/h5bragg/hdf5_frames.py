@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from .experiment import Experiment
 from .frame_source import Frame, InputError, as_stored, stored_dtype
 from .geometry.nexus_fields import child_groups, find_dataset
+from .geometry.stack_shape import flat_shape
 from .hdf5_links import external_files, missing_file
 from .rotation_axis import RotationAxis, find_rotation
 
+# A frame, frames, and frames of modules.
+_RANKS = (2, 3, 4)
 _NUMBERED = re.compile(r"data_\d+$")
 
 
@@ -52,7 +55,8 @@ class Hdf5Source:
         except BaseException:
             self.file.close()
             raise
-        self.shape: tuple[int, int] = self.datasets[0].shape[-2:]
+        self.stack_shape = _stack_shape(self.datasets[0])
+        self.shape = flat_shape(self.stack_shape)
         self.dtype = stored_dtype(self.datasets[0].dtype, f"{path} ({self.datasets[0].name})")
         self._ends = list(accumulate(_count(data) for data in self.datasets))
         self.nframes = self._ends[-1]
@@ -75,9 +79,9 @@ class Hdf5Source:
             for instrument in child_groups(entry, "NXinstrument", "instrument"):
                 for detector in child_groups(instrument, "NXdetector", "detector"):
                     found = find_dataset(detector, "pixel_mask", "detectorSpecific/pixel_mask")
-                    if found is not None and found.shape == self.shape:
+                    if found is not None and found.shape == self.stack_shape:
                         mask: NDArray[np.uint32] = found[()].astype(np.uint32)
-                        return mask
+                        return mask.reshape(self.shape)
         return None
 
     def read(self, index: int) -> Frame:
@@ -98,7 +102,7 @@ class Hdf5Source:
         local = index - (self._ends[which - 1] if which else 0)
         where = f"{self.path} ({data.name}, frame {local})"
         try:
-            pixels = data[local] if data.ndim == 3 else data[()]
+            pixels = (data[()] if data.ndim == 2 else data[local]).reshape(self.shape)
         except (OSError, RuntimeError) as error:
             raise InputError(f"{where} cannot be read ({_first_line(error)})") from error
         angle, width = self.rotation.frame(index) if self.rotation else (None, None)
@@ -128,7 +132,7 @@ class Hdf5Source:
     def _frames_in_group(self, group: h5py.Group) -> list[h5py.Dataset]:
         """Return `data`, or all of data_000001, data_000002, ..., of a group; else nothing."""
         data = find_dataset(group, "data")
-        if data is not None and data.ndim in (2, 3):
+        if data is not None and data.ndim in _RANKS:
             return [data]
         names = sorted(name for name in group if _NUMBERED.match(name))
         for name in names:
@@ -146,11 +150,11 @@ class Hdf5Source:
         stacks: list[str] = []
 
         def visit(name: str, item: h5py.HLObject) -> None:
-            if isinstance(item, h5py.Dataset) and item.ndim in (2, 3) and min(item.shape) > 0:
+            if isinstance(item, h5py.Dataset) and item.ndim in _RANKS and min(item.shape) > 0:
                 stacks.append(name)
 
         self.file.visititems(visit)
-        cubes = [name for name in stacks if self.file[name].ndim == 3] or stacks
+        cubes = [name for name in stacks if self.file[name].ndim > 2] or stacks
         if len(cubes) == 1:
             return self.file[cubes[0]]
         if not cubes:
@@ -165,9 +169,12 @@ class Hdf5Source:
         first = self.datasets[0]
         for data in self.datasets:
             where = f"{self.path} ({data.name})"
-            if data.ndim not in (2, 3) or not data.size:
-                raise InputError(f"{where} has shape {data.shape}: (frame, slow, fast) is needed")
-            if (data.shape[-2:], data.dtype) != (first.shape[-2:], first.dtype):
+            if data.ndim not in _RANKS or not data.size:
+                raise InputError(
+                    f"{where} has shape {data.shape}: (frame, slow, fast) is needed, or "
+                    "(frame, module, slow, fast)"
+                )
+            if (_stack_shape(data), data.dtype) != (_stack_shape(first), first.dtype):
                 raise InputError(
                     f"{where} differs from {first.name} in frame shape or pixel type: "
                     "compress them to separate files"
@@ -182,7 +189,13 @@ class Hdf5Source:
 
 
 def _count(data: h5py.Dataset) -> int:
-    return int(data.shape[0]) if data.ndim == 3 else 1
+    return 1 if data.ndim == 2 else int(data.shape[0])
+
+
+def _stack_shape(data: h5py.Dataset) -> tuple[int, ...]:
+    """Return the shape of the data of one frame: (slow, fast), or (module, slow, fast)."""
+    shape: tuple[int, ...] = data.shape
+    return shape if data.ndim == 2 else shape[1:]
 
 
 def _check_filters(data: h5py.Dataset, where: str) -> None:

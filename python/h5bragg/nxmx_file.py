@@ -19,6 +19,7 @@ from .experiment import Experiment
 from .filter import Bragg
 from .geometry import Geometry, Panel
 from .geometry.nexus_fields import child_groups
+from .geometry.stack_shape import split_row
 from .hdf5_frames import Hdf5Source
 from .hdf5_links import object_key
 from .tree_copy import copy_tree
@@ -32,7 +33,7 @@ _OMEGA = "/entry/sample/transformations/omega"
 
 
 def copy_metadata(source: Hdf5Source, file: h5py.File) -> None:
-    """Copy everything but image stacks from an HDF5 input.
+    """Copy everything but image stacks from an HDF5 input; a link takes the place of its frames.
 
     Parameters
     ----------
@@ -42,8 +43,12 @@ def copy_metadata(source: Hdf5Source, file: h5py.File) -> None:
     """
     frames = {object_key(data) for data in source.datasets}
 
-    def is_image(data: h5py.Dataset, _group: h5py.Group, _name: str) -> bool:
-        is_stack = data.ndim == 3 and data.shape[-2:] == source.shape
+    def is_image(data: h5py.Dataset, group: h5py.Group, name: str) -> bool:
+        if frames == {object_key(data)}:
+            # A CrystFEL geometry names the place where the input had its frames.
+            group[name] = h5py.SoftLink(DATA_PATH)
+            return True
+        is_stack = data.ndim > 2 and data.shape[1:] == source.stack_shape
         return is_stack or object_key(data) in frames
 
     copy_tree(source.file, file, is_image)
@@ -55,6 +60,7 @@ def create_data(
     nframes: int,
     dtype: np.dtype[Any],
     bragg: Bragg,
+    stack_shape: tuple[int, ...] | None = None,
     frames_per_chunk: int = 1,
 ) -> h5py.Dataset:
     """Create the dataset for the frames: /entry/data/data.
@@ -67,13 +73,15 @@ def create_data(
         Pixel type.
     bragg : Bragg
         The filter, which also gives the frame shape.
+    stack_shape : tuple of int or None
+        Shape of a frame that is kept as (module, slow, fast).
     frames_per_chunk : int
         Frames that are encoded together.
 
     Returns
     -------
     h5py.Dataset
-        Shape (nframes, slow, fast).
+        Shape (nframes, slow, fast), or (nframes, module, slow, fast).
     """
     entry = _group(file, "entry", "NXentry")
     _attribute(entry, "default", "data")
@@ -81,7 +89,7 @@ def create_data(
     for name in list(group):
         del group[name]
     group.attrs["signal"] = np.bytes_("data")
-    shape = bragg.geometry.shape
+    shape = stack_shape or bragg.geometry.shape
     return group.create_dataset(
         "data",
         shape=(nframes, *shape),
@@ -91,7 +99,13 @@ def create_data(
     )
 
 
-def write_metadata(file: h5py.File, geometry: Geometry, experiment: Experiment) -> None:
+def write_metadata(
+    file: h5py.File,
+    geometry: Geometry,
+    experiment: Experiment,
+    *,
+    stack_shape: tuple[int, ...] | None = None,
+) -> None:
     """Add what NXmx asks for and the file does not hold yet.
 
     Parameters
@@ -102,6 +116,8 @@ def write_metadata(file: h5py.File, geometry: Geometry, experiment: Experiment) 
         Detector and wavelength.
     experiment : Experiment
         Values of a text header.
+    stack_shape : tuple of int or None
+        Shape of a frame that is kept as (module, slow, fast).
     """
     entry = _group(file, "entry", "NXentry")
     _field(entry, "definition", "NXmx")
@@ -114,7 +130,7 @@ def write_metadata(file: h5py.File, geometry: Geometry, experiment: Experiment) 
         _field(beam, "incident_wavelength", _shortest(geometry.wavelength_m * 1e10), "angstrom")
     detector = _group(instrument, "detector", "NXdetector")
     _write_detector(detector, experiment)
-    _write_geometry(detector, geometry)
+    _write_geometry(detector, geometry, stack_shape or geometry.shape)
     sample = _group(entry, "sample", "NXsample")
     _field(sample, "name", "unknown")
 
@@ -126,7 +142,7 @@ def write_pixel_mask(file: h5py.File, mask: NDArray[np.uint32]) -> None:
     ----------
     file : h5py.File
     mask : ndarray of uint32
-        Shape (slow, fast), bits of NXmx.
+        Shape of the data of one frame, bits of NXmx.
     """
     detector = file[_DETECTOR]
     if detector.get("pixel_mask", getlink=True) is not None:
@@ -213,7 +229,7 @@ def _write_detector(detector: h5py.Group, experiment: Experiment) -> None:
             _field(detector, name, value, units)
 
 
-def _write_geometry(detector: h5py.Group, geometry: Geometry) -> None:
+def _write_geometry(detector: h5py.Group, geometry: Geometry, stack_shape: tuple[int, ...]) -> None:
     """Write pixel size, distance, beam centre and the place of every panel."""
     slow_m, fast_m = map(_shortest, geometry.panels[0].pixel_size_m)
     _field(detector, "x_pixel_size", fast_m, "m")
@@ -232,17 +248,19 @@ def _write_geometry(detector: h5py.Group, geometry: Geometry) -> None:
     _field(detector, "depends_on", _DET_Z)
     for i, panel in enumerate(geometry.panels):
         name = "module" if len(geometry.panels) == 1 else f"module_{i:04d}"
-        _write_module(_group(detector, name, "NXdetector_module"), panel, geometry.distance_m)
+        module = _group(detector, name, "NXdetector_module")
+        index = split_row(panel.slow[0], stack_shape)
+        _field(module, "data_origin", np.array([*index, panel.fast[0]]))
+        _field(module, "data_size", np.array([*(1,) * (len(index) - 1), *panel.shape]))
+        _write_module(module, panel, geometry.distance_m)
 
 
 def _write_module(module: h5py.Group, panel: Panel, distance_m: float) -> None:
-    """Write the place of one panel.
+    """Write the place of one panel in space.
 
     Our lab frame has x and y along an upright detector's fast and slow axes; McStas' frame has
     both reversed, z along the beam in either.
     """
-    _field(module, "data_origin", np.array([panel.slow[0], panel.fast[0]]))
-    _field(module, "data_size", np.array(panel.shape))
     offset = _mcstas(panel.origin_m) - (0.0, 0.0, distance_m)
     _axis(module, "module_offset", *_length_and_direction(offset), depends_on=_DET_Z)
     above = f"{module.name}/module_offset"

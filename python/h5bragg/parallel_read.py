@@ -36,7 +36,8 @@ def read_frames(
     Parameters
     ----------
     dataset : h5py.Dataset
-        Shape (frame, slow, fast).  One that h5bragg did not compress is read through HDF5.
+        Shape (frame, slow, fast), or (frame, module, slow, fast).  One that h5bragg did not
+        compress is read through HDF5.
     selection : int, slice or sequence of int
         Which frames, as NumPy selects: in any order, from the end, repeated.
     threads : int or None
@@ -50,7 +51,8 @@ def read_frames(
     Returns
     -------
     ndarray
-        Shape (n, slow, fast), or (slow, fast) for a single number; `out` if it was given.
+        Shape (n, slow, fast), or (slow, fast) for a single number, with the modules between where
+        the dataset has them; `out` if it was given.
 
     Raises
     ------
@@ -73,17 +75,19 @@ def read_frames(
     ...     h5bragg.read_frames(data, slice(1, 4), threads=2).shape
     (3, 64, 80)
     """
-    if dataset.ndim != 3:
+    if dataset.ndim < 3:
         raise ParameterError(
             f"{dataset.name} has {dataset.ndim} dimensions: give a dataset of shape "
-            "(frame, slow, fast)"
+            "(frame, slow, fast) or (frame, module, slow, fast)"
         )
     numbers = np.arange(dataset.shape[0])[selection]
     frames = _target(dataset, numbers, out)
-    stack = frames.reshape(-1, *dataset.shape[1:])
     if is_sparse(dataset):
-        _read_sparse(SparseDataset(dataset), numbers.ravel(), stack, threads, fill)
+        sparse = SparseDataset(dataset)
+        stack = frames.reshape(-1, *sparse.frame_shape)
+        _read_sparse(sparse, numbers.ravel(), stack, threads, fill)
     else:
+        stack = frames.reshape(-1, *dataset.shape[1:])
         for place, number in enumerate(numbers.ravel()):
             dataset.read_direct(stack, np.s_[number], np.s_[place])
     return frames

@@ -115,17 +115,18 @@ def densify(
             return False
         item = SparseDataset(data)
         options = COMPRESSIONS[compression]()
-        chunks = None if compression == "none" else (1,) * (data.ndim - 2) + item.frame_shape
+        single = (1,) * (data.ndim - len(item.stack_shape))
+        chunks = None if compression == "none" else single + item.stack_shape
         dense = group.create_dataset(
             name, shape=data.shape, dtype=data.dtype, chunks=chunks, **options
         )
         copy_attributes(data, dense)
         starts = item.starts()
         for start, frames in zip(starts, item.frames(threads=threads, fill=fill), strict=True):
-            if data.ndim == 3:
-                dense[start : start + len(frames)] = frames
+            if single:
+                dense[start : start + len(frames)] = frames.reshape(-1, *item.stack_shape)
             else:
-                dense[...] = frames[0]
+                dense[...] = frames.reshape(data.shape)
             count += len(frames)
             progress(len(frames))
         return True

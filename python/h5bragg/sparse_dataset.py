@@ -16,6 +16,7 @@ from .chunk_totals import ChunkTotals
 from .codec import Fill, decode
 from .errors import ChunkError
 from .frame_source import InputError
+from .geometry.stack_shape import flat_shape
 from .threads import ordered_map
 
 Progress = Callable[[int], None]
@@ -49,7 +50,8 @@ class SparseDataset:
     Parameters
     ----------
     data : h5py.Dataset
-        Shape (frame, slow, fast) or (slow, fast), with the h5bragg filter and no other.
+        Shape (frame, slow, fast) or (slow, fast), with the h5bragg filter and no other; in the
+        place of slow there may be modules and their rows, (frame, module, slow, fast).
 
     Raises
     ------
@@ -69,9 +71,12 @@ class SparseDataset:
             )
         self.data = data
         self.where = where
-        self.frame_shape: tuple[int, int] = data.shape[-2:]
-        self.nframes = int(data.shape[0]) if data.ndim == 3 else 1
-        self.frames_per_chunk = int(data.chunks[0]) if data.ndim == 3 else 1
+        # Word 5 of the filter's cd_values holds the frame's rows (docs/format.md).
+        axis = _frame_axis(data, plist.get_filter(0)[2][5] & 0xFFFF, where)
+        self.stack_shape: tuple[int, ...] = data.shape[axis:]
+        self.frame_shape = flat_shape(self.stack_shape)
+        self.nframes = int(data.shape[0]) if axis else 1
+        self.frames_per_chunk = int(data.chunks[0]) if axis else 1
 
     def starts(self) -> range:
         """Return the first frame of every chunk."""
@@ -95,7 +100,7 @@ class SparseDataset:
         InputError
             HDF5 cannot read it.
         """
-        offset = (start, 0, 0) if self.data.ndim == 3 else (0, 0)
+        offset = (start, *(0,) * (self.data.ndim - 1))
         try:
             if self.data.id.get_chunk_info_by_coord(offset).byte_offset is None:
                 return None
@@ -193,6 +198,18 @@ class SparseDataset:
                 )
             progress(chunk.nframes)
         return totals
+
+
+def _frame_axis(data: h5py.Dataset, nrows: int, where: str) -> int:
+    """Return the dimension where frames of so many rows begin: 1, or 0 for a single frame."""
+    for axis in (1, 0):
+        stack = data.shape[axis:]
+        if len(stack) >= 2 and flat_shape(stack)[0] == nrows:
+            return axis
+    raise InputError(
+        f"{where} has shape {data.shape}, but its frames have {nrows} rows: (frame, slow, fast) or "
+        "(frame, module, slow, fast) is needed"
+    )
 
 
 def is_sparse(data: h5py.Dataset) -> bool:

@@ -119,6 +119,7 @@ def compress(
             nframes=len(frames),
             dtype=frames.dtype,
             bragg=bragg,
+            stack_shape=frames.stack_shape,
             frames_per_chunk=min(frames_per_chunk, len(frames)),
         )
         totals, bits, rotation = ChunkTotals(), MaskBits(codes), _Rotation()
@@ -136,8 +137,11 @@ def compress(
                 writer.write(frame.pixels, copy=False)
                 bits.add(frame.pixels)
                 rotation.add(frame)
-        nxmx_file.write_metadata(file, geometry, frames.first.experiment)
-        nxmx_file.write_pixel_mask(file, bits.pixel_mask(file_mask, frames.shape))
+        nxmx_file.write_metadata(
+            file, geometry, frames.first.experiment, stack_shape=frames.stack_shape
+        )
+        mask = bits.pixel_mask(file_mask, frames.shape)
+        nxmx_file.write_pixel_mask(file, mask.reshape(frames.stack_shape))
         rotation.write(file, frames)
     return totals
 

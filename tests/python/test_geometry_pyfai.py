@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pixel_positions import pixel_positions_m, worst_px
 
 from h5bragg import Geometry, GeometryError, SparsifyParams
 from h5bragg.geometry.known_detectors import KNOWN_DETECTORS, find_known_detector
 
 pytest.importorskip("pyFAI")
+import pyFAI
 from pyFAI import detectors
 from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
@@ -50,6 +52,54 @@ def test_every_pixel_scatters_at_the_angle_of_pyfai(
     geometry = through_file(ai, tmp_path / "detector.poni")
     expected = ai.center_array(SHAPE, unit="2th_rad")
     np.testing.assert_allclose(geometry.two_theta_rad(), expected, rtol=0, atol=1e-6)
+
+
+POSE = """\
+Distance: 0.1
+Poni1: 0.005
+Poni2: 0.012
+Rot1: {0}
+Rot2: {1}
+Rot3: {2}
+Wavelength: 1e-10
+"""
+VERSIONS = {
+    "1": "PixelSize1: 1e-4\nPixelSize2: 1.5e-4\n",
+    "2": "poni_version: 2\nDetector: Detector\n"
+    'Detector_config: {"pixel1": 1e-4, "pixel2": 1.5e-4, "max_shape": [132, 172]}\n',
+    **{
+        f"2.1, orientation {orientation}": "poni_version: 2.1\nDetector: Detector\n"
+        'Detector_config: {"pixel1": 1e-4, "pixel2": 1.5e-4, "max_shape": [132, 172], '
+        f'"orientation": {orientation}}}\n'
+        for orientation in (1, 2, 3, 4)
+    },
+}
+# Readers mirror the axes that an orientation counts backwards (docs/geometry.md).
+MIRRORS = {"1": (-1, -1, 1), "2": (1, -1, 1), "4": (-1, 1, 1)}
+
+
+@pytest.mark.parametrize("version", list(VERSIONS))
+@pytest.mark.parametrize("rotations", TILTS)
+def test_every_pixel_lies_where_pyfai_has_it(
+    tmp_path: Path, rotations: tuple[float, float, float], version: str
+) -> None:
+    path = tmp_path / "detector.poni"
+    path.write_text(VERSIONS[version] + POSE.format(*rotations))
+    found = pixel_positions_m(Geometry.from_file(path, shape=SHAPE))
+    # pyFAI's order is that of (beam, slow, fast); ours is (fast, slow, beam).
+    oracle = pyFAI.load(str(path)).position_array(SHAPE)[..., ::-1]
+    mirror = MIRRORS.get(version[-1] if "orientation" in version else "3", (1, 1, 1))
+    assert worst_px(found, oracle * np.array(mirror), 1e-4) < 0.001
+
+
+def test_a_large_detector_lies_where_pyfai_has_it(tmp_path: Path) -> None:
+    detector = detectors.detector_factory("Eiger2_4M")
+    ai = AzimuthalIntegrator(
+        dist=0.2, poni1=0.1, poni2=0.11, rot1=0.05, rot2=-0.1, wavelength=9e-11, detector=detector
+    )
+    geometry = through_file(ai, tmp_path / "detector.poni")
+    oracle = ai.position_array(detector.max_shape)[..., ::-1]
+    assert worst_px(pixel_positions_m(geometry), oracle, detector.pixel1) < 0.001
 
 
 @pytest.mark.parametrize("rotations", TILTS)

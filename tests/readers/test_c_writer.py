@@ -18,14 +18,15 @@ PROGRAM = r"""
 
 int main(int argc, char **argv)
 {
-    if (argc != 4)
+    if (argc != 5)
         return 1;
     const h5bragg_flat detector = {96, 80, 75e-6f, 75e-6f, 0.1f, 50.0f, 40.0f, 1e-10f, 0, 0, 0};
     h5bragg_params params;
     uint32_t cd_values[H5BRAGG_CONFIG_NWORDS];
-    const hsize_t chunk[3] = {1, 96, (hsize_t)atoi(argv[2])};
+    const hsize_t modules = (hsize_t)atoi(argv[4]);
+    const hsize_t chunk[4] = {1, modules, 96 / modules, (hsize_t)atoi(argv[2])};
     const hid_t type = strcmp(argv[3], "float") ? H5T_STD_U16BE : H5T_IEEE_F32LE;
-    const hsize_t size[3] = {2, 96, 80};
+    const hsize_t size[4] = {2, modules, 96 / modules, 80};
     static uint16_t frames[2 * 96 * 80];
     for (size_t k = 0; k < 2 * 96 * 80; k++)
         frames[k] = (uint16_t)(k % 977 == 0 ? 500 : (k * 2654435761u >> 16) % 5);
@@ -34,9 +35,9 @@ int main(int argc, char **argv)
     if (h5bragg_config_flat(&detector, &params, cd_values) != H5BRAGG_OK)
         return 2;
     const hid_t dcpl = H5Pcreate(H5P_DATASET_CREATE);
-    const hid_t space = H5Screate_simple(3, size, NULL);
+    const hid_t space = H5Screate_simple(4, size, NULL);
     const hid_t file = H5Fcreate(argv[1], H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    H5Pset_chunk(dcpl, 3, chunk);
+    H5Pset_chunk(dcpl, 4, chunk);
     if (H5Pset_bragg(dcpl, type, cd_values) < 0) {
         H5Eprint2(H5E_DEFAULT, stderr);
         return 3;
@@ -77,16 +78,18 @@ def writer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return program
 
 
-def test_a_c_program_writes_what_python_reads(writer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("modules", [1, 4])
+def test_a_c_program_writes_what_python_reads(writer: Path, tmp_path: Path, modules: int) -> None:
     path = tmp_path / "c.h5"
-    done = run_host(writer, path, "80", "uint16")
+    done = run_host(writer, path, "80", "uint16", str(modules))
     assert (done.returncode, done.stderr) == (0, "")
     k = np.arange(2 * 96 * 80, dtype=np.uint64)
     counts = np.where(k % 977 == 0, 500, (k * 2654435761 >> 16) % 5)
     frames = counts.astype("u2").reshape(2, 96, 80)
     with h5py.File(path, "r") as file:
-        mask, chunk = file["data"].id.read_direct_chunk((0, 0, 0))
-        restored = file["data"][...]
+        mask, chunk = file["data"].id.read_direct_chunk((0, 0, 0, 0))
+        assert file["data"].shape == (2, modules, 96 // modules, 80)
+        restored = file["data"][...].reshape(2, 96, 80)
     assert mask == 0
     assert h5bragg.inspect(chunk).params.snr_pick == 3.0
     assert restored.dtype == np.dtype(">u2")
@@ -104,6 +107,6 @@ def test_a_c_program_writes_what_python_reads(writer: Path, tmp_path: Path) -> N
 def test_a_c_program_is_told_what_is_wrong(
     writer: Path, tmp_path: Path, width: str, type_name: str, reason: str
 ) -> None:
-    done = run_host(writer, tmp_path / "c.h5", width, type_name)
+    done = run_host(writer, tmp_path / "c.h5", width, type_name, "2")
     assert done.returncode == 3
     assert reason in done.stderr

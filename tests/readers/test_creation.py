@@ -67,9 +67,13 @@ def test_other_types_are_refused(
         ((4, NY, NX), (4, NY, NX)),
         ((NY, NX), (NY, NX)),
         ((3, 4, NY, NX), (1, 2, NY, NX)),
+        ((4, 3, NY // 3, NX), (1, 3, NY // 3, NX)),
+        ((4, 3, NY // 3, NX), (2, 3, NY // 3, NX)),
+        ((4, 1, NY, NX), (1, 1, NY, NX)),
+        ((4, 2, 3, NY // 6, NX), (1, 2, 3, NY // 6, NX)),
     ],
 )
-def test_chunks_of_whole_frames_are_accepted(
+def test_chunks_of_whole_frames_and_stacks_are_accepted(
     python_host: str, tmp_path: Path, shape: tuple[int, ...], chunks: tuple[int, ...]
 ) -> None:
     assert create(python_host, tmp_path, shape=shape, chunks=chunks) == (0, "")
@@ -82,9 +86,13 @@ def test_chunks_of_whole_frames_are_accepted(
         ((4, NX, NY), (1, NX, NY), "(1, 60, 50), not (1, 50, 60)"),
         ((4, 2 * NY, NX), (1, 2 * NY, NX), "(1, 60, 50), not (1, 120, 50)"),
         ((NY, NX), (NY, 10), "(60, 50), not (60, 10)"),
-        ((2, 3, NY, NX), (1, 1, NY, 5), "(1, 1, 60, 50), not (1, 1, 60, 5)"),
+        ((2, 3, NY, NX), (1, 1, NY, 5), "(1, 1, 60, 50) or with all"),
         ((NY * NX,), (NY * NX,), "(1, 60, 50), not (3000,)"),
         ((70000, NY, NX), (70000, NY, NX), "(1, 60, 50), not (70000, 60, 50)"),
+        ((6, NY, NX), (3, NY // 3, NX), "(1, 60, 50), not (3, 20, 50)"),
+        ((4, 3, 20, NX), (1, 1, 20, NX), "(1, 1, 60, 50) or with all modules of a stack in a"),
+        ((4, 6, 20, NX), (1, 6, 20, NX), "(1, 1, 60, 50) or with all modules of a stack in a"),
+        ((70000, 3, 20, NX), (70000, 3, 20, NX), "(1, 1, 60, 50) or with all modules of a stack"),
     ],
 )
 def test_other_chunks_are_refused(

@@ -10,12 +10,16 @@ import pytest
 from hdf5_hosts import (
     Sample,
     decode_sample,
+    make_frames,
+    make_geometry,
     need_program,
     read_chunks,
     read_with_h5dump,
     read_with_python,
     run_host,
 )
+
+from h5bragg import Bragg, decode, encode
 
 DTYPES = ["u1", "u2", "u4", "i2", "i4", ">u2", ">i4"]
 
@@ -37,6 +41,18 @@ def test_h5dump_returns_the_decoded_chunks(
     sample = make_sample(dtype)
     restored = read_with_h5dump(sample, tmp_path / "out.bin")
     np.testing.assert_array_equal(restored, decode_sample(sample))
+
+
+def test_hosts_read_stacks_of_modules(python_host: str, tmp_path: Path) -> None:
+    geometry, frames = make_geometry((240, 130)), make_frames(2, (240, 130), "u2", seed=9)
+    stacks = frames.reshape(2, 4, 60, 130)
+    path = tmp_path / "stack.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=stacks, chunks=(1, 4, 60, 130), **Bragg(geometry))
+    out = tmp_path / "out.npy"
+    restored = read_with_python(python_host, Sample(path, "data", stacks, geometry), out)
+    expected = [decode(encode(frame, geometry)) for frame in frames]
+    np.testing.assert_array_equal(restored, np.reshape(expected, stacks.shape))
 
 
 def test_h5dump_and_h5ls_name_the_filter(make_sample: Callable[..., Sample]) -> None:

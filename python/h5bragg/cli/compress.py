@@ -49,7 +49,8 @@ class _Polarization(click.ParamType):  # type: ignore[type-arg]
     "--geometry",
     "geometry_file",
     type=click.Path(path_type=Path),
-    help="Mini-CBF frame, Eiger/NXmx master or PONI file.  [default: the first input]",
+    help="Mini-CBF frame, Eiger/NXmx master, CrystFEL .geom or PONI file.  [default: the first "
+    "input]",
 )
 @click.option(
     "--preset",
@@ -226,9 +227,9 @@ def _geometry(path: Path | None, frames: FrameSequence) -> Geometry:
     if path is not None:
         if not path.exists():
             raise InputError(f"{path} does not exist: check the name of the geometry file")
-        return Geometry.from_file(path, shape=frames.shape)
+        return Geometry.from_file(path, shape=frames.stack_shape)
     try:
-        return Geometry.from_file(frames.first.path, shape=frames.shape)
+        return Geometry.from_file(frames.first.path, shape=frames.stack_shape)
     except GeometryError as error:
         raise GeometryError(
             f"no geometry in the input ({error}): name a file that has it with --geometry"

@@ -15,7 +15,7 @@ from .._clib import MAX_PANELS, check, ffi, library
 from ..errors import GeometryError
 from ..params import SparsifyParams, effective_params, params_to_c
 from .c_geometry import CGeometry
-from .panel import FlatDetector, Panel, rotation_matrix
+from .panel import FlatDetector, Panel, angle_of_center, rotation_matrix
 
 NO_RING = 65535
 
@@ -205,7 +205,7 @@ beam (1100.5, 1034.2), wavelength 1 A>
         """
         panels = tuple(panels)
         if distance_m is None:
-            distance_m = min(panels, key=_angle_of_center).distance_m if panels else 0.0
+            distance_m = min(panels, key=angle_of_center).distance_m if panels else 0.0
         return cls(
             shape=(int(shape[0]), int(shape[1])),
             panels=panels,
@@ -217,9 +217,9 @@ beam (1100.5, 1034.2), wavelength 1 A>
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], *, shape: tuple[int, int] | None = None
+        cls, path: str | os.PathLike[str], *, shape: tuple[int, ...] | None = None
     ) -> Geometry:
-        """Read a detector from a file: mini-CBF, Eiger/NXmx master or pyFAI PONI.
+        """Read a detector from a file: mini-CBF, Eiger/NXmx master, CrystFEL or pyFAI PONI.
 
         Parameters
         ----------
@@ -227,6 +227,7 @@ beam (1100.5, 1034.2), wavelength 1 A>
             The kind of file is told from its contents; CBF may be compressed by gzip or bzip2.
         shape : tuple of int or None
             Frame shape (slow, fast) for files that do not say it, such as PONI version 1.
+            (module, slow, fast) of a stack becomes (module * slow, fast).
 
         Raises
         ------
@@ -391,13 +392,3 @@ def _check_panels_tile(panels: tuple[Panel, ...], shape: tuple[int, int]) -> Non
             if part.any():
                 raise GeometryError(f"rows {panel.slow}, columns {panel.fast} are on two panels")
             part[:] = True
-
-
-def _angle_of_center(panel: Panel) -> float:
-    """Return the scattering angle of a panel's centre, in radians."""
-    middle = (
-        np.asarray(panel.origin_m)
-        + panel.shape[0] / 2 * np.asarray(panel.slow_m)
-        + panel.shape[1] / 2 * np.asarray(panel.fast_m)
-    )
-    return math.atan2(math.hypot(middle[0], middle[1]), middle[2])

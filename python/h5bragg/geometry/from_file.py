@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING
 import h5py
 
 from ..errors import GeometryError
+from .crystfel import read_crystfel
+from .crystfel_text import is_crystfel
 from .file_head import read_head
 from .mini_cbf import read_mini_cbf
 from .nexus import read_nexus
 from .poni import read_poni
+from .stack_shape import flat_shape
 
 if TYPE_CHECKING:
     from .detector import Geometry
 
 _HEAD_NBYTES = 65536
-_KINDS = "a mini-CBF frame, an Eiger/NXmx master file or a pyFAI PONI file"
+_KINDS = "a mini-CBF frame, an Eiger/NXmx master, a CrystFEL geometry or a pyFAI PONI file"
 
 
 def read_geometry(
-    path: str | os.PathLike[str], *, shape: tuple[int, int] | None = None
+    path: str | os.PathLike[str], *, shape: tuple[int, ...] | None = None
 ) -> Geometry:
     """Read a detector from a file, whose kind is told from its contents.
 
@@ -37,7 +40,7 @@ def read_geometry(
         raise GeometryError(f"{path}: {' '.join(str(error).split())}") from error
 
 
-def _read(path: Path, shape: tuple[int, int] | None) -> Geometry:
+def _read(path: Path, shape: tuple[int, ...] | None) -> Geometry:
     head = read_head(path, _HEAD_NBYTES)
     if not head:
         raise GeometryError(f"the file is empty: give {_KINDS}")
@@ -45,6 +48,8 @@ def _read(path: Path, shape: tuple[int, int] | None) -> Geometry:
         return read_nexus(path, shape=shape)
     if head.startswith(b"###CBF"):
         return read_mini_cbf(path)
+    if is_crystfel(head):
+        return read_crystfel(path, shape=shape)
     if b"poni" in head.lower():
-        return read_poni(path, shape=shape)
+        return read_poni(path, shape=None if shape is None else flat_shape(shape))
     raise GeometryError(f"the file holds no geometry that h5bragg can read: give {_KINDS}")

@@ -16,20 +16,22 @@ from numpy.typing import NDArray
 from ..errors import GeometryError
 from .detector import Geometry
 from .nexus_fields import child_groups, find_dataset, find_quantity, read_scalar, read_text
-from .nexus_modules import read_modules
+from .nexus_modules import read_modules, stack_rank
+from .stack_shape import flat_shape
 from .units import to_si, wavelength_of_energy_m
 
 _ALTERNATIVE = "add it to the master or give the geometry in a PONI file"
 
 
-def read_nexus(path: Path, *, shape: tuple[int, int] | None = None) -> Geometry:
+def read_nexus(path: Path, *, shape: tuple[int, ...] | None = None) -> Geometry:
     """Read the detector from a master file.
 
     Parameters
     ----------
     path : Path
     shape : tuple of int or None
-        Frame shape (slow, fast), for files that do not say it.
+        Shape of the data of one frame, (slow, fast) or (module, slow, fast), for files that do not
+        say it.
 
     Raises
     ------
@@ -46,11 +48,14 @@ def read_nexus(path: Path, *, shape: tuple[int, int] | None = None) -> Geometry:
         raise GeometryError(f"the HDF5 file is truncated or damaged: {error}") from error
 
 
-def _read(file: h5py.File, shape: tuple[int, int] | None) -> Geometry:
+def _read(file: h5py.File, shape: tuple[int, ...] | None) -> Geometry:
     entry, detector = _find_detector(file)
-    mask = _pixel_mask(detector)
-    geometry = _read_detector(entry, detector, _shape(entry, detector, mask, shape))
-    return geometry.with_mask(mask) if mask is not None and mask.any() else geometry
+    rank = stack_rank(detector)
+    mask = _pixel_mask(detector, rank)
+    geometry = _read_detector(entry, detector, _shape(entry, detector, mask, shape, rank))
+    if mask is None or not mask.any():
+        return geometry
+    return geometry.with_mask(mask.reshape(flat_shape(mask.shape)))
 
 
 def _find_detector(file: h5py.File) -> tuple[h5py.Group, h5py.Group]:
@@ -74,10 +79,10 @@ def _find_detector(file: h5py.File) -> tuple[h5py.Group, h5py.Group]:
     return found[0]
 
 
-def _read_detector(entry: h5py.Group, detector: h5py.Group, shape: tuple[int, int]) -> Geometry:
+def _read_detector(entry: h5py.Group, detector: h5py.Group, shape: tuple[int, ...]) -> Geometry:
     wavelength_m = _wavelength_m(entry, detector)
     placed = read_modules(detector, shape, wavelength_m)
-    return placed or _read_simple(detector, shape, wavelength_m)
+    return placed or _read_simple(detector, flat_shape(shape), wavelength_m)
 
 
 def _read_simple(detector: h5py.Group, shape: tuple[int, int], wavelength_m: float) -> Geometry:
@@ -153,13 +158,14 @@ def _wavelength_m(entry: h5py.Group, detector: h5py.Group) -> float:
     return wavelength_m
 
 
-def _pixel_mask(detector: h5py.Group) -> NDArray[np.bool_] | None:
-    """Return the pixel mask, True = masked; any bit counts."""
+def _pixel_mask(detector: h5py.Group, rank: int) -> NDArray[np.bool_] | None:
+    """Return the pixel mask of so many dimensions, True = masked; any bit counts."""
     dataset = find_dataset(detector, "pixel_mask", "detectorSpecific/pixel_mask")
     if dataset is None:
         return None
-    if dataset.ndim != 2:
-        raise GeometryError(f"{dataset.name} has shape {dataset.shape}: (slow, fast) is needed")
+    if dataset.ndim != rank:
+        needed = "(slow, fast)" if rank == 2 else "(module, slow, fast)"
+        raise GeometryError(f"{dataset.name} has shape {dataset.shape}: {needed} is needed")
     try:
         mask: NDArray[np.bool_] = dataset[()] != 0
     except (OSError, RuntimeError) as error:
@@ -171,27 +177,27 @@ def _shape(
     entry: h5py.Group,
     detector: h5py.Group,
     mask: NDArray[np.bool_] | None,
-    shape: tuple[int, int] | None,
-) -> tuple[int, int]:
-    """Find the frame shape in the mask, the detector's description or the data."""
-    if shape is not None:
-        return shape
+    shape: tuple[int, ...] | None,
+    rank: int,
+) -> tuple[int, ...]:
+    """Find the shape of a frame's data in the mask, the detector's description or the data."""
+    if shape is not None and len(shape) >= rank:
+        return shape if len(shape) == rank else flat_shape(shape)
     if mask is not None:
-        return mask.shape[0], mask.shape[1]
+        return mask.shape
     sides = [find_dataset(detector, f"detectorSpecific/{axis}_pixels_in_detector") for axis in "yx"]
     if sides[0] is not None and sides[1] is not None:
         return int(read_scalar(sides[0])), int(read_scalar(sides[1]))
     data = find_dataset(entry, "data/data", "data/data_000001") or find_dataset(detector, "data")
-    if data is not None and data.ndim >= 2:
-        return int(data.shape[-2]), int(data.shape[-1])
+    if data is not None and data.ndim >= rank:
+        return tuple(int(side) for side in data.shape[-rank:])
     corners = [
         np.asarray(module["data_origin"][()]) + np.asarray(module["data_size"][()])
         for module in child_groups(detector, "NXdetector_module")
         if "data_origin" in module and "data_size" in module
     ]
-    if corners and all(corner.shape == (2,) for corner in corners):
-        slow, fast = np.max(corners, axis=0)
-        return int(slow), int(fast)
+    if corners and all(corner.shape == (rank,) for corner in corners):
+        return tuple(int(side) for side in np.max(corners, axis=0))
     raise GeometryError("the master does not say the frame shape: give shape=(slow, fast)")
 
 

@@ -5,24 +5,21 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import GeometryError
 from .detector import Geometry
 from .flat_fit import fit_flat_detector
 from .nexus_axes import axis_offset_m, chain_matrix, find_axis, parent_axis, pixel_step_m
 from .nexus_fields import child_groups, find_dataset, read_numbers, read_text
-from .panel import Panel, Vector
-
-# NeXus has x to the left and y up, seen along the beam; frames run to the right and down.
-_NEXUS_TO_LAB = np.array([-1.0, -1.0, 1.0])
+from .panel import Panel, half_turn
+from .stack_shape import first_row, flat_shape
 
 # A chain that leaves the detector in the sample says nothing about its place.
 _NEAREST_DETECTOR_M = 1e-6
 
 
 def read_modules(
-    detector: h5py.Group, shape: tuple[int, int], wavelength_m: float
+    detector: h5py.Group, shape: tuple[int, ...], wavelength_m: float
 ) -> Geometry | None:
     """Build the geometry of the modules of a detector.
 
@@ -31,7 +28,7 @@ def read_modules(
     detector : h5py.Group
         An NXdetector.
     shape : tuple of int
-        Frame shape (slow, fast).
+        Shape of the data of one frame: (slow, fast), or (module, slow, fast).
     wavelength_m : float
 
     Returns
@@ -49,14 +46,23 @@ def read_modules(
         for module in child_groups(detector, "NXdetector_module")
         if _is_placed(module, "fast_pixel_direction") and _is_placed(module, "slow_pixel_direction")
     ]
-    panels = [_read_panel(detector, module) for module in modules]
+    panels = [_read_panel(detector, module, shape) for module in modules]
     if not panels or max(panel.distance_m for panel in panels) < _NEAREST_DETECTOR_M:
         return None
     if len(panels) == 1:
-        flat = fit_flat_detector(panels[0], shape, wavelength_m)
+        flat = fit_flat_detector(panels[0], flat_shape(shape), wavelength_m)
         if flat is not None:
             return Geometry.from_flat_detector(flat)
-    return Geometry.from_panels(panels, shape=shape, wavelength_m=wavelength_m)
+    return Geometry.from_panels(panels, shape=flat_shape(shape), wavelength_m=wavelength_m)
+
+
+def stack_rank(detector: h5py.Group) -> int:
+    """Return the dimensions of a frame's data: 3 where modules are a stack, else 2.
+
+    Their `data_origin` has as many numbers.
+    """
+    origins = (find_dataset(m, "data_origin") for m in child_groups(detector, "NXdetector_module"))
+    return 3 if any(origin is not None and origin.size == 3 for origin in origins) else 2
 
 
 def _is_placed(module: h5py.Group, name: str) -> bool:
@@ -64,12 +70,15 @@ def _is_placed(module: h5py.Group, name: str) -> bool:
     return axis is not None and "vector" in axis.attrs
 
 
-def _read_panel(detector: h5py.Group, module: h5py.Group) -> Panel:
+def _read_panel(detector: h5py.Group, module: h5py.Group, shape: tuple[int, ...]) -> Panel:
     """Read where a module lies, in the frame and in space."""
-    (slow_start, fast_start), (slow_size, fast_size) = (
-        _pair(module, "data_origin"),
-        _pair(module, "data_size"),
-    )
+    *index, slow_start, fast_start = _numbers(module, "data_origin", len(shape))
+    *depth, slow_size, fast_size = _numbers(module, "data_size", len(shape))
+    if any(size != 1 for size in depth):
+        raise GeometryError(f"{module.name}/data_size has more than one module: give each its own")
+    if any(not 0 <= i < n for i, n in zip((*index, slow_start), shape[:-1], strict=True)):
+        raise GeometryError(f"{module.name}/data_origin is outside data of shape {shape}")
+    slow_start += first_row(tuple(index), shape)
     fast_axis, slow_axis = module["fast_pixel_direction"], module["slow_pixel_direction"]
     fast_chain = chain_matrix(_parent(detector, module, fast_axis))
     slow_chain = chain_matrix(_parent(detector, module, slow_axis))
@@ -77,9 +86,9 @@ def _read_panel(detector: h5py.Group, module: h5py.Group) -> Panel:
     return Panel(
         slow=(slow_start, slow_start + slow_size),
         fast=(fast_start, fast_start + fast_size),
-        origin_m=_to_lab(origin[:3]),
-        slow_m=_to_lab(slow_chain[:3, :3] @ pixel_step_m(slow_axis)),
-        fast_m=_to_lab(fast_chain[:3, :3] @ pixel_step_m(fast_axis)),
+        origin_m=half_turn(origin[:3]),
+        slow_m=half_turn(slow_chain[:3, :3] @ pixel_step_m(slow_axis)),
+        fast_m=half_turn(fast_chain[:3, :3] @ pixel_step_m(fast_axis)),
     )
 
 
@@ -94,14 +103,10 @@ def _parent(detector: h5py.Group, module: h5py.Group, axis: h5py.Dataset) -> h5p
     return None if chain is None else find_axis(detector, read_text(chain[()]))
 
 
-def _pair(module: h5py.Group, name: str) -> tuple[int, int]:
+def _numbers(module: h5py.Group, name: str, count: int) -> list[int]:
     dataset = find_dataset(module, name)
     values = np.empty(0) if dataset is None else read_numbers(dataset).ravel()
-    if values.size != 2:
-        raise GeometryError(f"{module.name}/{name} must hold two numbers (slow, fast)")
-    return int(values[0]), int(values[1])
-
-
-def _to_lab(vector: NDArray[np.float64]) -> Vector:
-    x, y, z = vector * _NEXUS_TO_LAB
-    return float(x), float(y), float(z)
+    if values.size != count:
+        which = "two numbers (slow, fast)" if count == 2 else "three numbers (module, slow, fast)"
+        raise GeometryError(f"{module.name}/{name} must hold {which}")
+    return [int(value) for value in values]

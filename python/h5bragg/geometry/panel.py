@@ -258,5 +258,25 @@ def fill_panel(struct: Any, panel: Panel) -> None:
     struct.fast_m = panel.fast_m
 
 
+def angle_of_center(panel: Panel) -> float:
+    """Return the scattering angle of a panel's centre, in radians."""
+    middle = (
+        np.asarray(panel.origin_m)
+        + panel.shape[0] / 2 * np.asarray(panel.slow_m)
+        + panel.shape[1] / 2 * np.asarray(panel.fast_m)
+    )
+    return math.atan2(math.hypot(middle[0], middle[1]), middle[2])
+
+
+def half_turn(vector: NDArray[np.float64]) -> Vector:
+    """Turn a vector by half a turn about the beam, between our lab frame and that of others.
+
+    NeXus and CrystFEL have x to the left and y up, seen along the beam; frames run to the right
+    and down.
+    """
+    x, y, z = vector
+    return -float(x), -float(y), float(z)
+
+
 def _vector(array: Any) -> Vector:
     return float(array[0]), float(array[1]), float(array[2])

@@ -8,10 +8,11 @@ from typing import Literal
 
 from ..errors import GeometryError
 
-Quantity = Literal["length", "angle", "energy"]
+Quantity = Literal["length", "angle", "energy", "voltage"]
 
 # h * c / e in eV m, exact in the SI of 2019.
 _HC_EV_M = 6.62607015e-34 * 299792458 / 1.602176634e-19
+_ELECTRON_REST_EV = 510998.95
 
 _PREFIXES = {"": 0, "k": 3, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12}
 _WORDS = {"": 0, "kilo": 3, "centi": -2, "milli": -3, "micro": -6, "nano": -9, "pico": -12}
@@ -43,18 +44,19 @@ _FACTORS: dict[Quantity, dict[str, float]] = {
         "°": _DEGREE_RAD,
     },
     "energy": {"ev": 1.0, "kev": 1e3, "mev": 1e6},
+    "voltage": {"v": 1.0, "kv": 1e3},
 }
 
 
 def to_si(value: float, unit: str, quantity: Quantity) -> float:
-    """Convert a length to metres, an angle to radians or an energy to electronvolts.
+    """Convert a length to metres, an angle to radians, an energy to electronvolts or a voltage.
 
     Parameters
     ----------
     value : float
     unit : str
         Name or symbol, singular or plural, as NeXus files and CBF headers write it.
-    quantity : {"length", "angle", "energy"}
+    quantity : {"length", "angle", "energy", "voltage"}
 
     Raises
     ------
@@ -88,3 +90,17 @@ def wavelength_of_energy_m(energy_ev: float) -> float:
     if not energy_ev > 0:
         raise GeometryError(f"a photon energy of {energy_ev} eV has no wavelength")
     return _HC_EV_M / energy_ev
+
+
+def wavelength_of_voltage_m(voltage: float) -> float:
+    """Convert the accelerating voltage of electrons to their wavelength in metres.
+
+    With the kinetic energy E = e * voltage, (p c)^2 = E^2 + 2 E m c^2.
+
+    Examples
+    --------
+    >>> from h5bragg.geometry.units import wavelength_of_voltage_m
+    >>> round(wavelength_of_voltage_m(200e3) * 1e10, 5)
+    0.02508
+    """
+    return _HC_EV_M / math.sqrt(voltage * (voltage + 2 * _ELECTRON_REST_EV))
