@@ -53,10 +53,10 @@ def run_host(
     )
 
 
-def need_program(name: str) -> str:
+def need_program(name: str, package: str = "hdf5-tools") -> str:
     path = shutil.which(name)
     if path is None:
-        pytest.skip(f"{name} is not installed: Debian has it in hdf5-tools")
+        pytest.skip(f"{name} is not installed: Debian has it in {package}")
     return path
 
 
