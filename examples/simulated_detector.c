@@ -86,20 +86,28 @@ static void make_geometry(detector *self)
                                         .panels = self->panels};
 }
 
-/* Background that falls with the scattering angle, as that of a solvent. */
-static void draw_background(const h5bragg_panel *panel, uint64_t *state, uint16_t *frame)
+/* Mean background at pixel (slow, fast) of a panel: it falls with the scattering angle. */
+static double mean_background(const h5bragg_panel *panel, uint32_t slow, uint32_t fast)
+{
+    const float i = (float)(slow - panel->slow_start) + 0.5f;
+    const float j = (float)(fast - panel->fast_start) + 0.5f;
+    double m[3];
+    for (int k = 0; k < 3; k++)
+        m[k] = panel->origin_m[k] + i * panel->slow_m[k] + j * panel->fast_m[k];
+    const double tan2_2theta = (m[0] * m[0] + m[1] * m[1]) / (m[2] * m[2]);
+    return 0.3 + 3.0 * exp(-25 * tan2_2theta);
+}
+
+static void draw_backgrounds(detector *self, const h5bragg_panel *panel, uint64_t *state)
 {
     for (uint32_t slow = panel->slow_start; slow < panel->slow_stop; slow++) {
         for (uint32_t fast = panel->fast_start; fast < panel->fast_stop; fast++) {
-            const float i = (float)(slow - panel->slow_start) + 0.5f;
-            const float j = (float)(fast - panel->fast_start) + 0.5f;
-            double m[3];
-            for (int k = 0; k < 3; k++)
-                m[k] = panel->origin_m[k] + i * panel->slow_m[k] + j * panel->fast_m[k];
-            const double tan_2theta = hypot(m[0], m[1]) / m[2];
-            const double mean = 0.3 + 3.0 * exp(-pow(tan_2theta / 0.2, 2));
-            if (!is_in_gap(slow, fast))
-                frame[(size_t)slow * DETECTOR_NX + fast] = draw_poisson(state, exp(-mean));
+            if (is_in_gap(slow, fast))
+                continue;
+            const double exp_minus_mean = exp(-mean_background(panel, slow, fast));
+            uint16_t *pixel = self->backgrounds + (size_t)slow * DETECTOR_NX + fast;
+            for (int k = 0; k < NBACKGROUNDS; k++, pixel += DETECTOR_NPIXELS)
+                *pixel = draw_poisson(state, exp_minus_mean);
         }
     }
 }
@@ -113,9 +121,8 @@ static int make_backgrounds(detector *self)
         return -1;
     for (size_t k = 0; k < NBACKGROUNDS * DETECTOR_NPIXELS; k++)
         self->backgrounds[k] = GAP_CODE;
-    for (size_t k = 0; k < NBACKGROUNDS; k++)
-        for (uint32_t panel = 0; panel < self->geometry.npanels; panel++)
-            draw_background(&self->panels[panel], &state, self->backgrounds + k * DETECTOR_NPIXELS);
+    for (uint32_t panel = 0; panel < self->geometry.npanels; panel++)
+        draw_backgrounds(self, &self->panels[panel], &state);
     return 0;
 }
 

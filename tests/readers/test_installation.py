@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `cmake --install` gives to C and C++ programs and to HDF5."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from hdf5_hosts import need_program, run_host
-from installed_library import EXAMPLES, Installation, run_tool
+from installed_library import EXAMPLES, Installation, configure, run_tool
 
 import h5bragg
 
@@ -97,7 +98,7 @@ def test_find_package_refuses_another_version(installation: Installation, tmp_pa
     lines.append("find_package(h5bragg 0.0 REQUIRED)")
     (tmp_path / "CMakeLists.txt").write_text("\n".join(lines))
     prefix = f"-DCMAKE_PREFIX_PATH={installation.prefix}"
-    done = run_host("cmake", "-S", tmp_path, "-B", tmp_path / "build", prefix)
+    done = run_host(*configure(tmp_path, tmp_path / "build", prefix))
     assert done.returncode != 0
     assert "compatible with requested version" in done.stderr
 
@@ -114,3 +115,13 @@ def test_the_headers_are_cpp_as_well(
     language = (f"-std={standard}", "-x", "c++", EXAMPLES / "simple_writer.c", "-x", "none")
     run_tool(path, *WARNINGS, *language, "-o", program, *words, f"-Wl,-rpath,{libdir}")
     check_file(write_without_plugin_path(program, tmp_path))
+
+
+def test_the_c_code_of_the_manual_is_that_of_the_examples() -> None:
+    """So it compiles and runs, as the examples do."""
+    sources = "".join("".join(path.read_text().split()) for path in sorted(EXAMPLES.iterdir()))
+    text = (EXAMPLES.parent / "docs" / "writers.md").read_text()
+    code = r"^ {4}.*(?:h5bragg_|H5\w+\(|find_package|target_link).*$"
+    lines = re.findall(code, text, re.MULTILINE)
+    assert len(lines) > 10
+    assert [line for line in lines if "".join(line.split()) not in sources] == []
