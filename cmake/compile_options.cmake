@@ -12,7 +12,8 @@ function(h5bragg_compile_options target)
         C_EXTENSIONS OFF
         C_VISIBILITY_PRESET hidden
         POSITION_INDEPENDENT_CODE ON)
-    target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/filter/include)
+    target_include_directories(${target} PUBLIC
+        $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/filter/include>)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/filter/src)
     target_compile_definitions(${target} PRIVATE H5BRAGG_VERSION="${PROJECT_VERSION}")
     # A fused multiply-add rounds once where the others round twice: chunks and restored noise must

@@ -2,8 +2,8 @@
 /*
  * H5Zbragg.h - the h5bragg filter on an HDF5 property list, for C and C++ writers.
  *
- * It compiles against the caller's own HDF5, which finds the plugin through HDF5_PLUGIN_PATH or
- * H5PLappend(); the caller links libh5bragg for the functions of h5bragg.h.
+ * It compiles against the caller's own HDF5.  The caller links libh5bragg, which is then the filter
+ * as well: no HDF5_PLUGIN_PATH is needed.  docs/writers.md has more, examples/ whole programs.
  *
  *     const h5bragg_flat detector = {...};
  *     const hsize_t chunk[3] = {1, detector.ny, detector.nx};
@@ -40,23 +40,65 @@ H5BRAGG_API h5bragg_status h5bragg_config_frames(uint32_t cd_values[16], h5bragg
                                                  uint32_t file_big_endian, uint32_t nframes,
                                                  uint32_t ny, uint32_t nx);
 
+/* The filter as HDF5 wants it, a const H5Z_class2_t *; never to be freed. */
+H5BRAGG_API const void *h5bragg_filter_class(void);
+
 #ifdef __cplusplus
 }
 #endif
 
-/* Pixel type of an HDF5 type; one that h5bragg_config_frames() refuses if there is none. */
-static inline h5bragg_pixel_type h5zbragg_pixel_type(hid_t type)
+/* Finds the pixel type that an HDF5 type stands for; returns whether there is one. */
+static inline int h5zbragg_find_pixel_type(hid_t type, h5bragg_pixel_type *pixel_type)
 {
     const int is_signed = H5Tget_sign(type) == H5T_SGN_2;
     const size_t nbytes = H5Tget_class(type) == H5T_INTEGER ? H5Tget_size(type) : 0;
     if (nbytes == 1 && !is_signed)
-        return H5BRAGG_U8;
-    if (nbytes == 2)
-        return is_signed ? H5BRAGG_I16 : H5BRAGG_U16;
-    if (nbytes == 4)
-        return is_signed ? H5BRAGG_I32 : H5BRAGG_U32;
-    return (h5bragg_pixel_type)0xFF;
+        *pixel_type = H5BRAGG_U8;
+    else if (nbytes == 2)
+        *pixel_type = is_signed ? H5BRAGG_I16 : H5BRAGG_U16;
+    else if (nbytes == 4)
+        *pixel_type = is_signed ? H5BRAGG_I32 : H5BRAGG_U32;
+    else
+        return 0;
+    return 1;
 }
+
+/*
+ * Completes cd_values with what the property list and the type of the dataset say.  A frame's rows
+ * are those of one dimension or, of four and more dimensions, of several: modules.
+ */
+static inline h5bragg_status h5zbragg_complete(hid_t dcpl, hid_t type,
+                                               uint32_t cd_values[H5BRAGG_CONFIG_NWORDS])
+{
+    hsize_t chunk[H5S_MAX_RANK];
+    hsize_t nrows = 1;
+    h5bragg_status status = H5BRAGG_BAD_SHAPE;
+    h5bragg_pixel_type pixel_type;
+    const uint32_t is_big_endian = H5Tget_order(type) == H5T_ORDER_BE;
+    const int rank = H5Pget_chunk(dcpl, H5S_MAX_RANK, chunk);
+    if (!h5zbragg_find_pixel_type(type, &pixel_type))
+        return H5BRAGG_BAD_PIXEL_TYPE;
+    for (int first = rank - 2; first >= 0 && status == H5BRAGG_BAD_SHAPE; first--) {
+        hsize_t nframes = 1;
+        nrows *= chunk[first];
+        if (nrows > UINT32_MAX || (rank == 3 && first == 0))
+            break;
+        for (int k = 0; k < first && nframes <= UINT32_MAX; k++)
+            nframes *= chunk[k];
+        if (nframes <= UINT32_MAX)
+            status = h5bragg_config_frames(cd_values, pixel_type, is_big_endian, (uint32_t)nframes,
+                                           (uint32_t)nrows, (uint32_t)chunk[rank - 1]);
+    }
+    return status;
+}
+
+/*
+ * Registers the filter of the linked library with the caller's HDF5, which then looks for no plugin
+ * in HDF5_PLUGIN_PATH, and uses no other copy of it: registered geometries are known to this one
+ * alone.  For programs that read, or open datasets to write on; H5Pset_bragg() calls it.  May be
+ * called any number of times.  Returns a negative value on failure.
+ */
+static inline herr_t H5Zregister_bragg(void) { return H5Zregister(h5bragg_filter_class()); }
 
 /*
  * Adds the filter to a dataset creation property list on which H5Pset_chunk() was called.  type is
@@ -70,30 +112,15 @@ static inline herr_t H5Pset_bragg(hid_t dcpl, hid_t type,
                                   const uint32_t cd_values[H5BRAGG_CONFIG_NWORDS])
 {
     uint32_t words[H5BRAGG_CONFIG_NWORDS];
-    hsize_t chunk[H5S_MAX_RANK];
-    const int rank = H5Pget_chunk(dcpl, H5S_MAX_RANK, chunk);
-    const uint32_t is_big_endian = H5Tget_order(type) == H5T_ORDER_BE;
-    const h5bragg_pixel_type pixel_type = h5zbragg_pixel_type(type);
-    h5bragg_status status = H5BRAGG_BAD_SHAPE;
     memcpy(words, cd_values, sizeof(words));
-    /* A frame's rows are those of one dimension or, of four and more, of several: modules. */
-    hsize_t nrows = 1;
-    for (int first = rank - 2; first >= 0 && status == H5BRAGG_BAD_SHAPE; first--) {
-        hsize_t nframes = 1;
-        nrows *= chunk[first];
-        if (nrows > UINT32_MAX || (rank == 3 && first == 0))
-            break;
-        for (int k = 0; k < first && nframes <= UINT32_MAX; k++)
-            nframes *= chunk[k];
-        if (nframes <= UINT32_MAX)
-            status = h5bragg_config_frames(words, pixel_type, is_big_endian, (uint32_t)nframes,
-                                           (uint32_t)nrows, (uint32_t)chunk[rank - 1]);
-    }
+    const h5bragg_status status = h5zbragg_complete(dcpl, type, words);
     if (status != H5BRAGG_OK) {
         H5Epush2(H5E_DEFAULT, __FILE__, "H5Pset_bragg", __LINE__, H5E_ERR_CLS, H5E_PLINE,
                  H5E_BADVALUE, "%s", h5bragg_status_text(status));
         return -1;
     }
+    if (H5Zregister_bragg() < 0)
+        return -1;
     return H5Pset_filter(dcpl, H5BRAGG_FILTER_ID, H5Z_FLAG_MANDATORY, H5BRAGG_CONFIG_NWORDS, words);
 }
 

@@ -313,6 +313,11 @@ static const hdf5_filter_class FILTER_CLASS = {
 H5BRAGG_API int H5PLget_plugin_type(void);
 H5BRAGG_API const void *H5PLget_plugin_info(void);
 
+/* As in H5Zbragg.h.  A name of our own: other plugins that a program links have the two above. */
+H5BRAGG_API const void *h5bragg_filter_class(void);
+
 int H5PLget_plugin_type(void) { return HDF5_PLUGIN_TYPE_FILTER; }
 
 const void *H5PLget_plugin_info(void) { return &FILTER_CLASS; }
+
+const void *h5bragg_filter_class(void) { return &FILTER_CLASS; }

@@ -36,7 +36,8 @@ def _find_library() -> Path:
     """Find the plugin library: H5BRAGG_LIBRARY if set, else the one of the package."""
     override = os.environ.get("H5BRAGG_LIBRARY")
     if override:
-        return Path(override).resolve()
+        # Not resolve(): where versions are installed side by side the plugin is a link.
+        return Path(override).absolute()
     candidates = [_PACKAGE / "plugin" / name for name in _LIBRARY_NAMES]
     return next((path for path in candidates if path.is_file()), candidates[0])
 

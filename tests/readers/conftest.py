@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 from hdf5_hosts import Sample, host_environment, make_frames, make_geometry
+from installed_library import Installation, build_examples, install
 from virtual_environments import make_environment
 
 import h5bragg
@@ -66,6 +67,18 @@ def python_host(request: pytest.FixtureRequest) -> str:
         return sys.executable
     interpreter: str = request.getfixturevalue(FIXTURES[request.param])
     return interpreter
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """What `cmake --install` makes, moved away from the prefix it was made for."""
+    return install(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="session")
+def examples(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the example programs, built as users build them."""
+    return build_examples(installation, tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture
