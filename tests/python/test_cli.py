@@ -15,7 +15,15 @@ import fabio
 import h5py
 import numpy as np
 import pytest
-from input_files import Outcome, run_cli, write_cbf, write_data, write_master, write_poni
+from input_files import (
+    Outcome,
+    assert_one_sentence,
+    run_cli,
+    write_cbf,
+    write_data,
+    write_master,
+    write_poni,
+)
 from numpy.typing import NDArray
 
 import h5bragg
@@ -44,15 +52,6 @@ def sparse_path(tmp_path: Path, cli: Cli, cbf_paths: list[Path]) -> Path:
     path = tmp_path / "sparse.h5"
     assert cli("compress", *cbf_paths, "-o", path).status == 0
     return path
-
-
-def assert_one_sentence(found: Outcome, match: str, status: int = 2) -> None:
-    assert found.status == status
-    assert found.out == ""
-    assert found.err.startswith("h5bragg: ")
-    assert found.err.count("\n") == 1
-    assert "Traceback" not in found.err
-    assert re.search(match, found.err), found.err
 
 
 def test_compress_info_compare_and_densify(

@@ -15,6 +15,7 @@ import h5bragg
 from ..errors import H5braggError
 from .compare import compare
 from .compress import compress
+from .config import config
 from .demo import demo
 from .densify import densify
 from .info import info
@@ -33,7 +34,7 @@ def h5bragg_command() -> None:
     """Sparsify X-ray diffraction frames in HDF5 files that any HDF5 program reads dense."""
 
 
-for _command in (compress, densify, info, compare, plugin, demo):
+for _command in (compress, densify, info, compare, config, plugin, demo):
     h5bragg_command.add_command(_command)
 
 
