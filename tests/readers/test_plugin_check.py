@@ -1,0 +1,506 @@
+# SPDX-License-Identifier: MIT
+"""`h5bragg plugin check` in every situation that keeps HDF5 from using the right plugin."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+from check_file import make_check_file
+from hdf5_hosts import need_program
+from input_files import Outcome, assert_one_sentence, run_cli
+
+import h5bragg
+from h5bragg import plugin_check, plugin_files
+from h5bragg.plugin_files import CHECK_FILE, architecture, find_plugins, look_at
+from h5bragg.plugin_hosts import searched_by, usual_directories
+
+LIBRARY = Path(str(h5bragg.get_config()["library"]))
+VERSION = str(h5bragg.get_config()["version"])
+MACHINE_AT = 18
+AARCH64 = (183).to_bytes(2, "little")
+OTHER_FILTER_CLASS = """
+#include <stddef.h>
+#include <stdint.h>
+static size_t filter(unsigned flags, size_t n, const unsigned *words, size_t nbytes,
+                     size_t *capacity, void **data) {{ {body} }}
+static const struct {{
+    int version, id; unsigned encodes, decodes; const char *name;
+    void *can_apply, *set_local; size_t (*filter)(unsigned, size_t, const unsigned *, size_t,
+                                                  size_t *, void **);
+}} cls = {{1, {filter_id}, 1, 1, "{name}", 0, 0, filter}};
+int H5PLget_plugin_type(void) {{ return 0; }}
+const void *H5PLget_plugin_info(void) {{ return &cls; }}
+"""
+
+Check = Callable[..., Outcome]
+
+
+@pytest.fixture
+def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Runs `h5bragg plugin check` where the environment's variables are those given."""
+
+    def run(*options: object, **variables: str) -> Outcome:
+        for name in [name for name in os.environ if name.startswith(("HDF5_", "H5BRAGG_"))]:
+            monkeypatch.delenv(name)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        found = run_cli(capsys, "plugin", "check", *options)
+        assert "Traceback" not in found.err
+        return found
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A directory of plugins, empty at first."""
+    path = tmp_path / "plugins"
+    path.mkdir()
+    return path
+
+
+def install(folder: Path, name: str = LIBRARY.name) -> Path:
+    folder.mkdir(exist_ok=True)
+    return Path(shutil.copy(LIBRARY, folder / name))
+
+
+def install_version(folder: Path, version: str, name: str = LIBRARY.name) -> Path:
+    """A working copy that says it is of another version."""
+    path = install(folder, name)
+    content, old = path.read_bytes(), b"\0" + VERSION.encode() + b"\0"
+    assert content.count(old) == 1
+    assert len(version) == len(VERSION)
+    path.write_bytes(content.replace(old, b"\0" + version.encode() + b"\0"))
+    return path
+
+
+def install_foreign(folder: Path, name: str = LIBRARY.name) -> Path:
+    """A copy whose header says that it is for another processor."""
+    path = install(folder, name)
+    content = bytearray(path.read_bytes())
+    content[MACHINE_AT : MACHINE_AT + 2] = AARCH64
+    path.write_bytes(content)
+    return path
+
+
+def compile_library(path: Path, source: str, *options: str) -> Path:
+    gcc = shutil.which("gcc")
+    if gcc is None:
+        pytest.skip("gcc is not installed")
+    text = path.with_suffix(".c")
+    text.write_text(source)
+    subprocess.run([gcc, "-shared", "-fPIC", str(text), "-o", str(path), *options], check=True)
+    text.unlink()
+    return path
+
+
+def assert_well(found: Outcome, path: Path) -> None:
+    assert (found.status, found.err) == (0, "")
+    assert f"  {path.parent}\n    {path.name}: version {VERSION}, " in found.out
+    assert "reads chunk formats: 1 and 2, in use" in found.out
+    assert "frame of format 1: as it must be\nbuilt-in frame of format 2: as it must" in found.out
+    assert found.out.endswith("All is well.\n")
+
+
+def assert_problem(found: Outcome, sentence: str, fix: str) -> None:
+    assert (found.status, found.err) == (1, "")
+    assert f"problem: {sentence}" in found.out
+    assert f"\n  do this: {fix}" in found.out.split(f"problem: {sentence}")[1]
+    assert "All is well" not in found.out
+
+
+def only_problem(found: Outcome) -> bool:
+    return found.out.count("problem: ") == 1
+
+
+def test_the_builtin_file_holds_golden_chunks(tmp_path: Path) -> None:
+    """Its frames are those that tests/data fixes, whatever today's encoder writes."""
+    make_check_file(tmp_path / "again.h5")
+    with h5py.File(CHECK_FILE) as kept, h5py.File(tmp_path / "again.h5") as again:
+        assert list(kept) == list(again) == ["format_1", "format_2"]
+        for name, data in kept.items():
+            assert dict(data.attrs) == dict(again[name].attrs)
+            chunk = data.id.read_direct_chunk((0, 0))
+            assert chunk == again[name].id.read_direct_chunk((0, 0))
+            assert h5bragg.inspect(chunk[1]).format_version == int(name[-1])
+    assert CHECK_FILE.stat().st_size < 20000
+
+
+def test_all_is_well_where_hdf5_plugin_path_leads_to_the_plugin(check: Check, folder: Path) -> None:
+    found = check(HDF5_PLUGIN_PATH=str(folder.parent) + ":" + str(install(folder).parent))
+    assert_well(found, folder / LIBRARY.name)
+    assert "where HDF5_PLUGIN_PATH says:" in found.out
+    assert f"HDF5 {h5py.version.hdf5_version}" in found.out
+    found = check("--quiet", HDF5_PLUGIN_PATH=str(folder))
+    assert (found.status, found.out, found.err) == (0, "", "")
+
+
+def test_a_directory_is_checked_before_it_is_used(check: Check, folder: Path) -> None:
+    path = install(folder)
+    assert_well(check("--directory", folder), path)
+    assert_well(check("--directory", folder, HDF5_PLUGIN_PATH="/nonexistent"), path)
+    assert_one_sentence(check("--directory", folder / "x"), "x does not exist: give a directory")
+    assert_one_sentence(check("--directory", path), "is no directory: give a directory")
+
+
+@pytest.mark.parametrize("fill", ["noise", "mean"])
+def test_frames_are_compared_with_those_of_the_fill(check: Check, folder: Path, fill: str) -> None:
+    path = install(folder)
+    assert_well(check(HDF5_PLUGIN_PATH=str(folder), H5BRAGG_FILL=fill), path)
+
+
+def test_other_programs_are_checked(check: Check, folder: Path, python_host: str) -> None:
+    path = install(folder)
+    found = check("--program", python_host, HDF5_PLUGIN_PATH=str(folder))
+    assert_well(found, path)
+    assert f"({python_host})" in found.out
+
+
+def test_h5dump_is_checked(check: Check, folder: Path) -> None:
+    h5dump = need_program("h5dump")
+    path = install(folder)
+    found = check("--program", "h5dump", HDF5_PLUGIN_PATH=str(folder))
+    assert_well(found, path)
+    assert f"({h5dump})" in found.out
+    found = check("--program", h5dump, HDF5_PLUGIN_PATH=f"/nonexistent:{folder}")
+    assert "frame of format 1: can't open directory: /nonexistent" in found.out
+    assert_problem(found, "/nonexistent, named in HDF5_PLUGIN_PATH", "correct HDF5_PLUGIN_PATH")
+
+
+def test_an_h5dump_that_does_not_tell_where_it_looks(check: Check, folder: Path) -> None:
+    """As a statically linked one; this one is a script around the real one."""
+    script = folder / "h5dump-static"
+    script.write_text(f'#!/bin/sh\nexec {need_program("h5dump")} "$@"\n')
+    script.chmod(0o755)
+    install(folder)
+    found = check("--program", script, HDF5_PLUGIN_PATH=str(folder))
+    assert found.status == 0
+    assert "looks for plugins in directories that it does not tell" in found.out
+    assert "All is well" in found.out
+    found = check("--program", script, HDF5_PLUGIN_PATH=str(folder.parent))
+    assert_problem(found, "the built-in frame format_1 cannot be read: required filter", "see ")
+
+
+def test_programs_that_cannot_be_checked_are_one_sentence(check: Check, folder: Path) -> None:
+    assert_one_sentence(check("--program", "no_such"), "no_such is not there: give the name")
+    assert_one_sentence(check("--program", "ls"), "ls cannot be checked: give h5dump, or a Python")
+    script = folder / "python-without-h5py"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    script.chmod(0o755)
+    found = check("--program", script)
+    assert_one_sentence(found, "No module named 'h5py'.*give a Python that has h5py")
+
+
+def test_no_plugin_where_hdf5_plugin_path_leads(check: Check, folder: Path) -> None:
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    assert_problem(
+        found,
+        f"HDF5 finds no h5bragg plugin, neither the file {LIBRARY.name} nor another, in {folder}",
+        f"export HDF5_PLUGIN_PATH={h5bragg.PLUGIN_PATH}, or h5bragg plugin install /",
+    )
+    assert only_problem(found)
+    quiet = check("--quiet", HDF5_PLUGIN_PATH=str(folder))
+    assert quiet.out.startswith("problem: HDF5 finds no h5bragg plugin")
+
+
+def test_no_plugin_in_the_default_directories(check: Check) -> None:
+    found = check()
+    assert "in HDF5's default directories" in found.out
+    if "in use" in found.out:
+        pytest.skip("this machine has a plugin in one of them")
+    assert_problem(found, "HDF5 finds no h5bragg plugin", "export HDF5_PLUGIN_PATH=")
+    assert only_problem(found)
+
+
+def test_variables_that_keep_hdf5_from_looking(check: Check, folder: Path) -> None:
+    install(folder)
+    found = check(HDF5_PLUGIN_PATH="")
+    assert_problem(found, "HDF5_PLUGIN_PATH is set but empty", "export HDF5_PLUGIN_PATH=")
+    assert only_problem(found)
+    found = check(HDF5_PLUGIN_PATH=str(folder), HDF5_PLUGIN_PRELOAD="::")
+    assert_problem(found, "HDF5_PLUGIN_PRELOAD is '::'", "unset HDF5_PLUGIN_PRELOAD")
+    assert only_problem(found)
+    found = check(HDF5_PLUGIN_PATH=str(folder), H5BRAGG_FILL="average")
+    assert_problem(found, "H5BRAGG_FILL is 'average', but must be", "unset H5BRAGG_FILL")
+    assert only_problem(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("missing", "does not exist"),
+        ("file", "is no directory"),
+        ("~/plugins", "does not exist, as HDF5 does not expand ~"),
+    ],
+)
+def test_a_bad_directory_in_the_path_is_named(
+    check: Check, folder: Path, name: str, reason: str
+) -> None:
+    install(folder)
+    (folder.parent / "file").touch()
+    bad = name if name.startswith("~") else str(folder.parent / name)
+    found = check(HDF5_PLUGIN_PATH=f"{folder}:{bad}")
+    sentence = f"{bad}, named in HDF5_PLUGIN_PATH, {reason}"
+    assert_problem(found, sentence, "correct HDF5_PLUGIN_PATH")
+    assert only_problem(found)
+    assert "as it must be" in found.out
+
+
+def test_a_directory_that_cannot_be_read_is_named(check: Check, folder: Path) -> None:
+    folder.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            folder.parent.parent.chmod(0o755)
+            folder.parent.chmod(0o755)
+            os.seteuid(65534)
+        found = plugin_check._search(folder)
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+    assert found.reason in ("cannot be read (Permission denied)",)
+    assert found.plugins == ()
+
+
+def test_a_plugin_for_another_processor(check: Check, folder: Path) -> None:
+    path = install_foreign(folder)
+    native = architecture(LIBRARY)
+    sentence = f"it is for aarch64, this machine is {native}"
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    assert f"    {path.name}: {sentence}\n" in found.out
+    fix = f"h5bragg plugin install {folder}"
+    assert_problem(found, f"{path} cannot be loaded: {sentence}", fix)
+    assert only_problem(found)
+
+
+def test_plugins_for_several_processors_may_stand_side_by_side(check: Check, folder: Path) -> None:
+    foreign = install_foreign(folder.parent / "aarch64")
+    path = install(folder)
+    found = check(HDF5_PLUGIN_PATH=f"{foreign.parent}:{folder}")
+    assert_well(found, path)
+    assert "it is for aarch64" in found.out
+
+
+def elf_head(machine: int, *, bits: int = 64, order: str = "little") -> bytes:
+    head = b"\x7fELF" + bytes([bits // 32, 1 if order == "little" else 2]) + bytes(12)
+    return head + machine.to_bytes(2, order)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (elf_head(62), "x86-64"),
+        (elf_head(183), "aarch64"),
+        (elf_head(3, bits=32), "i386 (32 bit)"),
+        (elf_head(22, order="big"), "s390x (big-endian)"),
+        (elf_head(21), "ppc64"),
+        (elf_head(9999), "processor number 9999"),
+        (elf_head(62)[:19], None),
+        (b"", None),
+        (b"MZ" + bytes(100), None),
+    ],
+)
+def test_the_processor_is_read_from_the_header(
+    tmp_path: Path, head: bytes, name: str | None
+) -> None:
+    path = tmp_path / "lib.so"
+    path.write_bytes(head)
+    assert architecture(path) == name
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is no ELF file"),
+        (b"<html>404 not found: H5Z-BRAGG</html>", "it is no ELF file"),
+        (None, "it is a link to nothing"),
+    ],
+    ids=["empty", "text", "link"],
+)
+def test_a_file_that_is_no_library(
+    check: Check, folder: Path, content: bytes | None, reason: str
+) -> None:
+    path = folder / LIBRARY.name
+    if content is None:
+        path.symlink_to("/nonexistent/library.so")
+    else:
+        path.write_bytes(content)
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    fix = f"h5bragg plugin install {folder}"
+    assert_problem(found, f"{path} cannot be loaded: {reason}", fix)
+    assert only_problem(found)
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.6, 0.95])
+def test_a_library_that_was_cut_short(check: Check, folder: Path, fraction: float) -> None:
+    """The loader says so, or ends the program."""
+    path = install(folder)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(fraction * len(content))])
+    found = check("--directory", folder)
+    fix = f"h5bragg plugin install {folder}"
+    assert_problem(found, f"{path} cannot be loaded: ", fix)
+    if "ended with SIG" in found.out:
+        assert "when HDF5 looked for the plugin" in found.out
+
+
+def test_a_library_that_misses_another_one(check: Check, folder: Path) -> None:
+    """The sentence is the loader's own."""
+    needed = compile_library(folder.parent / "libneeded.so", "int needed(void) { return 1; }")
+    path = compile_library(
+        folder / "libh5bragg.so",
+        "int needed(void); int h5bragg(void) { return needed(); }",
+        f"-L{folder.parent}",
+        "-lneeded",
+    )
+    needed.unlink()
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    sentence = f"{path} cannot be loaded: libneeded.so: cannot open shared object file"
+    assert_problem(found, sentence, f"h5bragg plugin install {folder}")
+
+
+def test_two_copies_of_different_versions(check: Check, folder: Path) -> None:
+    """The first one is used; the older one is to be replaced."""
+    older = install_version(folder.parent / "older", "0.0.9")
+    path = install(folder)
+    for first, second in ((older, path), (path, older)):
+        found = check(HDF5_PLUGIN_PATH=f"{first.parent}:{second.parent}")
+        names = {older: "0.0.9", path: VERSION}
+        sentence = (
+            f"{first} is version {names[first]} and {second} is version {names[second]}: "
+            "HDF5 uses the first"
+        )
+        assert_problem(found, sentence, f"h5bragg plugin install {older.parent}")
+        assert only_problem(found)
+        assert f"version {names[first]}, reads chunk formats: 1 and 2, in use" in found.out
+        assert found.out.count("in use") == 1
+
+
+def test_two_copies_of_one_version_are_no_problem(check: Check, folder: Path) -> None:
+    first = install(folder.parent / "first")
+    install(folder)
+    found = check(HDF5_PLUGIN_PATH=f"{first.parent}:{folder}")
+    assert_well(found, first)
+    assert found.out.count("in use") == 1
+
+
+def test_a_copy_older_or_newer_than_the_package(check: Check, folder: Path) -> None:
+    path = install_version(folder, "0.0.9")
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    sentence = f"{path} is version 0.0.9, but this h5bragg is version {VERSION}"
+    assert_problem(found, sentence, f"h5bragg plugin install {folder}")
+    path = install_version(folder, "9.9.9")
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    sentence = f"{path} is version 9.9.9, but this h5bragg is version {VERSION}"
+    assert_problem(found, sentence, "pip install --upgrade h5bragg")
+    assert only_problem(found)
+
+
+def test_hdf5_tries_any_library_so_copies_of_any_name_count(check: Check, folder: Path) -> None:
+    assert_well(check(HDF5_PLUGIN_PATH=str(folder)), install(folder, "libcopy.so.old"))
+    backup = install_version(folder, "0.0.9", "libh5bragg.so.bak")
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    assert found.status == 1
+    assert "is version 0.0.9" in found.out
+    assert f"do this: rm {backup}" in found.out
+
+
+def test_a_name_that_hdf5_does_not_try(check: Check, folder: Path) -> None:
+    path = install(folder, "h5bragg.so")
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    assert_problem(found, f"HDF5 does not try {path}", f"rename it to {LIBRARY.name}")
+    assert only_problem(found)
+
+
+def test_another_library_with_the_same_filter_number(check: Check, folder: Path) -> None:
+    source = OTHER_FILTER_CLASS.format(
+        body="return 0;", filter_id=h5bragg.FILTER_ID, name="somebody else's"
+    )
+    other = compile_library(folder.parent / "libother.so", source)
+    install(folder)
+    sentence = (
+        f"{other} is another library (somebody else's) that has h5bragg's filter number "
+        f"{h5bragg.FILTER_ID}"
+    )
+    found = check(HDF5_PLUGIN_PATH=f"{other.parent}:{folder}")
+    assert_problem(found, f"{sentence}, and HDF5 uses it", "take it out of the directory")
+    assert "another library, somebody else's, in use" in found.out
+    found = check(HDF5_PLUGIN_PATH=f"{folder}:{other.parent}")
+    assert_problem(found, f"{sentence}\n", "take it out of the directory")
+    assert "as it must be" in found.out
+
+
+def test_a_plugin_that_restores_other_pixels(check: Check, folder: Path) -> None:
+    body = (
+        "void *calloc(size_t, size_t); *capacity = 130 * 150 * words[1] * 0 + 78000;"
+        "*data = calloc(*capacity, 1); return *capacity;"
+    )
+    source = OTHER_FILTER_CLASS.format(body=body, filter_id=h5bragg.FILTER_ID, name="H5Z-BRAGG")
+    compile_library(folder / LIBRARY.name, source)
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    assert found.status == 1
+    assert "built-in frame of format 2: its pixels are wrong" in found.out
+
+
+def test_other_plugins_are_left_out(folder: Path) -> None:
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    assert find_plugins(Path(hdf5plugin.PLUGIN_PATH)) == []
+    assert not look_at(Path(h5py.h5.__file__)).is_bragg
+
+
+def test_the_packages_own_plugin_is_judged_as_well(
+    check: Check, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(folder)
+    broken = folder.parent / "broken.so"
+    broken.write_text("no library")
+    monkeypatch.setattr(plugin_check, "LIBRARY_PATH", broken)
+    found = check(HDF5_PLUGIN_PATH=str(folder))
+    sentence = f"this package's own plugin {broken} cannot be loaded: it is no ELF file"
+    assert_problem(found, sentence, "pip install --force-reinstall h5bragg")
+
+
+def test_the_check_works_if_the_packages_own_plugin_is_broken(folder: Path) -> None:
+    """Then `import h5bragg` warns, and the command still has to say why."""
+    broken = folder / LIBRARY.name
+    broken.write_bytes(b"no library, H5Z-BRAGG")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "h5bragg.cli", "plugin", "check"],
+        env={**os.environ, "H5BRAGG_LIBRARY": str(broken), "HDF5_PLUGIN_PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert f"problem: {broken} cannot be loaded: it is no ELF file" in done.stdout
+
+
+def test_a_loader_error_is_passed_on(folder: Path) -> None:
+    path = compile_library(
+        folder / "libh5bragg.so", "int nowhere(void); int h5bragg(void) { return nowhere(); }"
+    )
+    assert "undefined symbol: nowhere" in str(look_at(path).error)
+
+
+def test_machines_without_elf_files_have_no_processor_to_compare(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin_files, "native_architecture", lambda: None)
+    path = folder / "libh5bragg.so"
+    path.write_text("a library of another system")
+    assert "invalid ELF header" in str(look_at(path).error)
+
+
+def test_h5dump_tells_where_it_looks(folder: Path) -> None:
+    h5dump = need_program("h5dump")
+    environment = {**os.environ, "HDF5_PLUGIN_PATH": f"{folder}:/elsewhere"}
+    assert searched_by(h5dump, environment) == [str(folder), "/elsewhere"]
+    del environment["HDF5_PLUGIN_PATH"]
+    (default,) = searched_by(h5dump, environment) or []
+    assert default in usual_directories()
+    assert searched_by(sys.executable, environment) is None
