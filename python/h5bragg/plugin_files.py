@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ _PROBE = Path(__file__).with_name("plugin_probe.py")
 _FILTER_NAME = b"H5Z-BRAGG"
 _ENTRY_POINT = b"H5PLget_plugin_info"
 _ELF_HEAD_NBYTES = 20
+# Offset of the section headers, size of one and their number, in the byte order of this machine.
+_ELF64_HEAD = struct.Struct("=40xQ10xHH2x")
 _MACHINES = {
     3: "i386",
     20: "ppc",
@@ -150,11 +153,25 @@ def look_at(path: Path) -> PluginFile:
         found = {"error": "it is no ELF file, as libraries are"}
     elif machine != native:
         found = {"error": f"it is for {machine}, this machine is {native}"}
+    elif machine is not None and _is_cut_short(path):
+        found = {"error": "it is cut short"}
     else:
         found = _probe(path)
     return PluginFile(
         path=path, is_bragg=is_bragg, is_tried=is_tried, architecture=machine, **found
     )
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Whether the table at the end of an ELF file of 64 bits is missing."""
+    with path.open("rb") as file:
+        head = file.read(_ELF64_HEAD.size)
+    if head[4] == 1:
+        return False  # of 32 bits
+    if len(head) < _ELF64_HEAD.size:
+        return True
+    offset, entry_nbytes, count = _ELF64_HEAD.unpack(head)
+    return bool(offset + entry_nbytes * count > path.stat().st_size)
 
 
 def _contains(path: Path, text: bytes) -> bool:
