@@ -87,13 +87,13 @@ def check_plugin(directory: Path | None = None, program: str | None = None) -> P
     environment = dict(os.environ)
     source = "HDF5_PLUGIN_PATH" if "HDF5_PLUGIN_PATH" in environment else "HDF5's default"
     if directory is not None:
-        found = _search(directory.absolute())
+        found = search_directory(directory.absolute())
         if found.reason is not None:
             raise InputError(f"{directory} {found.reason}: give a directory with the plugin")
         source = "--directory"
         environment["HDF5_PLUGIN_PATH"] = str(found.path)
     host = read_with(program, environment)
-    directories = [_search(Path(name)) for name in host.directories or ()]
+    directories = [search_directory(Path(name)) for name in host.directories or ()]
     return PluginCheck(
         environment=environment,
         host=host,
@@ -105,8 +105,14 @@ def check_plugin(directory: Path | None = None, program: str | None = None) -> P
     )
 
 
-def _search(path: Path) -> SearchedDirectory:
-    """Look into a directory."""
+def search_directory(path: Path) -> SearchedDirectory:
+    """Look into a directory.
+
+    Parameters
+    ----------
+    path : Path
+        It need not be there.
+    """
     try:
         return SearchedDirectory(path=path, plugins=find_plugins(path))
     except FileNotFoundError:

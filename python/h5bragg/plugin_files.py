@@ -157,6 +157,7 @@ def look_at(path: Path) -> PluginFile:
         found = {"error": "it is cut short"}
     else:
         found = _probe(path)
+        is_bragg = is_bragg and ("error" in found or "version" in found)
     return PluginFile(
         path=path, is_bragg=is_bragg, is_tried=is_tried, architecture=machine, **found
     )

@@ -132,7 +132,7 @@ def _own_problems(check: PluginCheck) -> Iterator[Problem]:
 
 
 def _read_problems(check: PluginCheck, *, is_explained: bool) -> Iterator[Problem]:
-    """Tell what the program met, unless a cause is known already."""
+    """Tell what the program met; that frames are wrong only if no cause is known already."""
     if check.host.crash is not None:
         yield Problem(
             f"{check.host.program} ended with {check.host.crash} when HDF5 looked for the plugin",
@@ -140,9 +140,7 @@ def _read_problems(check: PluginCheck, *, is_explained: bool) -> Iterator[Proble
         )
         return
     bad = {name: reason for name, reason in check.frames.items() if reason is not None}
-    if not bad or is_explained:
-        return
-    if check.host.directories is not None and not check.plugins:
+    if bad and check.directories and not check.plugins:
         where = ", ".join(str(directory.path) for directory in check.directories)
         yield Problem(
             f"HDF5 finds no h5bragg plugin, neither the file {LIBRARY_PATH.name} nor another, in "
@@ -150,11 +148,12 @@ def _read_problems(check: PluginCheck, *, is_explained: bool) -> Iterator[Proble
             f"{_SHOW_IT}, or h5bragg plugin install {usual_directories()[0]}",
         )
         return
-    for name, reason in bad.items():
-        yield Problem(
-            f"the built-in frame {name} cannot be read: {reason}",
-            "see 'When it does not work' in docs/readers.md",
-        )
+    if not is_explained:
+        for name, reason in bad.items():
+            yield Problem(
+                f"built-in frame of {name.replace('_', ' ')}: {reason}",
+                "see 'When it does not work' in docs/readers.md",
+            )
 
 
 def _replace(plugin: PluginFile) -> str:

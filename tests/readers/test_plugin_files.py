@@ -26,7 +26,7 @@ def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             tmp_path.parent.chmod(0o755)
             tmp_path.chmod(0o755)
             os.seteuid(65534)
-        found = plugin_check._search(folder)
+        found = plugin_check.search_directory(folder)
     finally:
         os.seteuid(user)
         folder.chmod(0o755)
