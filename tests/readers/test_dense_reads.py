@@ -135,6 +135,15 @@ def test_the_fill_is_a_read_option(
     assert (decode_sample(sample, "noise") != decode_sample(sample, "mean")).any()
 
 
+@pytest.mark.parametrize("fill", ["noise", "mean"])
+def test_the_fill_is_an_option_of_h5dump_as_well(
+    make_sample: Callable[..., Sample], tmp_path: Path, fill: str
+) -> None:
+    sample = make_sample()
+    restored = read_with_h5dump(sample, tmp_path / "out.bin", H5BRAGG_FILL=fill)
+    np.testing.assert_array_equal(restored, decode_sample(sample, fill))
+
+
 def test_an_unknown_fill_is_an_error(
     python_host: str, make_sample: Callable[..., Sample], tmp_path: Path
 ) -> None:

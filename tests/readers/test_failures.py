@@ -190,3 +190,13 @@ def test_a_failed_read_leaves_nothing_on_standard_error_unless_asked(
     command = [sys.executable, "-c", script, sample.path, sample.name, tmp_path / "out.npy"]
     assert run_host(*command).stderr == ""
     assert run_host(*command, H5BRAGG_DIAGNOSTIC="1").stderr.startswith("h5bragg: ")
+
+
+def test_the_diagnostic_tells_why_h5dump_fails(make_sample: Callable[..., Sample]) -> None:
+    """Without options h5dump hides what HDF5 says."""
+    sample = make_sample()
+    damage(sample, flip_middle)
+    command = [need_program("h5dump"), "-d", sample.name, sample.path]
+    reason = "h5bragg: h5bragg could not decode a chunk: "
+    assert "h5bragg could not" not in run_host(*command).stderr
+    assert run_host(*command, H5BRAGG_DIAGNOSTIC="1").stderr.startswith(reason)

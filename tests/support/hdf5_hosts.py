@@ -66,10 +66,11 @@ def read_with_python(interpreter: str, sample: Sample, out: Path, **variables: s
     return np.load(out)
 
 
-def read_with_h5dump(sample: Sample, out: Path) -> np.ndarray:
+def read_with_h5dump(sample: Sample, out: Path, **variables: str) -> np.ndarray:
     """Reads as h5dump's native binary output, which is in the host's byte order."""
     h5dump = need_program("h5dump")
-    done = run_host(h5dump, "-d", sample.name, "-b", "NATIVE", "-o", out, sample.path)
+    options = ("-d", sample.name, "-b", "NATIVE", "-o", out)
+    done = run_host(h5dump, *options, sample.path, **variables)
     assert done.returncode == 0, done.stderr
     dtype = sample.frames.dtype.newbyteorder("=")
     return np.fromfile(out, dtype).reshape(sample.frames.shape)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Input files of many formats with small frames, and the command line run in this process."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,16 @@ def run_cli(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
         main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return Outcome(int(stop.value.code or 0), captured.out, captured.err)
+
+
+def assert_one_sentence(found: Outcome, match: str, status: int = 2) -> None:
+    """Bad input: one sentence on standard error, nothing on standard output."""
+    assert found.status == status
+    assert found.out == ""
+    assert found.err.startswith("h5bragg: ")
+    assert found.err.count("\n") == 1
+    assert "Traceback" not in found.err
+    assert re.search(match, found.err), found.err
 
 
 def write_cbf(path: Path, frame: NDArray[Any], geometry: Geometry, angle: float = 0) -> Path:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +13,13 @@ import click
 
 from .. import writer
 from ..chunk_totals import ChunkTotals
-from ..errors import GeometryError, ParameterError
+from ..errors import GeometryError
 from ..frame_source import InputError
 from ..frames import FrameSequence, open_frames
 from ..geometry import Geometry
-from ..params import PRESETS, SparsifyParams, effective_params
-from .options import DATASET, FORCE, OUTPUT, QUIET, THREADS, in_bytes
+from .encoding_options import encoding_options, encoding_params
+from .options import DATASET, FORCE, FRAMES_PER_CHUNK, OUTPUT, QUIET, THREADS, in_bytes
 from .progress import frame_progress
-
-_DEFAULTS = SparsifyParams()
-# Without local counts a reflection below the threshold is lost, so that it has to be lower.
-_SNR_PICK_ALONE = 2.0
-
-
-class _Polarization(click.ParamType):  # type: ignore[type-arg]
-    """A number, or `none`."""
-
-    name = "number|none"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float | str:
-        """Return the number, or the word."""
-        if value == "none":
-            return "none"
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number nor 'none'", param, ctx)
 
 
 @click.command()
@@ -52,84 +32,8 @@ class _Polarization(click.ParamType):  # type: ignore[type-arg]
     help="Mini-CBF frame, Eiger/NXmx master, CrystFEL .geom or PONI file.  [default: the first "
     "input]",
 )
-@click.option(
-    "--preset",
-    type=click.Choice(list(PRESETS)),
-    default="default",
-    show_default=True,
-    help="Settings to start from: light = smaller files, careful = more of weak reflections; "
-    "the options below go before it.",
-)
-@click.option(
-    "--snr-pick",
-    type=float,
-    default=None,
-    help="Keep pixels this many sigma above the background.  "
-    f"[default: {_DEFAULTS.snr_pick:g}, or {_SNR_PICK_ALONE:g} with --local-counts 0]",
-)
-@click.option(
-    "--local-counts",
-    type=int,
-    default=_DEFAULTS.local_counts,
-    show_default=True,
-    help="4 = tiles of 4 x 4 pixels keep how many counts they held, 0 = off.",
-)
-@click.option(
-    "--local-step",
-    type=float,
-    default=_DEFAULTS.local_step,
-    show_default=True,
-    help="Step of these counts in their standard deviations, a multiple of 0.25 up to 4.",
-)
-@click.option(
-    "--local-significance",
-    type=float,
-    default=_DEFAULTS.local_significance,
-    show_default=True,
-    help="Keep tiles exactly that look like a reflection of this many sigma.",
-)
-@click.option(
-    "--coarse-limit",
-    type=int,
-    default=_DEFAULTS.coarse_limit,
-    show_default=True,
-    help="One sum for 16 x 16 pixels that expect fewer counts: 0 (never), 8, 24 or 64.",
-)
-@click.option(
-    "--error-model",
-    type=click.Choice(["poisson", "azimuthal", "hybrid"]),
-    default="poisson",
-    show_default=True,
-    help="Where sigma comes from.",
-)
-@click.option(
-    "--radial-bins",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Number of rings; 0 = one per two pixels, at most 1024.",
-)
-@click.option(
-    "--polarization",
-    type=_Polarization(),
-    default=None,
-    help="Polarization factor, or 'none'.  [default: the geometry's, else 0.99]",
-)
-@click.option(
-    "--mask-code",
-    "mask_codes",
-    type=int,
-    multiple=True,
-    help="Value of masked pixels; may be given twice.  [default: by pixel type]",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the restored noise.")
-@click.option(
-    "--frames-per-chunk",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Frames that are encoded together.",
-)
+@encoding_options
+@FRAMES_PER_CHUNK
 @click.option(
     "--device",
     default="auto",
@@ -149,7 +53,6 @@ def compress(
     inputs: tuple[Path, ...],
     output: Path,
     geometry_file: Path | None,
-    preset: str,
     dataset: str | None,
     frames_per_chunk: int,
     device: str,
@@ -166,13 +69,7 @@ def compress(
     is_asked = context.get_parameter_source("device") is not click.core.ParameterSource.DEFAULT
     with _log_shown(is_asked and not quiet), open_frames(inputs, dataset=dataset) as frames:
         geometry = _geometry(geometry_file, frames)
-        default = click.core.ParameterSource.DEFAULT
-        given = {
-            name: value
-            for name, value in options.items()
-            if context.get_parameter_source(name) is not default
-        }
-        params = _params(preset, given, geometry)
+        params = encoding_params(context, options, geometry)
         with frame_progress("compressing", len(frames), quiet=quiet) as progress:
             totals = writer.compress(
                 frames,
@@ -234,17 +131,3 @@ def _geometry(path: Path | None, frames: FrameSequence) -> Geometry:
         raise GeometryError(
             f"no geometry in the input ({error}): name a file that has it with --geometry"
         ) from error
-
-
-def _params(preset: str, given: dict[str, Any], geometry: Geometry) -> SparsifyParams:
-    """Turn a preset and the options that were given into parameters."""
-    codes = given.pop("mask_codes", ())
-    if len(codes) > 2:
-        raise ParameterError(f"{len(codes)} mask codes are not usable: give at most two")
-    given["mask_codes"] = codes or None
-    if given.get("polarization") == "none":
-        given["polarization"] = None
-    params = effective_params(None, geometry.polarization, preset=preset, **given)
-    if params.local_counts == 0 and "snr_pick" not in given:
-        return replace(params, snr_pick=_SNR_PICK_ALONE)
-    return params

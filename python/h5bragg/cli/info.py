@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from ..file_summary import DatasetSummary, summarize
+from ..frame_record import FrameRecord
 from ..params import SparsifyParams
 from ..reader import open_hdf5
 from ..sparse_dataset import is_sparse
@@ -17,18 +20,25 @@ from .progress import frame_progress
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--frames", "with_frames", is_flag=True, help="List every frame.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @QUIET
-def info(*, file: Path, quiet: bool) -> None:
+def info(*, file: Path, with_frames: bool, as_json: bool, quiet: bool) -> None:
     """Tell how the datasets of FILE are compressed and what h5bragg kept of them."""
     with open_hdf5(file) as opened:
         data = opened.get("entry/data/data")
         nframes = data.shape[0] if data is not None and is_sparse(data) else 0
         with frame_progress("inspecting", nframes, quiet=quiet) as progress:
-            summaries = summarize(opened, progress=progress)
+            summaries = summarize(opened, with_frames=with_frames, progress=progress)
+    if as_json:
+        click.echo(json.dumps({"datasets": [summary.as_json() for summary in summaries]}))
+        return
     if not summaries:
         click.echo(f"{file}: no dataset of two or more dimensions")
     for summary in summaries:
         click.echo("\n".join(_lines(summary)))
+        for line in _frame_lines(summary.frames or ()):
+            click.echo(line)
 
 
 def _lines(summary: DatasetSummary) -> list[str]:
@@ -39,17 +49,11 @@ def _lines(summary: DatasetSummary) -> list[str]:
         f"{summary.name}: {shape} {summary.dtype}",
         f"  filter      {', '.join(summary.filters) or 'none'}; chunks {chunks}",
         f"  size        {in_bytes(summary.stored_nbytes)} of {in_bytes(summary.raw_nbytes)}"
-        + _ratio(summary),
+        + (f", {summary.ratio:.3g} times smaller" if summary.ratio else ""),
     ]
     if summary.totals is not None:
         lines += _sparse_lines(summary)
     return lines
-
-
-def _ratio(summary: DatasetSummary) -> str:
-    if not summary.stored_nbytes:
-        return ""
-    return f", {summary.raw_nbytes / summary.stored_nbytes:.3g} times smaller"
 
 
 def _sparse_lines(summary: DatasetSummary) -> list[str]:
@@ -70,6 +74,19 @@ def _sparse_lines(summary: DatasetSummary) -> list[str]:
             f"  format      version {summary.chunk.format_version}, {summary.chunk.nbins} rings",
         ]
     return lines
+
+
+def _frame_lines(frames: Iterable[FrameRecord]) -> Iterable[str]:
+    """Make a table of how each frame is stored; a raw one could not be encoded."""
+    for record in frames:
+        if not record.frame:
+            yield "   frame  stored         bytes    ratio      exact     masked"
+        sizes = f"{record.frame:8}  {record.stored:9} {record.stored_nbytes:10}"
+        if record.stored == "unwritten":
+            yield sizes
+        else:
+            pixels = f"{record.exact_pixels:10} {record.masked_pixels:10}"
+            yield f"{sizes} {record.ratio:8.4g} {pixels}"
 
 
 def _parameters(params: SparsifyParams) -> str:

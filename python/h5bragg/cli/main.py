@@ -15,6 +15,7 @@ import h5bragg
 from ..errors import H5braggError
 from .compare import compare
 from .compress import compress
+from .config import config
 from .demo import demo
 from .densify import densify
 from .info import info
@@ -33,14 +34,14 @@ def h5bragg_command() -> None:
     """Sparsify X-ray diffraction frames in HDF5 files that any HDF5 program reads dense."""
 
 
-for _command in (compress, densify, info, compare, plugin, demo):
+for _command in (compress, densify, info, compare, config, plugin, demo):
     h5bragg_command.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
-    Exit status 0 is success, 1 that `compare` found a difference where there may be none, 2 bad
+    Exit status 0 is success, 1 that `compare` found a difference or `plugin check` a problem, 2 bad
     input (one sentence on standard error says what to do), 130 an interrupt.
 
     Parameters

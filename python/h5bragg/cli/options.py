@@ -18,6 +18,13 @@ THREADS = click.option(
     default=None,
     help="Threads to use.  [default: one a CPU, at most 16]",
 )
+FRAMES_PER_CHUNK = click.option(
+    "--frames-per-chunk",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Frames that are encoded together.",
+)
 DATASET = click.option(
     "--dataset",
     default=None,
