@@ -11,40 +11,16 @@
 
 #include "check.h"
 #include "h5bragg.h"
+#include "test_files.h"
 
-typedef struct bytes {
-    uint8_t *data;
-    size_t nbytes;
-} bytes;
-
-static bytes make_bytes(size_t nbytes)
-{
-    const bytes made = {malloc(nbytes), nbytes};
-    CHECK(made.data);
-    return made;
-}
-
-static bytes read_file(const char *name)
-{
-    FILE *file = fopen(name, "rb");
-    CHECK(file && fseek(file, 0, SEEK_END) == 0);
-    const long size = ftell(file);
-    CHECK(size > 0);
-    rewind(file);
-    const bytes content = make_bytes((size_t)size);
-    CHECK(fread(content.data, 1, content.nbytes, file) == content.nbytes);
-    fclose(file);
-    return content;
-}
-
-static void write_file(const char *name, bytes content)
+static void write_file(const char *name, file_bytes content)
 {
     FILE *file = fopen(name, "wb");
     CHECK(file && fwrite(content.data, 1, content.nbytes, file) == content.nbytes);
     CHECK(fclose(file) == 0);
 }
 
-static h5bragg_info inspect(bytes chunk)
+static h5bragg_info inspect(file_bytes chunk)
 {
     h5bragg_info info;
     CHECK(h5bragg_inspect(chunk.data, chunk.nbytes, &info) == H5BRAGG_OK);
@@ -53,8 +29,8 @@ static h5bragg_info inspect(bytes chunk)
 
 static void decode(const char *source, const char *target, h5bragg_fill fill)
 {
-    const bytes chunk = read_file(source);
-    const bytes frames = make_bytes((size_t)inspect(chunk).frames_nbytes);
+    const file_bytes chunk = read_file(source);
+    const file_bytes frames = make_bytes((size_t)inspect(chunk).frames_nbytes);
     CHECK(h5bragg_decode(chunk.data, chunk.nbytes, frames.data, frames.nbytes, fill) == H5BRAGG_OK);
     write_file(target, frames);
     free(frames.data);
@@ -64,8 +40,8 @@ static void decode(const char *source, const char *target, h5bragg_fill fill)
 static void encode(const char *source, const char *target, const char *like)
 {
     static h5bragg_panel panels[H5BRAGG_MAX_PANELS];
-    const bytes model = read_file(like);
-    const bytes frames = read_file(source);
+    const file_bytes model = read_file(like);
+    const file_bytes frames = read_file(source);
     const h5bragg_info info = inspect(model);
     const h5bragg_geometry geometry = {
         .ny = info.ny,
@@ -79,7 +55,7 @@ static void encode(const char *source, const char *target, const char *like)
     CHECK(frames.nbytes == info.frames_nbytes);
     CHECK(h5bragg_inspect_panels(model.data, model.nbytes, panels, H5BRAGG_MAX_PANELS) ==
           H5BRAGG_OK);
-    bytes chunk = make_bytes(h5bragg_bound(type, info.nframes, &geometry));
+    file_bytes chunk = make_bytes(h5bragg_bound(type, info.nframes, &geometry));
     CHECK(h5bragg_encode(frames.data, type, info.nframes, &geometry, &info.params, chunk.data,
                          chunk.nbytes, &chunk.nbytes) == H5BRAGG_OK);
     write_file(target, chunk);

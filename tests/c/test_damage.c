@@ -3,28 +3,13 @@
  * Decodes damaged golden chunks, named on the command line, whose checksum is right again: the
  * sanitizers see to it that nothing happens but an error.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "check.h"
 #include "chunk_header.h"
+#include "test_files.h"
 
 enum { DAMAGES = 60, UNTOUCHED = 100 };
-
-/* A whole file; *nbytes receives its size. */
-static uint8_t *read_file(const char *name, size_t *nbytes)
-{
-    FILE *file = fopen(name, "rb");
-    CHECK(file && fseek(file, 0, SEEK_END) == 0);
-    const long size = ftell(file);
-    CHECK(size > UNTOUCHED);
-    rewind(file);
-    uint8_t *bytes = malloc((size_t)size);
-    CHECK(bytes && fread(bytes, 1, (size_t)size, file) == (size_t)size);
-    fclose(file);
-    *nbytes = (size_t)size;
-    return bytes;
-}
 
 static void damage(const uint8_t *chunk, size_t nbytes, unsigned *state, void *pixels,
                    size_t pixels_nbytes)
@@ -48,10 +33,11 @@ int main(int argc, char **argv)
     unsigned state = 5;
     CHECK(argc > 40);
     for (int i = 1; i < argc; i++) {
-        size_t nbytes;
         h5bragg_info info;
-        uint8_t *chunk = read_file(argv[i], &nbytes);
-        CHECK(h5bragg_inspect(chunk, nbytes, &info) == H5BRAGG_OK);
+        const file_bytes file = read_file(argv[i]);
+        uint8_t *const chunk = file.data;
+        const size_t nbytes = file.nbytes;
+        CHECK(nbytes > UNTOUCHED && h5bragg_inspect(chunk, nbytes, &info) == H5BRAGG_OK);
         const size_t pixels_nbytes = (size_t)info.frames_nbytes;
         void *pixels = malloc(pixels_nbytes);
         CHECK(pixels);
