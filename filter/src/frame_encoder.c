@@ -17,7 +17,7 @@ h5bragg_status frame_settings_make(h5bragg_pixel_type type, uint32_t nframes,
     h5bragg_status status = bragg_params_canonical(params, type, &s->params);
     if (!status)
         status = bragg_geometry_check(geometry);
-    if (!status && (uint64_t)s->ny * s->nx * h5bragg_pixel_nbytes(type) > UINT32_MAX)
+    if (!status && !bragg_frame_fits(type, s->ny, s->nx))
         status = H5BRAGG_BAD_SHAPE;
     return status;
 }

@@ -3,7 +3,8 @@
  * The HDF5 filter: what HDF5 calls at dataset creation, on every write and on every read.
  *
  * Writing takes geometry and parameters from the cd_values; reading takes all from the chunk and
- * uses the cd_values only to make sure that the chunk is what the dataset expects.
+ * uses the cd_values only to make sure that the chunk is what the dataset expects.  A chunk that is
+ * not, or whose dataset says nothing of the kind, is refused before memory is made for it.
  */
 #if defined(__linux__)
 #define _DEFAULT_SOURCE /* madvise */
@@ -211,15 +212,18 @@ static size_t decode_filter(const host_buffer *buffer, size_t cd_nelmts, const u
                  "the environment variable H5BRAGG_FILL must be 'noise' or 'mean'");
         return 0;
     }
+    /* Without them nothing would say how much memory a chunk may ask for. */
+    if (read_settings(cd_nelmts, cd_values, &settings) != H5BRAGG_OK) {
+        snprintf(sentence, BRAGG_SENTENCE_NBYTES,
+                 "h5bragg could not decode a chunk: the dataset's cd_values are damaged, or not "
+                 "those of h5bragg; its chunks can still be decoded with h5bragg.decode");
+        return 0;
+    }
     h5bragg_status status = h5bragg_inspect(*buffer->data, buffer->nbytes, &info);
     if (status == H5BRAGG_OK) {
-        uint32_t is_big_endian = info.params.file_big_endian;
-        if (read_settings(cd_nelmts, cd_values, &settings) == H5BRAGG_OK) {
-            is_big_endian = settings.params.file_big_endian;
-            if (!is_expected(&info, &settings, sentence))
-                return 0;
-        }
-        status = decode_buffer(buffer, &info, fill, is_big_endian, &out_nbytes);
+        if (!is_expected(&info, &settings, sentence))
+            return 0;
+        status = decode_buffer(buffer, &info, fill, settings.params.file_big_endian, &out_nbytes);
     }
     if (status == H5BRAGG_OK)
         return out_nbytes;

@@ -277,7 +277,8 @@ static void round_level(const frame_model *m, uint32_t ring)
     const int32_t step = (int32_t)profile_step(&m->layout, ring);
     const int32_t base = p->mean_code > 0 ? p->mean_code : 0;
     const int32_t fitted = p->level;
-    p->level = base + step * (int32_t)floor((p->level - base) / (double)step + 0.5);
+    const int32_t level = base + step * (int32_t)floor((fitted - base) / (double)step + 0.5);
+    p->level = level < 0 ? 0 : level; /* wide steps reach below zero */
     int is_right = p->level <= PROFILE_MAX_LEVEL;
     for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++)
         is_right &= noise_level(&m->noise, p, c) <= PROFILE_MAX_SPREAD;

@@ -8,6 +8,9 @@
 #include "bytes.h"
 #include "pixel.h"
 
+/* No array of encoder or decoder has more for a pixel: what fits this, fits their sizes. */
+enum { MOST_NBYTES_OF_PIXEL = 64 };
+
 /* Word 0: magic, layout version, cycles and flags. */
 #define WORDS_MAGIC 0xB5u
 #define WORDS_LAYOUT 1u
@@ -240,6 +243,13 @@ static h5bragg_status unpack_params(const uint32_t words[7], h5bragg_pixel_type 
     return unpack_mask_codes(words, type, p);
 }
 
+int bragg_frame_fits(h5bragg_pixel_type type, uint32_t ny, uint32_t nx)
+{
+    const uint64_t npixels = (uint64_t)ny * nx;
+    return npixels > 0 && npixels * h5bragg_pixel_nbytes(type) <= UINT32_MAX &&
+           npixels <= SIZE_MAX / MOST_NBYTES_OF_PIXEL;
+}
+
 /* Settings have one set of words: no other may mean the same. */
 static int are_canonical(const uint32_t words[7], const bragg_settings *s)
 {
@@ -263,7 +273,7 @@ h5bragg_status bragg_settings_from_parameter_words(const uint32_t words[7], brag
     s->ny = bragg_words_ny(words);
     s->nx = bragg_words_nx(words);
     s->nframes = words[6] >> 16;
-    if (s->ny == 0 || s->nx == 0 || s->nframes == 0)
+    if (s->nframes == 0 || !bragg_frame_fits(s->type, s->ny, s->nx))
         return H5BRAGG_BAD_SHAPE;
     h5bragg_status status = unpack_params(words, s->type, &s->params);
     if (!status)

@@ -43,6 +43,9 @@ void bragg_params_to_words(const h5bragg_params *params, uint32_t words[16]);
 void bragg_words_set_frames(uint32_t words[16], h5bragg_pixel_type type, int big_endian,
                             uint32_t nframes, uint32_t ny, uint32_t nx);
 
+/* Whether a frame has pixels, and no more than the format allows and this machine can address. */
+int bragg_frame_fits(h5bragg_pixel_type type, uint32_t ny, uint32_t nx);
+
 /*
  * Words 0..6 of a chunk back, checked: of several words that would mean the same, only those that
  * bragg_params_to_words writes are taken. Sets only params, type, nframes, ny and nx.

@@ -16,7 +16,16 @@ from typing import Any
 
 import cffi
 
-from .errors import ChunkError, GeometryError, H5braggError, ParameterError
+from .errors import (
+    ChecksumError,
+    ChunkVersionError,
+    CorruptChunkError,
+    GeometryError,
+    H5braggError,
+    NotAChunkError,
+    ParameterError,
+    TruncatedChunkError,
+)
 
 _PACKAGE = Path(__file__).resolve().parent
 _LIBRARY_NAMES = ("libh5bragg.so", "libh5bragg.dylib", "h5bragg.dll")
@@ -81,11 +90,11 @@ _ERRORS: dict[int, type[Exception]] = {
     STATUS["H5BRAGG_BAD_PARAMETER"]: ParameterError,
     STATUS["H5BRAGG_BAD_MASK_CODE"]: ParameterError,
     STATUS["H5BRAGG_BAD_CONFIG"]: ParameterError,
-    STATUS["H5BRAGG_NOT_A_CHUNK"]: ChunkError,
-    STATUS["H5BRAGG_TRUNCATED"]: ChunkError,
-    STATUS["H5BRAGG_BAD_CHECKSUM"]: ChunkError,
-    STATUS["H5BRAGG_BAD_VERSION"]: ChunkError,
-    STATUS["H5BRAGG_CORRUPT"]: ChunkError,
+    STATUS["H5BRAGG_NOT_A_CHUNK"]: NotAChunkError,
+    STATUS["H5BRAGG_TRUNCATED"]: TruncatedChunkError,
+    STATUS["H5BRAGG_BAD_CHECKSUM"]: ChecksumError,
+    STATUS["H5BRAGG_BAD_VERSION"]: ChunkVersionError,
+    STATUS["H5BRAGG_CORRUPT"]: CorruptChunkError,
 }
 
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._clib import STATUS, check, ffi, library
-from .errors import ChunkError, GeometryError, ParameterError
+from ._clib import check, ffi, library
+from .chunk_bytes import MOST_NBYTES, check_expected, check_nbytes, chunk_buffer, read_info
+from .errors import CorruptChunkError, GeometryError, ParameterError
 from .geometry import Geometry
 from .geometry.c_geometry import CGeometry
 from .geometry.panel import panel_from_c
@@ -172,7 +173,13 @@ def encode(frames: ArrayLike, geometry: Geometry, params: SparsifyParams | None 
     return out[: used[0]].tobytes()
 
 
-def decode(chunk: Any, *, out: NDArray[Any] | None = None, fill: Fill = "noise") -> NDArray[Any]:
+def decode(
+    chunk: Any,
+    *,
+    out: NDArray[Any] | None = None,
+    fill: Fill = "noise",
+    max_nbytes: int = MOST_NBYTES,
+) -> NDArray[Any]:
     """Densify a chunk: its bytes are all that is needed.
 
     Parameters
@@ -185,6 +192,9 @@ def decode(chunk: Any, *, out: NDArray[Any] | None = None, fill: Fill = "noise")
     fill : {"noise", "mean"}
         What discarded pixels become: noise as the detector would have counted it, or the nearest
         integer to the mean of their ring, which leaves local counts aside.
+    max_nbytes : int
+        Most bytes to make room for, 4 GiB if not given: few bytes of a chunk may stand for many
+        of its frames.  It does not matter where `out` is given.
 
     Returns
     -------
@@ -194,20 +204,49 @@ def decode(chunk: Any, *, out: NDArray[Any] | None = None, fill: Fill = "noise")
     Raises
     ------
     ChunkError
-        The bytes are no chunk, or damaged.
+        The bytes are no chunk, or damaged, or its frames take more than `max_nbytes`: see
+        `h5bragg.errors` for the class of each.
     ParameterError
         `out` or `fill` does not suit.
     """
-    if fill not in _FILLS:
-        raise ParameterError(f"fill={fill!r} is not usable: give 'noise' or 'mean'")
-    buffer = _chunk_buffer(chunk)
-    info = _inspect(buffer)
+    buffer = chunk_buffer(chunk)
+    info = read_info(buffer)
     dtype = DTYPES[info.pixel_type]
     shape = _frames_shape(info)
     if out is None:
+        check_nbytes(info, max_nbytes)
         out = np.empty(shape, dtype)
     else:
         _check_out(out, dtype, shape)
+    return _decode_into(buffer, out, fill)
+
+
+def decode_expected(chunk: Any, out: NDArray[Any], *, fill: Fill = "noise") -> None:
+    """Decode a chunk that must hold the frames that `out` has room for.
+
+    Parameters
+    ----------
+    chunk : bytes-like
+    out : ndarray
+        Shape (frame, slow, fast), C-contiguous, of native byte order.
+    fill : {"noise", "mean"}
+        See `decode`.
+
+    Raises
+    ------
+    ChunkError
+        The bytes are no chunk, or damaged; `ForeignChunkError` if its frames are others.
+    ParameterError
+        `fill` does not suit.
+    """
+    buffer = chunk_buffer(chunk)
+    check_expected(read_info(buffer), out.shape, out.dtype)
+    _decode_into(buffer, out, fill)
+
+
+def _decode_into(buffer: Any, out: NDArray[Any], fill: Fill) -> NDArray[Any]:
+    if fill not in _FILLS:
+        raise ParameterError(f"fill={fill!r} is not usable: give 'noise' or 'mean'")
     how = ffi.typeof("h5bragg_fill").relements[_FILLS[fill]]
     target = ffi.from_buffer(out, require_writable=True)
     check(library().h5bragg_decode(buffer, len(buffer), target, out.nbytes, how))
@@ -232,18 +271,21 @@ def inspect(chunk: Any) -> ChunkInfo:
     >>> h5bragg.inspect(b"not a chunk at all")
     Traceback (most recent call last):
     ...
-    h5bragg.errors.ChunkError: ...
+    h5bragg.errors.NotAChunkError: these bytes are not an h5bragg chunk
     """
-    buffer = _chunk_buffer(chunk)
-    info = _inspect(buffer)
+    buffer = chunk_buffer(chunk)
+    info = read_info(buffer)
     panels = ffi.new("h5bragg_panel[]", max(1, info.npanels))
     check(library().h5bragg_inspect_panels(buffer, len(buffer), panels, info.npanels))
-    geometry = Geometry.from_panels(
-        [panel_from_c(panels[i]) for i in range(info.npanels)],
-        shape=(info.ny, info.nx),
-        distance_m=info.distance_m,
-        wavelength_m=info.wavelength_m,
-    )
+    try:
+        geometry = Geometry.from_panels(
+            [panel_from_c(panels[i]) for i in range(info.npanels)],
+            shape=(info.ny, info.nx),
+            distance_m=info.distance_m,
+            wavelength_m=info.wavelength_m,
+        )
+    except GeometryError as error:
+        raise CorruptChunkError(f"the chunk's geometry is impossible: {error}") from error
     return ChunkInfo(
         format_version=info.format_version,
         nframes=info.nframes,
@@ -262,7 +304,7 @@ def inspect(chunk: Any) -> ChunkInfo:
     )
 
 
-def unpack(chunk: Any, frame: int = 0) -> SparseFrame:
+def unpack(chunk: Any, frame: int = 0, *, max_nbytes: int = MOST_NBYTES) -> SparseFrame:
     """Take one frame of a chunk apart without densifying it.
 
     Parameters
@@ -270,18 +312,21 @@ def unpack(chunk: Any, frame: int = 0) -> SparseFrame:
     chunk : bytes-like
     frame : int
         Number of the frame in the chunk.
+    max_nbytes : int
+        Most bytes that the dense frames of the chunk may have, see `decode`.
 
     Raises
     ------
     ChunkError
-        The bytes are no chunk, or damaged.
+        The bytes are no chunk, or damaged, or its frames take more than `max_nbytes`.
     ParameterError
         The chunk has no such frame.
     """
-    buffer = _chunk_buffer(chunk)
-    info = _inspect(buffer)
+    buffer = chunk_buffer(chunk)
+    info = read_info(buffer)
     if not 0 <= frame < info.nframes:
         raise ParameterError(f"frame {frame} is not in a chunk of {info.nframes} frames")
+    check_nbytes(info, max_nbytes)
     index = np.empty(max(1, info.picked_pixels), np.uint32)
     value = np.empty(len(index), np.int64)
     mask = np.zeros((info.ny, info.nx), np.uint8)
@@ -320,22 +365,3 @@ def _check_out(out: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) 
 def _frames_shape(info: Any) -> tuple[int, ...]:
     frame = (info.ny, info.nx)
     return frame if info.nframes == 1 else (info.nframes, *frame)
-
-
-def _chunk_buffer(chunk: Any) -> Any:
-    """View the bytes of a chunk as a C array, not copied."""
-    try:
-        return ffi.from_buffer("uint8_t[]", chunk)
-    except (TypeError, ValueError, BufferError) as error:
-        raise ChunkError(
-            f"a chunk is a contiguous bytes-like object, not {type(chunk).__name__}"
-        ) from error
-
-
-def _inspect(buffer: Any) -> Any:
-    """Read the h5bragg_info of a chunk, whose pixel type is one that this module knows."""
-    info = ffi.new("h5bragg_info *")
-    check(library().h5bragg_inspect(buffer, len(buffer), info))
-    if info.pixel_type not in DTYPES:
-        check(STATUS["H5BRAGG_CORRUPT"])
-    return info

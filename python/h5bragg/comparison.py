@@ -236,6 +236,7 @@ class Comparer:
         if stored is None or not stored.is_encoded:
             what = "was never written" if stored is None else "was stored raw by HDF5"
             raise InputError(f"{where} {what}: compress the frames again")
+        self._sparse.check_chunk(stored)
         try:
             info = inspect(stored.data)
             restored = decode(stored.data).reshape(-1, *self._frames.shape)

@@ -17,7 +17,31 @@ class GeometryError(H5braggError, ValueError):
 
 
 class ChunkError(H5braggError, ValueError):
-    """Bytes are not a chunk, or a damaged one."""
+    """Bytes are not a chunk, or a damaged one; each of the kinds below has a class of its own."""
+
+
+class NotAChunkError(ChunkError):
+    """Bytes do not begin as a chunk does."""
+
+
+class TruncatedChunkError(ChunkError):
+    """A chunk ends early."""
+
+
+class ChunkVersionError(ChunkError):
+    """A chunk has a format version that this h5bragg does not read."""
+
+
+class ChecksumError(ChunkError):
+    """A chunk's bytes are not those that its checksum was made of."""
+
+
+class CorruptChunkError(ChunkError):
+    """A chunk's contents are impossible although its checksum is right."""
+
+
+class ForeignChunkError(ChunkError):
+    """A chunk may be good, but its frames are not of the shape, type or size that is expected."""
 
 
 class DeviceError(H5braggError, RuntimeError):

@@ -70,6 +70,8 @@ def frame_records(sparse: SparseDataset) -> Iterator[FrameRecord]:
     """
     for start in sparse.starts():
         chunk = sparse.read_chunk(start)
+        if chunk is not None:
+            sparse.check_chunk(chunk)
         stop = min(start + sparse.frames_per_chunk, sparse.nframes)
         try:
             for frame in range(start, stop):

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +13,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ._clib import FILTER_ID
+from ._clib import CONFIG_NWORDS, FILTER_ID
+from .chunk_bytes import check_expected, chunk_buffer, read_info
 from .chunk_totals import ChunkTotals
-from .codec import Fill, decode
-from .errors import ChunkError
+from .codec import Fill, decode_expected
+from .errors import ChunkError, ForeignChunkError
 from .frame_source import InputError
 from .geometry.stack_shape import flat_shape
 from .threads import ordered_map
@@ -72,11 +75,18 @@ class SparseDataset:
         self.data = data
         self.where = where
         # Word 5 of the filter's cd_values holds the frame's rows (docs/format.md).
-        axis = _frame_axis(data, plist.get_filter(0)[2][5] & 0xFFFF, where)
+        words = plist.get_filter(0)[2]
+        if len(words) != CONFIG_NWORDS:
+            raise InputError(
+                f"{where} has {len(words)} cd_values of h5bragg instead of {CONFIG_NWORDS}: "
+                "decode its chunks with h5bragg.decode"
+            )
+        axis = _frame_axis(data, words[5] & 0xFFFF, where)
         self.stack_shape: tuple[int, ...] = data.shape[axis:]
         self.frame_shape = flat_shape(self.stack_shape)
         self.nframes = int(data.shape[0]) if axis else 1
         self.frames_per_chunk = int(data.chunks[0]) if axis else 1
+        self.chunk_shape = (self.frames_per_chunk, *self.frame_shape)
 
     def starts(self) -> range:
         """Return the first frame of every chunk."""
@@ -135,22 +145,61 @@ class SparseDataset:
         Raises
         ------
         InputError
-            The chunk is damaged; the message names the frame.
+            The chunk is damaged; the message names the frame, and `__cause__` is the `ChunkError`.
         """
         stored = self.read_chunk(start)
         if out is None:
-            shape = (self.frames_per_chunk, *self.frame_shape)
-            out = np.empty(shape, self.data.dtype.newbyteorder("="))
+            out = np.empty(self.chunk_shape, self.data.dtype.newbyteorder("="))
         if stored is None:
             out[...] = 0
-        elif not stored.is_encoded:
-            out[...] = np.frombuffer(stored.data, self.data.dtype).reshape(out.shape)
         else:
-            try:
-                decode(stored.data, out=out, fill=fill)
-            except ChunkError as error:
-                raise InputError(f"{self.where}, frame {start}: {error}") from error
+            self.decode_stored(stored, out, fill)
         return out[: self.nframes - start]
+
+    def check_chunk(self, stored: StoredChunk) -> None:
+        """Check what a chunk says of itself: its checksum, and that its frames are the dataset's.
+
+        Parameters
+        ----------
+        stored : StoredChunk
+
+        Raises
+        ------
+        InputError
+            It is damaged or of another dataset; the message names the frame, and `__cause__` is
+            the `ChunkError`.
+        """
+        with self._named(stored.start):
+            if stored.is_encoded:
+                info = read_info(chunk_buffer(stored.data))
+                check_expected(info, self.chunk_shape, self.data.dtype)
+            else:
+                self._check_raw(stored)
+
+    def decode_stored(self, stored: StoredChunk, out: NDArray[Any], fill: Fill = "noise") -> None:
+        """Decode a chunk's bytes, see `decode_chunk`."""
+        with self._named(stored.start):
+            if stored.is_encoded:
+                decode_expected(stored.data, out, fill=fill)
+            else:
+                self._check_raw(stored)
+                out[...] = np.frombuffer(stored.data, self.data.dtype).reshape(out.shape)
+
+    def _check_raw(self, stored: StoredChunk) -> None:
+        nbytes = math.prod(self.chunk_shape) * self.data.dtype.itemsize
+        if len(stored.data) != nbytes:
+            raise ForeignChunkError(
+                f"the chunk was stored raw, with {len(stored.data)} bytes where its frames take "
+                f"{nbytes}: it is cut short or belongs to another dataset"
+            )
+
+    @contextmanager
+    def _named(self, start: int) -> Iterator[None]:
+        """Name the frame in errors of its chunk."""
+        try:
+            yield
+        except ChunkError as error:
+            raise InputError(f"{self.where}, frame {start}: {error}") from error
 
     def frames(self, *, threads: int | None = None, fill: Fill = "noise") -> Iterator[NDArray[Any]]:
         """Yield the frames of one chunk after another, decoded in threads.
@@ -186,11 +235,10 @@ class SparseDataset:
         """
         totals = ChunkTotals()
         for chunk in self.chunks():
+            self.check_chunk(chunk)
             if chunk.is_encoded:
-                try:
+                with self._named(chunk.start):
                     totals.add_chunk(chunk.data, nframes=chunk.nframes)
-                except ChunkError as error:
-                    raise InputError(f"{self.where}, frame {chunk.start}: {error}") from error
             else:
                 nbytes = len(chunk.data) // self.frames_per_chunk * chunk.nframes
                 totals.add_unfiltered(

@@ -20,6 +20,7 @@ PYTHON_LEVELS = {
     "params": 2,
     "pixels": 2,
     "geometry": 2,
+    "chunk_bytes": 2,
     "codec": 3,
     "stages": 3,
     "threads": 1,

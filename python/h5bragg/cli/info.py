@@ -5,26 +5,53 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from ..file_summary import DatasetSummary, summarize
 from ..frame_record import FrameRecord
+from ..frame_source import InputError
 from ..params import SparsifyParams
 from ..reader import open_hdf5
 from ..sparse_dataset import is_sparse
-from .options import QUIET, in_bytes
+from ..verification import DatasetVerification, count_frames, verify
+from .options import QUIET, THREADS, in_bytes
 from .progress import frame_progress
+
+DAMAGE_FOUND = 1
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--frames", "with_frames", is_flag=True, help="List every frame.")
+@click.option(
+    "--verify",
+    "with_verification",
+    is_flag=True,
+    help="Decode every frame instead, and tell which are damaged and why.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@THREADS
 @QUIET
-def info(*, file: Path, with_frames: bool, as_json: bool, quiet: bool) -> None:
-    """Tell how the datasets of FILE are compressed and what h5bragg kept of them."""
+def info(
+    *,
+    file: Path,
+    with_frames: bool,
+    with_verification: bool,
+    as_json: bool,
+    threads: int | None,
+    quiet: bool,
+) -> int:
+    """Tell how the datasets of FILE are compressed and what h5bragg kept of them.
+
+    With --verify the exit status is 1 if a frame is damaged.
+    """
+    if with_verification:
+        if with_frames:
+            raise click.UsageError("give either --verify or --frames")
+        return _verify(file, as_json=as_json, threads=threads, quiet=quiet)
     with open_hdf5(file) as opened:
         data = opened.get("entry/data/data")
         nframes = data.shape[0] if data is not None and is_sparse(data) else 0
@@ -32,13 +59,43 @@ def info(*, file: Path, with_frames: bool, as_json: bool, quiet: bool) -> None:
             summaries = summarize(opened, with_frames=with_frames, progress=progress)
     if as_json:
         click.echo(json.dumps({"datasets": [summary.as_json() for summary in summaries]}))
-        return
+        return 0
     if not summaries:
         click.echo(f"{file}: no dataset of two or more dimensions")
     for summary in summaries:
         click.echo("\n".join(_lines(summary)))
         for line in _frame_lines(summary.frames or ()):
             click.echo(line)
+    return 0
+
+
+def _verify(file: Path, *, as_json: bool, threads: int | None, quiet: bool) -> int:
+    """Decode all frames, print what came of it, and return the exit status."""
+    with (
+        open_hdf5(file) as opened,
+        frame_progress("verifying", count_frames(opened), quiet=quiet) as progress,
+    ):
+        datasets = verify(opened, threads=threads, progress=progress)
+    if not datasets:
+        raise InputError(
+            f"{file} has no dataset that h5bragg compressed: give the output of 'h5bragg compress'"
+        )
+    if as_json:
+        click.echo(json.dumps({"datasets": [asdict(found) for found in datasets]}))
+    else:
+        click.echo("\n".join(line for found in datasets for line in _verification_lines(found)))
+    return DAMAGE_FOUND if any(found.damaged for found in datasets) else 0
+
+
+def _verification_lines(found: DatasetVerification) -> Iterable[str]:
+    """Sum one dataset up, then name its damaged frames."""
+    ndamaged = sum(frames.last - frames.first + 1 for frames in found.damaged)
+    yield (
+        f"{found.name}: {found.good_frames} of {found.nframes} frames decode, {ndamaged} damaged, "
+        f"{found.raw_frames} stored raw by HDF5, {found.unwritten_frames} never written"
+    )
+    for frames in found.damaged:
+        yield f"  {frames}"
 
 
 def _lines(summary: DatasetSummary) -> list[str]:

@@ -41,8 +41,9 @@ for _command in (compress, densify, info, compare, config, plugin, demo):
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
-    Exit status 0 is success, 1 that `compare` found a difference or `plugin check` a problem, 2 bad
-    input (one sentence on standard error says what to do), 130 an interrupt.
+    Exit status 0 is success, 1 that `compare` found a difference, `info --verify` damage or
+    `plugin check` a problem, 2 bad input (one sentence on standard error says what to do), 130 an
+    interrupt.
 
     Parameters
     ----------
