@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import GeometryError
 from .crystfel_text import Fields
-from .units import Quantity, to_si
+from .units import Quantity, finite_number, to_si
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _QUANTITY = re.compile(rf"([+-]?{_NUMBER})\s*([^\W\d_]*)")
@@ -70,13 +70,7 @@ def read_number(fields: Fields, owner: str, key: str, default: float | None = No
         if default is None:
             raise GeometryError(f"{owner} does not say {key}: add {owner}/{key} = ...")
         return default
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise GeometryError(f"{owner}/{key} is {text!r}, not a number")
-    return number
+    return finite_number(text, f"{owner}/{key}")
 
 
 def read_index(fields: Fields, owner: str, key: str) -> int:

@@ -15,6 +15,7 @@ from ..errors import GeometryError
 from .detector import Geometry
 from .known_detectors import find_known_detector
 from .panel import FlatDetector
+from .units import finite_number
 
 _NEWEST_VERSION = 3
 
@@ -80,13 +81,7 @@ def _number(fields: dict[str, str], name: str, default: float | None = None) -> 
         if default is None:
             raise GeometryError(f"the PONI file does not say {name.capitalize()}: add it")
         return default
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise GeometryError(f"{name.capitalize()} in the PONI file is {text!r}, not a number")
-    return number
+    return finite_number(text, f"{name.capitalize()} in the PONI file")
 
 
 def _config(fields: dict[str, str]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Units that geometry files use, converted to metres, radians and electronvolts."""
+"""Numbers and units of geometry files: metres, radians and electronvolts come of them."""
 
 from __future__ import annotations
 
@@ -76,6 +76,35 @@ def to_si(value: float, unit: str, quantity: Quantity) -> float:
     if factor is None:
         raise GeometryError(f"{unit!r} is no unit of {quantity} that h5bragg knows")
     return value * factor
+
+
+def finite_number(text: str, name: str) -> float:
+    """Read a number of a text file.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        What it is, for the message.
+
+    Raises
+    ------
+    GeometryError
+        It is not a finite number.
+
+    Examples
+    --------
+    >>> from h5bragg.geometry.units import finite_number
+    >>> finite_number("7.5e-05", "PixelSize1 in the PONI file")
+    7.5e-05
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise GeometryError(f"{name} is {text!r}, not a number")
+    return number
 
 
 def wavelength_of_energy_m(energy_ev: float) -> float:
