@@ -98,7 +98,14 @@ def demonstrate(
     frames = FrameSequence([simulation])
     data, picture = directory / DATA_NAME, directory / PICTURE_NAME
     step("simulating and compressing")
-    totals = compress(frames, data, geometry=simulation.geometry, params=params, force=True)
+    totals = compress(
+        frames,
+        data,
+        geometry=simulation.geometry,
+        params=params,
+        force=True,
+        keep_partial=False,
+    )
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / _BITSHUFFLE_NAME
         _write_bitshuffle(frames, reference)

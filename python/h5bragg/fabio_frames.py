@@ -95,6 +95,11 @@ class FabioSource:
         return (self.path,)
 
     @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """None: these formats have no datasets."""
+        return ()
+
+    @property
     def experiment(self) -> Experiment:
         """What the header of the first frame says."""
         return self._experiment

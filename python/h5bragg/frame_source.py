@@ -70,6 +70,10 @@ class FrameSource(Protocol):
         """Every file that the frames are read from."""
 
     @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """Names of the datasets in the file that hold the frames; none in formats without."""
+
+    @property
     def experiment(self) -> Experiment:
         """What the file's header says about the measurement."""
 

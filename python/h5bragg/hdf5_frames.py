@@ -68,6 +68,11 @@ class Hdf5Source:
         return (self.path, *external_files(self.datasets))
 
     @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """Names of the datasets, each in the file that it is in."""
+        return tuple(str(data.name) for data in self.datasets)
+
+    @property
     def experiment(self) -> Experiment:
         """Nothing: the metadata of an HDF5 file is copied as it is (nxmx_file.py)."""
         return Experiment()
@@ -109,7 +114,10 @@ class Hdf5Source:
         return Frame(as_stored(pixels, self.dtype, where), angle, width)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and those that its frames are linked from."""
+        for data in self.datasets:
+            if data:  # False once its file is closed
+                data.file.close()
         self.file.close()
 
     def _find_datasets(self, name: str | None) -> list[h5py.Dataset]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,7 +50,8 @@ def output_path(path: Path, *, force: bool = False, inputs: Iterable[Path] = ())
     ['a.txt']
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow a link)
-    _check(path, force, inputs)
+    inputs = tuple(inputs)
+    check_output(path, force=force, inputs=inputs)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
@@ -57,7 +59,7 @@ def output_path(path: Path, *, force: bool = False, inputs: Iterable[Path] = ())
             yield temporary
             _flush(temporary)
             # Somebody else may have written it in the meantime.
-            _check(path, force, inputs)
+            check_output(path, force=force, inputs=inputs)
             temporary.replace(path)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {_reason(error)}") from error
@@ -90,7 +92,8 @@ def output_hdf5(
             raise OSError(str(error)) from error
 
 
-def _check(path: Path, force: bool, inputs: Iterable[Path]) -> None:
+def check_output(path: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Refuse an output that cannot be written: parameters and errors are those of `output_path`."""
     if path.is_dir():
         raise OutputError(f"{path} is a directory: give a file name in it")
     if not path.parent.is_dir():
@@ -116,4 +119,7 @@ def _flush(path: Path) -> None:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or " ".join(str(error).split())[:200]
+    """Return the operating system's words, which HDF5 wraps in many of its own."""
+    text = " ".join(str(error).split())
+    found = re.search(r"error message = '([^']+)'", text)
+    return error.strerror or (found[1] if found else text[:200])

@@ -75,6 +75,11 @@ class Simulation:
         """None: nothing is read."""
         return ()
 
+    @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """None likewise."""
+        return ()
+
     @cached_property
     def shape(self) -> tuple[int, int]:
         """Frame shape (slow, fast)."""

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,19 +16,22 @@ from numpy.typing import NDArray
 
 from . import nxmx_file
 from .chunk_totals import ChunkTotals
+from .codec import decode
+from .compression_task import check_unchanged, task_head
 from .errors import GeometryError, ParameterError
 from .filter import Bragg
-from .frame_source import Frame
 from .frame_writer import FrameWriter
 from .frames import FrameSequence
 from .geometry import Geometry
 from .hdf5_frames import Hdf5Source
 from .mask_bits import MaskBits, is_masked, mask_codes
-from .output_file import output_hdf5
+from .output_file import check_output, output_hdf5
 from .params import SparsifyParams, effective_params
+from .partial_file import KeptChunk, PartialFile, open_partial
 from .threads import ordered_map
 
 Progress = Callable[[int], None]
+_log = logging.getLogger("h5bragg")
 
 
 @dataclass
@@ -33,13 +39,18 @@ class _Rotation:
     """Rotation angles of the frames, as far as the inputs know them."""
 
     angles_deg: list[float | None] = field(default_factory=list)
-    width_deg: float | None = None
+    widths_deg: list[float | None] = field(default_factory=list)
 
-    def add(self, frame: Frame) -> None:
+    def add(self, angle_deg: float | None, width_deg: float | None) -> None:
         """Take one more frame into account."""
-        if not self.angles_deg:
-            self.width_deg = frame.width_deg
-        self.angles_deg.append(frame.angle_deg)
+        self.angles_deg.append(angle_deg)
+        self.widths_deg.append(width_deg)
+
+    def pairs(self, start: int, stop: int) -> list[tuple[float, float]]:
+        """Return angle and width of some frames, NaN for those that are not known."""
+        columns = (self.angles_deg[start:stop], self.widths_deg[start:stop])
+        angles, widths = ([math.nan if x is None else x for x in column] for column in columns)
+        return list(zip(angles, widths, strict=True))
 
     def write(self, file: h5py.File, frames: FrameSequence) -> None:
         """Write the angles of all inputs, if every frame has one."""
@@ -49,7 +60,78 @@ class _Rotation:
         axis = first.rotation if isinstance(first, Hdf5Source) else None
         if axis is not None and axis.path in file and len(frames.sources) > 1:
             nxmx_file.extend_rotation(file, axis.path, angles)
-        nxmx_file.write_rotation(file, angles, self.width_deg, first.experiment.axis)
+        nxmx_file.write_rotation(file, angles, self.widths_deg[0], first.experiment.axis)
+
+
+class _Run:
+    """Frames on their way into a dataset, and what is found out about them by the way."""
+
+    def __init__(
+        self,
+        frames: FrameSequence,
+        partial: PartialFile,
+        data: h5py.Dataset,
+        codes: tuple[int, ...],
+        progress: Progress,
+    ) -> None:
+        self._frames, self._partial, self._data = frames, partial, data
+        self._progress = progress
+        self.totals, self.bits, self.rotation = ChunkTotals(), MaskBits(codes), _Rotation()
+
+    def write_kept(self, *, threads: int | None) -> None:
+        """Write the chunks that an earlier run has made."""
+
+        def read(kept: KeptChunk) -> tuple[KeptChunk, bytes, NDArray[Any]]:
+            chunk = self._partial.read(kept)
+            return kept, chunk, decode(chunk).reshape(-1, *self._frames.shape)
+
+        for kept, chunk, pixels in ordered_map(read, self._partial.kept, threads=threads):
+            offset = (kept.start, *(0,) * (self._data.ndim - 1))
+            self._data.id.write_direct_chunk(offset, chunk)
+            for angles, frame in zip(kept.rotation, pixels, strict=False):
+                self.rotation.add(*(None if math.isnan(angle) else angle for angle in angles))
+                self.bits.add(frame)  # mask codes come back exactly
+            self._count(chunk, len(kept.rotation))
+
+    def write_new(
+        self,
+        geometry: Geometry,
+        params: SparsifyParams,
+        *,
+        device: str,
+        threads: int | None,
+    ) -> None:
+        """Encode and write the other frames."""
+        numbers = range(self._partial.nframes, len(self._frames))
+        if not numbers:
+            return
+        with FrameWriter(
+            self._data,
+            geometry,
+            params,
+            device=device,
+            threads=threads,
+            start=numbers.start,
+            on_chunk=self._keep,
+        ) as writer:
+            for frame in ordered_map(self._frames.read, numbers, threads=threads):
+                self.rotation.add(frame.angle_deg, frame.width_deg)
+                writer.write(frame.pixels, copy=False)
+                self.bits.add(frame.pixels)
+
+    def _keep(self, chunk: bytes) -> None:
+        """Put a chunk that has just been written into the partial file, too."""
+        start = self._partial.nframes
+        nframes = min(self._data.chunks[0], len(self._frames) - start)
+        rotation = self.rotation.pairs(start, start + nframes)
+        if len(rotation) < nframes:
+            return  # reading failed, and zeros stand for the frames that are missing
+        self._partial.append(chunk, rotation)
+        self._count(chunk, nframes)
+
+    def _count(self, chunk: bytes, nframes: int) -> None:
+        self.totals.add_chunk(chunk, nframes=nframes)
+        self._progress(nframes)
 
 
 def compress(
@@ -62,9 +144,15 @@ def compress(
     device: str = "auto",
     threads: int | None = None,
     force: bool = False,
+    resume: bool = False,
+    keep_partial: bool = True,
+    protected: Iterable[Path] = (),
     progress: Progress = lambda _: None,
 ) -> ChunkTotals:
     """Compress frames into a new file; it appears under its name when it is complete.
+
+    Until then every chunk is also kept in a partial file beside it (partial_file.py), from which a
+    later run can go on.
 
     Parameters
     ----------
@@ -83,7 +171,14 @@ def compress(
     threads : int or None
         Encoding threads; None means one a CPU.
     force : bool
-        Replace a file of that name.
+        Replace a file of that name and, without `resume`, a partial file.
+    resume : bool
+        Go on with the partial file of a run that did not finish, if there is one.  The output is
+        that of an undisturbed run.
+    keep_partial : bool
+        Leave the partial file, if frames are in it, where the run fails.
+    protected : iterable of Path
+        Files beside the input that the output must not replace.
     progress : callable
         Called, in a thread, with the number of frames that have just been written.
 
@@ -95,7 +190,8 @@ def compress(
     Raises
     ------
     InputError, OutputError, GeometryError, ParameterError
-        Input, output, detector or parameters are not usable; no output is left behind.
+        Input, output, detector or parameters are not usable; no output is left behind, but the
+        partial file if frames are in it.  An input that changed meanwhile is not usable.
     DeviceError
         There is no such device, or it fails; likewise.
     """
@@ -106,12 +202,19 @@ def compress(
         )
     if frames_per_chunk < 1:
         raise ParameterError(f"{frames_per_chunk} frames a chunk are not usable: give 1 or more")
+    inputs = (*frames.files, *protected)
+    check_output(output, force=force, inputs=inputs)
     params = effective_params(params, geometry.polarization)
     codes = mask_codes(params, frames.dtype)
     file_mask = frames.first.pixel_mask
     geometry = _with_uncoded_mask(geometry, file_mask, frames, codes)
     bragg = Bragg(geometry, params)
-    with output_hdf5(output, force=force, inputs=frames.files) as file:
+    frames_per_chunk = min(frames_per_chunk, len(frames))
+    head = task_head(frames, bragg, frames_per_chunk=frames_per_chunk)
+    with (
+        open_partial(output, head, resume=resume, force=force, keep=keep_partial) as partial,
+        output_hdf5(output, force=force, inputs=inputs) as file,
+    ):
         if isinstance(frames.first, Hdf5Source):
             nxmx_file.copy_metadata(frames.first, file)
         data = nxmx_file.create_data(
@@ -120,30 +223,21 @@ def compress(
             dtype=frames.dtype,
             bragg=bragg,
             stack_shape=frames.stack_shape,
-            frames_per_chunk=min(frames_per_chunk, len(frames)),
+            frames_per_chunk=frames_per_chunk,
         )
-        totals, bits, rotation = ChunkTotals(), MaskBits(codes), _Rotation()
-        starts = iter(range(0, len(frames), data.chunks[0]))
-
-        def count(chunk: bytes) -> None:
-            nframes = min(data.chunks[0], len(frames) - next(starts))
-            totals.add_chunk(chunk, nframes=nframes)
-            progress(nframes)
-
-        with FrameWriter(
-            data, geometry, params, device=device, threads=threads, on_chunk=count
-        ) as writer:
-            for frame in ordered_map(frames.read, range(len(frames)), threads=threads):
-                writer.write(frame.pixels, copy=False)
-                bits.add(frame.pixels)
-                rotation.add(frame)
+        run = _Run(frames, partial, data, codes, progress)
+        if partial.kept:
+            _log.info("%s: %d of %d frames are there", partial.path, partial.nframes, len(frames))
+        run.write_kept(threads=threads)
+        run.write_new(geometry, params, device=device, threads=threads)
         nxmx_file.write_metadata(
             file, geometry, frames.first.experiment, stack_shape=frames.stack_shape
         )
-        mask = bits.pixel_mask(file_mask, frames.shape)
+        mask = run.bits.pixel_mask(file_mask, frames.shape)
         nxmx_file.write_pixel_mask(file, mask.reshape(frames.stack_shape))
-        rotation.write(file, frames)
-    return totals
+        run.rotation.write(file, frames)
+        check_unchanged(head)
+    return run.totals
 
 
 def _with_uncoded_mask(

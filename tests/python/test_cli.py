@@ -248,14 +248,17 @@ def test_bad_input_is_one_sentence_and_leaves_no_output(
     assert list(out.iterdir()) == []
 
 
-def test_one_bad_input_among_good_ones_leaves_no_output(
+def test_one_bad_input_among_good_ones_leaves_a_partial_file_alone(
     tmp_path: Path, cli: Cli, cbf_paths: list[Path]
 ) -> None:
     cbf_paths[2].write_bytes(cbf_paths[2].read_bytes()[:-2000])
     out = tmp_path / "out"
     out.mkdir()
-    assert_one_sentence(cli("compress", *cbf_paths, "-o", out / "out.h5"), "2.cbf cannot be read")
-    assert list(out.iterdir()) == []
+    found = cli("compress", *cbf_paths, "-o", out / "out.h5")
+    partial = out / "out.h5.partial"
+    kept = f"2 of 3 frames are kept in {partial}: repeat the command with --resume to go on"
+    assert_one_sentence(found, rf"2\.cbf cannot be read.*; {kept}")
+    assert list(out.iterdir()) == [partial]
 
 
 def test_frames_that_differ_are_one_sentence(
@@ -395,8 +398,10 @@ def test_a_killed_run_leaves_no_output_under_its_name(
     assert not (out / "out.h5").exists()
     if number != signal.SIGKILL:
         assert (run.returncode, stdout) == (130, "")
-        assert stderr.strip() == "h5bragg: interrupted; no output was written"
-        assert list(out.iterdir()) == []
+        kept = f"of 4000 frames are kept in {out / 'out.h5.partial'}: repeat the command"
+        sentence = rf"h5bragg: interrupted; [1-9]\d* {kept} with --resume to go on"
+        assert re.fullmatch(sentence, stderr.strip())
+        assert [path.name for path in out.iterdir()] == ["out.h5.partial"]
 
 
 @pytest.mark.parametrize(

@@ -277,11 +277,14 @@ def test_a_geometry_of_another_shape_is_refused(tmp_path: Path, cbf_paths: list[
     assert not (tmp_path / "out.h5").exists()
 
 
-def test_a_bad_frame_in_the_middle_leaves_no_output(
+def test_a_bad_frame_in_the_middle_leaves_no_output_but_a_partial_file(
     tmp_path: Path, cbf_paths: list[Path], small_geometry: Geometry
 ) -> None:
     cbf_paths[3].write_bytes(cbf_paths[3].read_bytes()[:-3000])
     before = sorted(tmp_path.iterdir())
     with pytest.raises(InputError, match=r"3\.cbf cannot be read"):
         run(cbf_paths, tmp_path / "out.h5", small_geometry)
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "out.h5.partial"])
+    with pytest.raises(InputError, match=r"3\.cbf cannot be read as a frame, .*\)$"):
+        run(cbf_paths, tmp_path / "none.h5", small_geometry, keep_partial=False)
+    assert not list(tmp_path.glob("*none*"))

@@ -43,6 +43,11 @@ from .progress import frame_progress
 )
 @DATASET
 @THREADS
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with OUTPUT.partial, which a run that did not finish has left, if it is there.",
+)
 @FORCE
 @QUIET
 @click.pass_context
@@ -57,6 +62,7 @@ def compress(
     frames_per_chunk: int,
     device: str,
     threads: int | None,
+    resume: bool,
     force: bool,
     quiet: bool,
     **options: Any,
@@ -67,7 +73,8 @@ def compress(
     HDF5 files: Eiger or NXmx masters, or data files.  Metadata is taken from the first.
     """
     is_asked = context.get_parameter_source("device") is not click.core.ParameterSource.DEFAULT
-    with _log_shown(is_asked and not quiet), open_frames(inputs, dataset=dataset) as frames:
+    is_told = (is_asked or resume) and not quiet
+    with _log_shown(is_told), open_frames(inputs, dataset=dataset) as frames:
         geometry = _geometry(geometry_file, frames)
         params = encoding_params(context, options, geometry)
         with frame_progress("compressing", len(frames), quiet=quiet) as progress:
@@ -80,6 +87,8 @@ def compress(
                 device=device,
                 threads=threads,
                 force=force,
+                resume=resume,
+                protected=() if geometry_file is None else (geometry_file,),
                 progress=progress,
             )
     if not quiet:

@@ -59,8 +59,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(f"{error.format_message().rstrip('.')}; see '{command} --help'")
     except click.ClickException as error:
         _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; no output was written", INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click replaces an interrupt, which may tell what is kept, by its own.
+        told = str(error.__cause__ or error)
+        _fail(told or "interrupted; no output was written", INTERRUPTED)
     except H5braggError as error:
         _fail(str(error))
     except MemoryError as error:
