@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -181,9 +182,10 @@ class FrameWriter:
         return batch.written
 
     def flush(self) -> None:
-        """Wait until all frames are in the file.
+        """Wait until all frames are in the file, and flush the dataset.
 
-        An incomplete chunk of several frames is written at `close` alone.
+        After that other processes read them from a file in HDF5's SWMR mode, even if this one is
+        killed.  An incomplete chunk of several frames is written at `close` alone.
 
         Raises
         ------
@@ -198,6 +200,10 @@ class FrameWriter:
             last = self._submit(self._batch.split(nwhole))
         last.exception()
         self._raise_error()
+        try:
+            self._dataset.flush()
+        except RuntimeError as error:  # h5py's choice for some failures of the disk
+            raise OSError(str(error)) from error
 
     def close(self) -> None:
         """Write what is left, wait for it, and let go of the device.
@@ -332,13 +338,21 @@ class FrameWriter:
                 batch.written.set_exception(self._error)
 
     def _write_batch(self, batch: _Batch, chunks: list[bytes]) -> None:
-        end = min(batch.start + len(batch.frames), self._next)
-        if end > self._dataset.shape[0]:
+        """Write the chunks of a batch; a dataset that grew for one that fails shrinks again."""
+        old = self._dataset.shape[0]
+        start = batch.start
+        end = min(start + len(batch.frames), self._next)
+        if end > old:
             self._dataset.resize(end, axis=0)
-        for k, chunk in enumerate(chunks):
-            offset = (batch.start + k * self._per_chunk, *(0,) * (self._dataset.ndim - 1))
-            self._dataset.id.write_direct_chunk(offset, chunk)
-            self._on_chunk(chunk)
+        try:
+            for chunk in chunks:
+                offset = (start, *(0,) * (self._dataset.ndim - 1))
+                self._dataset.id.write_direct_chunk(offset, chunk)
+                start += self._per_chunk
+                self._on_chunk(chunk)
+        except BaseException:
+            _shrink(self._dataset, max(old, min(start, end)))
+            raise
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -348,6 +362,19 @@ class FrameWriter:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _shrink(dataset: h5py.Dataset, nframes: int) -> None:
+    """Take a dataset back to so many frames after a chunk could not be written."""
+    if nframes >= dataset.shape[0]:
+        return
+    with suppress(OSError, RuntimeError):
+        # HDF5 remembers the chunk that it looked up last, here one that is not in the dataset.
+        # Removing that, it would remove the chunk before it; so it is to look up another.
+        last = max(0, nframes - 1) // dataset.chunks[0] * dataset.chunks[0]
+        dataset.id.read_direct_chunk((last, *(0,) * (dataset.ndim - 1)))
+    with suppress(OSError, RuntimeError):
+        dataset.resize(nframes, axis=0)
 
 
 def _frames_per_chunk(dataset: h5py.Dataset, geometry: Geometry, start: int) -> int:
