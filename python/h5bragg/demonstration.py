@@ -27,8 +27,9 @@ from .comparison_plot import plot_comparison
 from .errors import H5braggError
 from .filter import Bragg
 from .frames import FrameSequence
+from .hdf5_open import open_hdf5
 from .params import SparsifyParams
-from .reader import find_sparse, open_hdf5
+from .reader import find_sparse
 from .simulation import Simulation
 from .writer import compress
 

@@ -368,7 +368,7 @@ def _shrink(dataset: h5py.Dataset, nframes: int) -> None:
     """Take a dataset back to so many frames after a chunk could not be written."""
     if nframes >= dataset.shape[0]:
         return
-    with suppress(OSError, RuntimeError):
+    with suppress(OSError, RuntimeError, ValueError):
         # HDF5 remembers the chunk that it looked up last, here one that is not in the dataset.
         # Removing that, it would remove the chunk before it; so it is to look up another.
         last = max(0, nframes - 1) // dataset.chunks[0] * dataset.chunks[0]

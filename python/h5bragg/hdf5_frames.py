@@ -18,6 +18,7 @@ from .frame_source import Frame, InputError, as_stored, stored_dtype
 from .geometry.nexus_fields import child_groups, find_dataset
 from .geometry.stack_shape import flat_shape
 from .hdf5_links import external_files, missing_file
+from .hdf5_open import open_hdf5
 from .rotation_axis import RotationAxis, find_rotation
 
 # A frame, frames, and frames of modules.
@@ -38,17 +39,13 @@ class Hdf5Source:
     Raises
     ------
     InputError
-        The file cannot be read, has no frames, or lacks a linked file or a compression filter.
+        The file cannot be read, is being written, has no frames, or lacks a linked file or a
+        compression filter.
     """
 
     def __init__(self, path: Path, dataset: str | None = None) -> None:
         self.path = path
-        try:
-            self.file = h5py.File(path, "r")
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be opened as HDF5, is it truncated? ({_first_line(error)})"
-            ) from error
+        self.file = open_hdf5(path)
         try:
             self.datasets = self._find_datasets(dataset)
             self._check_alike()
@@ -147,6 +144,8 @@ class Hdf5Source:
             if find_dataset(group, name) is None:
                 link = group.get(name, getlink=True)
                 target = getattr(link, "filename", "another place")
+                if (self.path.parent / target).is_file():
+                    open_hdf5(self.path.parent / target).close()  # its error says more
                 raise InputError(
                     f"{self.path} links {group.name}/{name} to {target}, which is missing or "
                     "unreadable: put the data files beside the master"

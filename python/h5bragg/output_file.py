@@ -122,4 +122,4 @@ def _reason(error: OSError) -> str:
     """Return the operating system's words, which HDF5 wraps in many of its own."""
     text = " ".join(str(error).split())
     found = re.search(r"error message = '([^']+)'", text)
-    return error.strerror or (found[1] if found else text[:200])
+    return found[1] if found else error.strerror or text[:200]

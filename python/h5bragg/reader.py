@@ -29,23 +29,6 @@ COMPRESSIONS: dict[str, Callable[[], Mapping[str, Any]]] = {
 }
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file to read.
-
-    Raises
-    ------
-    InputError
-        It is missing, truncated or no HDF5 file.
-    """
-    if not path.exists():
-        raise InputError(f"{path} does not exist: check the name")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} cannot be opened as HDF5, is it truncated? ({reason})") from error
-
-
 def find_sparse(file: h5py.File) -> list[SparseDataset]:
     """Return all datasets of a file that h5bragg compressed, those in linked files included.
 

@@ -18,8 +18,9 @@ from h5bragg.comparison_plot import plot_comparison
 from h5bragg.frame_source import InputError
 from h5bragg.frames import open_frames
 from h5bragg.hdf5_frames import Hdf5Source
+from h5bragg.hdf5_open import open_hdf5
 from h5bragg.output_file import OutputError
-from h5bragg.reader import find_sparse, open_hdf5
+from h5bragg.reader import find_sparse
 from h5bragg.ring_test import RingMoments, RingTest
 from h5bragg.writer import compress
 

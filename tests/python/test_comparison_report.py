@@ -16,8 +16,9 @@ from h5bragg import Geometry
 from h5bragg.comparison import Comparer
 from h5bragg.comparison_report import ReportInput, check_report_path, report_page, write_report
 from h5bragg.frames import open_frames
+from h5bragg.hdf5_open import open_hdf5
 from h5bragg.output_file import OutputError
-from h5bragg.reader import find_sparse, open_hdf5
+from h5bragg.reader import find_sparse
 from h5bragg.verdict import judge
 from h5bragg.writer import compress
 

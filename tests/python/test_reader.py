@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 import h5bragg
 from h5bragg import Geometry, ParameterError
 from h5bragg.frame_source import InputError
-from h5bragg.reader import COMPRESSIONS, densify, find_sparse, open_hdf5
+from h5bragg.hdf5_open import open_hdf5
+from h5bragg.reader import COMPRESSIONS, densify, find_sparse
 from h5bragg.sparse_dataset import SparseDataset
 
 SmallFrame = Callable[..., NDArray[np.integer]]

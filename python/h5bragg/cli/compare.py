@@ -13,7 +13,8 @@ from ..comparison_plot import picture_format, plot_comparison
 from ..comparison_report import ReportInput, check_report_path, write_report
 from ..frame_source import InputError
 from ..frames import open_frames
-from ..reader import find_sparse, open_hdf5
+from ..hdf5_open import open_hdf5
+from ..reader import find_sparse
 from .options import DATASET, QUIET, THREADS
 from .progress import frame_progress
 from .report import report

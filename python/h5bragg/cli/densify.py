@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from .. import reader
+from ..hdf5_open import open_hdf5
 from .options import FORCE, OUTPUT, QUIET, THREADS, in_bytes
 from .progress import frame_progress
 
@@ -47,7 +48,7 @@ def densify(
 
     Groups, metadata and other datasets are copied.
     """
-    with reader.open_hdf5(sparse) as source:
+    with open_hdf5(sparse) as source:
         nframes = sum(item.nframes for item in reader.find_sparse(source))
         with frame_progress("densifying", nframes, quiet=quiet) as progress:
             count = reader.densify(

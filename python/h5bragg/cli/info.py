@@ -13,8 +13,8 @@ import click
 from ..file_summary import DatasetSummary, summarize
 from ..frame_record import FrameRecord
 from ..frame_source import InputError
+from ..hdf5_open import open_hdf5
 from ..params import SparsifyParams
-from ..reader import open_hdf5
 from ..sparse_dataset import is_sparse
 from ..verification import DatasetVerification, count_frames, verify
 from .options import QUIET, THREADS, in_bytes
