@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import h5bragg
 from h5bragg.frame_source import InputError
-from h5bragg.reader import densify, find_sparse, open_hdf5
+from h5bragg.hdf5_open import open_hdf5
+from h5bragg.reader import densify, find_sparse
 
 BAD = 1
 GOOD = (0, 2)
