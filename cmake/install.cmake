@@ -8,7 +8,8 @@ if(SKBUILD)
     install(TARGETS h5bragg
             LIBRARY DESTINATION h5bragg/plugin
             RUNTIME DESTINATION h5bragg/plugin)
-    install(FILES filter/include/h5bragg.h filter/include/H5Zbragg.h
+    install(FILES filter/include/h5bragg.h filter/include/h5bragg_peaks.h
+              filter/include/H5Zbragg.h
             DESTINATION h5bragg/include)
     install(DIRECTORY kernels/ DESTINATION h5bragg/opencl/kernels FILES_MATCHING PATTERN "*.cl")
     return()
@@ -36,7 +37,8 @@ set_target_properties(h5bragg PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${
 install(TARGETS h5bragg EXPORT h5bragg
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES filter/include/h5bragg.h filter/include/H5Zbragg.h
+install(FILES filter/include/h5bragg.h filter/include/h5bragg_peaks.h
+              filter/include/H5Zbragg.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 # HDF5 loads the plugin from a folder of its own, and programs link the library.  Both must be one

@@ -66,7 +66,9 @@ typedef enum h5bragg_status {
     H5BRAGG_BAD_VERSION = 13,
     H5BRAGG_CORRUPT = 14,
     H5BRAGG_BAD_CONFIG = 15,
-    H5BRAGG_ENCODER_FAILED = 16
+    H5BRAGG_ENCODER_FAILED = 16,
+    H5BRAGG_BAD_PEAK_PARAMETER = 17,
+    H5BRAGG_PEAKS_NOT_STORED = 18
 } h5bragg_status;
 
 typedef enum h5bragg_pixel_type {

@@ -3,29 +3,7 @@
  */
 #include "map_cache.h"
 #include "tile_fill.h"
-
-BRAGG_INLINE void read_little_endian(const h5bragg_pixel_type type, const uint8_t *in,
-                                     size_t npixels, void *pixels)
-{
-    const size_t nbytes = h5bragg_pixel_nbytes(type);
-    for (size_t i = 0; i < npixels; i++) {
-        uint32_t value = 0;
-        for (size_t k = 0; k < nbytes; k++)
-            value |= (uint32_t)in[i * nbytes + k] << (8 * k);
-        pixel_set(pixels, type, i, (int64_t)value);
-    }
-}
-
-/* A frame that was stored whole. */
-static h5bragg_status decode_whole(const bragg_settings *s, const frame_header *header,
-                                   void *pixels)
-{
-    const size_t npixels = (size_t)s->ny * s->nx;
-    if (bytes_left(&header->body) != npixels * h5bragg_pixel_nbytes(s->type))
-        return H5BRAGG_CORRUPT;
-    DISPATCH_PIXEL_TYPE(s->type, read_little_endian, header->body.at, npixels, pixels)
-    return H5BRAGG_OK;
-}
+#include "whole_frame.h"
 
 /*
  * Returns bits above those of the type where a value is not in its range, [least, least + 2^n - 1].
@@ -116,7 +94,7 @@ static h5bragg_status decode_sparse(const chunk_header *chunk, const ring_map *m
 {
     sparse_frame frame;
     tile_fill tiles = {0};
-    h5bragg_status status = sparse_frame_open(chunk, map, header, &frame);
+    h5bragg_status status = sparse_frame_open(chunk, map, SPARSE_ALL, header, &frame);
     if (!status)
         status = tile_fill_make(&frame, fill, &tiles);
     for (uint32_t row = 0; row < sparse_frame_nrows(map) && !status; row++)
@@ -137,7 +115,7 @@ static h5bragg_status decode_frame(const chunk_header *chunk, const ring_map **m
     if (status)
         return status;
     if (header.mode == FRAME_WHOLE)
-        return decode_whole(s, &header, pixels);
+        return whole_frame_read(s, &header, pixels);
     if (!*map)
         status = map_cache_acquire(&chunk->geometry.view, &s->params, map);
     return status ? status : decode_sparse(chunk, *map, &header, fill, pixels);

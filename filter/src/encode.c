@@ -4,6 +4,7 @@
 
 #include "encoder_hook.h"
 #include "frame_encoder.h"
+#include "peak_rules.h"
 
 /* One frame with its header, sparse if that is smaller and whole if not. */
 static h5bragg_status encode_frame(frame_encoder *e, const bragg_frame *frame, byte_writer *w)
@@ -16,14 +17,16 @@ static h5bragg_status encode_frame(frame_encoder *e, const bragg_frame *frame, b
     return frame_record_write(frame, status, &body, w);
 }
 
+/* peaks, unless NULL: of one frame after the other, in lists side by side. */
 static h5bragg_status encode_chunk(const bragg_settings *s, const h5bragg_geometry *geometry,
                                    const uint8_t *frames, uint8_t *out, size_t capacity,
-                                   size_t *out_nbytes)
+                                   size_t *out_nbytes, peak_request *peaks)
 {
     const size_t frame_nbytes = (size_t)s->ny * s->nx * h5bragg_pixel_nbytes(s->type);
     byte_writer w = {out, out + capacity, 0};
     frame_encoder e;
     h5bragg_status status = frame_encoder_make(s, geometry, &e);
+    e.peaks = peaks;
     if (!status)
         chunk_header_write(s, geometry, e.source.map->nbins, &w);
     if (w.failed)
@@ -31,6 +34,8 @@ static h5bragg_status encode_chunk(const bragg_settings *s, const h5bragg_geomet
     for (uint32_t k = 0; k < s->nframes && !status; k++) {
         const bragg_frame frame = {frames + k * frame_nbytes, s->type, s->ny, s->nx};
         status = encode_frame(&e, &frame, &w);
+        if (peaks)
+            peaks->list++;
     }
     if (!status) {
         *out_nbytes = (size_t)(w.at - out);
@@ -61,7 +66,23 @@ h5bragg_status h5bragg_encode(const void *frames, h5bragg_pixel_type type, uint3
     const h5bragg_status status = frame_settings_make(type, nframes, geometry, params, &s);
     if (status)
         return status;
-    return encode_chunk(&s, geometry, frames, out, out_capacity, out_nbytes);
+    return encode_chunk(&s, geometry, frames, out, out_capacity, out_nbytes, NULL);
+}
+
+h5bragg_status h5bragg_encode_peaks(const void *frames, h5bragg_pixel_type type, uint32_t nframes,
+                                    const h5bragg_geometry *geometry, const h5bragg_params *params,
+                                    void *out, size_t out_capacity, size_t *out_nbytes,
+                                    const h5bragg_peak_params *peaks, h5bragg_peak_list *lists)
+{
+    bragg_settings s;
+    if (!frames || !geometry || !params || !out || !out_nbytes || !peaks || !lists)
+        return H5BRAGG_BAD_ARGUMENT;
+    peak_request request = {*peaks, geometry, lists};
+    h5bragg_status status = frame_settings_make(type, nframes, geometry, params, &s);
+    if (!status)
+        status = peak_params_check(peaks);
+    return status ? status
+                  : encode_chunk(&s, geometry, frames, out, out_capacity, out_nbytes, &request);
 }
 
 /* The geometry that settings name; a flat one is expanded into *panel. */

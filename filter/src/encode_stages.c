@@ -4,6 +4,7 @@
  * what comes from elsewhere takes the place of the bytes of the frame and of what was chosen.
  */
 #include "frame_encoder.h"
+#include "peak_rules.h"
 #include "scratch.h"
 #include "tile_choice.h"
 #include "within_tiles.h"
@@ -19,12 +20,15 @@ struct h5bragg_stages {
     uint64_t total;         /* of the frame at work, as the rest */
     int has_negative;
     int is_ready;
+    peak_request peaks; /* the encoder's, if they are wanted */
+    h5bragg_peak_list peak_list;
 };
 
 static void free_members(h5bragg_stages *stages)
 {
     frame_encoder_free(&stages->encoder);
     bragg_geometry_free(&stages->geometry);
+    h5bragg_peak_list_free(&stages->peak_list);
     scratch_give(stages->ntiles);
     scratch_unreserve(stages->reserved_nbytes);
 }
@@ -188,6 +192,7 @@ h5bragg_status h5bragg_stages_pack(h5bragg_stages *stages, const void *pixels,
     if (status)
         return status;
     int by_itself = chosen == NULL;
+    stages->peak_list.npeaks = 0;
     if (chosen)
         status = pack_chosen(stages, &frame, chosen, &body, &by_itself);
     if (!status && by_itself) {
@@ -200,6 +205,34 @@ h5bragg_status h5bragg_stages_pack(h5bragg_stages *stages, const void *pixels,
     if (is_alone)
         *is_alone = (uint32_t)by_itself;
     return status;
+}
+
+h5bragg_status h5bragg_stages_want_peaks(h5bragg_stages *stages, const h5bragg_peak_params *peaks)
+{
+    if (!stages)
+        return H5BRAGG_BAD_ARGUMENT;
+    stages->encoder.peaks = NULL;
+    stages->peak_list.npeaks = 0;
+    if (!peaks)
+        return H5BRAGG_OK;
+    const h5bragg_status status = peak_params_check(peaks);
+    if (status)
+        return status;
+    if (peaks->snr_pick < stages->settings.params.snr_pick)
+        return H5BRAGG_PEAKS_NOT_STORED;
+    stages->peaks = (peak_request){*peaks, &stages->geometry.view, &stages->peak_list};
+    stages->encoder.peaks = &stages->peaks;
+    return H5BRAGG_OK;
+}
+
+h5bragg_status h5bragg_stages_peaks(const h5bragg_stages *stages, const h5bragg_peak **peaks,
+                                    uint64_t *npeaks)
+{
+    if (!stages || !peaks || !npeaks)
+        return H5BRAGG_BAD_ARGUMENT;
+    *peaks = stages->peak_list.peak;
+    *npeaks = stages->peak_list.npeaks;
+    return H5BRAGG_OK;
 }
 
 h5bragg_status h5bragg_stages_begin(const h5bragg_stages *stages, void *out, size_t capacity,

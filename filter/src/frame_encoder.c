@@ -99,18 +99,31 @@ h5bragg_status frame_encoder_pack(frame_encoder *e, byte_writer *w, int *needs_p
     listed_pixels rest;
     int is_new = 0;
     int is_lacking = 0;
-    h5bragg_status status = frame_fit(&e->source, &e->model, &is_new);
+    h5bragg_status status = frame_fit_dispersion(&e->source, &e->model, &is_new);
+    if (!status)
+        status = frame_fit(&e->source, &e->model);
     if (!status)
         status = frame_model_complete(&e->model);
     if (!status && is_new)
         status = choose_again(e, &rest, &is_lacking);
     if (needs_pixels)
         *needs_pixels = is_lacking;
+    if (!status && !is_lacking && e->peaks)
+        status = peak_search(&e->source, &e->model, e->peaks);
     return status || is_lacking ? status : frame_pack(&e->source, &e->model, w);
+}
+
+h5bragg_status frame_encoder_settle(frame_encoder *e)
+{
+    int is_new = 0;
+    const h5bragg_status status = frame_fit_dispersion(&e->source, &e->model, &is_new);
+    return !status && is_new ? tile_choice_update(&e->source, &e->model) : status;
 }
 
 h5bragg_status frame_encoder_write(frame_encoder *e, const bragg_frame *frame, byte_writer *w)
 {
+    if (e->peaks)
+        e->peaks->list->npeaks = 0;
     h5bragg_status status = frame_encoder_count(e, frame);
     if (!status)
         status = frame_encoder_model(e);

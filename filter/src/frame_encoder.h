@@ -5,6 +5,7 @@
 
 #include "chunk_header.h"
 #include "frame_fit.h"
+#include "peak_search.h"
 
 /* What a stage says when a frame has no sparse form smaller than itself: it is stored whole. */
 #define FRAME_NOT_SPARSE H5BRAGG_BUFFER_TOO_SMALL
@@ -19,6 +20,7 @@ typedef struct frame_encoder {
     frame_source source;
     frame_model model;
     ring_background *background;
+    const peak_request *peaks; /* the caller's; NULL if none are wanted */
 } frame_encoder;
 
 /*
@@ -33,6 +35,9 @@ void frame_encoder_free(frame_encoder *e);
 h5bragg_status frame_encoder_count(frame_encoder *e, const bragg_frame *frame);
 h5bragg_status frame_encoder_model(frame_encoder *e);
 h5bragg_status frame_encoder_choose(frame_encoder *e);
+
+/* The final choice of tiles, for those who do not pack the frame. */
+h5bragg_status frame_encoder_settle(frame_encoder *e);
 
 /*
  * Fits what is restored and writes the streams.  *needs_pixels, unless NULL, tells that what is

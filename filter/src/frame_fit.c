@@ -113,22 +113,23 @@ static int fit_dispersion(frame_model *m, const within_tiles *ring)
     return has_changed;
 }
 
-h5bragg_status frame_fit(const frame_source *s, frame_model *m, int *has_new_ranges)
+h5bragg_status frame_fit_dispersion(const frame_source *s, frame_model *m, int *has_new_ranges)
 {
-    const ring_map *map = s->map;
-    within_tiles *within = scratch_take(map->nbins * sizeof *within);
-    discarded_sums discarded = {0};
-    h5bragg_status status = within ? within_tiles_measure(s, m, within) : H5BRAGG_NO_MEMORY;
+    within_tiles *within = scratch_take(s->map->nbins * sizeof *within);
+    const h5bragg_status status = within ? within_tiles_measure(s, m, within) : H5BRAGG_NO_MEMORY;
     *has_new_ranges = !status && fit_dispersion(m, within);
-    if (*has_new_ranges)
-        status = frame_model_set_ranges(m);
-    if (!status)
-        status = discarded_sums_make(s, m, &discarded);
+    scratch_give(within);
+    return *has_new_ranges ? frame_model_set_ranges(m) : status;
+}
+
+h5bragg_status frame_fit(const frame_source *s, frame_model *m)
+{
+    discarded_sums discarded = {0};
+    h5bragg_status status = discarded_sums_make(s, m, &discarded);
     if (!status && !m->layout.has_local)
         status = level_fit_rings(s, m, discarded.cell);
     if (!status)
         status = general_fit(s, m, &discarded);
     discarded_sums_free(&discarded);
-    scratch_give(within);
     return status;
 }

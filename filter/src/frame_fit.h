@@ -50,10 +50,14 @@ static inline uint64_t restless_tiles(const uint8_t *calm, uint32_t nleft)
 void frame_source_tile(const frame_source *source, size_t tile, int64_t value[TILE_NPIXELS]);
 
 /*
- * Kinds, levels, spreads, tilts and dispersion, given the profile's means and the kept tiles;
- * ranges follow.  Rings may become general only; without that no range changes.
+ * Dispersion, given the profile's means and the kept tiles.  Rings that it does not suit become
+ * general, and ranges follow; without that no range changes.
  */
-h5bragg_status frame_fit(const frame_source *source, frame_model *model, int *has_new_ranges);
+h5bragg_status frame_fit_dispersion(const frame_source *source, frame_model *model,
+                                    int *has_new_ranges);
+
+/* Then levels, spreads and tilts. */
+h5bragg_status frame_fit(const frame_source *source, frame_model *model);
 
 /* First kinds: pattern wherever that is possible; sets the ranges. */
 h5bragg_status frame_fit_kinds(frame_model *model);

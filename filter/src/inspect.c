@@ -182,7 +182,7 @@ static h5bragg_status unpack_sparse(const chunk_header *chunk, frame_header *hea
         return H5BRAGG_NO_MEMORY;
     h5bragg_status status = map_cache_acquire(&chunk->geometry.view, &chunk->settings.params, &map);
     if (!status) {
-        status = sparse_frame_open(chunk, map, header, &frame);
+        status = sparse_frame_open(chunk, map, SPARSE_ALL, header, &frame);
         if (!status)
             status = list_stored(&frame, header, nstored, &list);
         if (!status)

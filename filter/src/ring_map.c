@@ -70,8 +70,8 @@ static void tile_middle(const panel_frame *f, const h5bragg_panel *p, uint32_t t
         v[k] = f->origin[k] + i * f->slow[k] + j * f->fast[k];
 }
 
-/* 2 sin(theta); with z > 0 in the form without cancellation near the beam. */
-static double scatter_of(const double v[3])
+/* With z > 0 in the form without cancellation near the beam. */
+double ring_map_scatter(const double v[3])
 {
     const double t2 = v[0] * v[0] + v[1] * v[1];
     const double r = sqrt(t2 + v[2] * v[2]);
@@ -142,7 +142,7 @@ static void measure_panel(map_maker *m, const h5bragg_panel *p, double *low, dou
             const size_t tile = (size_t)row * m->map->ntx + column;
             double v[3];
             tile_middle(&f, p, row, column, v);
-            const double s = scatter_of(v);
+            const double s = ring_map_scatter(v);
             *low = s < *low ? s : *low;
             *high = s > *high ? s : *high;
             k = class_of(&m->bounds, normalisation_of(m, &f, v), k);

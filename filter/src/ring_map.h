@@ -46,6 +46,9 @@ h5bragg_status ring_map_make(const h5bragg_geometry *geometry, const h5bragg_par
 
 void ring_map_free(ring_map *map);
 
+/* The radial coordinate of a point, 2 sin(theta). */
+double ring_map_scatter(const double v[3]);
+
 static inline size_t ring_map_ntiles(const ring_map *map) { return (size_t)map->nty * map->ntx; }
 
 /* Bit p is set if pixel p of the tile lies in the frame. */

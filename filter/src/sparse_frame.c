@@ -27,7 +27,7 @@ static h5bragg_status read_model(byte_reader *body, sparse_frame *frame)
     h5bragg_status status = profile_read(body, &model->layout, model->profile);
     if (!status)
         status = frame_model_set_ranges(model);
-    if (!status)
+    if (!status && frame->parts == SPARSE_ALL)
         status = frame_model_complete(model);
     for (uint32_t c = 0; c < map->ncells && !status; c++)
         frame->exact[c] = exact_rule_of(model, (uint16_t)c);
@@ -45,6 +45,29 @@ static h5bragg_status open_exact(byte_reader *body, sparse_frame *frame)
     return status ? status : exact_lines_make(frame->model.noise.map, &frame->lines);
 }
 
+/* A stream that nobody wants. */
+static h5bragg_status skip_stream(byte_reader *body)
+{
+    const uint64_t nbytes = read_varint(body);
+    if (body->failed || nbytes > bytes_left(body))
+        return H5BRAGG_CORRUPT;
+    body->at += nbytes;
+    return H5BRAGG_OK;
+}
+
+static h5bragg_status open_sums(byte_reader *body, sparse_frame *frame)
+{
+    const uint32_t version = frame->model.format_version;
+    if (frame->parts == SPARSE_EXACT) {
+        const h5bragg_status status = skip_stream(body);
+        return status ? status : skip_stream(body);
+    }
+    h5bragg_status status = symbols_open(body, version, SCALE_NCONTEXTS, &frame->scale_symbols);
+    if (!status)
+        status = wide_symbols_open(body, version, SUM_NCONTEXTS, &frame->sum_symbols);
+    return status ? status : sum_grid_make(&frame->model, &frame->grid);
+}
+
 static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)
 {
     const uint32_t version = frame->model.format_version;
@@ -53,20 +76,15 @@ static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)
         status = open_exact(body, frame);
     if (!status && !frame->model.layout.has_local)
         return picked_reader_open(body, &frame->model, frame->header->npicked, &frame->picked);
-    if (!status)
-        status = symbols_open(body, version, SCALE_NCONTEXTS, &frame->scale_symbols);
-    if (!status)
-        status = wide_symbols_open(body, version, SUM_NCONTEXTS, &frame->sum_symbols);
-    if (!status)
-        status = sum_grid_make(&frame->model, &frame->grid);
-    return status;
+    return status ? status : open_sums(body, frame);
 }
 
-h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map,
+h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map, sparse_parts parts,
                                  frame_header *header, sparse_frame *frame)
 {
     const bragg_settings *s = &chunk->settings;
     memset(frame, 0, sizeof *frame);
+    frame->parts = parts;
     if (map->nbins != chunk->nbins || (s->params.local_counts && header->sparse.npicked))
         return H5BRAGG_CORRUPT;
     frame->header = &header->sparse;
@@ -173,9 +191,10 @@ h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, in
     const h5bragg_status status = read_exact(frame);
     if (status)
         return status;
-    draw_kernels_get(bragg_cpu_level())
-        ->hash(frame->header->seed, (uint32_t)((size_t)first * map->ntx),
-               (size_t)frame->nrows * map->ntx, frame->hash);
+    if (frame->parts == SPARSE_ALL)
+        draw_kernels_get(bragg_cpu_level())
+            ->hash(frame->header->seed, (uint32_t)((size_t)first * map->ntx),
+                   (size_t)frame->nrows * map->ntx, frame->hash);
     if (!frame->model.layout.has_local)
         return picked_reader_row(&frame->picked, macro_row, frame->nrows, frame->open);
     if (!want_sums)

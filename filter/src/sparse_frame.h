@@ -15,7 +15,14 @@
 #include "tile_sort.h"
 #include "tile_sums.h"
 
+/* What is wanted of a frame. */
+typedef enum sparse_parts {
+    SPARSE_EXACT, /* pixels stored exactly: no sums are read, and nothing can be drawn */
+    SPARSE_ALL
+} sparse_parts;
+
 typedef struct sparse_frame {
+    sparse_parts parts;
     const sparse_header *header;
     frame_model model;
     frame_mask mask;
@@ -43,7 +50,7 @@ typedef struct sparse_frame {
 } sparse_frame;
 
 /* Reads all but the rows; free with sparse_frame_close, also after an error. */
-h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map,
+h5bragg_status sparse_frame_open(const chunk_header *chunk, const ring_map *map, sparse_parts parts,
                                  frame_header *header, sparse_frame *frame);
 
 /* Rows of macro blocks of a map. */

@@ -51,6 +51,12 @@ const char *h5bragg_status_text(h5bragg_status status)
                "h5bragg_config_flat";
     case H5BRAGG_ENCODER_FAILED:
         return "the encoder that this process has set for the filter failed";
+    case H5BRAGG_BAD_PEAK_PARAMETER:
+        return "a peak parameter is out of range: snr_pick is a number above 0, at most 127, patch "
+               "is 3 or 5, and connected below the number of pixels of the patch";
+    case H5BRAGG_PEAKS_NOT_STORED:
+        return "peaks so weak are not stored exactly: ask for peaks with a snr_pick that is at "
+               "least that of the stored pixels";
     }
     return "unknown status";
 }

@@ -21,6 +21,7 @@ from .geometry import FlatDetector, Geometry, Panel
 from .gpu_filter import use_gpu
 from .parallel_read import read_frames
 from .params import SparsifyParams
+from .peaks import PeakParams, Peaks, find_peaks
 from .rings import Background, background
 
 try:
@@ -43,12 +44,15 @@ __all__ = [
     "H5braggError",
     "Panel",
     "ParameterError",
+    "PeakParams",
+    "Peaks",
     "SparseFrame",
     "SparsifyParams",
     "__version__",
     "background",
     "decode",
     "encode",
+    "find_peaks",
     "get_config",
     "inspect",
     "read_frames",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The C library: declarations read from h5bragg.h, the shared library, and its status codes.
+"""The C library: declarations read from its headers, the shared library, and its status codes.
 
 cffi works in ABI mode, so the installed package needs no compiler, and it releases the GIL
 during every call.  The library is the HDF5 plugin itself: HDF5 opens the same file, and both
@@ -71,7 +71,8 @@ def _constant(name: str, declarations: str) -> int:
     return int(found[1])
 
 
-_DECLARATIONS = _declarations(HEADER_PATH.read_text(encoding="utf-8"))
+_HEADERS = (HEADER_PATH, HEADER_PATH.with_name("h5bragg_peaks.h"))
+_DECLARATIONS = "".join(_declarations(path.read_text(encoding="utf-8")) for path in _HEADERS)
 FILTER_ID = _constant("H5BRAGG_FILTER_ID", _DECLARATIONS)
 FORMAT_VERSION = _constant("H5BRAGG_FORMAT_VERSION", _DECLARATIONS)
 CONFIG_NWORDS = _constant("H5BRAGG_CONFIG_NWORDS", _DECLARATIONS)
@@ -90,6 +91,8 @@ _ERRORS: dict[int, type[Exception]] = {
     STATUS["H5BRAGG_BAD_PARAMETER"]: ParameterError,
     STATUS["H5BRAGG_BAD_MASK_CODE"]: ParameterError,
     STATUS["H5BRAGG_BAD_CONFIG"]: ParameterError,
+    STATUS["H5BRAGG_BAD_PEAK_PARAMETER"]: ParameterError,
+    STATUS["H5BRAGG_PEAKS_NOT_STORED"]: ParameterError,
     STATUS["H5BRAGG_NOT_A_CHUNK"]: NotAChunkError,
     STATUS["H5BRAGG_TRUNCATED"]: TruncatedChunkError,
     STATUS["H5BRAGG_BAD_CHECKSUM"]: ChecksumError,

@@ -93,6 +93,10 @@ class SparseFrame:
         Frame shape (slow, fast).
     is_lossless : bool
         The frame is stored whole; then `index` is empty.
+    chunk : bytes-like
+        The chunk that the frame is of, not copied.
+    frame : int
+        Its number in the chunk.
     """
 
     index: NDArray[np.uint32]
@@ -102,6 +106,8 @@ class SparseFrame:
     background_std: NDArray[np.float32]
     shape: tuple[int, int]
     is_lossless: bool
+    chunk: Any
+    frame: int = 0
 
     def __repr__(self) -> str:
         """Sum the frame up in one line."""
@@ -348,6 +354,8 @@ def unpack(chunk: Any, frame: int = 0, *, max_nbytes: int = MOST_NBYTES) -> Spar
         background_std=std[: info.nbins],
         shape=(info.ny, info.nx),
         is_lossless=bool(sparse.is_lossless),
+        chunk=chunk,
+        frame=frame,
     )
 
 

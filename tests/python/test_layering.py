@@ -22,6 +22,7 @@ PYTHON_LEVELS = {
     "geometry": 2,
     "chunk_bytes": 2,
     "codec": 3,
+    "peaks": 3,
     "stages": 3,
     "threads": 1,
     "rings": 3,

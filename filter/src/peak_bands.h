@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a chunk stores exactly, as tiles by rows: three rows of macro blocks at a time, so that a
+ * tile of the middle one has all that is around it at hand.
+ */
+#ifndef BRAGG_PEAK_BANDS_H
+#define BRAGG_PEAK_BANDS_H
+
+#include "sparse_frame.h"
+
+/* A row of macro blocks. */
+typedef struct peak_band {
+    exact_tile *tile; /* row by row, in each in the order of columns */
+    uint32_t start[MACRO_EDGE + 1];
+} peak_band;
+
+/* Exact tiles of a row of tiles. */
+typedef struct exact_row {
+    const exact_tile *tile;
+    uint32_t n;
+} exact_row;
+
+enum { NBANDS = 3 };
+
+typedef struct peak_bands {
+    sparse_frame *frame;
+    peak_band band[NBANDS];
+    uint32_t nread; /* rows of macro blocks */
+} peak_bands;
+
+/* For a frame that was opened.  Free with peak_bands_free, also after an error, and before the
+ * frame is closed. */
+h5bragg_status peak_bands_make(sparse_frame *frame, peak_bands *bands);
+void peak_bands_free(peak_bands *bands);
+
+/* Reads the next row of macro blocks. */
+h5bragg_status peak_bands_read(peak_bands *bands);
+
+/* A row of tiles of those at hand; an empty one if it is not in the frame. */
+exact_row peak_bands_row(const peak_bands *bands, uint32_t row);
+
+#endif

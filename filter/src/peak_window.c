@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Finds and measures the peaks of a tile (docs/peaks.md, "What is a peak", "What is measured"). */
+#include "peak_window.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "symbols.h"
+#include "tile_sums.h" /* count_bits */
+
+static const uint64_t MIDDLE = 0x00003C3C3C3C0000u; /* the tile itself */
+static const double METRE_IN_ANGSTROM = 1e10;
+enum { FIRST_CAPACITY = 256 };
+
+void h5bragg_peak_list_free(h5bragg_peak_list *list)
+{
+    if (!list)
+        return;
+    free(list->peak);
+    *list = (h5bragg_peak_list){0};
+}
+
+static h5bragg_status append(const h5bragg_peak *peak, h5bragg_peak_list *list)
+{
+    if (list->npeaks == list->capacity) {
+        const uint64_t capacity = list->capacity ? 2 * list->capacity : FIRST_CAPACITY;
+        h5bragg_peak *grown = capacity > SIZE_MAX / sizeof *grown
+                                  ? NULL
+                                  : realloc(list->peak, (size_t)capacity * sizeof *grown);
+        if (!grown)
+            return H5BRAGG_NO_MEMORY;
+        list->peak = grown;
+        list->capacity = capacity;
+    }
+    list->peak[list->npeaks++] = *peak;
+    return H5BRAGG_OK;
+}
+
+static uint32_t count_bits64(uint64_t x)
+{
+    return count_bits((uint32_t)x) + count_bits((uint32_t)(x >> 32));
+}
+
+static int is_on(const h5bragg_panel *panel, uint32_t slow, uint32_t fast)
+{
+    return slow >= panel->slow_start && slow < panel->slow_stop && fast >= panel->fast_start &&
+           fast < panel->fast_stop;
+}
+
+/* The panel of a tile that lies on one; that of the last tile is tried first. */
+static const h5bragg_panel *find_panel(const h5bragg_geometry *g, const h5bragg_panel *last,
+                                       uint32_t slow, uint32_t fast)
+{
+    const h5bragg_panel *panel = last ? last : g->panels;
+    for (uint32_t k = 0; k < g->npanels && !is_on(panel, slow, fast); k++)
+        panel = &g->panels[k];
+    return panel;
+}
+
+void peak_window_start(const peak_rules *r, uint32_t tile_row, uint32_t tile_column, peak_window *w)
+{
+    w->tile_row = tile_row;
+    w->tile_column = tile_column;
+    w->known = 0;
+    w->high = 0;
+    w->panel = find_panel(r->geometry, w->panel, TILE_EDGE * tile_row, TILE_EDGE * tile_column);
+}
+
+/* Bits of the pixels of a tile that are not under the mask. */
+static uint32_t uncovered(const peak_rules *r, uint32_t row, uint32_t column, uint32_t pixels)
+{
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if ((pixels >> p & 1) && r->mask[tile_pixel(r->map, row, column, p)])
+            pixels &= ~(1u << p);
+    }
+    return pixels;
+}
+
+uint32_t peak_window_usable(const peak_rules *r, peak_window *w, uint32_t down, uint32_t right,
+                            uint32_t pixels)
+{
+    const uint32_t row = w->tile_row + down - 1; /* beyond all if it was 0 */
+    const uint32_t column = w->tile_column + right - 1;
+    if (!pixels || row >= r->map->nty || column >= r->map->ntx)
+        return 0;
+    const uint16_t cell = r->map->cell[(size_t)row * r->map->ntx + column];
+    const int is_same =
+        cell != BRAGG_NO_CELL && is_on(w->panel, TILE_EDGE * row, TILE_EDGE * column);
+    if (!is_same)
+        return 0;
+    w->cell[WINDOW_NTILES * down + right] = &r->cell[cell];
+    return r->mask ? uncovered(r, row, column, pixels) : pixels;
+}
+
+/* The patch around a pixel of the tile. */
+static uint64_t patch_of(const peak_rules *r, uint32_t at)
+{
+    const uint64_t first = r->reach == 1 ? 0x070707u : 0x1F1F1F1F1Fu;
+    return first << (at - r->reach * (WINDOW_EDGE + 1u));
+}
+
+/* Largest of its patch; of equal ones the first in scan order is the largest. */
+static int is_largest(const peak_window *w, uint32_t at, uint64_t patch)
+{
+    const int64_t value = w->value[at];
+    for (uint64_t left = patch & w->known; left; left &= left - 1) {
+        const uint32_t other = floor_log2(left & (0 - left));
+        if (w->value[other] > value || (w->value[other] == value && other < at))
+            return 0;
+    }
+    return 1;
+}
+
+/* Sums over a patch. */
+typedef struct patch_sums {
+    double signal; /* above the background */
+    double variance;
+    double mass; /* of what is above the background alone, as the moments */
+    double slow;
+    double fast;
+    uint32_t n;
+} patch_sums;
+
+static const peak_cell *cell_at(const peak_window *w, uint32_t at)
+{
+    const uint32_t down = (at / WINDOW_EDGE + WINDOW_MARGIN) / TILE_EDGE;
+    const uint32_t right = (at % WINDOW_EDGE + WINDOW_MARGIN) / TILE_EDGE;
+    return w->cell[WINDOW_NTILES * down + right];
+}
+
+static patch_sums sum_patch(const peak_window *w, uint32_t at, uint64_t patch)
+{
+    const double slow = at / WINDOW_EDGE;
+    const double fast = at % WINDOW_EDGE;
+    patch_sums s = {0};
+    for (uint64_t left = patch & w->known; left; left &= left - 1) {
+        const uint32_t other = floor_log2(left & (0 - left));
+        const peak_cell *cell = cell_at(w, other);
+        const double signal = (double)w->value[other] - cell->expected;
+        const double mass = signal > 0 ? signal : 0;
+        s.signal += signal;
+        s.variance += cell->variance;
+        s.mass += mass;
+        s.slow += mass * (other / WINDOW_EDGE - slow);
+        s.fast += mass * (other % WINDOW_EDGE - fast);
+        s.n++;
+    }
+    return s;
+}
+
+/* Where the peak is seen from the sample: radius and resolution. */
+static void set_direction(const peak_rules *r, const h5bragg_panel *p, h5bragg_peak *peak)
+{
+    const double i = peak->slow_px - p->slow_start;
+    const double j = peak->fast_px - p->fast_start;
+    double v[3];
+    for (int k = 0; k < 3; k++)
+        v[k] = p->origin_m[k] + i * p->slow_m[k] + j * p->fast_m[k];
+    const double across = sqrt(v[0] * v[0] + v[1] * v[1]);
+    const double scatter = ring_map_scatter(v);
+    const double wavelength_a = METRE_IN_ANGSTROM * r->geometry->wavelength_m;
+    peak->radius_m = v[2] > 0 ? r->geometry->distance_m * (across / v[2]) : INFINITY;
+    peak->resolution_a = wavelength_a > 0 ? wavelength_a / scatter : 0;
+}
+
+static h5bragg_peak measure(const peak_rules *r, const peak_window *w, uint32_t at, uint64_t patch)
+{
+    const patch_sums s = sum_patch(w, at, patch);
+    const uint32_t slow = TILE_EDGE * w->tile_row + at / WINDOW_EDGE - WINDOW_MARGIN;
+    const uint32_t fast = TILE_EDGE * w->tile_column + at % WINDOW_EDGE - WINDOW_MARGIN;
+    h5bragg_peak peak = {.intensity = s.signal,
+                         .sigma = sqrt(s.variance + (s.signal > 0 ? s.signal : 0)),
+                         .background = cell_at(w, at)->expected,
+                         .maximum = w->value[at],
+                         .slow = slow,
+                         .fast = fast,
+                         .npixels = s.n,
+                         .nhigh = count_bits64(patch & w->high)};
+    peak.slow_px = slow + 0.5 + (s.mass > 0 ? s.slow / s.mass : 0);
+    peak.fast_px = fast + 0.5 + (s.mass > 0 ? s.fast / s.mass : 0);
+    set_direction(r, w->panel, &peak);
+    return peak;
+}
+
+h5bragg_status peak_window_find(const peak_rules *r, const peak_window *w, h5bragg_peak_list *list)
+{
+    h5bragg_status status = H5BRAGG_OK;
+    for (uint64_t left = w->high & MIDDLE; left && !status; left &= left - 1) {
+        const uint32_t at = floor_log2(left & (0 - left));
+        const uint64_t patch = patch_of(r, at);
+        if (count_bits64(patch & w->high) <= r->connected || !is_largest(w, at, patch))
+            continue;
+        const h5bragg_peak peak = measure(r, w, at, patch);
+        status = append(&peak, list);
+    }
+    return status;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A tile and what is two pixels around it: the patches of all its pixels (docs/peaks.md).
+ *
+ * Whoever has the pixels, of a frame or of a chunk, puts those in that are stored exactly; then the
+ * peaks whose largest pixel is in the tile are found and measured.
+ */
+#ifndef BRAGG_PEAK_WINDOW_H
+#define BRAGG_PEAK_WINDOW_H
+
+#include "peak_rules.h"
+
+enum { WINDOW_EDGE = 8, WINDOW_MARGIN = 2, WINDOW_NTILES = 3 };
+
+typedef struct peak_window {
+    uint32_t tile_row; /* of the tile in the middle */
+    uint32_t tile_column;
+    const h5bragg_panel *panel;
+    uint64_t known; /* bit 8 * row + column: stored exactly, and of the same panel */
+    uint64_t high;  /* of them */
+    int64_t value[WINDOW_EDGE * WINDOW_EDGE]; /* of known pixels */
+    const peak_cell *cell[WINDOW_NTILES * WINDOW_NTILES];
+} peak_window;
+
+/* Which rows, or columns, of a tile lie in the window, and where. */
+typedef struct window_part {
+    uint32_t first;
+    uint32_t n;
+    uint32_t at;
+} window_part;
+
+static const window_part WINDOW_PART[WINDOW_NTILES] = {{2, 2, 0}, {0, 4, 2}, {0, 2, 6}};
+
+/* Empties the window and moves it to a tile that has a cell. */
+void peak_window_start(const peak_rules *rules, uint32_t tile_row, uint32_t tile_column,
+                       peak_window *window);
+
+/*
+ * Of the given pixels of tile (down, right), 0 to 2, from the one above and to the left on, those
+ * that may be known: 0 if that tile is not in the frame, has no cell or lies on another panel.
+ */
+uint32_t peak_window_usable(const peak_rules *rules, peak_window *window, uint32_t down,
+                            uint32_t right, uint32_t pixels);
+
+/* Puts one pixel of a usable tile in. */
+BRAGG_INLINE void peak_window_put(peak_window *window, const peak_cell *cell, uint32_t at,
+                                  int64_t value)
+{
+    const uint64_t is_known = value > cell->stored;
+    const uint64_t is_high = value > cell->limit;
+    window->value[at] = value;
+    window->known |= is_known << at;
+    window->high |= is_high << at;
+}
+
+/* Adds the peaks of the tile to a list. */
+h5bragg_status peak_window_find(const peak_rules *rules, const peak_window *window,
+                                h5bragg_peak_list *list);
+
+#endif
