@@ -68,6 +68,19 @@ class FrameSequence:
         """Return the number of frames."""
         return self._starts[-1]
 
+    def locate(self, index: int) -> tuple[FrameSource, int]:
+        """Return the source of a frame, and the frame's number in it.
+
+        Raises
+        ------
+        IndexError
+            There is no such frame.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"frame {index} of {len(self)}")
+        which = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self.sources[which], index - self._starts[which]
+
     def read(self, index: int) -> Frame:
         """Read one frame; any thread may do so.
 
@@ -81,11 +94,8 @@ class FrameSequence:
         InputError
             The frame cannot be read, or differs from the first in shape or type.
         """
-        if not 0 <= index < len(self):
-            raise IndexError(f"frame {index} of {len(self)}")
-        which = int(np.searchsorted(self._starts, index, side="right")) - 1
-        source = self.sources[which]
-        frame = source.read(index - self._starts[which])
+        source, local = self.locate(index)
+        frame = source.read(local)
         shape = (frame.pixels.shape[0], frame.pixels.shape[1])
         self._check(source.path, shape, frame.pixels.dtype)
         return frame

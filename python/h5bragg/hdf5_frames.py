@@ -86,6 +86,11 @@ class Hdf5Source:
                         return mask.reshape(self.shape)
         return None
 
+    def locate(self, index: int) -> tuple[h5py.Dataset, int]:
+        """Return the dataset that holds a frame, and the frame's number in it."""
+        which = bisect_right(self._ends, index)
+        return self.datasets[which], index - (self._ends[which - 1] if which else 0)
+
     def read(self, index: int) -> Frame:
         """Read one frame.
 
@@ -99,9 +104,7 @@ class Hdf5Source:
         InputError
             The frame is damaged, or a value does not fit the stored type.
         """
-        which = bisect_right(self._ends, index)
-        data = self.datasets[which]
-        local = index - (self._ends[which - 1] if which else 0)
+        data, local = self.locate(index)
         where = f"{self.path} ({data.name}, frame {local})"
         try:
             pixels = (data[()] if data.ndim == 2 else data[local]).reshape(self.shape)

@@ -220,6 +220,10 @@ def peaks_from_c(pointer: Any, count: int) -> Peaks:
     return Peaks(**{name: table[name].copy() for name in _PEAK.names or ()})
 
 
+# Of a frame that has none.
+NO_PEAKS = peaks_from_c(None, 0)
+
+
 def _of_frame(
     array: NDArray[Any], geometry: Geometry, params: SparsifyParams | None, wanted: PeakParams
 ) -> Peaks:

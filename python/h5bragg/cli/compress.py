@@ -13,11 +13,9 @@ import click
 
 from .. import writer
 from ..chunk_totals import ChunkTotals
-from ..errors import GeometryError
-from ..frame_source import InputError
-from ..frames import FrameSequence, open_frames
-from ..geometry import Geometry
+from ..frames import open_frames
 from .encoding_options import encoding_options, encoding_params
+from .geometry_option import GEOMETRY, geometry_of
 from .options import DATASET, FORCE, FRAMES_PER_CHUNK, OUTPUT, QUIET, THREADS, in_bytes
 from .progress import frame_progress
 
@@ -25,13 +23,7 @@ from .progress import frame_progress
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @OUTPUT
-@click.option(
-    "--geometry",
-    "geometry_file",
-    type=click.Path(path_type=Path),
-    help="Mini-CBF frame, Eiger/NXmx master, CrystFEL .geom or PONI file.  [default: the first "
-    "input]",
-)
+@GEOMETRY
 @encoding_options
 @FRAMES_PER_CHUNK
 @click.option(
@@ -75,7 +67,7 @@ def compress(
     is_asked = context.get_parameter_source("device") is not click.core.ParameterSource.DEFAULT
     is_told = (is_asked or resume) and not quiet
     with _log_shown(is_told), open_frames(inputs, dataset=dataset) as frames:
-        geometry = _geometry(geometry_file, frames)
+        geometry = geometry_of(geometry_file, frames)
         params = encoding_params(context, options, geometry)
         with frame_progress("compressing", len(frames), quiet=quiet) as progress:
             totals = writer.compress(
@@ -126,17 +118,3 @@ def _log_shown(is_shown: bool) -> Iterator[None]:
     finally:
         log.setLevel(level)
         log.removeHandler(handler)
-
-
-def _geometry(path: Path | None, frames: FrameSequence) -> Geometry:
-    """Read the geometry from a file of its own, or from the first input."""
-    if path is not None:
-        if not path.exists():
-            raise InputError(f"{path} does not exist: check the name of the geometry file")
-        return Geometry.from_file(path, shape=frames.stack_shape)
-    try:
-        return Geometry.from_file(frames.first.path, shape=frames.stack_shape)
-    except GeometryError as error:
-        raise GeometryError(
-            f"no geometry in the input ({error}): name a file that has it with --geometry"
-        ) from error

@@ -19,6 +19,7 @@ from .config import config
 from .demo import demo
 from .densify import densify
 from .info import info
+from .peaks import peaks
 from .plugin import plugin
 
 BAD_INPUT = 2
@@ -34,7 +35,7 @@ def h5bragg_command() -> None:
     """Sparsify X-ray diffraction frames in HDF5 files that any HDF5 program reads dense."""
 
 
-for _command in (compress, densify, info, compare, config, plugin, demo):
+for _command in (compress, densify, info, compare, peaks, config, plugin, demo):
     h5bragg_command.add_command(_command)
 
 
