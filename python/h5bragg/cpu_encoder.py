@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .peaks import EncodedChunk
 from .stages import Stages
 from .threads import usable_cpus
 
@@ -42,11 +43,11 @@ class CpuEncoder:
         """Return memory for frames: shape (nframes, slow, fast), of anything."""
         return np.empty((nframes, *self._shape), self._dtype)
 
-    def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[bytes]]:
+    def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[EncodedChunk]]:
         """Begin to encode a chunk, as `opencl.GpuEncoder.submit`."""
         return self._pool.submit(self._encode, frames)
 
-    def _encode(self, frames: Sequence[NDArray[Any]]) -> list[bytes]:
+    def _encode(self, frames: Sequence[NDArray[Any]]) -> list[EncodedChunk]:
         stages = self._free.get()
         try:
             return [stages.encode(frames)]

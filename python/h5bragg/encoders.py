@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .cpu_encoder import CpuEncoder
 from .errors import DeviceError, ParameterError
+from .peaks import EncodedChunk
 from .stages import Stages
 
 _log = logging.getLogger("h5bragg")
@@ -28,7 +29,7 @@ class Encoder(Protocol):
         """Return memory for frames that is fast to encode from."""
         ...
 
-    def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[bytes]]:
+    def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[EncodedChunk]]:
         """Begin to encode at most batch_nframes frames, whole chunks."""
         ...
 

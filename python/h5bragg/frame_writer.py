@@ -7,7 +7,6 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -16,14 +15,14 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._clib import FILTER_ID
 from .encoders import open_encoder
-from .errors import GeometryError, H5braggError, ParameterError
+from .errors import H5braggError, ParameterError
 from .geometry import Geometry
-from .geometry.stack_shape import flat_shape
 from .params import SparsifyParams
+from .peaks import EncodedChunk, PeakParams
 from .pixels import check_shape
 from .stages import Stages
+from .written_dataset import frames_per_chunk, shrink
 
 # Batches that may wait behind those being encoded.
 _MOST_WAITING = 2
@@ -79,7 +78,13 @@ class FrameWriter:
     start : int
         Number of the first frame; a multiple of the frames of a chunk.
     on_chunk : callable
-        Called with each chunk once it is in the file.
+        Called with each chunk once it is in the file, or left out.
+    peaks : PeakParams or None
+        Also find the peaks of all frames while encoding them: the chunks that `on_chunk` gets have
+        them as `peaks`, one `Peaks` a frame.
+    min_peaks : int
+        Leave frames with fewer peaks out, so that those behind them move up; for chunks of one
+        frame.
 
     Raises
     ------
@@ -113,12 +118,22 @@ class FrameWriter:
         device: str = "auto",
         threads: int | None = None,
         start: int = 0,
-        on_chunk: Callable[[bytes], None] = lambda _: None,
+        on_chunk: Callable[[EncodedChunk], None] = lambda _: None,
+        peaks: PeakParams | None = None,
+        min_peaks: int = 0,
     ) -> None:
-        self._per_chunk = _frames_per_chunk(dataset, geometry, start)
+        self._per_chunk = frames_per_chunk(dataset, geometry, start)
+        if min_peaks and (peaks is None or self._per_chunk > 1):
+            raise ParameterError(
+                f"min_peaks={min_peaks} needs peaks, and chunks of one frame: give "
+                "peaks=PeakParams() and create the dataset with such chunks"
+            )
+        self._min_peaks, self._nleft_out = min_peaks, 0
         self._dataset, self._geometry, self._on_chunk = dataset, geometry, on_chunk
         self._encoder = open_encoder(
-            lambda: Stages.of(geometry, params, dataset.dtype, nframes=self._per_chunk),
+            lambda: Stages.of(
+                geometry, params, dataset.dtype, nframes=self._per_chunk, peaks=peaks
+            ),
             device=device,
             threads=threads,
         )
@@ -129,7 +144,7 @@ class FrameWriter:
         self._nstaged = 0
         most = self._encoder.staging_nframes // self._encoder.batch_nframes + _MOST_WAITING
         self._slots = threading.Semaphore(most)
-        self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[bytes]]] | None] = (
+        self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[EncodedChunk]]] | None] = (
             queue.SimpleQueue()
         )
         self._copiers = ThreadPoolExecutor(_NCOPIERS, thread_name_prefix="h5bragg-copy")
@@ -311,7 +326,7 @@ class FrameWriter:
         self._slots.acquire()
         if batch is None:
             batch, self._batch = self._batch, _Batch(self._next)
-        encoded: Future[list[bytes]] = Future()
+        encoded: Future[list[EncodedChunk]] = Future()
         if batch.frames:
             encoded = self._encoder.submit(batch.frames)
         else:
@@ -337,22 +352,28 @@ class FrameWriter:
             else:
                 batch.written.set_exception(self._error)
 
-    def _write_batch(self, batch: _Batch, chunks: list[bytes]) -> None:
+    def _write_batch(self, batch: _Batch, chunks: list[EncodedChunk]) -> None:
         """Write the chunks of a batch; a dataset that grew for one that fails shrinks again."""
         old = self._dataset.shape[0]
-        start = batch.start
-        end = min(start + len(batch.frames), self._next)
+        start = batch.start - self._nleft_out
+        kept = [self._is_kept(chunk) for chunk in chunks]
+        self._nleft_out += kept.count(False)
+        end = min(batch.start + len(batch.frames), self._next) - self._nleft_out
         if end > old:
             self._dataset.resize(end, axis=0)
         try:
-            for chunk in chunks:
-                offset = (start, *(0,) * (self._dataset.ndim - 1))
-                self._dataset.id.write_direct_chunk(offset, chunk)
-                start += self._per_chunk
+            for chunk, is_kept in zip(chunks, kept, strict=True):
+                if is_kept:
+                    offset = (start, *(0,) * (self._dataset.ndim - 1))
+                    self._dataset.id.write_direct_chunk(offset, chunk)
+                    start += self._per_chunk
                 self._on_chunk(chunk)
         except BaseException:
-            _shrink(self._dataset, max(old, min(start, end)))
+            shrink(self._dataset, max(old, min(start, end)))
             raise
+
+    def _is_kept(self, chunk: EncodedChunk) -> bool:
+        return not self._min_peaks or len(chunk.peaks[0]) >= self._min_peaks
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -362,39 +383,3 @@ class FrameWriter:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-def _shrink(dataset: h5py.Dataset, nframes: int) -> None:
-    """Take a dataset back to so many frames after a chunk could not be written."""
-    if nframes >= dataset.shape[0]:
-        return
-    with suppress(OSError, RuntimeError, ValueError):
-        # HDF5 remembers the chunk that it looked up last, here one that is not in the dataset.
-        # Removing that, it would remove the chunk before it; so it is to look up another.
-        last = max(0, nframes - 1) // dataset.chunks[0] * dataset.chunks[0]
-        dataset.id.read_direct_chunk((last, *(0,) * (dataset.ndim - 1)))
-    with suppress(OSError, RuntimeError):
-        dataset.resize(nframes, axis=0)
-
-
-def _frames_per_chunk(dataset: h5py.Dataset, geometry: Geometry, start: int) -> int:
-    """Check a dataset; return how many frames a chunk of it has."""
-    shape = tuple(geometry.shape)
-    if dataset.ndim < 3 or flat_shape(dataset.shape[1:]) != shape:
-        raise GeometryError(
-            f"{dataset.name} has shape {dataset.shape}, but the geometry is for {shape}: give the "
-            "geometry of these frames"
-        )
-    plist = dataset.id.get_create_plist()
-    filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
-    if filters != [FILTER_ID] or dataset.chunks[1:] != dataset.shape[1:]:
-        raise ParameterError(
-            f"{dataset.name} has not h5bragg's filter alone, or not chunks of whole frames: create "
-            f"it with chunks={(1, *dataset.shape[1:])}, **h5bragg.Bragg(geometry)"
-        )
-    per_chunk = int(dataset.chunks[0])
-    if start % per_chunk:
-        raise ParameterError(
-            f"frame {start} is not the first of a chunk of {per_chunk}: start at a multiple"
-        )
-    return per_chunk

@@ -62,6 +62,7 @@ def create_data(
     bragg: Bragg,
     stack_shape: tuple[int, ...] | None = None,
     frames_per_chunk: int = 1,
+    may_shrink: bool = False,
 ) -> h5py.Dataset:
     """Create the dataset for the frames: /entry/data/data.
 
@@ -77,6 +78,8 @@ def create_data(
         Shape of a frame that is kept as (module, slow, fast).
     frames_per_chunk : int
         Frames that are encoded together.
+    may_shrink : bool
+        It may turn out that there are fewer frames.
 
     Returns
     -------
@@ -93,6 +96,7 @@ def create_data(
     return group.create_dataset(
         "data",
         shape=(nframes, *shape),
+        maxshape=(nframes, *shape) if may_shrink else None,
         dtype=dtype,
         chunks=(frames_per_chunk, *shape),
         **bragg,

@@ -75,6 +75,8 @@ class PeakTable:
         self._left_out: list[tuple[int, int]] = []
         self._waiting: list[Peaks] = []
         self._nwritten = self._width = 0
+        if RESULT_PATH in file:  # what the input had found
+            del file[RESULT_PATH]
         self._group = file.create_group(RESULT_PATH)
         self._group.attrs.update({**asdict(wanted), "min_peaks": min_peaks})
 

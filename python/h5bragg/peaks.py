@@ -213,6 +213,30 @@ def find_peaks(
     return _of_frame(np.asarray(source), geometry, params, wanted)
 
 
+class EncodedChunk(bytes):
+    """A chunk, or the part of one that is a frame, with the peaks that the encoder has found.
+
+    Parameters
+    ----------
+    data : bytes
+    peaks : tuple of Peaks
+        One a frame; empty if none were wanted.
+
+    Examples
+    --------
+    >>> EncodedChunk(b"chunk", ()).peaks
+    ()
+    """
+
+    peaks: tuple[Peaks, ...]
+
+    def __new__(cls, data: bytes, peaks: tuple[Peaks, ...]) -> EncodedChunk:
+        """Make the bytes, and put the peaks beside them."""
+        chunk = super().__new__(cls, data)
+        chunk.peaks = peaks
+        return chunk
+
+
 def peaks_from_c(pointer: Any, count: int) -> Peaks:
     """Copy an array of h5bragg_peak."""
     buffer = ffi.buffer(pointer, count * _PEAK.itemsize) if count else b""
@@ -238,7 +262,7 @@ def _of_frame(
         status = library().h5bragg_find_peaks(
             ffi.from_buffer(native), kind, c_geometry, settings, wanted.to_c(), found
         )
-        check(status, _context(wanted, settings.snr_pick))
+        check(status, peak_context(wanted, settings.snr_pick))
         return peaks_from_c(found.peak, found.npeaks)
 
 
@@ -261,11 +285,11 @@ def _of_chunk(chunk: Any, geometry: Geometry | None, wanted: PeakParams, frame: 
         status = library().h5bragg_find_peaks_chunk(
             buffer, len(buffer), frame, mask, wanted.to_c(), found
         )
-        check(status, _context(wanted, info.params.snr_pick))
+        check(status, peak_context(wanted, info.params.snr_pick))
         return peaks_from_c(found.peak, found.npeaks)
 
 
-def _context(wanted: PeakParams, stored: float) -> str:
+def peak_context(wanted: PeakParams, stored: float) -> str:
     """Name what an error is about."""
     if wanted.snr_pick < stored:
         return f"peaks of {wanted.snr_pick:g} sigma where {stored:g} sigma are stored"

@@ -14,6 +14,7 @@ from ._clib import check, ffi, library
 from .geometry import Geometry
 from .geometry.c_geometry import CGeometry
 from .params import SparsifyParams, check_params, effective_params, params_to_c
+from .peaks import EncodedChunk, PeakParams, Peaks, peak_context, peaks_from_c
 from .pixels import DTYPES, is_big_endian, pixel_type
 
 NCOUNTS = 64
@@ -69,9 +70,19 @@ class Stages:
         Frames of a chunk.
     geometry, params : cdata
         h5bragg_geometry and h5bragg_params, which are copied.
+    peaks : PeakParams or None
+        Also find these peaks.
     """
 
-    def __init__(self, kind: int, nframes: int, geometry: Any, params: Any) -> None:
+    def __init__(
+        self,
+        kind: int,
+        nframes: int,
+        geometry: Any,
+        params: Any,
+        *,
+        peaks: PeakParams | None = None,
+    ) -> None:
         handle = ffi.new("h5bragg_stages **")
         check(library().h5bragg_stages_make(kind, nframes, geometry, params, handle))
         self.handle = ffi.gc(handle[0], library().h5bragg_stages_free)
@@ -80,6 +91,10 @@ class Stages:
         self.dtype = DTYPES[kind]
         self.out = np.empty(library().h5bragg_bound(kind, 1, geometry), np.uint8)
         self._used = ffi.new("size_t *")
+        self._has_peaks = peaks is not None
+        if peaks is not None:
+            status = library().h5bragg_stages_want_peaks(self.handle, peaks.to_c())
+            check(status, peak_context(peaks, params.snr_pick))
 
     @staticmethod
     def of(
@@ -88,6 +103,7 @@ class Stages:
         dtype: np.dtype[Any],
         *,
         nframes: int = 1,
+        peaks: PeakParams | None = None,
     ) -> Stages:
         """Make stages for chunks of nframes frames; dtype is the pixel type of the HDF5 file.
 
@@ -102,7 +118,7 @@ class Stages:
         )
         check_params(settings, kind, dtype.name)
         with CGeometry(geometry) as c_geometry:
-            return Stages(kind, nframes, c_geometry, settings)
+            return Stages(kind, nframes, c_geometry, settings, peaks=peaks)
 
     def tiles(self) -> Tiles:
         """Return what kernels need to know."""
@@ -119,7 +135,7 @@ class Stages:
             mask=None if found.mask == ffi.NULL else self._copy(found.mask, np.uint8, npixels),
         )
 
-    def encode(self, frames: Sequence[NDArray[Any]]) -> bytes:
+    def encode(self, frames: Sequence[NDArray[Any]]) -> EncodedChunk:
         """Return the chunk of frames, encoded in this thread.
 
         Parameters
@@ -134,18 +150,27 @@ class Stages:
                 len(self.out), self._used, ffi.NULL,
             )  # fmt: skip
             check(status)
-            packed.append(self._written())
+            packed.append(EncodedChunk(self._written(), self.peaks()))
         return _sealed(packed)
 
-    def chunk(self, frames: Sequence[bytes]) -> bytes:
+    def chunk(self, frames: Sequence[EncodedChunk]) -> EncodedChunk:
         """Return the chunk of several frames that `Jobs.pack` gave."""
         return _sealed([self._begin(), *frames])
 
-    def _begin(self) -> bytes:
+    def peaks(self) -> tuple[Peaks, ...]:
+        """Return the peaks of the frame that was encoded last; nothing if none are wanted."""
+        if not self._has_peaks:
+            return ()
+        pointer, count = ffi.new("h5bragg_peak **"), ffi.new("uint64_t *")
+        found = ffi.cast("const h5bragg_peak **", pointer)
+        check(library().h5bragg_stages_peaks(self.handle, found, count))
+        return (peaks_from_c(pointer[0], count[0]),)
+
+    def _begin(self) -> EncodedChunk:
         """Return the start of a chunk."""
         out = ffi.from_buffer(self.out)
         check(library().h5bragg_stages_begin(self.handle, out, len(self.out), self._used))
-        return self._written()
+        return EncodedChunk(self._written(), ())
 
     def _written(self) -> bytes:
         return self.out[: self._used[0]].tobytes()
@@ -157,11 +182,11 @@ class Stages:
         return array
 
 
-def _sealed(parts: Sequence[bytes]) -> bytes:
+def _sealed(parts: Sequence[EncodedChunk]) -> EncodedChunk:
     """Join the parts of a chunk."""
     chunk = bytearray().join(parts)
     check(library().h5bragg_stages_seal(ffi.from_buffer(chunk), len(chunk)))
-    return bytes(chunk)
+    return EncodedChunk(bytes(chunk), tuple(peaks for part in parts for peaks in part.peaks))
 
 
 @dataclass(frozen=True)
@@ -269,7 +294,7 @@ class Jobs:
         self._jobs[k].rules.is_ready = 0
         return Rules(is_ready=False, is_wide=False, nwithin=0)
 
-    def pack(self, frames: Sequence[NDArray[Any]]) -> tuple[list[bytes], int]:
+    def pack(self, frames: Sequence[NDArray[Any]]) -> tuple[list[EncodedChunk], int]:
         """Return chunks, or frames of chunks of several, and how many C encoded by itself.
 
         Parameters
@@ -282,7 +307,7 @@ class Jobs:
         check(library().h5bragg_jobs_pack(self._jobs, len(frames), self._threads))
         jobs = [self._jobs[k] for k in range(len(frames))]
         packed = [
-            stages.out[: job.out_nbytes].tobytes()
+            EncodedChunk(stages.out[: job.out_nbytes].tobytes(), stages.peaks())
             for stages, job in zip(self._stages, jobs, strict=False)
         ]
         return packed, sum(job.is_by_itself for job in jobs)

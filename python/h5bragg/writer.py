@@ -20,6 +20,7 @@ from .codec import decode
 from .compression_task import check_unchanged, task_head
 from .errors import GeometryError, ParameterError
 from .filter import Bragg
+from .frame_source import InputError
 from .frame_writer import FrameWriter
 from .frames import FrameSequence
 from .geometry import Geometry
@@ -28,6 +29,8 @@ from .mask_bits import MaskBits, is_masked, mask_codes
 from .output_file import check_output, output_hdf5
 from .params import SparsifyParams, effective_params
 from .partial_file import KeptChunk, PartialFile, open_partial
+from .peak_table import PeakTable
+from .peaks import EncodedChunk, PeakParams, Peaks, find_peaks
 from .threads import ordered_map
 
 Progress = Callable[[int], None]
@@ -52,15 +55,37 @@ class _Rotation:
         angles, widths = ([math.nan if x is None else x for x in column] for column in columns)
         return list(zip(angles, widths, strict=True))
 
+    def select(self, numbers: Iterable[int]) -> _Rotation:
+        """Return the angles of some frames."""
+        pairs = [(self.angles_deg[k], self.widths_deg[k]) for k in numbers]
+        return _Rotation([angle for angle, _ in pairs], [width for _, width in pairs])
+
     def write(self, file: h5py.File, frames: FrameSequence) -> None:
-        """Write the angles of all inputs, if every frame has one."""
+        """Write the angles of all frames in the file, if every one is known."""
         known = [angle for angle in self.angles_deg if angle is not None]
-        angles = known if len(known) == len(frames) else []
+        angles = known if len(known) == len(self.angles_deg) else []
         first = frames.first
         axis = first.rotation if isinstance(first, Hdf5Source) else None
-        if axis is not None and axis.path in file and len(frames.sources) > 1:
+        is_other = len(frames.sources) > 1 or len(self.angles_deg) < len(frames)
+        if axis is not None and axis.path in file and is_other:
             nxmx_file.extend_rotation(file, axis.path, angles)
         nxmx_file.write_rotation(file, angles, self.widths_deg[0], first.experiment.axis)
+
+
+@dataclass
+class CompressionTotals(ChunkTotals):
+    """What `compress` has written.
+
+    Parameters
+    ----------
+    peaks : int or None
+        Peaks of the frames that were written; None if none were wanted.
+    left_out_frames : int
+        Frames with fewer peaks than were wanted.
+    """
+
+    peaks: int | None = None
+    left_out_frames: int = 0
 
 
 class _Run:
@@ -76,18 +101,28 @@ class _Run:
     ) -> None:
         self._frames, self._partial, self._data = frames, partial, data
         self._progress = progress
-        self.totals, self.bits, self.rotation = ChunkTotals(), MaskBits(codes), _Rotation()
+        self._nwritten = 0
+        self.table: PeakTable | None = None
+        self.totals, self.bits, self.rotation = CompressionTotals(), MaskBits(codes), _Rotation()
 
-    def write_kept(self, *, threads: int | None) -> None:
+    def write_kept(
+        self, geometry: Geometry, wanted: PeakParams | None, *, threads: int | None
+    ) -> None:
         """Write the chunks that an earlier run has made."""
 
-        def read(kept: KeptChunk) -> tuple[KeptChunk, bytes, NDArray[Any]]:
+        def read(kept: KeptChunk) -> tuple[KeptChunk, EncodedChunk, NDArray[Any]]:
             chunk = self._partial.read(kept)
-            return kept, chunk, decode(chunk).reshape(-1, *self._frames.shape)
+            peaks: tuple[Peaks, ...] = ()
+            if wanted is not None:
+                frames = range(len(kept.rotation))
+                peaks = tuple(find_peaks(chunk, geometry, peaks=wanted, frame=k) for k in frames)
+            pixels = decode(chunk).reshape(-1, *self._frames.shape)
+            return kept, EncodedChunk(chunk, peaks), pixels
 
         for kept, chunk, pixels in ordered_map(read, self._partial.kept, threads=threads):
-            offset = (kept.start, *(0,) * (self._data.ndim - 1))
-            self._data.id.write_direct_chunk(offset, chunk)
+            if self._is_hit(chunk):
+                offset = (self._nwritten, *(0,) * (self._data.ndim - 1))
+                self._data.id.write_direct_chunk(offset, chunk)
             for angles, frame in zip(kept.rotation, pixels, strict=False):
                 self.rotation.add(*(None if math.isnan(angle) else angle for angle in angles))
                 self.bits.add(frame)  # mask codes come back exactly
@@ -97,6 +132,7 @@ class _Run:
         self,
         geometry: Geometry,
         params: SparsifyParams,
+        wanted: PeakParams | None,
         *,
         device: str,
         threads: int | None,
@@ -111,15 +147,29 @@ class _Run:
             params,
             device=device,
             threads=threads,
-            start=numbers.start,
+            start=self._nwritten,
             on_chunk=self._keep,
+            peaks=wanted,
+            min_peaks=self.table.min_peaks if self.table else 0,
         ) as writer:
             for frame in ordered_map(self._frames.read, numbers, threads=threads):
                 self.rotation.add(frame.angle_deg, frame.width_deg)
                 writer.write(frame.pixels, copy=False)
                 self.bits.add(frame.pixels)
 
-    def _keep(self, chunk: bytes) -> None:
+    def finish(self, file: h5py.File) -> None:
+        """Write what was found out; a dataset from which frames were left out shrinks."""
+        rotation = self.rotation
+        if self.table is not None:
+            self.table.close()
+            self.totals.peaks = self.table.npeaks
+            if self.table.nhits < self.table.nframes:
+                self.totals.left_out_frames = self.table.nframes - self.table.nhits
+                rotation = rotation.select(self.table.hits)
+                self._data.resize(self.table.nhits, axis=0)
+        rotation.write(file, self._frames)
+
+    def _keep(self, chunk: EncodedChunk) -> None:
         """Put a chunk that has just been written into the partial file, too."""
         start = self._partial.nframes
         nframes = min(self._data.chunks[0], len(self._frames) - start)
@@ -129,8 +179,17 @@ class _Run:
         self._partial.append(chunk, rotation)
         self._count(chunk, nframes)
 
-    def _count(self, chunk: bytes, nframes: int) -> None:
-        self.totals.add_chunk(chunk, nframes=nframes)
+    def _is_hit(self, chunk: EncodedChunk) -> bool:
+        least = self.table.min_peaks if self.table else 0
+        return not least or len(chunk.peaks[0]) >= least
+
+    def _count(self, chunk: EncodedChunk, nframes: int) -> None:
+        if self.table is not None:
+            for peaks in chunk.peaks[:nframes]:
+                self.table.add(peaks)
+        if self._is_hit(chunk):
+            self._nwritten += nframes
+            self.totals.add_chunk(chunk, nframes=nframes)
         self._progress(nframes)
 
 
@@ -148,7 +207,9 @@ def compress(
     keep_partial: bool = True,
     protected: Iterable[Path] = (),
     progress: Progress = lambda _: None,
-) -> ChunkTotals:
+    peaks: PeakParams | None = None,
+    min_peaks: int = 0,
+) -> CompressionTotals:
     """Compress frames into a new file; it appears under its name when it is complete.
 
     Until then every chunk is also kept in a partial file beside it (partial_file.py), from which a
@@ -181,10 +242,14 @@ def compress(
         Files beside the input that the output must not replace.
     progress : callable
         Called, in a thread, with the number of frames that have just been written.
+    peaks : PeakParams or None
+        Also find the peaks of all frames, and put them into the file (peak_table.py).
+    min_peaks : int
+        Leave out frames with fewer peaks; one frame a chunk.
 
     Returns
     -------
-    ChunkTotals
+    CompressionTotals
         How the frames were stored.
 
     Raises
@@ -202,6 +267,11 @@ def compress(
         )
     if frames_per_chunk < 1:
         raise ParameterError(f"{frames_per_chunk} frames a chunk are not usable: give 1 or more")
+    if min_peaks and (peaks is None or frames_per_chunk > 1):
+        raise ParameterError(
+            f"{frames_per_chunk} frames a chunk and no frames with fewer than {min_peaks} peaks do "
+            "not go together: encode frames one by one"
+        )
     inputs = (*frames.files, *protected)
     check_output(output, force=force, inputs=inputs)
     params = effective_params(params, geometry.polarization)
@@ -224,18 +294,26 @@ def compress(
             bragg=bragg,
             stack_shape=frames.stack_shape,
             frames_per_chunk=frames_per_chunk,
+            may_shrink=min_peaks > 0,
         )
         run = _Run(frames, partial, data, codes, progress)
         if partial.kept:
             _log.info("%s: %d of %d frames are there", partial.path, partial.nframes, len(frames))
-        run.write_kept(threads=threads)
-        run.write_new(geometry, params, device=device, threads=threads)
+        if peaks is not None:
+            run.table = PeakTable(file, peaks, min_peaks=min_peaks)
+        run.write_kept(geometry, peaks, threads=threads)
+        run.write_new(geometry, params, peaks, device=device, threads=threads)
+        if run.table is not None and not run.table.nhits:
+            raise InputError(
+                f"no frame has {min_peaks} peaks: lower --min-peaks, or look at the frames with "
+                "'h5bragg peaks'"
+            )
         nxmx_file.write_metadata(
             file, geometry, frames.first.experiment, stack_shape=frames.stack_shape
         )
         mask = run.bits.pixel_mask(file_mask, frames.shape)
         nxmx_file.write_pixel_mask(file, mask.reshape(frames.stack_shape))
-        run.rotation.write(file, frames)
+        run.finish(file)
         check_unchanged(head)
     return run.totals
 

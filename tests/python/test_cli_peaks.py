@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """h5bragg peaks: from every kind of input, and what it refuses."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,104 @@ def test_a_damaged_chunk_is_named(tmp_path: Path, cli: Cli, cbf_paths: list[Path
         data.id.write_direct_chunk((1, 0, 0), chunk[:-1] + bytes([chunk[-1] ^ 1]))
     found = cli("peaks", sparse, "-o", tmp_path / "a.cxi")
     assert_one_sentence(found, r"sparse\.h5 \(/entry/data/data\), frame 1: .*checksum")
+
+
+@pytest.mark.parametrize("per_chunk", [1, 3])
+def test_compress_puts_peaks_beside_the_images(
+    tmp_path: Path, cli: Cli, cbf_paths: list[Path], stack: NDArray[np.int32], per_chunk: int
+) -> None:
+    want = lists_of(cbf_paths, stack)
+    plain, out = tmp_path / "plain.h5", tmp_path / "peaks.h5"
+    chunks = ("--frames-per-chunk", per_chunk)
+    assert cli("compress", *cbf_paths, "-o", plain, *chunks).status == 0
+    found = cli("compress", *cbf_paths, "-o", out, "--peaks", *chunks)
+    assert (found.status, found.err) == (0, "")
+    assert f", {sum(map(len, want))} peaks\n" in found.out
+    assert_lists(out, want)
+    with h5py.File(plain) as a, h5py.File(out) as b:
+        names = [file["entry/data/data"].id for file in (a, b)]
+        for k in range(names[0].get_num_chunks()):
+            offset = (k * per_chunk, 0, 0)
+            assert names[0].read_direct_chunk(offset) == names[1].read_direct_chunk(offset)
+
+
+def test_compress_keeps_hits_and_their_angles(
+    tmp_path: Path, cli: Cli, stack: NDArray[np.int32], small_geometry: Geometry
+) -> None:
+    paths = [
+        write_cbf(tmp_path / f"{k}.cbf", frame, small_geometry, angle=0.5 * k)
+        for k, frame in enumerate(stack)
+    ]
+    want, out, hits = lists_of(paths, stack), tmp_path / "hits.h5", [0, 2]
+    found = cli("compress", *paths, "-o", out, "--min-peaks", min(len(want[k]) for k in hits))
+    assert (found.status, found.err) == (0, "")
+    assert re.search(r": 2 frames, .* 89 peaks; 2 frames left out$", found.out.strip())
+    assert_lists(out, [want[k] for k in hits])
+    with h5py.File(out) as file:
+        assert file[RESULT_PATH]["left_out/frame"][()].tolist() == [1, 3]
+        data = file["entry/data/data"]
+        for row, k in enumerate(hits):
+            chunk = data.id.read_direct_chunk((row, 0, 0))[1]
+            assert chunk == h5bragg.encode(stack[k], Geometry.from_file(paths[0]))
+        assert data.shape[0] == 2
+        np.testing.assert_allclose(file["entry/sample/transformations/omega"], [0, 1])
+    assert cli("info", out).status == 0
+
+
+def test_hits_of_an_hdf5_scan_keep_its_angles(
+    tmp_path: Path, cli: Cli, stack: NDArray[np.int32], small_geometry: Geometry
+) -> None:
+    data = write_data(tmp_path / "data.h5", stack.astype("uint32"))
+    master = write_master(tmp_path / "master.h5", [(data, 4)], small_geometry, start=10)
+    out = tmp_path / "hits.h5"
+    assert cli("compress", master, "-o", out, "--min-peaks", 20).status == 0
+    with h5py.File(out) as file:
+        assert file["entry/data/data"].shape[0] == 2
+        np.testing.assert_allclose(file["entry/sample/goniometer/omega"], [10, 10.2])
+        np.testing.assert_allclose(file["entry/sample/goniometer/omega_end"], [10.1, 10.3])
+
+
+def test_a_resumed_run_has_the_peaks_of_an_undisturbed_one(
+    tmp_path: Path, cli: Cli, cbf_paths: list[Path]
+) -> None:
+    whole, out = tmp_path / "whole.h5", tmp_path / "out.h5"
+    least = ("--min-peaks", 20)
+    assert cli("compress", *cbf_paths, "-o", whole, *least).status == 0
+    broken = cbf_paths[3].read_bytes()
+    cbf_paths[3].write_bytes(broken[:2000])
+    found = cli("compress", *cbf_paths, "-o", out, *least)
+    assert found.status == 2
+    assert "--resume" in found.err
+    cbf_paths[3].write_bytes(broken)
+    assert cli("compress", *cbf_paths, "-o", out, *least, "--resume").status == 0
+    with h5py.File(whole) as a, h5py.File(out) as b:
+        for name in ("nPeaks", "frame", "left_out/frame", "left_out/nPeaks", "peakSNR"):
+            np.testing.assert_array_equal(a[RESULT_PATH][name], b[RESULT_PATH][name])
+        np.testing.assert_array_equal(a["entry/data/data"], b["entry/data/data"])
+
+
+def test_compress_refuses_what_does_not_go_together(
+    tmp_path: Path, cli: Cli, cbf_paths: list[Path]
+) -> None:
+    out = tmp_path / "out.h5"
+    for options, match in (
+        (("--min-peaks", 5, "--frames-per-chunk", 2), "encode frames one by one"),
+        (("--peak-snr", 5), "--peak-snr says what is a peak: add --peaks"),
+        (("--peaks", "--peak-snr", 3), "peaks of 3 sigma where 4 sigma are stored"),
+        (("--min-peaks", 5000), r"no frame has 5000 peaks: lower --min-peaks.*--resume"),
+    ):
+        assert_one_sentence(cli("compress", *cbf_paths, "-o", out, *options), match)
+        assert not out.exists()
+
+
+def test_peaks_that_the_input_had_are_replaced(
+    tmp_path: Path, cli: Cli, stack: NDArray[np.int32], small_geometry: Geometry
+) -> None:
+    data = write_data(tmp_path / "data.h5", stack.astype("uint32"))
+    master = write_master(tmp_path / "master.h5", [(data, 4)], small_geometry)
+    with h5py.File(master, "a") as file:
+        file[f"{RESULT_PATH}/nPeaks"] = [7, 7, 7, 7]
+    out = tmp_path / "out.h5"
+    assert cli("compress", master, "-o", out, "--peaks").status == 0
+    with h5py.File(out) as file:
+        assert file[RESULT_PATH]["nPeaks"][()].tolist() != [7, 7, 7, 7]

@@ -14,7 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 import h5bragg
-from h5bragg import DeviceError, FrameWriter, Geometry, GeometryError, ParameterError
+from h5bragg import (
+    DeviceError,
+    FrameWriter,
+    Geometry,
+    GeometryError,
+    ParameterError,
+    PeakParams,
+)
 from h5bragg import encoders as encoders_module
 from h5bragg.cpu_encoder import CpuEncoder
 
@@ -235,3 +242,49 @@ def test_auto_falls_back_to_the_cpu_and_says_so(
     assert "encoding on the CPU, 2 threads: pyopencl cannot be imported" in caplog.text
     with pytest.raises(DeviceError, match="pip install h5bragg"):
         FrameWriter(data, small_geometry, device="gpu")
+
+
+def test_frames_with_too_few_peaks_are_left_out_and_others_move_up(
+    file: h5py.File, small_geometry: Geometry
+) -> None:
+    frames = np.zeros((6, *small_geometry.shape), "uint16")
+    for k, npeaks in enumerate([3, 0, 5, 1, 2, 4]):
+        for i in range(npeaks):
+            frames[k, 20 * i + 8 : 20 * i + 10, 50:53] = 40 + k
+    data = create(file, small_geometry, 0, maxshape=(None, *small_geometry.shape))
+    found = []
+    with FrameWriter(
+        data, small_geometry, device="cpu", threads=2, peaks=PeakParams(), min_peaks=2,
+        on_chunk=lambda chunk: found.append(len(chunk.peaks[0])),
+    ) as writer:  # fmt: skip
+        for frame in frames:
+            writer.write(frame)
+    assert found == [3, 0, 5, 1, 2, 4]
+    np.testing.assert_array_equal(data[:, 8, 50], [40, 42, 44, 45])
+
+
+def test_peaks_come_with_chunks_of_several_frames(
+    file: h5py.File, frames: Frames, small_geometry: Geometry
+) -> None:
+    data = create(file, small_geometry, 7, per_chunk=3)
+    found = []
+    with FrameWriter(
+        data, small_geometry, device="cpu", peaks=PeakParams(connected=0),
+        on_chunk=lambda chunk: found.extend(chunk.peaks),
+    ) as writer:  # fmt: skip
+        writer.write(frames)
+    assert len(found) == 9
+    for peaks, frame in zip(found, frames, strict=False):
+        want = h5bragg.find_peaks(frame, small_geometry, peaks=PeakParams(connected=0))
+        assert len(want) > 10
+        np.testing.assert_array_equal(peaks.intensity, want.intensity)
+
+
+def test_leaving_out_frames_needs_peaks_and_chunks_of_one_frame(
+    file: h5py.File, small_geometry: Geometry
+) -> None:
+    data = create(file, small_geometry, 7)
+    with pytest.raises(ParameterError, match="min_peaks=3 needs peaks"):
+        FrameWriter(data, small_geometry, min_peaks=3)
+    with pytest.raises(ParameterError, match="peaks of 2 sigma where 4 sigma are stored"):
+        FrameWriter(data, small_geometry, device="cpu", peaks=PeakParams(snr_pick=2))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..peaks import EncodedChunk
 from ..stages import Stages, Tiles
 from ..threads import usable_cpus
 from .devices import Device, find_device, opencl
@@ -103,7 +104,7 @@ class GpuEncoder:
         shape = (nframes, *self._stages.shape)
         return self._session.pinned(self._queue, shape, self._stages.dtype)
 
-    def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[bytes]]:
+    def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[EncodedChunk]]:
         """Begin to encode whole chunks.
 
         Parameters
@@ -119,7 +120,7 @@ class GpuEncoder:
         """
         return self._drivers.submit(self._encode, frames)
 
-    def _encode(self, frames: Sequence[NDArray[Any]]) -> list[bytes]:
+    def _encode(self, frames: Sequence[NDArray[Any]]) -> list[EncodedChunk]:
         lane = self._free.get()
         try:
             packed = lane.encode(frames)

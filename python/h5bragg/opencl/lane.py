@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..peaks import EncodedChunk
 from ..stages import LARGE_NBYTES, NCOUNTS, RULE_NBYTES, FrameMemory, Jobs, Rules, Stages, Tiles
 from .devices import opencl
 from .kernels import GROUP_SIZE
@@ -170,7 +171,7 @@ class Lane:
         self.kernel_ns = 0
         self.nalone = 0
 
-    def encode(self, frames: Sequence[NDArray[Any]]) -> list[bytes]:
+    def encode(self, frames: Sequence[NDArray[Any]]) -> list[EncodedChunk]:
         """Encode a batch.
 
         Returns
