@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -251,7 +251,7 @@ def decode_expected(chunk: Any, out: NDArray[Any], *, fill: Fill = "noise") -> N
 
 
 def _decode_into(buffer: Any, out: NDArray[Any], fill: Fill) -> NDArray[Any]:
-    if fill not in _FILLS:
+    if not isinstance(fill, str) or fill not in _FILLS:
         raise ParameterError(f"fill={fill!r} is not usable: give 'noise' or 'mean'")
     how = ffi.typeof("h5bragg_fill").relements[_FILLS[fill]]
     target = ffi.from_buffer(out, require_writable=True)
@@ -330,8 +330,8 @@ def unpack(chunk: Any, frame: int = 0, *, max_nbytes: int = MOST_NBYTES) -> Spar
     """
     buffer = chunk_buffer(chunk)
     info = read_info(buffer)
-    if not 0 <= frame < info.nframes:
-        raise ParameterError(f"frame {frame} is not in a chunk of {info.nframes} frames")
+    if not isinstance(frame, SupportsIndex) or not 0 <= frame.__index__() < info.nframes:
+        raise ParameterError(f"frame {frame!r} is not in a chunk of {info.nframes} frames")
     check_nbytes(info, max_nbytes)
     index = np.empty(max(1, info.picked_pixels), np.uint32)
     value = np.empty(len(index), np.int64)

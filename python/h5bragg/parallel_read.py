@@ -80,7 +80,10 @@ def read_frames(
             f"{dataset.name} has {dataset.ndim} dimensions: give a dataset of shape "
             "(frame, slow, fast) or (frame, module, slow, fast)"
         )
-    numbers = np.arange(dataset.shape[0])[selection]
+    try:
+        numbers = np.arange(dataset.shape[0])[selection]
+    except OverflowError as error:
+        raise IndexError(f"no dataset has a frame of number {selection}") from error
     frames = _target(dataset, numbers, out)
     if is_sparse(dataset):
         sparse = SparseDataset(dataset)

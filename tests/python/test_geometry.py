@@ -232,7 +232,7 @@ def test_panel_parallel_to_the_beam_has_no_beam_centre() -> None:
         ({"pixel_size_m": (1e-3, -1e-3)}, "pixel size must be positive"),
         ({"wavelength_m": -1e-10}, "wavelength"),
         ({"beam_center_px": (math.inf, 0)}, "finite"),
-        ({"shape": (0, 80)}, "empty"),
+        ({"shape": (0, 80)}, "no shape of frames"),
         ({"rotations_rad": (3.0, 0, 0)}, "must be positive"),
         ({"mask": np.zeros((80, 60))}, "the mask has shape"),
     ],

@@ -15,9 +15,7 @@ import numpy as np
 from ..errors import GeometryError
 from .crystfel_text import Fields
 from .crystfel_values import read_index
-from .stack_shape import first_row, flat_shape
-
-_MAX_SIDE = 65535
+from .stack_shape import MAX_SIDE, first_row, flat_shape
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,9 @@ def find_layout(panels: dict[str, Fields], shape: tuple[int, ...] | None) -> Lay
     lengths = [(*block.module, block.slow[1] - 1, block.fast[1] - 1) for block in blocks.values()]
     smallest = tuple(int(length) + 1 for length in np.max(lengths, axis=0))
     layout = Layout(blocks, smallest if shape is None else _fitting(tuple(shape), smallest))
-    if max(layout.frame_shape) > _MAX_SIDE:
+    if max(layout.frame_shape) > MAX_SIDE:
         raise GeometryError(
-            f"the panels make frames of shape {layout.frame_shape}, but a side has {_MAX_SIDE} "
+            f"the panels make frames of shape {layout.frame_shape}, but a side has {MAX_SIDE} "
             "pixels at most: correct dim, max_ss and max_fs"
         )
     return layout

@@ -15,8 +15,10 @@ from .crystfel_layout import Block, Layout
 from .crystfel_panel import PlacedPanel
 from .crystfel_text import CrystfelText, Fields
 from .crystfel_values import read_bits, read_index, read_number
+from .stack_shape import check_pixel_count
 
 Mask = NDArray[np.bool_]
+_ROWS_AT_ONCE = 64  # few enough for little memory, enough for NumPy's speed
 _OLD_NAMES = {
     "mask": "mask0_data",
     "mask_file": "mask0_file",
@@ -49,8 +51,11 @@ class _MaskFiles:
             raise GeometryError(f"the mask file {name} is missing: put it here, or leave it out")
         try:
             with h5py.File(path, "r") as file:
+                check_pixel_count(file[place].shape, f"the mask {place} of {path}")
                 values = np.asarray(file[place][()])
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        except GeometryError:
+            raise
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise GeometryError(f"the mask {place} of {path} cannot be read: {error}") from error
         shape = self._layout.shape
         if values.size != np.prod(shape) or values.dtype.kind not in "biu":
@@ -85,6 +90,9 @@ def read_mask(
     GeometryError
         A region or a mask cannot be used.
     """
+    if not text.bad_regions and not any(map(_may_mask, text.panels.values())):
+        return None
+    check_pixel_count(layout.shape, "a mask")
     mask = np.zeros(layout.frame_shape, bool)
     files = _MaskFiles(layout, folder)
     for name, fields in text.panels.items():
@@ -96,6 +104,10 @@ def read_mask(
         else:
             _mask_lab_region(mask, name, fields, layout, panels)
     return mask if mask.any() else None
+
+
+def _may_mask(fields: Fields) -> bool:
+    return any(key == "no_index" or key.startswith("mask") for key in fields)
 
 
 def _panel_mask(fields: Fields, name: str, block: Block, files: _MaskFiles) -> Mask:
@@ -146,6 +158,9 @@ def _mask_lab_region(
     limits = [[read_number(fields, name, f"{end}_{a}") for end in ("min", "max")] for a in "xy"]
     for panel, placed in panels.items():
         part = mask[layout.pixels(panel)]
-        x, y, _ = placed.corners_px(layout.blocks[panel].shape)
-        inside = [(low < at) & (at < high) for at, (low, high) in zip((x, y), limits, strict=True)]
-        part |= inside[0] & inside[1]
+        nrows, ncolumns = layout.blocks[panel].shape
+        for first in range(0, nrows, _ROWS_AT_ONCE):
+            rows = range(first, min(first + _ROWS_AT_ONCE, nrows))
+            x, y, _ = placed.corners_px(rows, ncolumns)
+            (x_low, x_high), (y_low, y_high) = limits
+            part[first : rows.stop] |= (x_low < x) & (x < x_high) & (y_low < y) & (y < y_high)

@@ -31,13 +31,12 @@ class PlacedPanel:
     fast_px: NDArray[np.float64]
     pixel_m: float
 
-    def corners_px(self, shape: tuple[int, int]) -> NDArray[np.float64]:
-        """Return the first corner of every pixel: shape (3, slow, fast), in pixels."""
-        slow, fast = np.indices(shape)
+    def corners_px(self, rows: range, ncolumns: int) -> NDArray[np.float64]:
+        """Return the first corner of every pixel of some rows: shape (3, slow, fast), in pixels."""
         corners: NDArray[np.float64] = (
             self.corner_px[:, None, None]
-            + self.slow_px[:, None, None] * slow
-            + self.fast_px[:, None, None] * fast
+            + self.slow_px[:, None, None] * np.asarray(rows)[:, None]
+            + self.fast_px[:, None, None] * np.arange(ncolumns)
         )
         return corners
 

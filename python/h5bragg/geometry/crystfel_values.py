@@ -100,7 +100,7 @@ def read_bits(fields: Fields, owner: str, key: str) -> int:
         bits = int(text, 0) if text.lower().startswith("0x") else int(text)
     except ValueError:
         bits = -1
-    if bits < 0:
+    if not 0 <= bits < 2**63:
         raise GeometryError(f"{owner}/{key} is {text!r}: give bits such as 0x01")
     return bits
 

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,7 @@ from ..errors import GeometryError
 from ..params import SparsifyParams, effective_params, params_to_c
 from .c_geometry import CGeometry
 from .panel import FlatDetector, Panel, angle_of_center, rotation_matrix
+from .stack_shape import checked_frame_shape
 
 NO_RING = 65535
 
@@ -62,6 +64,7 @@ class Geometry:
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
+        checked_frame_shape(self.shape)
         if not self.panels or len(self.panels) > MAX_PANELS:
             raise GeometryError(f"a detector has {len(self.panels)} panels: give 1 to {MAX_PANELS}")
         if not (math.isfinite(self.distance_m) and self.distance_m > 0):
@@ -119,24 +122,29 @@ class Geometry:
         <Geometry 2167 x 2070 pixels of 75 x 75 um, 1 panel, distance 0.2 m, \
 beam (1100.5, 1034.2), wavelength 1 A>
         """
-        slow_m, fast_m = _pair(pixel_size_m)
+        slow_m, fast_m = _numbers("pixel_size_m", pixel_size_m, 2)
+        beam_slow_px, beam_fast_px = _numbers("beam_center_px", beam_center_px, 2)
+        rot1, rot2, rot3 = _numbers("rotations_rad", rotations_rad, 3)
+        (beam_distance_m,) = _numbers("distance_m", distance_m, 1)
+        (wavelength_m,) = _numbers("wavelength_m", wavelength_m, 1)
         # The direct beam's point (0, 0, distance) in the detector's own axes (slow, fast, normal).
-        to_detector = rotation_matrix(*rotations_rad).T
-        hit_slow_m, hit_fast_m, normal_m = to_detector @ (0.0, 0.0, float(distance_m))
+        to_detector = rotation_matrix(rot1, rot2, rot3).T
+        hit_slow_m, hit_fast_m, normal_m = to_detector @ (0.0, 0.0, beam_distance_m)
         if not (slow_m > 0 and fast_m > 0):
             raise GeometryError(f"the pixel size must be positive, not {pixel_size_m} m")
+        ny, nx = checked_frame_shape(shape)
         flat = FlatDetector(
-            ny=int(shape[0]),
-            nx=int(shape[1]),
+            ny=ny,
+            nx=nx,
             pixel_slow_m=slow_m,
             pixel_fast_m=fast_m,
             distance_m=float(normal_m),
-            poni_slow_px=float(beam_center_px[0] - hit_slow_m / slow_m),
-            poni_fast_px=float(beam_center_px[1] - hit_fast_m / fast_m),
-            wavelength_m=float(wavelength_m),
-            rot1=float(rotations_rad[0]),
-            rot2=float(rotations_rad[1]),
-            rot3=float(rotations_rad[2]),
+            poni_slow_px=float(beam_slow_px - hit_slow_m / slow_m),
+            poni_fast_px=float(beam_fast_px - hit_fast_m / fast_m),
+            wavelength_m=wavelength_m,
+            rot1=rot1,
+            rot2=rot2,
+            rot3=rot3,
         )
         return cls.from_flat_detector(flat, mask=mask, polarization=polarization)
 
@@ -206,8 +214,9 @@ beam (1100.5, 1034.2), wavelength 1 A>
         panels = tuple(panels)
         if distance_m is None:
             distance_m = min(panels, key=angle_of_center).distance_m if panels else 0.0
+        ny, nx = checked_frame_shape(shape)
         return cls(
-            shape=(int(shape[0]), int(shape[1])),
+            shape=(ny, nx),
             panels=panels,
             distance_m=float(distance_m),
             wavelength_m=float(wavelength_m),
@@ -362,14 +371,27 @@ beam (1100.5, 1034.2), wavelength 1 A>
         return f"<Geometry {', '.join(parts)}>"
 
 
-def _pair(pixel_size_m: float | tuple[float, float]) -> tuple[float, float]:
-    slow_m, fast_m = np.broadcast_to(np.asarray(pixel_size_m, float), (2,))
-    return float(slow_m), float(fast_m)
+def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
+    """Return finite numbers; a single one may stand for all."""
+    try:
+        if not np.can_cast(np.asarray(value).dtype, float):
+            raise TypeError(f"{value!r} is no number")
+        numbers = tuple(map(float, np.broadcast_to(np.asarray(value, float), (count,))))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GeometryError(
+            f"{name}={value!r} is not usable: give {count} number{'s' if count > 1 else ''}"
+        ) from error
+    if not all(map(math.isfinite, numbers)):
+        raise GeometryError(f"{name}={value!r} is not finite")
+    return numbers
 
 
 def _frozen_mask(mask: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return a read-only copy of a mask, non-zero = masked."""
-    frozen = np.asarray(mask)
+    try:
+        frozen = np.asarray(mask)
+    except ValueError as error:
+        raise GeometryError(f"the mask is no array of shape {tuple(shape)}") from error
     if frozen.dtype != bool or frozen.flags.writeable or not frozen.flags.c_contiguous:
         frozen = np.array(frozen != 0, dtype=bool, order="C")
     if frozen.shape != tuple(shape):
@@ -380,15 +402,18 @@ def _frozen_mask(mask: ArrayLike, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 def _check_panels_tile(panels: tuple[Panel, ...], shape: tuple[int, int]) -> None:
     """Refuse panels that reach out of the frame or share a pixel."""
-    covered = np.zeros(shape, bool) if len(panels) > 1 else None
     for panel in panels:
         if panel.slow[1] > shape[0] or panel.fast[1] > shape[1]:
             raise GeometryError(
                 f"a panel covers rows {panel.slow} and columns {panel.fast}, outside frames of "
                 f"shape {tuple(shape)}"
             )
-        if covered is not None:
-            part = covered[slice(*panel.slow), slice(*panel.fast)]
-            if part.any():
-                raise GeometryError(f"rows {panel.slow}, columns {panel.fast} are on two panels")
-            part[:] = True
+    edges = np.array([(*panel.slow, *panel.fast) for panel in panels])
+    start, stop = edges[:, 0::2], edges[:, 1::2]  # (panel, axis)
+    shares: NDArray[np.bool_] = np.all(
+        (start[:, None] < stop[None]) & (start[None] < stop[:, None]), axis=2
+    )
+    np.fill_diagonal(shares, False)
+    if shares.any():
+        panel = panels[int(np.argmax(shares.any(axis=1)))]
+        raise GeometryError(f"rows {panel.slow}, columns {panel.fast} are on two panels")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
+import numpy as np
 
 from ..errors import GeometryError
 from .crystfel import read_crystfel
@@ -16,12 +17,13 @@ from .file_head import read_head
 from .mini_cbf import read_mini_cbf
 from .nexus import read_nexus
 from .poni import read_poni
-from .stack_shape import flat_shape
+from .stack_shape import checked_shape, flat_shape
 
 if TYPE_CHECKING:
     from .detector import Geometry
 
 _HEAD_NBYTES = 65536
+_MOST_CHARACTERS = 600
 _KINDS = "a mini-CBF frame, an Eiger/NXmx master, a CrystFEL geometry or a pyFAI PONI file"
 
 
@@ -34,10 +36,15 @@ def read_geometry(
     """
     path = Path(path)
     try:
-        return _read(path, shape)
+        # Numbers that overflow are refused where they are used: no warning besides.
+        with np.errstate(all="ignore"):
+            return _read(path, None if shape is None else checked_shape(shape))
     except GeometryError as error:
-        # Reasons that come from HDF5 or from damaged text may hold line breaks.
-        raise GeometryError(f"{path}: {' '.join(str(error).split())}") from error
+        # Reasons that come from HDF5 or from damaged text may be long and hold line breaks.
+        reason = " ".join(str(error).split())
+        if len(reason) > _MOST_CHARACTERS:
+            reason = f"{reason[:_MOST_CHARACTERS]} ..."
+        raise GeometryError(f"{path}: {reason}") from error
 
 
 def _read(path: Path, shape: tuple[int, ...] | None) -> Geometry:

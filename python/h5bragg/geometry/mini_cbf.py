@@ -110,7 +110,7 @@ def _lengths(fields: Fields, name: str, count: int, default_unit: str = "m") -> 
 
 
 def _dimension(text: str, which: str) -> int:
-    found = re.search(rf"X-Binary-Size-{which}-Dimension:\s*(\d+)", text)
+    found = re.search(rf"X-Binary-Size-{which}-Dimension:\s*(\d{{1,9}})(?!\d)", text)
     if found is None:
         raise GeometryError("the CBF file does not say its frame shape: it is truncated")
     return int(found[1])

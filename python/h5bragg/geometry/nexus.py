@@ -17,9 +17,13 @@ from ..errors import GeometryError
 from .detector import Geometry
 from .nexus_fields import child_groups, find_dataset, find_quantity, read_scalar, read_text
 from .nexus_modules import read_modules, stack_rank
-from .stack_shape import flat_shape
+from .stack_shape import check_pixel_count, flat_shape
 from .units import to_si, wavelength_of_energy_m
 
+# What h5py and NumPy raise where the bytes of a file make no sense is any of these.
+_UNREADABLE = (
+    OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError, MemoryError,
+)  # fmt: skip
 _ALTERNATIVE = "add it to the master or give the geometry in a PONI file"
 
 
@@ -43,8 +47,7 @@ def read_nexus(path: Path, *, shape: tuple[int, ...] | None = None) -> Geometry:
             return _read(file, shape)
     except GeometryError:
         raise
-    # What h5py raises where the bytes of a file make no sense is any of these.
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError) as error:
+    except _UNREADABLE as error:
         raise GeometryError(f"the HDF5 file is truncated or damaged: {error}") from error
 
 
@@ -166,6 +169,7 @@ def _pixel_mask(detector: h5py.Group, rank: int) -> NDArray[np.bool_] | None:
     if dataset.ndim != rank:
         needed = "(slow, fast)" if rank == 2 else "(module, slow, fast)"
         raise GeometryError(f"{dataset.name} has shape {dataset.shape}: {needed} is needed")
+    check_pixel_count(dataset.shape, dataset.name)
     try:
         mask: NDArray[np.bool_] = dataset[()] != 0
     except (OSError, RuntimeError) as error:

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from ..errors import GeometryError
 from .units import Quantity, to_si
 
+# Axes may have a value for every frame; a file of no size can claim any number.
+_MOST_VALUES = 10_000_000
+
 
 def read_text(value: Any) -> str:
     """Return text stored as str, bytes or a one-element array of either."""
@@ -30,8 +33,12 @@ def read_numbers(dataset: h5py.Dataset) -> NDArray[np.float64]:
     Raises
     ------
     GeometryError
-        The values are not numbers, or the file does not give them up.
+        The values are not numbers, far too many, or the file does not give them up.
     """
+    if (dataset.size or 0) > _MOST_VALUES:
+        raise GeometryError(f"{dataset.name} holds {dataset.size} values: give one, or one a frame")
+    if dataset.dtype.kind == "c":
+        raise GeometryError(f"{dataset.name} holds complex numbers")
     try:
         return np.asarray(dataset[()], float)
     except (TypeError, ValueError) as error:

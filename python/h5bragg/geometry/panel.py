@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._clib import check, ffi, library
 from ..errors import GeometryError
+from .stack_shape import checked_frame_shape
 
 Vector = tuple[float, float, float]
 
@@ -167,8 +168,7 @@ class FlatDetector:
         lengths = (self.pixel_slow_m, self.pixel_fast_m, self.distance_m)
         if not all(map(math.isfinite, astuple(self))):
             raise GeometryError("a detector's numbers must all be finite")
-        if self.ny < 1 or self.nx < 1:
-            raise GeometryError(f"a detector of {self.ny} x {self.nx} pixels is empty")
+        checked_frame_shape(self.shape)
         if not min(lengths) > 0:
             raise GeometryError(
                 "pixel size and distance must be positive, not "

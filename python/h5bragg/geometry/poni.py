@@ -89,7 +89,7 @@ def _config(fields: dict[str, str]) -> dict[str, Any]:
     text = fields.get("detector_config", "{}")
     try:
         config = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers of thousands of digits
         raise GeometryError(f"Detector_config in the PONI file is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise GeometryError(f"Detector_config in the PONI file is {text!r}, not a JSON object")
@@ -128,7 +128,7 @@ def _grid(fields: dict[str, str], shape: tuple[int, int] | None) -> _Grid:
 def _positive(value: Any, what: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0 < number < math.inf:
         raise GeometryError(f"{what} in the PONI file is {value!r}, not a positive number")
@@ -138,7 +138,7 @@ def _positive(value: Any, what: str) -> float:
 def _shape(value: Any) -> tuple[int, int]:
     try:
         slow, fast = (int(side) for side in value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise GeometryError(f"frame shape {value!r} is not (slow, fast)") from error
     return slow, fast
 
