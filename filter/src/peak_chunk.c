@@ -19,59 +19,115 @@ typedef struct chunk_search {
     h5bragg_peak_list *list;
 } chunk_search;
 
-static uint8_t largest_byte(const exact_tile *tile)
+/*
+ * Whether a byte is above a limit.  The bytes of narrow tiles are single symbols, below 16: adding
+ * 127 - limit sets the top bits of those above, and carries nothing over.
+ */
+static int has_high_byte(const exact_tile *tile, int64_t limit)
 {
-    uint8_t largest = 0;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        largest = tile->byte[p] > largest ? tile->byte[p] : largest;
-    return largest;
+    const uint64_t tops = 0x8080808080808080u;
+    if (limit >= NUMBER_DIRECT)
+        return 0;
+    const uint64_t add = (uint64_t)(0x7F - (limit < -1 ? -1 : limit)) * 0x0101010101010101u;
+    uint64_t low;
+    uint64_t high;
+    memcpy(&low, tile->byte, sizeof low);
+    memcpy(&high, tile->byte + sizeof low, sizeof high);
+    return (((low + add) | (high + add)) & tops) != 0;
 }
 
 /* Whether a pixel is high; a value that the pixel type does not have is *wrong. */
 static int has_high(const chunk_search *s, const exact_tile *tile, int64_t limit, int *wrong)
 {
-    int is_high = 0;
+    int64_t smallest = INT64_MAX;
+    int64_t largest = INT64_MIN;
     for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        if (!(tile->valid >> p & 1))
-            continue;
-        is_high |= tile->value[p] > limit;
-        *wrong |= tile->value[p] < s->least || tile->value[p] > s->most;
+        const int is_valid = tile->valid >> p & 1;
+        smallest = is_valid && tile->value[p] < smallest ? tile->value[p] : smallest;
+        largest = is_valid && tile->value[p] > largest ? tile->value[p] : largest;
     }
-    return is_high;
+    *wrong |= tile->valid && (smallest < s->least || largest > s->most);
+    return largest > limit;
 }
 
-static void put_tile(chunk_search *s, const exact_tile *tile, uint32_t down, uint32_t right)
+/* Puts a tile in of which some pixels are usable. */
+static void put_some(chunk_search *s, const exact_tile *tile, uint32_t k, uint32_t usable)
 {
-    const window_part rows = WINDOW_PART[down];
-    const window_part columns = WINDOW_PART[right];
-    const uint32_t usable = peak_window_usable(&s->rules, &s->window, down, right, tile->valid);
-    const peak_cell *cell = s->window.cell[WINDOW_NTILES * down + right];
-    for (uint32_t i = 0; i < rows.n && usable; i++) {
+    const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
+    const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
+    for (uint32_t i = 0; i < rows.n; i++) {
         for (uint32_t j = 0; j < columns.n; j++) {
             const uint32_t p = TILE_EDGE * (rows.first + i) + columns.first + j;
             if (usable >> p & 1)
-                peak_window_put(&s->window, cell, WINDOW_EDGE * (rows.at + i) + columns.at + j,
+                peak_window_put(&s->window, s->window.cell[k],
+                                WINDOW_EDGE * (rows.at + i) + columns.at + j,
                                 exact_tile_value(tile, p));
         }
     }
 }
 
-/* Puts in what there is of the three tiles of a row around a column. */
-static void put_row(chunk_search *s, uint32_t down, uint32_t column)
+/* n pixels side by side of a tile all of whose pixels are usable. */
+BRAGG_INLINE void put_row(chunk_search *s, const exact_tile *tile, int64_t limit, uint32_t p,
+                          uint32_t at, uint32_t n)
+{
+    int64_t value[TILE_EDGE];
+    if (!tile->is_narrow) {
+        peak_window_put_row(&s->window, limit, at, n, tile->value + p);
+        return;
+    }
+    for (uint32_t k = 0; k < n; k++)
+        value[k] = tile->byte[p + k];
+    peak_window_put_row(&s->window, limit, at, n, value);
+}
+
+/* Puts a tile in as place k of the window. */
+static void put_tile(chunk_search *s, const exact_tile *tile, uint32_t k)
+{
+    const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
+    const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
+    const uint32_t usable = peak_window_usable(&s->rules, &s->window, k / WINDOW_NTILES,
+                                               k % WINDOW_NTILES, tile->valid);
+    if (usable != 0xFFFF || !s->rules.has_local) {
+        if (usable)
+            put_some(s, tile, k, usable);
+        return;
+    }
+    const int64_t limit = s->window.cell[k]->limit;
+    for (uint32_t i = 0; i < rows.n; i++) {
+        const uint32_t p = TILE_EDGE * (rows.first + i) + columns.first;
+        const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
+        if (columns.n == TILE_EDGE)
+            put_row(s, tile, limit, p, at, TILE_EDGE);
+        else
+            put_row(s, tile, limit, p, at, WINDOW_MARGIN);
+    }
+}
+
+/* Puts in what there is of those of the three tiles of a row around a column that are needed. */
+static void put_needed(chunk_search *s, uint32_t down, uint32_t column, uint32_t needs)
 {
     const exact_row row = s->row[down];
     while (s->next[down] < row.n && row.tile[s->next[down]].column + 1 < column)
         s->next[down]++;
-    for (uint32_t k = s->next[down]; k < row.n && row.tile[k].column <= column + 1; k++)
-        put_tile(s, &row.tile[k], down, row.tile[k].column + 1 - column);
+    for (uint32_t k = s->next[down]; k < row.n && row.tile[k].column <= column + 1; k++) {
+        const uint32_t place = WINDOW_NTILES * down + row.tile[k].column + 1 - column;
+        if (needs >> place & 1)
+            put_tile(s, &row.tile[k], place);
+    }
 }
 
-static h5bragg_status look_at_tile(chunk_search *s, uint32_t column)
+static h5bragg_status look_at_tile(chunk_search *s, const exact_tile *tile)
 {
+    const uint32_t column = tile->column;
     peak_window_start(&s->rules, s->tile_row, column, &s->window);
-    for (uint32_t down = 0; down < WINDOW_NTILES; down++)
-        put_row(s, down, column);
-    return peak_window_find(&s->rules, &s->window, s->list);
+    put_tile(s, tile, WINDOW_OWN);
+    const uint64_t candidates = peak_window_candidates(&s->rules, &s->window);
+    const uint32_t needs = peak_window_needs(&s->rules, candidates);
+    for (uint32_t down = 0; down < WINDOW_NTILES; down++) {
+        if (needs >> (WINDOW_NTILES * down) & 7)
+            put_needed(s, down, column, needs);
+    }
+    return peak_window_find(&s->rules, &s->window, candidates, s->list);
 }
 
 static h5bragg_status search_row(chunk_search *s, const peak_bands *bands, uint32_t tile_row)
@@ -89,10 +145,10 @@ static h5bragg_status search_row(chunk_search *s, const peak_bands *bands, uint3
         const exact_tile *tile = &row.tile[k];
         const uint16_t of = cell[tile->column];
         const int64_t limit = of == BRAGG_NO_CELL ? INT64_MAX : s->rules.cell[of].limit;
-        const int may_be = tile->is_narrow ? of != BRAGG_NO_CELL && largest_byte(tile) > limit
-                                           : has_high(s, tile, limit, &is_wrong);
+        const int may_be =
+            tile->is_narrow ? has_high_byte(tile, limit) : has_high(s, tile, limit, &is_wrong);
         if (may_be)
-            status = look_at_tile(s, tile->column);
+            status = look_at_tile(s, tile);
     }
     return is_wrong ? H5BRAGG_CORRUPT : status;
 }

@@ -18,50 +18,91 @@ typedef struct search {
     h5bragg_peak_list *list;
 } search;
 
-/* Puts the pixels of one of the nine tiles of the window in. */
-BRAGG_INLINE void put_tile(const h5bragg_pixel_type type, search *s, uint32_t down, uint32_t right,
-                           uint32_t usable)
+/* Where the part of a tile that lies in the window begins in the frame. */
+static size_t first_pixel(const search *s, uint32_t down, uint32_t right)
 {
-    const ring_map *map = s->rules.map;
-    const window_part rows = WINDOW_PART[down];
-    const window_part columns = WINDOW_PART[right];
-    const peak_cell *cell = s->window.cell[WINDOW_NTILES * down + right];
-    size_t pixel = tile_pixel(map, s->window.tile_row + down - 1, s->window.tile_column + right - 1,
-                              TILE_EDGE * rows.first + columns.first);
-    for (uint32_t i = 0; i < rows.n; i++, pixel += map->nx) {
+    return tile_pixel(s->rules.map, s->window.tile_row + down - 1,
+                      s->window.tile_column + right - 1,
+                      TILE_EDGE * WINDOW_PART[down].first + WINDOW_PART[right].first);
+}
+
+BRAGG_INLINE void put_row(const h5bragg_pixel_type type, search *s, const peak_cell *cell,
+                          size_t pixel, uint32_t at, uint32_t n)
+{
+    int64_t value[TILE_EDGE];
+    for (uint32_t k = 0; k < n; k++)
+        value[k] = pixel_get(s->source->frame.pixels, type, pixel + k);
+    peak_window_put_row(&s->window, cell->limit, at, n, value);
+}
+
+/* Puts a tile in of which some pixels are usable. */
+BRAGG_INLINE void put_some(const h5bragg_pixel_type type, search *s, uint32_t k, uint32_t usable)
+{
+    const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
+    const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
+    size_t pixel = first_pixel(s, k / WINDOW_NTILES, k % WINDOW_NTILES);
+    for (uint32_t i = 0; i < rows.n; i++, pixel += s->rules.map->nx) {
         const uint32_t bits = usable >> (TILE_EDGE * (rows.first + i) + columns.first);
         const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
         for (uint32_t j = 0; j < columns.n; j++) {
             if (bits >> j & 1)
-                peak_window_put(&s->window, cell, at + j,
+                peak_window_put(&s->window, s->window.cell[k], at + j,
                                 pixel_get(s->source->frame.pixels, type, pixel + j));
         }
     }
 }
 
-BRAGG_INLINE void fill_window(const h5bragg_pixel_type type, search *s, size_t tile)
+/* Puts a tile in all of whose pixels are usable, with local counts. */
+BRAGG_INLINE void put_whole(const h5bragg_pixel_type type, search *s, uint32_t k)
+{
+    const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
+    const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
+    size_t pixel = first_pixel(s, k / WINDOW_NTILES, k % WINDOW_NTILES);
+    for (uint32_t i = 0; i < rows.n; i++, pixel += s->rules.map->nx) {
+        const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
+        if (columns.n == TILE_EDGE)
+            put_row(type, s, s->window.cell[k], pixel, at, TILE_EDGE);
+        else
+            put_row(type, s, s->window.cell[k], pixel, at, WINDOW_MARGIN);
+    }
+}
+
+/* Puts tile k of the window in, if it is stored. */
+BRAGG_INLINE void put_tile(const h5bragg_pixel_type type, search *s, size_t tile, uint32_t k)
 {
     const frame_source *source = s->source;
+    const uint32_t down = k / WINDOW_NTILES;
+    const uint32_t right = k % WINDOW_NTILES;
     const uint32_t ntx = s->rules.map->ntx;
-    for (uint32_t k = 0; k < WINDOW_NTILES * WINDOW_NTILES; k++) {
-        const uint32_t down = k / WINDOW_NTILES;
-        const uint32_t right = k % WINDOW_NTILES;
-        const size_t other =
-            tile + (size_t)down * ntx + right - ntx - 1; /* if it is in the frame */
-        const uint32_t usable = peak_window_usable(&s->rules, &s->window, down, right, 0xFFFF);
-        const int is_stored = usable && (!s->rules.has_local || source->kept[other]);
-        if (is_stored)
-            put_tile(type, s, down, right, usable & source->plane.valid[other]);
-    }
+    const size_t other = tile + (size_t)down * ntx + right - ntx - 1; /* if it is in the frame */
+    uint32_t usable = peak_window_usable(&s->rules, &s->window, down, right, 0xFFFF);
+    if (!usable || (s->rules.has_local && !source->kept[other]))
+        return;
+    usable &= source->plane.valid[other];
+    if (usable == 0xFFFF && s->rules.has_local)
+        put_whole(type, s, k);
+    else
+        put_some(type, s, k, usable);
+}
+
+/* The tile itself, and then those around it that matter; gives the candidates. */
+BRAGG_INLINE void fill_window(const h5bragg_pixel_type type, search *s, size_t tile,
+                              uint64_t *candidates)
+{
+    put_tile(type, s, tile, WINDOW_OWN);
+    *candidates = peak_window_candidates(&s->rules, &s->window);
+    for (uint32_t needs = peak_window_needs(&s->rules, *candidates); needs; needs &= needs - 1)
+        put_tile(type, s, tile, floor_log2(needs & (0 - needs)));
 }
 
 static h5bragg_status look_at_tile(search *s, size_t tile)
 {
     const ring_map *map = s->rules.map;
+    uint64_t candidates = 0;
     peak_window_start(&s->rules, (uint32_t)(tile / map->ntx), (uint32_t)(tile % map->ntx),
                       &s->window);
-    DISPATCH_PIXEL_TYPE(s->source->frame.type, fill_window, s, tile)
-    return peak_window_find(&s->rules, &s->window, s->list);
+    DISPATCH_PIXEL_TYPE(s->source->frame.type, fill_window, s, tile, &candidates)
+    return peak_window_find(&s->rules, &s->window, candidates, s->list);
 }
 
 /* Whether a tile that is stored may have a high pixel. */

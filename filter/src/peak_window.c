@@ -182,11 +182,52 @@ static h5bragg_peak measure(const peak_rules *r, const peak_window *w, uint32_t 
     return peak;
 }
 
-h5bragg_status peak_window_find(const peak_rules *r, const peak_window *w, h5bragg_peak_list *list)
+/* The largest of some pixels; of equal ones the first. */
+static uint32_t largest_of(const peak_window *w, uint64_t pixels)
+{
+    uint32_t largest = floor_log2(pixels & (0 - pixels));
+    for (uint64_t left = pixels & (pixels - 1); left; left &= left - 1) {
+        const uint32_t at = floor_log2(left & (0 - left));
+        largest = w->value[at] > w->value[largest] ? at : largest;
+    }
+    return largest;
+}
+
+/* What is around the largest is not, and the largest of the rest may be. */
+uint64_t peak_window_candidates(const peak_rules *r, const peak_window *w)
+{
+    uint64_t candidates = 0;
+    for (uint64_t left = w->high & MIDDLE; left;) {
+        const uint32_t at = largest_of(w, left);
+        candidates |= (uint64_t)1 << at;
+        left &= ~patch_of(r, at);
+    }
+    return candidates;
+}
+
+uint32_t peak_window_needs(const peak_rules *r, uint64_t candidates)
+{
+    const uint64_t up = r->reach == 1 ? 0x0000000000FF0000u : 0x00000000FFFF0000u;
+    const uint64_t down = r->reach == 1 ? 0x0000FF0000000000u : 0x0000FFFF00000000u;
+    const uint64_t left = r->reach == 1 ? 0x0404040404040404u : 0x0C0C0C0C0C0C0C0Cu;
+    const uint64_t right = r->reach == 1 ? 0x2020202020202020u : 0x3030303030303030u;
+    const uint64_t all = UINT64_MAX;
+    const uint64_t rows[WINDOW_NTILES] = {up, all, down};
+    const uint64_t columns[WINDOW_NTILES] = {left, all, right};
+    uint32_t needs = 0;
+    for (uint32_t k = 0; k < WINDOW_NTILES * WINDOW_NTILES; k++) {
+        const uint64_t reaching = candidates & rows[k / WINDOW_NTILES] & columns[k % WINDOW_NTILES];
+        needs |= (uint32_t)(reaching != 0) << k;
+    }
+    return needs & ~(1u << WINDOW_OWN);
+}
+
+h5bragg_status peak_window_find(const peak_rules *r, const peak_window *w, uint64_t candidates,
+                                h5bragg_peak_list *list)
 {
     h5bragg_status status = H5BRAGG_OK;
-    for (uint64_t left = w->high & MIDDLE; left && !status; left &= left - 1) {
-        const uint32_t at = floor_log2(left & (0 - left));
+    for (; candidates && !status; candidates &= candidates - 1) {
+        const uint32_t at = floor_log2(candidates & (0 - candidates));
         const uint64_t patch = patch_of(r, at);
         if (count_bits64(patch & w->high) <= r->connected || !is_largest(w, at, patch))
             continue;

@@ -10,7 +10,7 @@
 
 #include "peak_rules.h"
 
-enum { WINDOW_EDGE = 8, WINDOW_MARGIN = 2, WINDOW_NTILES = 3 };
+enum { WINDOW_EDGE = 8, WINDOW_MARGIN = 2, WINDOW_NTILES = 3, WINDOW_OWN = 4 };
 
 typedef struct peak_window {
     uint32_t tile_row; /* of the tile in the middle */
@@ -53,8 +53,27 @@ BRAGG_INLINE void peak_window_put(peak_window *window, const peak_cell *cell, ui
     window->high |= is_high << at;
 }
 
-/* Adds the peaks of the tile to a list. */
+/* With local counts, n pixels side by side: n is to be a constant. */
+BRAGG_INLINE void peak_window_put_row(peak_window *window, int64_t limit, uint32_t at, uint32_t n,
+                                      const int64_t *value)
+{
+    uint32_t high = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        window->value[at + k] = value[k];
+        high |= (uint32_t)(value[k] > limit) << k;
+    }
+    window->known |= (uint64_t)((1u << n) - 1) << at;
+    window->high |= (uint64_t)high << at;
+}
+
+/* When the tile itself has been put in: those of its pixels that may be peaks. */
+uint64_t peak_window_candidates(const peak_rules *rules, const peak_window *window);
+
+/* The other tiles that patches of these pixels reach: bit 3 * down + right. */
+uint32_t peak_window_needs(const peak_rules *rules, uint64_t candidates);
+
+/* Adds the candidates that are peaks to a list. */
 h5bragg_status peak_window_find(const peak_rules *rules, const peak_window *window,
-                                h5bragg_peak_list *list);
+                                uint64_t candidates, h5bragg_peak_list *list);
 
 #endif
