@@ -30,6 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 MEANS = (0.02, 0.5, 6.0, 40.0)
 SHAPE = (36, 44)
+SMALL_SHAPE = (20, 28)
 Seeds = Iterator[tuple[str, bytes]]
 
 
@@ -85,10 +86,10 @@ def words_seeds() -> Seeds:
     """Yield cd_values with a frame to encode, and with the chunk of it to decode (fuzz_words.c)."""
     for dtype in (*DTYPES, ">u2"):
         for name, settings in SETTINGS.items():
-            frame = simulate(SHAPE, 1.0, dtype.strip(">"), seed=1).astype(dtype)
+            frame = simulate(SMALL_SHAPE, 1.0, dtype.strip(">"), seed=1).astype(dtype)
             with h5py.File("seed", "w", driver="core", backing_store=False) as file:
-                bragg = h5bragg.Bragg(flat(SHAPE), **settings)
-                data = file.create_dataset("data", data=frame, chunks=SHAPE, **bragg)
+                bragg = h5bragg.Bragg(flat(SMALL_SHAPE), **settings)
+                data = file.create_dataset("data", data=frame, chunks=SMALL_SHAPE, **bragg)
                 file.flush()
                 words = data.id.get_create_plist().get_filter(0)[2]
                 chunk = data.id.read_direct_chunk((0, 0))[1]
@@ -133,6 +134,7 @@ SEEDS = {
     "decode": chunk_seeds,
     "inspect": chunk_seeds,
     "levels": chunk_seeds,
+    "peaks": chunk_seeds,
     "unpack": chunk_seeds,
     "words": words_seeds,
     "geometry": geometry_seeds,
