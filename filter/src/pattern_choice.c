@@ -6,16 +6,6 @@
 
 const uint8_t CHOICE_EMPTY[PATTERN_NBYTES] = {0};
 
-/* Gives a tile the pattern of T * 512 + S; returns 0 if there is no memory. */
-BRAGG_INLINE int choose(const pattern_cells *cells, choice_row *r, uint32_t k, uint32_t at)
-{
-    const uint32_t hash = r->hash[k];
-    const uint8_t *row = choice_row_of(cells->book, at);
-    r->variant[k] = row ? row + choice_variant(hash) : CHOICE_EMPTY;
-    r->permutation[k] = (uint8_t)(hash >> CHOICE_PERMUTATION_SHIFT);
-    return row != NULL;
-}
-
 static int by_level(const pattern_cells *cells, choice_row *r)
 {
     const level_tables tables = level_tables_get();
@@ -31,17 +21,15 @@ static int by_level(const pattern_cells *cells, choice_row *r)
             continue;
         }
         const uint32_t level = (x + (r->more[k] & 0xFF)) >> 8;
-        has_all &= choose(cells, r, k, level_draw(&tables, level, r->hash[k] & 0xFFFF));
+        has_all &= choice_put(cells, r, k, level_draw(&tables, level, r->hash[k] & 0xFFFF));
     }
     return has_all;
 }
 
-static int by_sum(const pattern_cells *cells, choice_row *r)
+int choice_by_sum_from(const pattern_cells *cells, choice_row *r, uint32_t first)
 {
     int has_all = 1;
-    r->has_general = 0;
-    r->ncut = 0;
-    for (uint32_t k = 0; k < r->ntx; k++) {
+    for (uint32_t k = first; k < r->ntx; k++) {
         r->variant[k] = CHOICE_EMPTY;
         if (r->open[k] == 0 || r->is_coarse[k / MACRO_EDGE])
             continue;
@@ -51,20 +39,32 @@ static int by_sum(const pattern_cells *cells, choice_row *r)
             continue;
         }
         if (r->open[k] == 0xFFFF)
-            has_all &= choose(cells, r, k, rows + (uint32_t)r->sum[k]);
+            has_all &= choice_put(cells, r, k, rows + (uint32_t)r->sum[k]);
         else
             r->cut[r->ncut++] = k;
     }
     return has_all;
 }
 
+static int by_sum(const pattern_cells *cells, choice_row *r)
+{
+    r->has_general = 0;
+    r->ncut = 0;
+    return choice_by_sum_from(cells, r, 0);
+}
+
 const choice_kernels CHOICE_KERNELS_SCALAR = {by_level, by_sum};
+#if defined(BRAGG_X86_64)
+static const choice_kernels CHOICE_KERNELS_AVX2 = {by_level, choice_by_sum_avx2};
+#endif
 
 const choice_kernels *choice_kernels_get(cpu_level level)
 {
 #if defined(BRAGG_X86_64)
     if (level == CPU_AVX512)
         return &CHOICE_KERNELS_AVX512;
+    if (level == CPU_AVX2)
+        return &CHOICE_KERNELS_AVX2;
 #endif
     (void)level;
     return &CHOICE_KERNELS_SCALAR;

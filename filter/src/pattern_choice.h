@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which pattern each tile of a row gets: docs/format.md, "Pattern noise" (Levels, Drawing), once in
- * plain C and once with AVX-512.
+ * Which pattern each tile of a row gets: docs/format.md, "Pattern noise" (Levels, Drawing), in
+ * plain C, which is the reference, and with AVX2 and AVX-512.
  */
 #ifndef BRAGG_PATTERN_CHOICE_H
 #define BRAGG_PATTERN_CHOICE_H
@@ -52,7 +52,12 @@ extern const uint8_t CHOICE_EMPTY[PATTERN_NBYTES];
 extern const choice_kernels CHOICE_KERNELS_SCALAR;
 #if defined(BRAGG_X86_64)
 extern const choice_kernels CHOICE_KERNELS_AVX512;
+choose_function choice_by_sum_avx2;
 #endif
+
+/* As choose_function for by_sum, in plain C, of the tiles from `first` on: adds to ncut and
+ * has_general. */
+int choice_by_sum_from(const pattern_cells *cells, choice_row *row, uint32_t first);
 
 enum { CHOICE_VARIANT_SHIFT = 17, CHOICE_PERMUTATION_SHIFT = 24 };
 
@@ -67,6 +72,16 @@ BRAGG_INLINE const uint8_t *choice_row_of(pattern_book *book, uint32_t at)
 BRAGG_INLINE uint32_t choice_variant(uint32_t hash)
 {
     return PATTERN_NBYTES * (hash >> CHOICE_VARIANT_SHIFT & (PATTERN_NVARIANTS - 1));
+}
+
+/* Gives a tile the pattern of T * 512 + S; returns 0 if there is no memory. */
+BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t k, uint32_t at)
+{
+    const uint32_t hash = r->hash[k];
+    const uint8_t *row = choice_row_of(cells->book, at);
+    r->variant[k] = row ? row + choice_variant(hash) : CHOICE_EMPTY;
+    r->permutation[k] = (uint8_t)(hash >> CHOICE_PERMUTATION_SHIFT);
+    return row != NULL;
 }
 
 #endif

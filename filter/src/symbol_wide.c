@@ -9,6 +9,7 @@
 #include "symbols.h"
 
 #include "cpu_level.h"
+#include "pixel.h"
 
 /* Symbols one by one. */
 static void get_plainly(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
@@ -37,58 +38,107 @@ static void get_plainly(wide_reader *s, const uint8_t *context, size_t n, uint8_
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
-enum { LANES = 16, AVX2_LANES = 8 };
+enum {
+    AVX512_LANES = 16,
+    AVX512_NVECTORS = SYMBOLS_WIDE_NSTATES / AVX512_LANES,
+    AVX2_LANES = 8,
+    AVX2_NVECTORS = SYMBOLS_WIDE_NSTATES / AVX2_LANES
+};
 
-/* Sixteen symbols at a time, while there are words for all of them; returns how many it read. */
-__attribute__((target("avx512f,avx512bw,avx512vl"))) static size_t
-get_avx512(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
+#define KERNEL512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+#define KERNEL2 __attribute__((target("avx2")))
+
+/* Whether there are words for n more symbols, whatever they are. */
+BRAGG_INLINE int has_words(const symbol_reader *r, size_t word_at, size_t n)
+{
+    return r->nwords >= n && word_at <= r->nwords - n;
+}
+
+/* The states whose turn is after k symbols. */
+BRAGG_INLINE uint32_t *states_after(wide_reader *s, size_t k)
+{
+    return s->state + (s->next + k) % SYMBOLS_WIDE_NSTATES;
+}
+
+/* Sixteen symbols and what becomes of their states; `word_at` goes on behind the words they took.
+ */
+KERNEL512 BRAGG_INLINE __m512i step_avx512(const uint32_t *table, const uint8_t *words,
+                                           const uint8_t *context, __m512i *state, size_t *word_at)
+{
+    const __m512i low_bits = _mm512_set1_epi32(SYMBOLS_TOTAL - 1);
+    const __m512i x = *state;
+    const __m512i c = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)context));
+    const __m512i slot = _mm512_or_si512(_mm512_slli_epi32(c, SYMBOLS_PROBABILITY_BITS),
+                                         _mm512_and_si512(x, low_bits));
+    const __m512i entry = _mm512_i32gather_epi32(slot, (const void *)table, 4);
+    const __m512i frequency = _mm512_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
+    const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), low_bits);
+    const __m512i next = _mm512_add_epi32(
+        _mm512_mullo_epi32(frequency, _mm512_srli_epi32(x, SYMBOLS_PROBABILITY_BITS)), bias);
+    const __mmask16 is_low = _mm512_cmplt_epu32_mask(next, _mm512_set1_epi32(SYMBOLS_LOWEST_STATE));
+    const __m512i word = _mm512_cvtepu16_epi32(
+        _mm256_loadu_si256((const __m256i *)(const void *)(words + 2 * *word_at)));
+    const __m512i refilled =
+        _mm512_or_si512(_mm512_slli_epi32(next, 16), _mm512_maskz_expand_epi32(is_low, word));
+    *state = _mm512_mask_mov_epi32(next, is_low, refilled);
+    *word_at += (size_t)__builtin_popcount(is_low);
+    return entry;
+}
+
+/*
+ * Symbols while there are words for all of a vector; returns how many it read.  As long as there
+ * are enough, states stay in registers, which take turns.
+ */
+KERNEL512 static size_t get_avx512(wide_reader *s, const uint8_t *context, size_t n,
+                                   uint8_t *symbol)
 {
     symbol_reader *r = &s->stream;
-    const __m512i low_bits = _mm512_set1_epi32(SYMBOLS_TOTAL - 1);
-    const __m512i lowest = _mm512_set1_epi32(SYMBOLS_LOWEST_STATE);
+    const uint32_t *table = r->table;
+    const uint8_t *words = r->words;
+    __m512i state[AVX512_NVECTORS];
     __m512i seen = _mm512_setzero_si512();
     size_t word_at = r->word_at;
     size_t k = 0;
-    for (; k + LANES <= n && r->nwords >= LANES && word_at <= r->nwords - LANES; k += LANES) {
-        uint32_t *state = s->state + s->next;
-        const __m512i x = _mm512_loadu_si512(state);
-        const __m512i c = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(context + k)));
-        const __m512i slot = _mm512_or_si512(_mm512_slli_epi32(c, SYMBOLS_PROBABILITY_BITS),
-                                             _mm512_and_si512(x, low_bits));
-        const __m512i entry = _mm512_i32gather_epi32(slot, (const void *)r->table, 4);
-        const __m512i frequency = _mm512_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
-        const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), low_bits);
-        const __m512i next = _mm512_add_epi32(
-            _mm512_mullo_epi32(frequency, _mm512_srli_epi32(x, SYMBOLS_PROBABILITY_BITS)), bias);
-        const __mmask16 is_low = _mm512_cmplt_epu32_mask(next, lowest);
-        const __m512i words = _mm512_cvtepu16_epi32(
-            _mm256_loadu_si256((const __m256i *)(const void *)(r->words + 2 * word_at)));
-        const __m512i refilled =
-            _mm512_or_si512(_mm512_slli_epi32(next, 16), _mm512_maskz_expand_epi32(is_low, words));
-        _mm512_storeu_si512(state, _mm512_mask_mov_epi32(next, is_low, refilled));
+    for (size_t v = 0; v < AVX512_NVECTORS; v++)
+        state[v] = _mm512_loadu_si512(states_after(s, v * AVX512_LANES));
+    for (; k + SYMBOLS_WIDE_NSTATES <= n && has_words(r, word_at, SYMBOLS_WIDE_NSTATES);) {
+        for (size_t v = 0; v < AVX512_NVECTORS; v++, k += AVX512_LANES) {
+            const __m512i entry = step_avx512(table, words, context + k, &state[v], &word_at);
+            _mm_storeu_si128((__m128i *)(symbol + k), _mm512_cvtepi32_epi8(entry));
+            seen = _mm512_or_si512(seen, entry);
+        }
+    }
+    for (size_t v = 0; v < AVX512_NVECTORS; v++)
+        _mm512_storeu_si512(states_after(s, v * AVX512_LANES), state[v]);
+    for (; k + AVX512_LANES <= n && has_words(r, word_at, AVX512_LANES); k += AVX512_LANES) {
+        state[0] = _mm512_loadu_si512(states_after(s, k));
+        const __m512i entry = step_avx512(table, words, context + k, &state[0], &word_at);
+        _mm512_storeu_si512(states_after(s, k), state[0]);
         _mm_storeu_si128((__m128i *)(symbol + k), _mm512_cvtepi32_epi8(entry));
         seen = _mm512_or_si512(seen, entry);
-        word_at += (size_t)__builtin_popcount(is_low);
-        s->next = (s->next + LANES) % SYMBOLS_WIDE_NSTATES;
     }
+    s->next = (uint32_t)((s->next + k) % SYMBOLS_WIDE_NSTATES);
     r->word_at = word_at;
     r->seen |= (uint32_t)_mm512_reduce_or_epi32(seen);
     return k;
 }
 
-/* For eight lanes that are -1 or 0, how many before each are -1. */
-__attribute__((target("avx2"))) static inline __m256i count_before(__m256i lanes)
-{
-    const __m256i ones = _mm256_srli_epi32(lanes, 31);
-    const __m256i pairs = _mm256_add_epi32(ones, _mm256_slli_si256(ones, 4));
-    const __m256i halves = _mm256_add_epi32(pairs, _mm256_slli_si256(pairs, 8));
-    const __m256i low_half = _mm256_permutevar8x32_epi32(halves, _mm256_set1_epi32(3));
-    const __m256i carry = _mm256_blend_epi32(_mm256_setzero_si256(), low_half, 0xF0);
-    return _mm256_sub_epi32(_mm256_add_epi32(halves, carry), ones);
-}
+/* Of eight lanes by their bits, how many before each are set, a byte each. */
+#define BEFORE1(b) (((b)&1) * UINT64_C(0x0101010101010100))
+#define BEFORE2(b) (BEFORE1(b) + ((b) >> 1 & 1) * UINT64_C(0x0101010101010000))
+#define BEFORE3(b) (BEFORE2(b) + ((b) >> 2 & 1) * UINT64_C(0x0101010101000000))
+#define BEFORE4(b) (BEFORE3(b) + ((b) >> 3 & 1) * UINT64_C(0x0101010100000000))
+#define BEFORE5(b) (BEFORE4(b) + ((b) >> 4 & 1) * UINT64_C(0x0101010000000000))
+#define BEFORE6(b) (BEFORE5(b) + ((b) >> 5 & 1) * UINT64_C(0x0101000000000000))
+#define BEFORE(b) (BEFORE6(b) + ((b) >> 6 & 1) * UINT64_C(0x0100000000000000))
+#define BEFORE_4(b) BEFORE(b), BEFORE(b + 1), BEFORE(b + 2), BEFORE(b + 3)
+#define BEFORE_16(b) BEFORE_4(b), BEFORE_4(b + 4), BEFORE_4(b + 8), BEFORE_4(b + 12)
+#define BEFORE_64(b) BEFORE_16(b), BEFORE_16(b + 16), BEFORE_16(b + 32), BEFORE_16(b + 48)
+static const uint64_t LANES_BEFORE[256] = {BEFORE_64(0), BEFORE_64(64), BEFORE_64(128),
+                                           BEFORE_64(192)};
 
 /* The lowest bytes of eight lanes. */
-__attribute__((target("avx2"))) static inline void store_bytes(uint8_t *to, __m256i lanes)
+KERNEL2 BRAGG_INLINE void store_bytes(uint8_t *to, __m256i lanes)
 {
     const __m256i lowest =
         _mm256_set1_epi32(0x0C080400); /* of the four lanes of a half, in each of its lanes */
@@ -97,42 +147,63 @@ __attribute__((target("avx2"))) static inline void store_bytes(uint8_t *to, __m2
     store_u32(to + 4, (uint32_t)_mm256_extract_epi32(bytes, 4));
 }
 
-/* As get_avx512, eight at a time. */
-__attribute__((target("avx2"))) static size_t get_avx2(wide_reader *s, const uint8_t *context,
-                                                       size_t n, uint8_t *symbol)
+/* As step_avx512, of eight symbols. */
+KERNEL2 BRAGG_INLINE __m256i step_avx2(const uint32_t *table, const uint8_t *words,
+                                       const uint8_t *context, __m256i *state, size_t *word_at)
+{
+    const __m256i low_bits = _mm256_set1_epi32(SYMBOLS_TOTAL - 1);
+    const __m256i x = *state;
+    const __m256i c = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)context));
+    const __m256i slot = _mm256_or_si256(_mm256_slli_epi32(c, SYMBOLS_PROBABILITY_BITS),
+                                         _mm256_and_si256(x, low_bits));
+    const __m256i entry = _mm256_i32gather_epi32((const int *)(const void *)table, slot, 4);
+    const __m256i frequency = _mm256_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
+    const __m256i bias = _mm256_and_si256(_mm256_srli_epi32(entry, 8), low_bits);
+    const __m256i next = _mm256_add_epi32(
+        _mm256_mullo_epi32(frequency, _mm256_srli_epi32(x, SYMBOLS_PROBABILITY_BITS)), bias);
+    const __m256i is_low = _mm256_cmpeq_epi32(_mm256_srli_epi32(next, 16), _mm256_setzero_si256());
+    const uint32_t bits = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(is_low));
+    const __m256i word = _mm256_cvtepu16_epi32(
+        _mm_loadu_si128((const __m128i *)(const void *)(words + 2 * *word_at)));
+    const __m256i from = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)LANES_BEFORE[bits]));
+    const __m256i refilled =
+        _mm256_or_si256(_mm256_slli_epi32(next, 16), _mm256_permutevar8x32_epi32(word, from));
+    *state = _mm256_blendv_epi8(next, refilled, is_low);
+    *word_at += (size_t)__builtin_popcount(bits);
+    return entry;
+}
+
+/* As get_avx512. */
+KERNEL2 static size_t get_avx2(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
 {
     symbol_reader *r = &s->stream;
-    const __m256i low_bits = _mm256_set1_epi32(SYMBOLS_TOTAL - 1);
+    const uint32_t *table = r->table;
+    const uint8_t *words = r->words;
+    __m256i state[AVX2_NVECTORS];
     __m256i seen = _mm256_setzero_si256();
     uint32_t entries[AVX2_LANES];
     size_t word_at = r->word_at;
     size_t k = 0;
-    for (; k + AVX2_LANES <= n && r->nwords >= AVX2_LANES && word_at <= r->nwords - AVX2_LANES;
-         k += AVX2_LANES) {
-        __m256i *state = (__m256i *)(void *)(s->state + s->next);
-        const __m256i x = _mm256_loadu_si256(state);
-        const __m256i c =
-            _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(context + k)));
-        const __m256i slot = _mm256_or_si256(_mm256_slli_epi32(c, SYMBOLS_PROBABILITY_BITS),
-                                             _mm256_and_si256(x, low_bits));
-        const __m256i entry = _mm256_i32gather_epi32((const int *)(const void *)r->table, slot, 4);
-        const __m256i frequency = _mm256_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
-        const __m256i bias = _mm256_and_si256(_mm256_srli_epi32(entry, 8), low_bits);
-        const __m256i next = _mm256_add_epi32(
-            _mm256_mullo_epi32(frequency, _mm256_srli_epi32(x, SYMBOLS_PROBABILITY_BITS)), bias);
-        const __m256i is_low =
-            _mm256_cmpeq_epi32(_mm256_srli_epi32(next, 16), _mm256_setzero_si256());
-        const __m256i words = _mm256_cvtepu16_epi32(
-            _mm_loadu_si128((const __m128i *)(const void *)(r->words + 2 * word_at)));
-        const __m256i refilled = _mm256_or_si256(
-            _mm256_slli_epi32(next, 16), _mm256_permutevar8x32_epi32(words, count_before(is_low)));
-        _mm256_storeu_si256(state, _mm256_blendv_epi8(next, refilled, is_low));
+    for (size_t v = 0; v < AVX2_NVECTORS; v++)
+        state[v] = _mm256_loadu_si256((const __m256i *)(void *)states_after(s, v * AVX2_LANES));
+    for (; k + SYMBOLS_WIDE_NSTATES <= n && has_words(r, word_at, SYMBOLS_WIDE_NSTATES);) {
+        for (size_t v = 0; v < AVX2_NVECTORS; v++, k += AVX2_LANES) {
+            const __m256i entry = step_avx2(table, words, context + k, &state[v], &word_at);
+            store_bytes(symbol + k, entry);
+            seen = _mm256_or_si256(seen, entry);
+        }
+    }
+    for (size_t v = 0; v < AVX2_NVECTORS; v++)
+        _mm256_storeu_si256((__m256i *)(void *)states_after(s, v * AVX2_LANES), state[v]);
+    for (; k + AVX2_LANES <= n && has_words(r, word_at, AVX2_LANES); k += AVX2_LANES) {
+        __m256i *at = (__m256i *)(void *)states_after(s, k);
+        state[0] = _mm256_loadu_si256(at);
+        const __m256i entry = step_avx2(table, words, context + k, &state[0], &word_at);
+        _mm256_storeu_si256(at, state[0]);
         store_bytes(symbol + k, entry);
         seen = _mm256_or_si256(seen, entry);
-        word_at +=
-            (size_t)__builtin_popcount((unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(is_low)));
-        s->next = (s->next + AVX2_LANES) % SYMBOLS_WIDE_NSTATES;
     }
+    s->next = (uint32_t)((s->next + k) % SYMBOLS_WIDE_NSTATES);
     r->word_at = word_at;
     _mm256_storeu_si256((__m256i *)(void *)entries, seen);
     for (size_t i = 0; i < AVX2_LANES; i++)
@@ -145,7 +216,7 @@ static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint
     const cpu_level level = bragg_cpu_level();
     if (level != CPU_AVX512 && level != CPU_AVX2)
         return 0;
-    const size_t nlanes = level == CPU_AVX512 ? LANES : AVX2_LANES;
+    const size_t nlanes = level == CPU_AVX512 ? AVX512_LANES : AVX2_LANES;
     size_t head = (nlanes - s->next % nlanes) % nlanes; /* up to whole vectors of states */
     head = head < n ? head : n;
     get_plainly(s, context, head, symbol);

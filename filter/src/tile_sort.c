@@ -18,10 +18,12 @@ BRAGG_INLINE uint32_t lane_bits(uint32_t nleft)
     return nleft < SORT_NLANES ? (1u << nleft) - 1 : 0xFFFF;
 }
 
-static uint32_t sort_plain(const tile_flags *f, uint16_t *restrict open, uint16_t *exact)
+/* Sorts the tiles from `first` on; returns bits of kept ones that may not be. */
+static uint32_t sort_plain(const tile_flags *f, uint32_t first, uint16_t *restrict open,
+                           uint16_t *exact)
 {
     uint32_t bad = 0;
-    for (uint32_t first = 0; first < f->ntiles; first += SORT_NLANES) {
+    for (; first < f->ntiles; first += SORT_NLANES) {
         const uint32_t nleft = f->ntiles - first;
         const uint32_t kept = kept_bits(f->symbol + first / QUAD_NTILES);
         uint32_t blank = 0;
@@ -62,6 +64,31 @@ sort_avx512(const tile_flags *f, uint16_t *open, uint16_t *exact)
     }
     return bad;
 }
+
+__attribute__((target("avx2"))) static uint32_t sort_avx2(const tile_flags *f, uint16_t *open,
+                                                          uint16_t *exact)
+{
+    const __m256i bit = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096,
+                                          8192, 16384, INT16_MIN);
+    __m256i bad = _mm256_setzero_si256();
+    uint32_t first = 0;
+    for (; first + SORT_NLANES <= f->ntiles; first += SORT_NLANES) {
+        const uint32_t bits = kept_bits(f->symbol + first / QUAD_NTILES);
+        const __m256i cell = _mm256_loadu_si256((const void *)(f->cell + first));
+        const __m256i valid = _mm256_loadu_si256((const void *)(f->valid + first));
+        const __m256i kept =
+            _mm256_cmpeq_epi16(_mm256_and_si256(_mm256_set1_epi16((short)bits), bit), bit);
+        const __m256i blank = _mm256_cmpeq_epi16(cell, _mm256_set1_epi16((short)BRAGG_NO_CELL));
+        const __m256i stored = _mm256_or_si256(kept, blank);
+        const __m256i is_empty = _mm256_cmpeq_epi16(valid, _mm256_setzero_si256());
+        const __m256i is_exact = _mm256_andnot_si256(is_empty, stored);
+        _mm256_storeu_si256((void *)(open + first), _mm256_andnot_si256(stored, valid));
+        exact[first / SORT_NLANES] = (uint16_t)_mm_movemask_epi8(_mm_packs_epi16(
+            _mm256_castsi256_si128(is_exact), _mm256_extracti128_si256(is_exact, 1)));
+        bad = _mm256_or_si256(bad, _mm256_and_si256(kept, blank));
+    }
+    return sort_plain(f, first, open, exact) | !_mm256_testz_si256(bad, bad);
+}
 #endif
 
 int tiles_sort(const tile_flags *flags, uint16_t *open, uint16_t *exact)
@@ -69,6 +96,8 @@ int tiles_sort(const tile_flags *flags, uint16_t *open, uint16_t *exact)
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
         return sort_avx512(flags, open, exact) == 0;
+    if (bragg_cpu_level() == CPU_AVX2)
+        return sort_avx2(flags, open, exact) == 0;
 #endif
-    return sort_plain(flags, open, exact) == 0;
+    return sort_plain(flags, 0, open, exact) == 0;
 }
