@@ -395,6 +395,8 @@ typedef struct h5bragg_chosen {
     const uint32_t *within; /* nwithin: calm tiles all of whose pixels are valid, by their sum */
     const uint32_t *squares;      /* nsquares: sums of squares of their bytes, low words */
     const uint32_t *squares_high; /* and high ones */
+    const uint32_t *peak_tile;    /* tiles that may have peaks, in any order; NULL: all may */
+    uint64_t npeak_tiles;
 } h5bragg_chosen;
 
 /* Stages for chunks of nframes frames.  Free with h5bragg_stages_free; NULL is allowed there. */
@@ -436,6 +438,7 @@ typedef struct h5bragg_job {
     uint64_t out_nbytes;   /* out, of h5bragg_jobs_pack, as the last two */
     uint32_t is_chunk;     /* in: the frame is all of a chunk, and that is what to write */
     uint32_t is_by_itself; /* in: counts are no use; out: see h5bragg_stages_pack */
+    uint8_t *peak_limit;   /* unless NULL, out of h5bragg_jobs_model: h5bragg_stages_peak_limits */
     h5bragg_status status;
 } h5bragg_job;
 

@@ -87,6 +87,13 @@ H5BRAGG_API h5bragg_status h5bragg_encode_peaks(const void *frames, h5bragg_pixe
 H5BRAGG_API h5bragg_status h5bragg_stages_want_peaks(h5bragg_stages *stages,
                                                      const h5bragg_peak_params *peaks);
 
+/*
+ * For kernels, after h5bragg_stages_model of a frame that is ready: of every cell the least byte of
+ * a pixel that is as high as a peak's; limit[ncells + 1], the last one of tiles without a cell.
+ * Where peaks are not wanted, or the frame is not ready, all are 255.
+ */
+H5BRAGG_API h5bragg_status h5bragg_stages_peak_limits(const h5bragg_stages *stages, uint8_t *limit);
+
 /* Those of the frame that was packed last; they are the stages' until the next call. */
 H5BRAGG_API h5bragg_status h5bragg_stages_peaks(const h5bragg_stages *stages,
                                                 const h5bragg_peak **peaks, uint64_t *npeaks);

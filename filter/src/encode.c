@@ -77,7 +77,7 @@ h5bragg_status h5bragg_encode_peaks(const void *frames, h5bragg_pixel_type type,
     bragg_settings s;
     if (!frames || !geometry || !params || !out || !out_nbytes || !peaks || !lists)
         return H5BRAGG_BAD_ARGUMENT;
-    peak_request request = {*peaks, geometry, lists};
+    peak_request request = {*peaks, geometry, lists, NULL, 0};
     h5bragg_status status = frame_settings_make(type, nframes, geometry, params, &s);
     if (!status)
         status = peak_params_check(peaks);

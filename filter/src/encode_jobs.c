@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Many frames at once through the stages of h5bragg.h, in threads. */
-#include "h5bragg.h"
+#include "h5bragg_peaks.h"
 #include "parallel.h"
 
 static void model(void *jobs, uint32_t i)
@@ -10,6 +10,8 @@ static void model(void *jobs, uint32_t i)
     job->status = job->is_by_itself
                       ? H5BRAGG_OK
                       : h5bragg_stages_model(job->stages, job->counts, job->rule, &job->rules);
+    if (!job->status && job->peak_limit && job->rules.is_ready)
+        job->status = h5bragg_stages_peak_limits(job->stages, job->peak_limit);
 }
 
 static h5bragg_status pack_job(h5bragg_job *job)

@@ -166,8 +166,11 @@ static h5bragg_status pack_chosen(h5bragg_stages *stages, const bragg_frame *fra
     e->source.kept = c->kept;
     e->source.calm = c->calm;
     e->source.listed = &listed;
+    stages->peaks.tile = c->peak_tile;
+    stages->peaks.ntiles = c->npeak_tiles;
     const h5bragg_status status = frame_encoder_pack(e, body, needs_pixels);
     e->source = own;
+    stages->peaks.tile = NULL;
     return status;
 }
 
@@ -220,9 +223,26 @@ h5bragg_status h5bragg_stages_want_peaks(h5bragg_stages *stages, const h5bragg_p
         return status;
     if (peaks->snr_pick < stages->settings.params.snr_pick)
         return H5BRAGG_PEAKS_NOT_STORED;
-    stages->peaks = (peak_request){*peaks, &stages->geometry.view, &stages->peak_list};
+    stages->peaks = (peak_request){*peaks, &stages->geometry.view, &stages->peak_list, NULL, 0};
     stages->encoder.peaks = &stages->peaks;
     return H5BRAGG_OK;
+}
+
+h5bragg_status h5bragg_stages_peak_limits(const h5bragg_stages *stages, uint8_t *limit)
+{
+    if (!stages || !limit)
+        return H5BRAGG_BAD_ARGUMENT;
+    const frame_encoder *e = &stages->encoder;
+    peak_rules rules;
+    memset(limit, UINT8_MAX, e->source.map->ncells + (size_t)1);
+    if (!e->peaks || !stages->is_ready)
+        return H5BRAGG_OK;
+    const h5bragg_status status = peak_rules_make(&e->model, e->peaks->geometry,
+                                                  e->source.static_mask, &e->peaks->params, &rules);
+    if (!status)
+        memcpy(limit, rules.byte_limit, e->source.map->ncells);
+    peak_rules_free(&rules);
+    return status;
 }
 
 h5bragg_status h5bragg_stages_peaks(const h5bragg_stages *stages, const h5bragg_peak **peaks,

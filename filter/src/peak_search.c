@@ -7,7 +7,10 @@
  */
 #include "peak_search.h"
 
+#include <stdlib.h>
+
 #include "peak_window.h"
+#include "scratch.h"
 #include "symbols.h"
 
 /* The frame and what is looked for in it. */
@@ -146,6 +149,36 @@ static h5bragg_status search_all(search *s)
     return status;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a;
+    const uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Tiles that others have found: each once, in order. */
+static h5bragg_status search_given(search *s, const uint32_t *tile, uint64_t ntiles)
+{
+    const size_t nall = ring_map_ntiles(s->rules.map);
+    if (ntiles > nall)
+        return H5BRAGG_BAD_ARGUMENT;
+    uint32_t *sorted = scratch_take(((size_t)ntiles + 1) * sizeof *sorted);
+    h5bragg_status status = sorted ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+    if (!status && ntiles) {
+        memcpy(sorted, tile, (size_t)ntiles * sizeof *sorted);
+        qsort(sorted, (size_t)ntiles, sizeof *sorted, by_number);
+    }
+    for (uint64_t k = 0; k < ntiles && !status; k++) {
+        if (sorted[k] >= nall)
+            status = H5BRAGG_BAD_ARGUMENT;
+        else if ((k == 0 || sorted[k] != sorted[k - 1]) && may_be_high(s, sorted[k]) &&
+                 (!s->rules.has_local || s->source->kept[sorted[k]]))
+            status = look_at_tile(s, sorted[k]);
+    }
+    scratch_give(sorted);
+    return status;
+}
+
 h5bragg_status peak_search(const frame_source *source, const frame_model *m,
                            const peak_request *request)
 {
@@ -153,7 +186,9 @@ h5bragg_status peak_search(const frame_source *source, const frame_model *m,
     s.list->npeaks = 0;
     h5bragg_status status =
         peak_rules_make(m, request->geometry, source->static_mask, &request->params, &s.rules);
-    if (!status)
+    if (!status && request->tile)
+        status = search_given(&s, request->tile, request->ntiles);
+    else if (!status)
         status = m->layout.has_local ? search_kept(&s) : search_all(&s);
     peak_rules_free(&s.rules);
     return status;

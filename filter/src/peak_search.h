@@ -11,6 +11,8 @@ typedef struct peak_request {
     h5bragg_peak_params params;
     const h5bragg_geometry *geometry;
     h5bragg_peak_list *list;
+    const uint32_t *tile; /* those that may have peaks, in any order; NULL: all may */
+    uint64_t ntiles;
 } peak_request;
 
 /* Fills the list, given the final choice of tiles of a model whose ranges are known. */

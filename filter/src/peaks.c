@@ -28,7 +28,7 @@ static h5bragg_status find_in_frame(const void *pixels, const bragg_settings *s,
                                     const h5bragg_peak_params *peaks, h5bragg_peak_list *list)
 {
     const bragg_frame frame = {pixels, s->type, s->ny, s->nx};
-    const peak_request request = {*peaks, geometry, list};
+    const peak_request request = {*peaks, geometry, list, NULL, 0};
     frame_encoder e;
     h5bragg_status status = frame_encoder_make(s, geometry, &e);
     if (!status)

@@ -91,7 +91,7 @@ class Stages:
         self.dtype = DTYPES[kind]
         self.out = np.empty(library().h5bragg_bound(kind, 1, geometry), np.uint8)
         self._used = ffi.new("size_t *")
-        self._has_peaks = peaks is not None
+        self.wanted_peaks, self.npanels = peaks, int(geometry.npanels)
         if peaks is not None:
             status = library().h5bragg_stages_want_peaks(self.handle, peaks.to_c())
             check(status, peak_context(peaks, params.snr_pick))
@@ -159,7 +159,7 @@ class Stages:
 
     def peaks(self) -> tuple[Peaks, ...]:
         """Return the peaks of the frame that was encoded last; nothing if none are wanted."""
-        if not self._has_peaks:
+        if self.wanted_peaks is None:
             return ()
         pointer, count = ffi.new("h5bragg_peak **"), ffi.new("uint64_t *")
         found = ffi.cast("const h5bragg_peak **", pointer)
@@ -193,7 +193,8 @@ def _sealed(parts: Sequence[EncodedChunk]) -> EncodedChunk:
 class FrameMemory:
     """Where counts, rules and choices of a frame lie, see h5bragg_counts and h5bragg_chosen.
 
-    Everything stays where it is for all frames that pass here; `above` is None with local counts.
+    Everything stays where it is for all frames that pass here; `above` is None with local counts,
+    and the last two are where no peaks are wanted.
     """
 
     absent: NDArray[np.uint32]
@@ -209,12 +210,14 @@ class FrameMemory:
     exact: NDArray[np.uint8]
     above: NDArray[np.uint16] | None
     excess: NDArray[np.uint8]
+    peak_limit: NDArray[np.uint8] | None = None
+    peak_tile: NDArray[np.uint32] | None = None
 
 
 _CHOSEN_TYPES = {
     "valid": "uint16_t[]", "sum": "uint16_t[]", "kept": "uint8_t[]", "calm": "uint8_t[]",
     "has_large": "uint8_t[]", "largest": "uint8_t[]", "exact": "uint8_t[]",
-    "above": "uint16_t[]", "excess": "uint8_t[]",
+    "above": "uint16_t[]", "excess": "uint8_t[]", "peak_tile": "uint32_t[]",
 }  # fmt: skip
 
 
@@ -246,6 +249,8 @@ class Jobs:
             job.rule = ffi.cast("h5bragg_cell_rule *", ffi.from_buffer(m.rule))
             job.out, job.out_capacity = ffi.from_buffer(stage.out), len(stage.out)
             job.is_chunk = stage.nframes == 1
+            if m.peak_limit is not None:
+                job.peak_limit = ffi.from_buffer("uint8_t[]", m.peak_limit)
             counts.absent = ffi.from_buffer("uint32_t[]", m.absent)
             counts.count = ffi.from_buffer("uint32_t[]", m.count)
             counts.large = ffi.cast("h5bragg_large_pixel *", ffi.from_buffer(m.large))
@@ -269,6 +274,11 @@ class Jobs:
             chosen.squares = ffi.from_buffer("uint32_t[]", words)
             chosen.squares_high = chosen.squares + nsquares
             chosen.within = chosen.squares + 2 * nsquares
+
+    def set_peak_tiles(self, counts: Sequence[int]) -> None:
+        """Say how many tiles of each frame may have peaks."""
+        for chosen, count in zip(self._chosen, counts, strict=False):
+            chosen.npeak_tiles = count
 
     def model(
         self, totals: Sequence[int], negative: Sequence[int], nlarge: Sequence[int]

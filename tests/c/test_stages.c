@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "frame_encoder.h"
+#include "h5bragg_peaks.h"
 #include "within_tiles.h"
 
 enum { NY = 75, NX = 94, NPIXELS = NY * NX, NTY = 19, NTX = 24, NTILES = NTY * NTX };
@@ -100,9 +101,58 @@ static h5bragg_chosen list_chosen(frame_encoder *e)
             squares[0][r->within_row] += plane->squares[t];
         }
     }
-    return (h5bragg_chosen){plane->valid,     plane->sum,     s->kept,    s->calm,
-                            plane->has_large, plane->largest, exact,      above,
-                            excess,           within,         squares[0], squares[1]};
+    return (h5bragg_chosen){.valid = plane->valid,
+                            .sum = plane->sum,
+                            .kept = s->kept,
+                            .calm = s->calm,
+                            .has_large = plane->has_large,
+                            .largest = plane->largest,
+                            .exact = exact,
+                            .above = above,
+                            .excess = excess,
+                            .within = within,
+                            .squares = squares[0],
+                            .squares_high = squares[1]};
+}
+
+/* Tiles that others have marked, more than there need be, twice and in any order. */
+static void check_marked(const h5bragg_geometry *geometry, const h5bragg_params *params,
+                         h5bragg_stages *stages, const h5bragg_counts *counts,
+                         h5bragg_chosen chosen)
+{
+    static uint32_t marked[NTILES];
+    static uint8_t limit[MAX_CELLS + 1];
+    h5bragg_rules rules;
+    h5bragg_peak_params peaks;
+    h5bragg_peak_list list = {0};
+    const h5bragg_peak *found = NULL;
+    uint64_t nfound = 0;
+    size_t nbytes = 0;
+    h5bragg_peak_params_init(&peaks);
+    peaks.connected = 0;
+    CHECK(!h5bragg_find_peaks(frame, H5BRAGG_U16, geometry, params, &peaks, &list));
+    CHECK(list.npeaks > 10 && 2 * list.npeaks < NTILES);
+    for (uint32_t k = 0; k < list.npeaks; k++) {
+        const h5bragg_peak *peak = &list.peak[list.npeaks - 1 - k];
+        marked[2 * k] = peak->slow / TILE_EDGE * NTX + peak->fast / TILE_EDGE;
+        marked[2 * k + 1] = k % 2 ? k : marked[2 * k];
+    }
+    chosen.peak_tile = marked;
+    chosen.npeak_tiles = 2 * list.npeaks;
+    CHECK(!h5bragg_stages_want_peaks(stages, &peaks));
+    CHECK(!h5bragg_stages_model(stages, counts, rule, &rules));
+    CHECK(!h5bragg_stages_peak_limits(stages, limit));
+    CHECK(!h5bragg_stages_pack(stages, frame, &chosen, chunk, CAPACITY, &nbytes, NULL));
+    CHECK(!h5bragg_stages_peaks(stages, &found, &nfound));
+    CHECK(nfound == list.npeaks);
+    for (uint64_t k = 0; k < nfound; k++)
+        CHECK(memcmp(&found[k], &list.peak[k], sizeof *found) == 0);
+    marked[0] = NTILES;
+    CHECK(!h5bragg_stages_model(stages, counts, rule, &rules));
+    CHECK(h5bragg_stages_pack(stages, frame, &chosen, chunk, CAPACITY, &nbytes, NULL) ==
+          H5BRAGG_BAD_ARGUMENT);
+    CHECK(!h5bragg_stages_want_peaks(stages, NULL));
+    h5bragg_peak_list_free(&list);
 }
 
 static void check_frame(const h5bragg_params *params)
@@ -139,6 +189,7 @@ static void check_frame(const h5bragg_params *params)
     CHECK(h5bragg_stages_seal(chunk, start + nbytes) == H5BRAGG_OK);
     CHECK(!is_alone && start + nbytes == expected);
     CHECK(memcmp(chunk, expected_chunk, expected) == 0);
+    check_marked(&geometry, params, stages, &counts, chosen);
     /* By itself, and in a job. */
     h5bragg_job job = {.stages = stages,
                        .frame = frame,

@@ -15,7 +15,8 @@ from ..peaks import EncodedChunk
 from ..stages import Stages, Tiles
 from ..threads import usable_cpus
 from .devices import Device, find_device, opencl
-from .lane import Lane, Layout
+from .lane import Lane
+from .layout import Layout
 from .memory import Session, run
 
 # Batches are of about so many pixels: launching and waiting cost little then.

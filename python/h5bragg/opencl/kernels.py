@@ -14,7 +14,7 @@ from .devices import Device, opencl
 
 GROUP_SIZE = 128
 _STAGES = ("tiles", "count_tiles", "find_boxes", "find_wide_boxes",
-           "choose_tiles", "number_groups", "list_pixels")  # fmt: skip
+           "choose_tiles", "number_groups", "list_pixels", "find_peaks")  # fmt: skip
 _OPENCL_TYPES = {"uint8": "uchar", "uint16": "ushort", "uint32": "uint", "int16": "short",
                  "int32": "int"}  # fmt: skip
 

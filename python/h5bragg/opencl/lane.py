@@ -7,94 +7,20 @@ Several lanes side by side keep the bus, the kernels and the CPUs busy at the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..peaks import EncodedChunk
-from ..stages import LARGE_NBYTES, NCOUNTS, RULE_NBYTES, FrameMemory, Jobs, Rules, Stages, Tiles
+from ..stages import LARGE_NBYTES, RULE_NBYTES, FrameMemory, Jobs, Rules, Stages
 from .devices import opencl
 from .kernels import GROUP_SIZE
+from .layout import NHEADER, TILE_NBYTES, Layout, uint4
 from .memory import Session, run
+from .peak_marks import PeakMarks
 
-# Words of the counts of a frame before those of its cells: see kernels/tiles.cl.
-_NHEADER = 16
-# Bytes of what is known of a tile: likewise.
-_TILE_NBYTES = 8
 _HAS_NEGATIVE, _NLARGE = 2, 3
-_WITHIN_NIDLE = 8
-# Large pixels of a frame that there is room for: a sixty-fourth of all.
-_LARGE_SHARE = 64
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Sizes of what a batch has on the device, per frame.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of frames.
-    dtype : numpy.dtype
-    tiles : Tiles
-    nframes : int
-        Most frames of a batch.
-    """
-
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    tiles: Tiles
-    nframes: int
-
-    @property
-    def npixels(self) -> int:
-        """Pixels of a frame."""
-        return self.shape[0] * self.shape[1]
-
-    @property
-    def ntiles(self) -> int:
-        """Tiles of a frame."""
-        return self.tiles.shape[0] * self.tiles.shape[1]
-
-    @property
-    def room(self) -> int:
-        """Tiles that there is room for: whole work-groups."""
-        return -(-self.ntiles // GROUP_SIZE) * GROUP_SIZE
-
-    @property
-    def plane_nbytes(self) -> int:
-        """Bytes of the pixels with zeros around them."""
-        rows, columns = self.tiles.shape
-        return (4 * rows + 2) * (4 * columns + 8)
-
-    @property
-    def counts_nwords(self) -> int:
-        """Words of the counts."""
-        return self.counts_first + self.tiles.ncells * NCOUNTS
-
-    @property
-    def counts_first(self) -> int:
-        """Words before the counters of the first cell."""
-        return -(-(_NHEADER + self.tiles.ncells) // NCOUNTS) * NCOUNTS
-
-    @property
-    def nsquares(self) -> int:
-        """Rows that squares are summed in, at most."""
-        return self.tiles.ncells + _WITHIN_NIDLE
-
-    @property
-    def frame_nbytes(self) -> int:
-        """Bytes of a frame on the device, nearly all of them."""
-        per_tile = _TILE_NBYTES + 4 + 4 + 2 + 32
-        pixels = self.npixels * self.dtype.itemsize + self.plane_nbytes
-        return pixels + per_tile * self.room + 4 * self.counts_nwords + 8 * self.large_room
-
-    @property
-    def large_room(self) -> int:
-        """Large pixels that there is room for."""
-        return self.npixels // _LARGE_SHARE + 1024
 
 
 class Lane:
@@ -140,7 +66,7 @@ class Lane:
         n, room, nbytes = layout.nframes, layout.room, layout.npixels * layout.dtype.itemsize
         self._frames = session.buffer(n * nbytes)
         self._plane = session.buffer(n * layout.plane_nbytes)
-        self._tiles = session.buffer(n * room * _TILE_NBYTES)
+        self._tiles = session.buffer(n * room * TILE_NBYTES)
         self._squares = session.buffer(4 * n * room)
         self._hits = session.buffer(4 * n * room if layout.tiles.has_local else 0)
         self._above = session.buffer(0 if layout.tiles.has_local else 2 * n * room)
@@ -156,15 +82,17 @@ class Lane:
         self._within_room = 0
         self._zero_plane()
         # What comes back.
-        pin = self._pinned
+        pin = self.pinned
         self._host_counts = pin((n, layout.counts_nwords), np.uint32)
         self._host_large = pin((n, layout.large_room, LARGE_NBYTES // 4), np.uint32)
         self._host_rules = pin((n, layout.tiles.ncells + 1, RULE_NBYTES), np.uint8)
-        self._host_tiles = pin((n, _TILE_NBYTES * room), np.uint8)
+        self._host_tiles = pin((n, TILE_NBYTES * room), np.uint8)
         self._host_above = pin((n, 0 if layout.tiles.has_local else room), np.uint16)
         self._host_exact = pin((n, 16 * room), np.uint8)
         self._host_excess = pin((n, 0 if layout.tiles.has_local else 16 * room), np.uint8)
         self._host_totals = pin((n, 2), np.uint32)
+        wanted = stages[0].wanted_peaks
+        self._peaks = None if wanted is None else PeakMarks(self, session, layout, stages[0])
         self._host_within: NDArray[np.uint32] = np.empty((n, 0), np.uint32)
         memory = [self._memory(k) for k in range(n)]
         self._jobs = Jobs(stages, memory, threads)
@@ -190,15 +118,15 @@ class Lane:
     def _count(self, frames: Sequence[NDArray[Any]]) -> None:
         """Upload, and go through the pixels."""
         layout, nframes = self._layout, len(frames)
-        self._fill(self._counts, 4 * nframes * layout.counts_nwords)
+        self.fill(self._counts, 4 * nframes * layout.counts_nwords)
         for k, frame in enumerate(frames):
-            self._copy(self._frames, frame, dst_offset=k * frame.nbytes)
-        kernel = self._launch(
-            "count_tiles", nframes, self._frames, self._mask, self._cells, *self._constants(),
+            self.copy(self._frames, frame, dst_offset=k * frame.nbytes)
+        kernel = self.launch(
+            "count_tiles", nframes, self._frames, self._mask, self._cells, *self.constants(),
             self._codes(), np.uint32(layout.large_room), self._plane, self._tiles,
             self._squares, self._counts, self._large,
         )  # fmt: skip
-        self._copy(self._host_counts[:nframes], self._counts)
+        self.copy(self._host_counts[:nframes], self._counts)
         self._finish()
         self._note(kernel)
 
@@ -210,7 +138,7 @@ class Lane:
         for k, n in enumerate(nlarge):
             if n > 0:
                 start = LARGE_NBYTES * room * k
-                self._copy(self._host_large[k, :n], self._large, src_offset=start)
+                self.copy(self._host_large[k, :n], self._large, src_offset=start)
             elif n < 0:
                 self._host_rules[k] = 0  # kernels must not see what is left of another frame
         self._finish()
@@ -225,24 +153,24 @@ class Lane:
         """Choose tiles by the rules, and fetch what was chosen."""
         layout, nframes = self._layout, len(rules)
         self._make_within(max(r.nwithin for r in rules))
-        self._copy(self._rules, self._host_rules[:nframes])
-        self._fill(self._within, 4 * nframes * (2 * layout.nsquares + self._within_room))
-        constants = self._constants()
+        self.copy(self._rules, self._host_rules[:nframes])
+        self.fill(self._within, 4 * nframes * (2 * layout.nsquares + self._within_room))
+        constants = self.constants()
         wide = np.array([r.is_wide for r in rules], np.uint32)
-        self._copy(self._is_wide, wide)
+        self.copy(self._is_wide, wide)
         events = []
         if layout.tiles.has_local and not wide.all():
             events.append(
-                self._launch("find_boxes", nframes, self._plane, self._cells, self._rules,
+                self.launch("find_boxes", nframes, self._plane, self._cells, self._rules,
                              *constants, self._is_wide, self._hits)
             )  # fmt: skip
         if layout.tiles.has_local and wide.any():
             events.append(
-                self._launch("find_wide_boxes", nframes, self._frames, self._mask, self._cells,
+                self.launch("find_wide_boxes", nframes, self._frames, self._mask, self._cells,
                              self._rules, *constants, self._is_wide, self._tiles, self._hits)
             )  # fmt: skip
         events.append(
-            self._launch(
+            self.launch(
                 "choose_tiles", nframes, self._frames, self._mask, self._cells, self._rules,
                 *constants, self._is_wide, self._hits, self._squares, self._counts,
                 self._plane, self._tiles, self._above, self._within, np.uint32(layout.nsquares),
@@ -250,28 +178,30 @@ class Lane:
             )
         )  # fmt: skip
         events.append(
-            self._launch(
-                "number_groups", nframes, constants[0], self._groups, self._totals, width=1
-            )
+            self.launch("number_groups", nframes, constants[0], self._groups, self._totals, width=1)
         )
         events.append(
-            self._launch("list_pixels", nframes, self._plane, self._cells, self._rules,
+            self.launch("list_pixels", nframes, self._plane, self._cells, self._rules,
                          *constants, self._tiles, self._above, self._groups, self._exact,
                          self._excess)
         )  # fmt: skip
-        self._copy(self._host_totals[:nframes], self._totals)
+        if self._peaks is not None:
+            events.append(self._peaks.find(nframes, self._plane, self._cells, self._tiles))
+        self.copy(self._host_totals[:nframes], self._totals)
         self._finish()
         self._note(*events)
-        self._copy(self._host_tiles[:nframes], self._tiles)
-        self._copy(self._host_within[:nframes], self._within)
+        if self._peaks is not None:
+            self._jobs.set_peak_tiles(self._peaks.fetch(nframes))
+        self.copy(self._host_tiles[:nframes], self._tiles)
+        self.copy(self._host_within[:nframes], self._within)
         if not layout.tiles.has_local:
-            self._copy(self._host_above[:nframes], self._above)
+            self.copy(self._host_above[:nframes], self._above)
         for k, (nexact, nexcess) in enumerate(self._host_totals[:nframes]):
             at = 16 * layout.room * k
             if nexact:
-                self._copy(self._host_exact[k, : 16 * int(nexact)], self._exact, src_offset=at)
+                self.copy(self._host_exact[k, : 16 * int(nexact)], self._exact, src_offset=at)
             if nexcess:
-                self._copy(self._host_excess[k, : int(nexcess)], self._excess, src_offset=at)
+                self.copy(self._host_excess[k, : int(nexcess)], self._excess, src_offset=at)
         self._finish()
 
     def _memory(self, k: int) -> FrameMemory:
@@ -279,7 +209,7 @@ class Lane:
         layout, words, tiles = self._layout, self._host_counts[k], self._host_tiles[k]
         room, cells = layout.room, layout.tiles.ncells
         return FrameMemory(
-            absent=words[_NHEADER : _NHEADER + cells],
+            absent=words[NHEADER : NHEADER + cells],
             count=words[layout.counts_first :],
             large=self._host_large[k],
             rule=self._host_rules[k],
@@ -292,6 +222,8 @@ class Lane:
             exact=self._host_exact[k],
             above=None if layout.tiles.has_local else self._host_above[k],
             excess=self._host_excess[k],
+            peak_limit=None if self._peaks is None else self._peaks.limits[k],
+            peak_tile=None if self._peaks is None else self._peaks.tiles[k],
         )
 
     def _make_within(self, ncounters: int) -> None:
@@ -301,33 +233,33 @@ class Lane:
         self._within_room = ncounters + ncounters // 4
         nwords = 2 * self._layout.nsquares + self._within_room
         self._within = self._session.buffer(4 * self._layout.nframes * nwords)
-        within = self._pinned((self._layout.nframes, nwords), np.uint32)
+        within = self.pinned((self._layout.nframes, nwords), np.uint32)
         self._host_within = within
         self._jobs.set_within(within, self._layout.nsquares)
 
     def _zero_plane(self) -> None:
         """Empty the plane: the zeros around the pixels stay."""
-        self._fill(self._plane, self._layout.nframes * self._layout.plane_nbytes)
+        self.fill(self._plane, self._layout.nframes * self._layout.plane_nbytes)
         self._finish()
 
-    def _constants(self) -> tuple[Any, Any]:
+    def constants(self) -> tuple[Any, Any]:
         """Return what kernels call frame_shape and tile_options."""
         tiles = self._layout.tiles
         options = (tiles.has_local, tiles.most_sum, tiles.mask is not None, tiles.ncells)
-        return _uint4(*self._layout.shape, *tiles.shape), _uint4(*options)
+        return uint4(*self._layout.shape, *tiles.shape), uint4(*options)
 
     def _codes(self) -> Any:
         codes = self._layout.tiles.codes
-        return _uint4(len(codes), *codes, *[0] * (3 - len(codes)))
+        return uint4(len(codes), *codes, *[0] * (3 - len(codes)))
 
-    def _launch(self, name: str, nframes: int, *arguments: Any, width: int | None = None) -> Any:
+    def launch(self, name: str, nframes: int, *arguments: Any, width: int | None = None) -> Any:
         """Enqueue a kernel over all tiles of a batch, or so many work-groups a frame."""
         ngroups = self._layout.room // GROUP_SIZE if width is None else width
         kernel = self._kernels[name]
         size = (ngroups * GROUP_SIZE, nframes)
         return self._run(lambda: kernel(self._queue, size, (GROUP_SIZE, 1), *arguments))
 
-    def _copy(self, to: Any, source: Any, **options: Any) -> Any:
+    def copy(self, to: Any, source: Any, **options: Any) -> Any:
         """Enqueue a copy to or from the device."""
         cl = opencl()
         event = self._run(
@@ -336,7 +268,7 @@ class Lane:
         self._copies.append(event)  # one that is dropped waits for its copy
         return event
 
-    def _fill(self, buffer: Any, nbytes: int) -> None:
+    def fill(self, buffer: Any, nbytes: int) -> None:
         """Enqueue zeros."""
         cl = opencl()
         zero = np.zeros(1, np.uint8 if nbytes % 4 else np.uint32)
@@ -352,7 +284,8 @@ class Lane:
         if self._profile:
             self.kernel_ns += sum(_elapsed_ns(event) for event in events)
 
-    def _pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    def pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Allocate memory on the host that the device reads and writes without a detour."""
         return self._session.pinned(self._queue, shape, dtype)
 
     def _run(self, call: Any) -> Any:
@@ -364,9 +297,3 @@ def _elapsed_ns(event: Any) -> int:
     event.wait()  # some drivers know the times of an event no earlier, its queue being done
     elapsed: int = event.profile.end - event.profile.start
     return elapsed
-
-
-def _uint4(*numbers: int) -> Any:
-    from pyopencl import cltypes  # noqa: PLC0415
-
-    return cltypes.make_uint4(*numbers)  # type: ignore[attr-defined]

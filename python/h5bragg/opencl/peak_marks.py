@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Tiles that may have peaks, marked on the device within the encoder's pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stages import Stages
+from .layout import Layout, uint4
+from .memory import Session
+
+if TYPE_CHECKING:
+    from .lane import Lane
+
+
+class PeakMarks:
+    """What a lane has for peaks: limits go to the device, lists of tiles come back.
+
+    Parameters
+    ----------
+    lane : Lane
+        Its queue is used.
+    session : Session
+    layout : Layout
+    stages : Stages
+        Of one of its frames: it knows what is wanted.
+
+    Attributes
+    ----------
+    limits : ndarray of uint8
+        Shape (frames, ncells + 1), see h5bragg_stages_peak_limits.
+    tiles : ndarray of uint32
+        Shape (frames, room): tiles that may have peaks.
+    """
+
+    def __init__(self, lane: Lane, session: Session, layout: Layout, stages: Stages) -> None:
+        wanted = stages.wanted_peaks
+        assert wanted is not None
+        self._lane, self._room = lane, layout.room
+        self._options = uint4(wanted.patch // 2, wanted.connected, stages.npanels == 1, 0)
+        n, ncells = layout.nframes, layout.tiles.ncells + 1
+        self._limits = session.buffer(n * ncells)
+        self._counts = session.buffer(4 * n)
+        self._tiles = session.buffer(4 * n * layout.room)
+        self.limits: NDArray[np.uint8] = lane.pinned((n, ncells), np.uint8)
+        self.limits[...] = 0
+        self.tiles: NDArray[np.uint32] = lane.pinned((n, layout.room), np.uint32)
+        self._host_counts: NDArray[np.uint32] = lane.pinned((n,), np.uint32)
+
+    def find(self, nframes: int, plane: Any, cells: Any, tiles: Any) -> Any:
+        """Begin to list the tiles that may have peaks, once they are chosen.
+
+        Returns
+        -------
+        pyopencl.Event
+            Of the kernel.
+        """
+        lane = self._lane
+        lane.copy(self._limits, self.limits[:nframes])
+        lane.fill(self._counts, 4 * nframes)
+        event = lane.launch(
+            "find_peaks", nframes, plane, cells, self._limits, *lane.constants(), self._options,
+            tiles, self._counts, self._tiles,
+        )  # fmt: skip
+        lane.copy(self._host_counts[:nframes], self._counts)
+        return event
+
+    def fetch(self, nframes: int) -> list[int]:
+        """Begin to fetch the lists; return how long they are, which is known by then."""
+        counts: list[int] = self._host_counts[:nframes].tolist()
+        for k, count in enumerate(counts):
+            if count:
+                at = 4 * self._room * k
+                self._lane.copy(self.tiles[k, :count], self._tiles, src_offset=at)
+        return counts
