@@ -191,6 +191,32 @@ static void check_geometry_refusals(void)
     CHECK(h5bragg_config_flat(&FLAT, &params, words) == H5BRAGG_BAD_PARAMETER);
 }
 
+/* docs/limits.md, "Sizes". */
+static void check_largest_frames(void)
+{
+    static const uint8_t pixel = 0;
+    uint8_t chunk[200];
+    size_t nbytes;
+    h5bragg_params params;
+    h5bragg_panel panel;
+    h5bragg_flat flat = FLAT;
+    h5bragg_params_init(&params);
+    CHECK(bragg_frame_fits(H5BRAGG_U32, 32767, 32768) == (sizeof(size_t) > 4));
+    CHECK(bragg_frame_fits(H5BRAGG_U32, 8191, 8192));
+    CHECK(!bragg_frame_fits(H5BRAGG_U32, 32768, 32768));
+    CHECK(!bragg_frame_fits(H5BRAGG_U16, 65535, 65535));
+    CHECK(bragg_frame_fits(H5BRAGG_U8, 65535, 65535) == (sizeof(size_t) > 4));
+    CHECK(!bragg_frame_fits(H5BRAGG_U8, 0, 1) && !bragg_frame_fits(H5BRAGG_U8, 1, 0));
+    flat.ny = 65536;
+    CHECK(h5bragg_flat_panel(&flat, &panel) == H5BRAGG_BAD_SHAPE);
+    flat.ny = flat.nx = 1;
+    CHECK(h5bragg_flat_panel(&flat, &panel) == H5BRAGG_OK);
+    const h5bragg_geometry g = {1, 1, flat.distance_m, 0, 1, &panel, NULL};
+    for (uint32_t nframes = 0; nframes <= 65536; nframes += 65536)
+        CHECK(h5bragg_encode(&pixel, H5BRAGG_U8, nframes, &g, &params, chunk, sizeof chunk,
+                             &nbytes) == H5BRAGG_BAD_SHAPE);
+}
+
 int main(void)
 {
     check_round_trip();
@@ -199,5 +225,6 @@ int main(void)
     check_canonical_words();
     check_damage();
     check_geometry_refusals();
+    check_largest_frames();
     return 0;
 }
