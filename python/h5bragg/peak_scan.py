@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codec import inspect
-from .errors import ChunkError
+from .errors import ChunkError, ParameterError
 from .frame_source import InputError
 from .frames import FrameSequence
 from .geometry import Geometry
 from .hdf5_frames import Hdf5Source
+from .mask_bits import is_masked, mask_codes
 from .output_file import output_hdf5
 from .params import ErrorModel, SparsifyParams, effective_params
 from .peak_table import PeakTable
@@ -39,6 +40,31 @@ class _Chunk:
     nframes: int
     sparse: SparseDataset | None = None
     start: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class PeakView:
+    """A frame and its peaks, to look at.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        Shape (slow, fast).
+    valid : ndarray of bool
+        Likewise: False for masked pixels.
+    geometry : Geometry
+    params : SparsifyParams
+        Of the background.
+    wanted : PeakParams
+    peaks : Peaks
+    """
+
+    pixels: NDArray[Any]
+    valid: NDArray[np.bool_]
+    geometry: Geometry
+    params: SparsifyParams
+    wanted: PeakParams
+    peaks: Peaks
 
 
 class PeakScan:
@@ -86,10 +112,31 @@ class PeakScan:
         for found in ordered_map(self._find, self._chunks, threads=threads):
             yield from found
 
-    def of_frame(self, index: int) -> Peaks:
-        """Return the peaks of one frame."""
+    def view(self, index: int) -> PeakView:
+        """Return one frame with its peaks.
+
+        Raises
+        ------
+        ParameterError
+            There is no such frame.
+        """
+        if not 0 <= index < len(self._frames):
+            raise ParameterError(
+                f"frame {index} is not in the input: give one from 0 to {len(self._frames) - 1}"
+            )
         chunk = next(c for c in self._chunks if c.first <= index < c.first + c.nframes)
-        return self._find(chunk)[index - chunk.first]
+        peaks = self._find(chunk)[index - chunk.first]
+        pixels = self._frames.read(index).pixels
+        stored = chunk.sparse.read_chunk(chunk.start) if chunk.sparse else None
+        if stored is not None and stored.is_encoded:
+            info = inspect(stored.data)
+            geometry, params = self._mask_of(chunk, stored.data) or info.geometry, info.params
+        else:
+            geometry, params = self._find_background()
+        valid = ~is_masked(pixels, mask_codes(params, pixels.dtype))
+        if geometry.mask is not None:
+            valid &= ~geometry.mask
+        return PeakView(pixels, valid, geometry, params, self._wanted, peaks)
 
     def _find(self, chunk: _Chunk) -> list[Peaks]:
         if chunk.sparse is None:

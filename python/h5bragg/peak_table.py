@@ -70,6 +70,7 @@ class PeakTable:
     def __init__(self, file: h5py.File, wanted: PeakParams, *, min_peaks: int = 0) -> None:
         self.min_peaks = min_peaks
         self.nframes = self.nhits = self.npeaks = 0
+        self.richest, self._most = 0, 0
         self._hits: list[int] = []
         self._counts: list[int] = []
         self._left_out: list[tuple[int, int]] = []
@@ -89,6 +90,8 @@ class PeakTable:
         """Add the peaks of the next frame; return whether it is a hit."""
         number = self.nframes
         self.nframes += 1
+        if len(peaks) > self._most:
+            self.richest, self._most = number, len(peaks)
         if len(peaks) < self.min_peaks:
             self._left_out.append((number, len(peaks)))
             return False

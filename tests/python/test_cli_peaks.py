@@ -21,7 +21,8 @@ from input_files import (
 from numpy.typing import NDArray
 
 import h5bragg
-from h5bragg import Geometry, PeakParams, Peaks, SparsifyParams, find_peaks
+from h5bragg import Geometry, PeakParams, Peaks, SparsifyParams, find_peaks, peak_plot
+from h5bragg.peak_scan import PeakView
 from h5bragg.peak_table import RESULT_PATH
 
 SmallFrame = Callable[..., NDArray[np.integer]]
@@ -349,3 +350,51 @@ def test_peaks_that_the_input_had_are_replaced(
     assert cli("compress", master, "-o", out, "--peaks").status == 0
     with h5py.File(out) as file:
         assert file[RESULT_PATH]["nPeaks"][()].tolist() != [7, 7, 7, 7]
+
+
+def test_plot_draws_the_frame_with_most_peaks(
+    tmp_path: Path, cli: Cli, cbf_paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    real = peak_plot.draw_peaks
+
+    def draw(view: PeakView, *, title: str) -> Any:
+        figure = real(view, title=title)
+        drawn.append((title, len(view.peaks), figure))
+        return figure
+
+    monkeypatch.setattr(peak_plot, "draw_peaks", draw)
+    sparse, picture = tmp_path / "sparse.h5", tmp_path / "peaks.png"
+    assert cli("compress", *cbf_paths, "-o", sparse).status == 0
+    found = cli("peaks", sparse, "-o", tmp_path / "a.cxi", "--plot", picture)
+    assert (found.status, found.err) == (0, "")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    title, count, figure = drawn[0]
+    with h5py.File(tmp_path / "a.cxi") as file:
+        assert title == "sparse.h5, frame 2"
+        assert count == max(file[RESULT_PATH]["nPeaks"])
+    whole, part, profile = figure.axes
+    assert whole.get_title(loc="left") == f"{count} peaks"
+    assert len(whole.lines[0].get_xdata()) == count
+    assert 0 < len(part.lines[0].get_xdata()) < count
+    assert len(part.texts) == len(part.lines[0].get_xdata())
+    # Every peak's largest pixel is above the line of its ring.
+    high, background, maxima = profile.lines
+    line = np.interp(maxima.get_xdata(), high.get_xdata(), high.get_ydata())
+    assert (maxima.get_ydata() > 0.9 * line).all()
+    assert (high.get_ydata() > background.get_ydata()).all()
+
+
+def test_plot_alone_writes_no_list_and_takes_any_frame(
+    tmp_path: Path, cli: Cli, cbf_paths: list[Path]
+) -> None:
+    for name, frame in (("a.png", ()), ("b.svg", ("--frame", 3))):
+        found = cli("peaks", *cbf_paths, "--plot", tmp_path / name, *frame)
+        assert (found.status, found.out, found.err) == (0, "", "")
+        assert (tmp_path / name).stat().st_size > 10_000
+    assert_one_sentence(
+        cli("peaks", *cbf_paths, "--plot", tmp_path / "c.png", "--frame", 4), "from 0 to 3"
+    )
+    assert_one_sentence(cli("peaks", *cbf_paths, "--plot", tmp_path / "c.xyz"), "no suffix of a")
+    assert_one_sentence(cli("peaks", *cbf_paths), "give -o OUT.cxi, or --plot")
+    assert not (tmp_path / "c.png").exists()
