@@ -46,3 +46,7 @@ class ForeignChunkError(ChunkError):
 
 class DeviceError(H5braggError, RuntimeError):
     """An OpenCL device is missing, or failed."""
+
+
+class ReadBackError(H5braggError):
+    """A file that has just been written does not hold the frames that went in."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
 
-from .errors import H5braggError
+from .errors import H5braggError, ReadBackError
 
 
 class OutputError(H5braggError):
@@ -71,11 +71,21 @@ def output_path(path: Path, *, force: bool = False, inputs: Iterable[Path] = ())
 
 @contextmanager
 def output_hdf5(
-    path: Path, *, force: bool = False, inputs: Iterable[Path] = ()
+    path: Path,
+    *,
+    force: bool = False,
+    inputs: Iterable[Path] = (),
+    check: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[h5py.File]:
     """Give a new HDF5 file that becomes `path` when the block ends well.
 
-    Parameters and errors are those of `output_path`.
+    Parameters
+    ----------
+    path, force, inputs
+        See `output_path`, which also has the errors.
+    check : callable
+        Called with the closed file before it takes its name.  If it raises `ReadBackError` the
+        file is kept as PATH.failed.
     """
     with output_path(path, force=force, inputs=inputs) as temporary:
         file = h5py.File(temporary, "w")
@@ -90,6 +100,13 @@ def output_hdf5(
             file.close()
         except RuntimeError as error:
             raise OSError(str(error)) from error
+        try:
+            check(temporary)
+        except ReadBackError as error:
+            failed = path.with_name(f"{path.name}.failed")
+            temporary.replace(failed)
+            error.args = (f"{path} was not written: {error}; what was is kept as {failed}",)
+            raise
 
 
 def check_output(path: Path, *, force: bool = False, inputs: Iterable[Path] = ()) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from .codec import inspect
 from .compression_task import first_difference
-from .errors import ChunkError, H5braggError
+from .errors import ChunkError, H5braggError, ReadBackError
 from .output_file import OutputError
 
 _MAGIC = b"h5bragg partial 1\n"
@@ -238,7 +238,8 @@ def open_partial(
         try:
             yield partial
         except BaseException as error:
-            if not (keep and partial.nframes):
+            # What was read back wrong is not to be used again.
+            if isinstance(error, ReadBackError) or not (keep and partial.nframes):
                 path.unlink(missing_ok=True)
             elif isinstance(error, (H5braggError, KeyboardInterrupt)):
                 _tell_of(partial, error, head["frames"])

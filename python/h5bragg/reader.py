@@ -15,6 +15,7 @@ from .errors import ParameterError
 from .frame_source import InputError
 from .hdf5_links import walk_datasets
 from .output_file import output_hdf5
+from .read_back import read_dense_back
 from .sparse_dataset import Progress, SparseDataset, is_sparse
 from .tree_copy import copy_attributes, copy_tree
 
@@ -54,6 +55,7 @@ def densify(
     fill: Fill = "noise",
     threads: int | None = None,
     force: bool = False,
+    verify: bool = False,
     progress: Progress = lambda _: None,
 ) -> int:
     """Copy a file with its sparse datasets made dense, for programs without the plugin.
@@ -72,8 +74,11 @@ def densify(
         Decoding threads; None means one a CPU.
     force : bool
         Replace a file of that name.
+    verify : bool
+        Read all frames back and compare them before the file takes its name.
     progress : callable
-        Called with the number of frames that have just been written.
+        Called with the number of frames that have just been written, and once more with those
+        that have been compared.
 
     Returns
     -------
@@ -84,6 +89,8 @@ def densify(
     ------
     InputError, OutputError, ParameterError
         Input, output or compression are not usable; no output is left behind.
+    ReadBackError
+        With `verify`: the file does not hold the frames; it is kept as OUTPUT.failed.
     """
     if compression not in COMPRESSIONS:
         names = ", ".join(COMPRESSIONS)
@@ -91,6 +98,11 @@ def densify(
     sparse = find_sparse(source)
     inputs = [Path(source.filename), *(Path(item.data.file.filename) for item in sparse)]
     count = 0
+    written: list[tuple[str, SparseDataset]] = []
+
+    def check(path: Path) -> None:
+        if verify:
+            read_dense_back(path, written, fill=fill, threads=threads, progress=progress)
 
     def write_dense(data: h5py.Dataset, group: h5py.Group, name: str) -> bool:
         nonlocal count
@@ -104,6 +116,7 @@ def densify(
             name, shape=data.shape, dtype=data.dtype, chunks=chunks, **options
         )
         copy_attributes(data, dense)
+        written.append((dense.name, item))
         starts = item.starts()
         for start, frames in zip(starts, item.frames(threads=threads, fill=fill), strict=True):
             if single:
@@ -114,6 +127,6 @@ def densify(
             progress(len(frames))
         return True
 
-    with output_hdf5(output, force=force, inputs=inputs) as file:
+    with output_hdf5(output, force=force, inputs=inputs, check=check) as file:
         copy_tree(source, file, write_dense)
     return count

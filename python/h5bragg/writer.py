@@ -31,6 +31,7 @@ from .params import SparsifyParams, effective_params
 from .partial_file import KeptChunk, PartialFile, open_partial
 from .peak_table import PeakTable
 from .peaks import EncodedChunk, PeakParams, Peaks, find_peaks
+from .read_back import read_back
 from .threads import ordered_map
 
 Progress = Callable[[int], None]
@@ -205,6 +206,7 @@ def compress(
     force: bool = False,
     resume: bool = False,
     keep_partial: bool = True,
+    verify: bool = False,
     protected: Iterable[Path] = (),
     progress: Progress = lambda _: None,
     peaks: PeakParams | None = None,
@@ -238,10 +240,14 @@ def compress(
         that of an undisturbed run.
     keep_partial : bool
         Leave the partial file, if frames are in it, where the run fails.
+    verify : bool
+        Read all frames back and compare them with the input before the file takes its name, see
+        `read_back`.
     protected : iterable of Path
         Files beside the input that the output must not replace.
     progress : callable
-        Called, in a thread, with the number of frames that have just been written.
+        Called, in a thread, with the number of frames that have just been written, and once more
+        with those that have been compared.
     peaks : PeakParams or None
         Also find the peaks of all frames, and put them into the file (peak_table.py).
     min_peaks : int
@@ -259,6 +265,8 @@ def compress(
         partial file if frames are in it.  An input that changed meanwhile is not usable.
     DeviceError
         There is no such device, or it fails; likewise.
+    ReadBackError
+        With `verify`: the file does not hold the frames; it is kept as OUTPUT.failed.
     """
     if tuple(geometry.shape) != frames.shape:
         raise GeometryError(
@@ -281,9 +289,21 @@ def compress(
     bragg = Bragg(geometry, params)
     frames_per_chunk = min(frames_per_chunk, len(frames))
     head = task_head(frames, bragg, frames_per_chunk=frames_per_chunk)
+
+    def check(written: Path) -> None:
+        if verify:
+            read_back(
+                written,
+                nxmx_file.DATA_PATH,
+                frames,
+                numbers=None if run.table is None else run.table.hits.tolist(),
+                threads=threads,
+                progress=progress,
+            )
+
     with (
         open_partial(output, head, resume=resume, force=force, keep=keep_partial) as partial,
-        output_hdf5(output, force=force, inputs=inputs) as file,
+        output_hdf5(output, force=force, inputs=inputs, check=check) as file,
     ):
         if isinstance(frames.first, Hdf5Source):
             nxmx_file.copy_metadata(frames.first, file)

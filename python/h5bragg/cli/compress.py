@@ -17,7 +17,7 @@ from ..peaks import PeakParams
 from ..writer import CompressionTotals
 from .encoding_options import encoding_options, encoding_params
 from .geometry_option import GEOMETRY, geometry_of
-from .options import DATASET, FORCE, FRAMES_PER_CHUNK, OUTPUT, QUIET, THREADS, in_bytes
+from .options import DATASET, FORCE, FRAMES_PER_CHUNK, OUTPUT, QUIET, THREADS, VERIFY, in_bytes
 from .peak_options import peak_options, peak_params
 from .progress import frame_progress
 
@@ -49,6 +49,7 @@ from .progress import frame_progress
     is_flag=True,
     help="Go on with OUTPUT.partial, which a run that did not finish has left, if it is there.",
 )
+@VERIFY
 @FORCE
 @QUIET
 @click.pass_context
@@ -66,6 +67,7 @@ def compress(
     min_peaks: int,
     threads: int | None,
     resume: bool,
+    verify: bool,
     force: bool,
     quiet: bool,
     **options: Any,
@@ -81,7 +83,7 @@ def compress(
     with _log_shown(is_told), open_frames(inputs, dataset=dataset) as frames:
         geometry = geometry_of(geometry_file, frames)
         params = encoding_params(context, options, geometry)
-        with frame_progress("compressing", len(frames), quiet=quiet) as progress:
+        with frame_progress("compressing", len(frames) * (1 + verify), quiet=quiet) as progress:
             totals = writer.compress(
                 frames,
                 output,
@@ -92,6 +94,7 @@ def compress(
                 threads=threads,
                 force=force,
                 resume=resume,
+                verify=verify,
                 protected=() if geometry_file is None else (geometry_file,),
                 progress=progress,
                 peaks=wanted,

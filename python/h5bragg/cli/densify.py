@@ -10,7 +10,7 @@ import click
 
 from .. import reader
 from ..hdf5_open import open_hdf5
-from .options import FORCE, OUTPUT, QUIET, THREADS, in_bytes
+from .options import FORCE, OUTPUT, QUIET, THREADS, VERIFY, in_bytes
 from .progress import frame_progress
 
 
@@ -32,6 +32,7 @@ from .progress import frame_progress
     help="What discarded pixels become.",
 )
 @THREADS
+@VERIFY
 @FORCE
 @QUIET
 def densify(
@@ -41,6 +42,7 @@ def densify(
     compression: str,
     fill: Literal["noise", "mean"],
     threads: int | None,
+    verify: bool,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -50,7 +52,7 @@ def densify(
     """
     with open_hdf5(sparse) as source:
         nframes = sum(item.nframes for item in reader.find_sparse(source))
-        with frame_progress("densifying", nframes, quiet=quiet) as progress:
+        with frame_progress("densifying", nframes * (1 + verify), quiet=quiet) as progress:
             count = reader.densify(
                 source,
                 output,
@@ -58,6 +60,7 @@ def densify(
                 fill=fill,
                 threads=threads,
                 force=force,
+                verify=verify,
                 progress=progress,
             )
     if not quiet:

@@ -12,7 +12,7 @@ import click
 
 import h5bragg
 
-from ..errors import H5braggError
+from ..errors import H5braggError, ReadBackError
 from .compare import compare
 from .compress import compress
 from .config import config
@@ -22,6 +22,7 @@ from .info import info
 from .peaks import peaks
 from .plugin import plugin
 
+DIFFERENCE = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -42,9 +43,9 @@ for _command in (compress, densify, info, compare, peaks, config, plugin, demo):
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
-    Exit status 0 is success, 1 that `compare` found a difference, `info --verify` damage or
-    `plugin check` a problem, 2 bad input (one sentence on standard error says what to do), 130 an
-    interrupt.
+    Exit status 0 is success, 1 that `compare` or `--verify` found a difference, `info --verify`
+    damage or `plugin check` a problem, 2 bad input (one sentence on standard error says what to
+    do), 130 an interrupt.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # click replaces an interrupt, which may tell what is kept, by its own.
         told = str(error.__cause__ or error)
         _fail(told or "interrupted; no output was written", INTERRUPTED)
+    except ReadBackError as error:
+        _fail(str(error), DIFFERENCE)
     except H5braggError as error:
         _fail(str(error))
     except MemoryError as error:

@@ -11,6 +11,11 @@ OUTPUT = click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write."
 )
 FORCE = click.option("--force", is_flag=True, help="Replace the output if it exists.")
+VERIFY = click.option(
+    "--verify",
+    is_flag=True,
+    help="Read the output back and compare all frames before it takes its name.",
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 THREADS = click.option(
     "--threads",
