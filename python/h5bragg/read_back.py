@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,13 +186,14 @@ def first_fault(pair: FramePair, tiles: TileMap) -> str | None:
         return f"{ndiffer} pixels of a frame that is stored whole" if ndiffer else None
     masked = pair.is_masked()
     exact = pair.is_picked() & ~masked
+    wrong = raw != restored
     for where, what in ((masked, "masked pixels"), (exact, "pixels that are stored exactly")):
-        ndiffer = np.count_nonzero(raw[where] != restored[where])
+        ndiffer = np.count_nonzero(wrong & where)
         if ndiffer:
             return f"{ndiffer} {what}"
     drawn = ~(masked | exact)
     params = pair.info.params
-    is_counting = not (raw[~masked] < 0).any()
+    is_counting = raw.dtype.kind == "u" or not ((raw < 0) & ~masked).any()
     limit = thresholds(
         pair.sparse, params, tiles.ring, tiles.normalisation, is_counting=is_counting
     )
@@ -241,7 +242,7 @@ def sum_errors(
     difference = tile_sum(np.where(drawn, pair.restored, 0)) - sums
     params = pair.info.params
     mean, variance = _expected(pair.sparse, tiles)
-    squares = tile_sum(left_out.astype(np.float64) ** 2)
+    squares = tile_sum(left_out, square=True)
     squares += mean * (count * mean - 2 * sums)  # about the mean
     macro_count = tile_sum(count)
     factor = tile_sum(sums) / np.maximum(tile_sum(count * mean), 1e-9)
@@ -289,26 +290,43 @@ def _half_step(variance: NDArray[np.float64], step: float) -> NDArray[np.float64
     return widest
 
 
-def tile_sum(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the sums of tiles of 4 x 4; those at the edges may be smaller.
+def tile_sum(values: NDArray[Any], *, square: bool = False) -> NDArray[Any]:
+    """Return the sums of tiles of 4 x 4, of squares if asked for; those at the edges are smaller.
 
     Examples
     --------
     >>> import numpy as np
-    >>> tile_sum(np.ones((4, 6), "uint8"))
-    array([[16,  8]])
+    >>> tile_sum(np.full((4, 6), 3, "uint8"))
+    array([[48, 24]])
     """
-    kind = np.float64 if values.dtype.kind == "f" else np.int64
-    rows = np.add.reduceat(values, np.arange(0, values.shape[0], _TILE), axis=0, dtype=kind)
-    tiles: NDArray[Any] = np.add.reduceat(rows, np.arange(0, values.shape[1], _TILE), axis=1)
-    return tiles
+    kind = np.float64 if square or values.dtype.kind == "f" else np.int64
+    return _by_tile(values, np.add, lambda row: _squared(row) if square else row.astype(kind))
+
+
+def _squared(values: NDArray[Any]) -> NDArray[np.float64]:
+    wide = values.astype(np.float64)
+    wide *= wide
+    return wide
 
 
 def tile_max(values: NDArray[Any], drawn: NDArray[np.bool_]) -> NDArray[Any]:
     """Return the largest drawn value of tiles of 4 x 4, the type's smallest where none is."""
     least = np.where(drawn, values, np.iinfo(values.dtype).min)
-    rows = np.maximum.reduceat(least, np.arange(0, values.shape[0], _TILE), axis=0)
-    tiles: NDArray[Any] = np.maximum.reduceat(rows, np.arange(0, values.shape[1], _TILE), axis=1)
+    return _by_tile(least, np.maximum, lambda row: row)
+
+
+def _by_tile(
+    values: NDArray[Any], combine: np.ufunc, prepare: Callable[[NDArray[Any]], NDArray[Any]]
+) -> NDArray[Any]:
+    """Combine the pixels of each tile: every fourth row with the next, then columns likewise."""
+    rows = prepare(values[::_TILE]).copy()
+    for k in range(1, _TILE):
+        part = prepare(values[k::_TILE])
+        combine(rows[: len(part)], part, out=rows[: len(part)])
+    tiles: NDArray[Any] = rows[:, ::_TILE].copy()
+    for k in range(1, _TILE):
+        part = rows[:, k::_TILE]
+        combine(tiles[:, : part.shape[1]], part, out=tiles[:, : part.shape[1]])
     return tiles
 
 
