@@ -204,3 +204,19 @@ def test_a_dense_file_that_is_not_right_does_not_take_its_name(
     found = cli("densify", sparse, "-o", out / "dense.h5", "--verify")
     assert_one_sentence(found, f"was not written: /{NAME}, frame 3, differs from", status=1)
     assert [path.name for path in out.iterdir()] == ["dense.h5.failed"]
+
+
+def test_frames_that_were_left_out_are_not_compared(
+    tmp_path: Path, cli: Cli, inputs: list[Any], small_frame: SmallFrame
+) -> None:
+    """With --min-peaks, frames of the file have other numbers than those of the input."""
+    frames = np.stack([small_frame("uint16", seed) for seed in range(5)])
+    for place in range(20, 150, 12):
+        frames[[1, 2, 4], 20:23, place : place + 3] += 50
+        frames[[1, 2, 4], 120:123, place : place + 3] += 50
+    write_data(inputs[0], frames)
+    output = tmp_path / "out.h5"
+    found = cli("compress", *inputs, "-o", output, "--verify", "--peaks", "--min-peaks", 15)
+    assert (found.status, found.err) == (0, "")
+    with h5py.File(output) as file:
+        assert len(file[NAME]) == 3
