@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from ._clib import STATUS, check, ffi, library
-from .errors import ChunkError, ForeignChunkError
+from .errors import ChunkError, ForeignChunkError, ParameterError
 from .pixels import DTYPES
 
 # A chunk says itself how much memory its frames take; HDF5's chunks are below this until 2.0.
@@ -69,6 +69,24 @@ def check_nbytes(info: Any, max_nbytes: int) -> None:
             f"{info.frames_nbytes} bytes, more than {max_nbytes}: give a larger max_nbytes if you "
             "know that they do"
         )
+
+
+def check_frame_number(frame: Any, nframes: int) -> None:
+    """Refuse a number that is not that of one of a chunk's frames.
+
+    Raises
+    ------
+    ParameterError
+
+    Examples
+    --------
+    >>> check_frame_number(2, 2)
+    Traceback (most recent call last):
+    ...
+    h5bragg.errors.ParameterError: frame 2 is not in a chunk of 2 frames
+    """
+    if not isinstance(frame, SupportsIndex) or not 0 <= frame.__index__() < nframes:
+        raise ParameterError(f"frame {frame!r} is not in a chunk of {nframes} frames")
 
 
 def check_expected(info: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

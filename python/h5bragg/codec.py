@@ -4,13 +4,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._clib import check, ffi, library
-from .chunk_bytes import MOST_NBYTES, check_expected, check_nbytes, chunk_buffer, read_info
+from .chunk_bytes import (
+    MOST_NBYTES,
+    check_expected,
+    check_frame_number,
+    check_nbytes,
+    chunk_buffer,
+    read_info,
+)
 from .errors import CorruptChunkError, GeometryError, ParameterError
 from .geometry import Geometry
 from .geometry.c_geometry import CGeometry
@@ -330,8 +337,7 @@ def unpack(chunk: Any, frame: int = 0, *, max_nbytes: int = MOST_NBYTES) -> Spar
     """
     buffer = chunk_buffer(chunk)
     info = read_info(buffer)
-    if not isinstance(frame, SupportsIndex) or not 0 <= frame.__index__() < info.nframes:
-        raise ParameterError(f"frame {frame!r} is not in a chunk of {info.nframes} frames")
+    check_frame_number(frame, info.nframes)
     check_nbytes(info, max_nbytes)
     index = np.empty(max(1, info.picked_pixels), np.uint32)
     value = np.empty(len(index), np.int64)

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._clib import check, ffi, library
-from .chunk_bytes import MOST_NBYTES, check_nbytes, chunk_buffer, read_info
+from .chunk_bytes import MOST_NBYTES, check_frame_number, check_nbytes, chunk_buffer, read_info
 from .codec import SparseFrame
 from .errors import GeometryError, ParameterError
 from .geometry import Geometry
@@ -72,15 +73,15 @@ class PeakParams:
 
     def __post_init__(self) -> None:
         """Refuse what no frame allows."""
-        if not 1 / 512 <= self.snr_pick <= 127:
+        if not isinstance(self.snr_pick, Real) or not 1 / 512 <= self.snr_pick <= 127:
             raise ParameterError(
-                f"snr_pick={self.snr_pick} is not usable: give a number above 0, at most 127"
+                f"snr_pick={self.snr_pick!r} is not usable: give a number above 0, at most 127"
             )
-        if self.patch not in (3, 5):
-            raise ParameterError(f"patch={self.patch} is not usable: give 3 or 5")
-        if not 0 <= self.connected < self.patch**2:
+        if not isinstance(self.patch, Integral) or self.patch not in (3, 5):
+            raise ParameterError(f"patch={self.patch!r} is not usable: give 3 or 5")
+        if not isinstance(self.connected, Integral) or not 0 <= self.connected < self.patch**2:
             raise ParameterError(
-                f"connected={self.connected} is not usable: give 0 to {self.patch**2 - 1}"
+                f"connected={self.connected!r} is not usable: give 0 to {self.patch**2 - 1}"
             )
 
     def to_c(self) -> Any:
@@ -269,8 +270,7 @@ def _of_frame(
 def _of_chunk(chunk: Any, geometry: Geometry | None, wanted: PeakParams, frame: int) -> Peaks:
     buffer = chunk_buffer(chunk)
     info = read_info(buffer)
-    if not 0 <= frame < info.nframes:
-        raise ParameterError(f"frame {frame} is not in a chunk of {info.nframes} frames")
+    check_frame_number(frame, info.nframes)
     check_nbytes(info, MOST_NBYTES)
     mask = ffi.NULL
     if geometry is not None and geometry.mask is not None:

@@ -92,10 +92,53 @@ def test_frames(dtype: str, shape: list[int]) -> None:
     assert chunk is None or h5bragg.decode(chunk).size == np.prod(shape)
 
 
+@given(
+    dtype=dtypes,
+    shape=st.lists(st.sampled_from([0, 1, 2, *SHAPE]), max_size=4) | st.just([*SHAPE]),
+)
+@SETTINGS
+def test_frames_of_background_and_find_peaks(dtype: str, shape: list[int]) -> None:
+    frame = np.zeros(shape, dtype)
+    named(lambda: h5bragg.background(frame, GEOMETRY))
+    named(lambda: h5bragg.find_peaks(frame, GEOMETRY))
+
+
+@given(st.dictionaries(st.sampled_from(["snr_pick", "patch", "connected"]), junk, min_size=1))
+@SETTINGS
+def test_parameters_of_find_peaks(given_fields: dict[str, Any]) -> None:
+    params = named(lambda: h5bragg.PeakParams(**given_fields))
+    if params is not None:
+        for source in (FRAME, CHUNK):
+            named(partial(h5bragg.find_peaks, source, GEOMETRY, peaks=params))
+
+
+@given(frame=junk)
+@SETTINGS
+def test_frame_numbers_of_find_peaks(frame: Any) -> None:
+    named(lambda: h5bragg.find_peaks(CHUNK, frame=frame))
+
+
+@given(
+    slow=st.tuples(numbers, numbers) | junk,
+    fast=st.tuples(numbers, numbers) | junk,
+    vectors=st.tuples(*[st.tuples(numbers, numbers, numbers)] * 3) | st.tuples(junk, junk, junk),
+    shape=st.tuples(numbers, numbers) | junk,
+)
+@SETTINGS
+def test_panels(slow: Any, fast: Any, vectors: Any, shape: Any) -> None:
+    panel = named(lambda: h5bragg.Panel(slow, fast, *vectors))
+    good = GEOMETRY.panels[0]
+    named(lambda: h5bragg.Panel(slow, good.fast, good.origin_m, good.slow_m, good.fast_m))
+    named(lambda: h5bragg.Panel(good.slow, good.fast, *vectors))
+    named(lambda: h5bragg.Geometry.from_panels([good], shape=shape, wavelength_m=1e-10))
+    if panel is not None:
+        named(lambda: h5bragg.Geometry.from_panels([panel], shape=SHAPE, wavelength_m=1e-10))
+
+
 @given(chunk=st.binary(max_size=80).map(lambda tail: CHUNK[: len(CHUNK) - len(tail)] + tail) | junk)
 @SETTINGS
 def test_chunks(chunk: Any) -> None:
-    for function in (h5bragg.decode, h5bragg.inspect, h5bragg.unpack):
+    for function in (h5bragg.decode, h5bragg.inspect, h5bragg.unpack, h5bragg.find_peaks):
         assert chunk == CHUNK or named(partial(function, chunk)) is None
 
 

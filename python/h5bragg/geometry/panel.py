@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from .._clib import check, ffi, library
 from ..errors import GeometryError
-from .stack_shape import checked_frame_shape
+from .stack_shape import MAX_SIDE, checked_frame_shape
 
 Vector = tuple[float, float, float]
 
-_PANEL_FIELDS: dict[str, type[int] | type[float]] = {
-    "slow": int,
-    "fast": int,
-    "origin_m": float,
-    "slow_m": float,
-    "fast_m": float,
+_MOST_M = 1e6  # as in geometry.c
+_PANEL_FIELDS: dict[str, tuple[type[int] | type[float], int]] = {
+    "slow": (int, 2),
+    "fast": (int, 2),
+    "origin_m": (float, 3),
+    "slow_m": (float, 3),
+    "fast_m": (float, 3),
 }
 
 
@@ -61,14 +62,25 @@ class Panel:
 
     def __post_init__(self) -> None:
         """Check the numbers, and make them plain Python ones."""
-        for name, kind in _PANEL_FIELDS.items():
-            object.__setattr__(self, name, tuple(kind(x) for x in getattr(self, name)))
+        for name, (kind, count) in _PANEL_FIELDS.items():
+            value = getattr(self, name)
+            try:
+                numbers = tuple(kind(x) for x in value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise GeometryError(f"a panel has {name}={value!r}: give numbers") from error
+            if len(numbers) != count:
+                raise GeometryError(f"a panel has {name}={value!r}: give {count} numbers")
+            object.__setattr__(self, name, numbers)
         for start, stop in (self.slow, self.fast):
-            if not 0 <= start < stop:
-                raise GeometryError(f"a panel covers pixels {start} to {stop}: give start < stop")
+            if not 0 <= start < stop <= MAX_SIDE:
+                raise GeometryError(
+                    f"a panel covers pixels {start} to {stop}: give 0 <= start < stop <= {MAX_SIDE}"
+                )
         vectors = (self.origin_m, self.slow_m, self.fast_m)
-        if not all(len(v) == 3 and all(map(math.isfinite, v)) for v in vectors):
-            raise GeometryError("a panel's origin and steps must be three finite numbers each")
+        if not all(abs(x) < _MOST_M for vector in vectors for x in vector):
+            raise GeometryError(
+                f"a panel's origin and steps must be three finite numbers each, below {_MOST_M:g} m"
+            )
         if not np.linalg.norm(np.cross(self.slow_m, self.fast_m)) > 0:
             raise GeometryError("a panel's slow and fast steps are zero or parallel")
 
