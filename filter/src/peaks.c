@@ -58,8 +58,11 @@ static h5bragg_status find_in_whole(const chunk_header *chunk, const frame_heade
 {
     const bragg_settings *s = &chunk->settings;
     h5bragg_geometry geometry = chunk->geometry.view;
+    const size_t nbytes = (size_t)s->ny * s->nx * h5bragg_pixel_nbytes(s->type);
+    if (bytes_left(&header->body) != nbytes) /* before a few bytes get room for gigabytes */
+        return H5BRAGG_CORRUPT;
     geometry.mask = mask;
-    void *pixels = scratch_take((size_t)s->ny * s->nx * h5bragg_pixel_nbytes(s->type));
+    void *pixels = scratch_take(nbytes);
     h5bragg_status status = pixels ? whole_frame_read(s, header, pixels) : H5BRAGG_NO_MEMORY;
     if (!status)
         status = find_in_frame(pixels, s, &geometry, peaks, list);
