@@ -4,6 +4,8 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE Release)
 endif()
 find_package(Threads REQUIRED)
+include(CheckSymbolExists)
+check_symbol_exists(__i386__ "" H5BRAGG_IS_I386)
 
 function(h5bragg_compile_options target)
     set_target_properties(${target} PROPERTIES
@@ -20,6 +22,10 @@ function(h5bragg_compile_options target)
     # be the same on every CPU, so contraction is off everywhere.
     target_compile_options(${target} PRIVATE
         -ffp-contract=off -Wall -Wextra -Wconversion $<$<BOOL:${H5BRAGG_WERROR}>:-Werror>)
+    # Likewise: the registers of the x87 keep more digits than a double has.
+    if(H5BRAGG_IS_I386)
+        target_compile_options(${target} PRIVATE -msse2 -mfpmath=sse)
+    endif()
     if(H5BRAGG_SANITIZE)
         target_compile_options(${target} PRIVATE
             -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
