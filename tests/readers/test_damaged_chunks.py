@@ -139,6 +139,15 @@ def test_plain_info_ends_with_the_reason(
         assert_one_sentence(found, f"frame {BAD}: .*{damage.words}")
 
 
+def test_a_chunk_alone_gets_no_more_memory_than_agreed() -> None:
+    bomb = next(damage for damage in DAMAGES if damage.name == "bomb").change(bytearray())
+    claimed = 16383 * 65535 * 4
+    assert h5bragg.inspect(bomb).frames_nbytes == claimed
+    for read in (h5bragg.decode, h5bragg.unpack):
+        with pytest.raises(h5bragg.errors.ForeignChunkError, match=f"{claimed} bytes, more than"):
+            read(bomb, max_nbytes=2**30)
+
+
 def test_a_raw_chunk_of_the_wrong_size_is_named(make_sample: Callable[..., Sample]) -> None:
     sample = make_sample()
     frames = decode_sample(sample)

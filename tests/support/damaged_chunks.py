@@ -72,8 +72,10 @@ def foreign(_chunk: bytearray) -> bytearray:
 
 
 def bomb(_chunk: bytearray) -> bytearray:
-    """A few hundred bytes for 64 MB of frames."""
-    return bytearray(encode_zeros((1, 4000, 4000)))
+    """A few hundred bytes that claim a frame of just below 4 GiB: the most that the format has."""
+    chunk = bytearray(encode_zeros((1, 64, 80)))
+    struct.pack_into("<HH", chunk, SHAPE_AT, 16383, 65535)
+    return seal(chunk)
 
 
 @cache
