@@ -207,7 +207,8 @@ def decode(
         integer to the mean of their ring, which leaves local counts aside.
     max_nbytes : int
         Most bytes to make room for, 4 GiB if not given: few bytes of a chunk may stand for many
-        of its frames, so give what you expect of chunks from strangers.  It does not matter where `out` is given.
+        of its frames, so give what you expect of chunks from strangers.  It does not matter where
+        `out` is given.
 
     Returns
     -------
