@@ -168,3 +168,36 @@ def timed_peer(
                 "sparsify": timed_call(sparsify),
                 "densify": timed_call(lambda: image.get_frame(0).data),
             }
+
+
+class PeerPeaks:
+    """pyFAI's peak finder of one detector, set up beforehand.
+
+    Parameters
+    ----------
+    frame : ndarray
+        Tells which pixels are masked.
+    geometry : Geometry
+    """
+
+    def __init__(self, frame: NDArray[np.integer], geometry: h5bragg.Geometry) -> None:
+        self._integrator, self._finder = _peak_finder(geometry, _masked(frame))
+
+    def find(
+        self, frame: NDArray[np.integer], wanted: h5bragg.PeakParams, *, noise: float = 1.0
+    ) -> NDArray[Any]:
+        """Find peaks at the cut of `wanted`: index, intensity, sigma, pos0 (slow), pos1 (fast).
+
+        Its `connected` counts the peak's own pixel, and its positions are those of pixel (0, 0).
+        """
+        found: NDArray[Any] = self._finder.peakfinder(
+            frame,
+            error_model="hybrid",
+            cutoff_clip=0.0,
+            cycle=5,
+            noise=noise,
+            cutoff_peak=wanted.snr_pick,
+            patch_size=wanted.patch,
+            connected=wanted.connected + 1,
+        )
+        return found

@@ -14,7 +14,8 @@ typedef uint4 peak_options;
 typedef struct {
     global const uchar *bytes;  /* of its first tile */
     global const ushort *cells;
-    global const uchar *limits; /* ncells: least byte of a high pixel */
+    global const uchar *limits; /* ncells: least byte of the largest pixel of a peak */
+    global const uchar *beside; /* ncells: likewise of the others */
     frame_shape shape;
     uint ncells;
     peak_options wanted;
@@ -30,11 +31,12 @@ inline bool may_be_peak(const peak_frame *f, int row, int column, uint value)
         for (int c = max(column - reach, 0); c <= min(column + reach, 4 * (int)f->shape.w - 1); c++) {
             const uint cell = f->cells[r / 4 * (int)f->shape.w + c / 4];
             const uint other = f->bytes[r * stride + c];
-            if (cell >= f->ncells || other < f->limits[cell])
+            if (cell >= f->ncells || other < f->beside[cell])
                 continue;
             const bool is_before = r < row || (r == row && c < column);
             const bool is_near = f->wanted.z || (r / 4 == row / 4 && c / 4 == column / 4);
-            const bool is_known = is_near && other != LOOKUP && value != LOOKUP;
+            const bool is_known = is_near && other != LOOKUP && value != LOOKUP &&
+                                  other >= f->limits[cell];
             if (is_known && (other > value || (other == value && is_before)))
                 return false;
             nhigh++;
@@ -55,11 +57,12 @@ find_peaks(global const uchar *plane, global const ushort *cells, global const u
     if (tile >= ntiles_of(shape) || cells[tile] >= ncells)
         return;
     global uchar *tiles = tiles_of(all_tiles, shape, frame);
-    global const uchar *limits = all_limits + (ulong)frame * (ncells + 1u);
+    global const uchar *limits = all_limits + (ulong)frame * 2u * (ncells + 1u);
     const uint limit = limits[cells[tile]];
     if ((HAS_LOCAL(options) && !KEPT_OF(tiles, room)[tile]) || LARGEST_OF(tiles, room)[tile] < limit)
         return;
-    const peak_frame f = {plane + plane_tile(shape, frame, 0), cells, limits, shape, ncells, wanted};
+    const peak_frame f = {plane + plane_tile(shape, frame, 0), cells, limits,
+                          limits + ncells + 1u, shape, ncells, wanted};
     const int row = 4 * (int)(tile / shape.w);
     const int column = 4 * (int)(tile % shape.w);
     for (int p = 0; p < (int)TILE_NPIXELS; p++) {

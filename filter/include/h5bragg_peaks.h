@@ -19,9 +19,10 @@ extern "C" {
 
 /* CFFI-BEGIN */
 
-/* What is a peak; h5bragg_peak_params_init() sets the defaults given in brackets. */
+/* What is a peak (docs/peaks.md); h5bragg_peak_params_init() sets the defaults given in brackets.
+ */
 typedef struct h5bragg_peak_params {
-    double snr_pick;    /* least height of its largest pixel in sigma, 1/512..127 [4] */
+    double snr_pick;    /* least height of its pixels in sigma, 1/512..127 [4] */
     uint32_t patch;     /* edge of the patch around it, 3 or 5 pixels [5] */
     uint32_t connected; /* so many other pixels of the patch must be as high, 0..24 [2] */
 } h5bragg_peak_params;
@@ -39,7 +40,7 @@ typedef struct h5bragg_peak {
     uint32_t slow;       /* where that is */
     uint32_t fast;
     uint32_t npixels; /* of the patch that are summed */
-    uint32_t nhigh;   /* of these that are above snr_pick, the largest included */
+    uint32_t nhigh;   /* of these that are above snr_pick sigma, the largest included */
 } h5bragg_peak;
 
 /* Peaks in the order of their tiles of 4 x 4 pixels.  All zero at first; lists may be used again.
@@ -89,8 +90,8 @@ H5BRAGG_API h5bragg_status h5bragg_stages_want_peaks(h5bragg_stages *stages,
 
 /*
  * For kernels, after h5bragg_stages_model of a frame that is ready: of every cell the least byte of
- * a pixel that is as high as a peak's; limit[ncells + 1], the last one of tiles without a cell.
- * Where peaks are not wanted, or the frame is not ready, all are 255.
+ * the largest pixel of a peak, and then that of the others; limit[2 * (ncells + 1)], the last ones
+ * of tiles without a cell.  Where peaks are not wanted, or the frame is not ready, all are 255.
  */
 H5BRAGG_API h5bragg_status h5bragg_stages_peak_limits(const h5bragg_stages *stages, uint8_t *limit);
 

@@ -234,13 +234,16 @@ h5bragg_status h5bragg_stages_peak_limits(const h5bragg_stages *stages, uint8_t 
         return H5BRAGG_BAD_ARGUMENT;
     const frame_encoder *e = &stages->encoder;
     peak_rules rules;
-    memset(limit, UINT8_MAX, e->source.map->ncells + (size_t)1);
+    const size_t ncells = e->source.map->ncells;
+    memset(limit, UINT8_MAX, 2 * (ncells + 1));
     if (!e->peaks || !stages->is_ready)
         return H5BRAGG_OK;
     const h5bragg_status status = peak_rules_make(&e->model, e->peaks->geometry,
                                                   e->source.static_mask, &e->peaks->params, &rules);
-    if (!status)
-        memcpy(limit, rules.byte_limit, e->source.map->ncells);
+    if (!status) {
+        memcpy(limit, rules.byte_limit, ncells);
+        memcpy(limit + ncells + 1, rules.byte_beside, ncells);
+    }
     peak_rules_free(&rules);
     return status;
 }

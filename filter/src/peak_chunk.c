@@ -14,7 +14,8 @@ typedef struct chunk_search {
     exact_row row[WINDOW_NTILES];
     uint32_t next[WINDOW_NTILES]; /* of a row: the first tile that may touch the one at work */
     uint32_t tile_row;
-    int64_t least; /* of the pixel type */
+    const uint16_t *valid; /* bits of the pixels of tiles */
+    int64_t least;         /* of the pixel type */
     int64_t most;
     h5bragg_peak_list *list;
 } chunk_search;
@@ -67,17 +68,17 @@ static void put_some(chunk_search *s, const exact_tile *tile, uint32_t k, uint32
 }
 
 /* n pixels side by side of a tile all of whose pixels are usable. */
-BRAGG_INLINE void put_row(chunk_search *s, const exact_tile *tile, int64_t limit, uint32_t p,
-                          uint32_t at, uint32_t n)
+BRAGG_INLINE void put_row(chunk_search *s, const exact_tile *tile, const peak_cell *cell,
+                          uint32_t p, uint32_t at, uint32_t n)
 {
     int64_t value[TILE_EDGE];
     if (!tile->is_narrow) {
-        peak_window_put_row(&s->window, limit, at, n, tile->value + p);
+        peak_window_put_row(&s->window, cell, at, n, tile->value + p);
         return;
     }
     for (uint32_t k = 0; k < n; k++)
         value[k] = tile->byte[p + k];
-    peak_window_put_row(&s->window, limit, at, n, value);
+    peak_window_put_row(&s->window, cell, at, n, value);
 }
 
 /* Puts a tile in as place k of the window. */
@@ -92,19 +93,22 @@ static void put_tile(chunk_search *s, const exact_tile *tile, uint32_t k)
             put_some(s, tile, k, usable);
         return;
     }
-    const int64_t limit = s->window.cell[k]->limit;
+    const peak_cell *cell = s->window.cell[k];
     for (uint32_t i = 0; i < rows.n; i++) {
         const uint32_t p = TILE_EDGE * (rows.first + i) + columns.first;
         const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
         if (columns.n == TILE_EDGE)
-            put_row(s, tile, limit, p, at, TILE_EDGE);
+            put_row(s, tile, cell, p, at, TILE_EDGE);
         else
-            put_row(s, tile, limit, p, at, WINDOW_MARGIN);
+            put_row(s, tile, cell, p, at, WINDOW_MARGIN);
     }
 }
 
-/* Puts in what there is of those of the three tiles of a row around a column that are needed. */
-static void put_needed(chunk_search *s, uint32_t down, uint32_t column, uint32_t needs)
+/*
+ * Puts in what there is of those of the three tiles of a row around a column that are needed;
+ * returns those that there are not.
+ */
+static uint32_t put_needed(chunk_search *s, uint32_t down, uint32_t column, uint32_t needs)
 {
     const exact_row row = s->row[down];
     while (s->next[down] < row.n && row.tile[s->next[down]].column + 1 < column)
@@ -113,7 +117,18 @@ static void put_needed(chunk_search *s, uint32_t down, uint32_t column, uint32_t
         const uint32_t place = WINDOW_NTILES * down + row.tile[k].column + 1 - column;
         if (needs >> place & 1)
             put_tile(s, &row.tile[k], place);
+        needs &= ~(1u << place);
     }
+    return needs;
+}
+
+/* A tile of the window that is not stored exactly. */
+static void put_absent(chunk_search *s, uint32_t column, uint32_t place)
+{
+    const size_t row = s->tile_row + place / WINDOW_NTILES - (size_t)1;
+    const size_t tile = row * s->rules.map->ntx + column + place % WINDOW_NTILES - 1;
+    if (peak_window_usable(&s->rules, &s->window, place / WINDOW_NTILES, place % WINDOW_NTILES, 1))
+        peak_window_put_drawn(&s->rules, &s->window, place, s->valid[tile]);
 }
 
 static h5bragg_status look_at_tile(chunk_search *s, const exact_tile *tile)
@@ -122,11 +137,13 @@ static h5bragg_status look_at_tile(chunk_search *s, const exact_tile *tile)
     peak_window_start(&s->rules, s->tile_row, column, &s->window);
     put_tile(s, tile, WINDOW_OWN);
     const uint64_t candidates = peak_window_candidates(&s->rules, &s->window);
-    const uint32_t needs = peak_window_needs(&s->rules, candidates);
+    uint32_t needs = peak_window_needs(&s->rules, candidates);
     for (uint32_t down = 0; down < WINDOW_NTILES; down++) {
         if (needs >> (WINDOW_NTILES * down) & 7)
-            put_needed(s, down, column, needs);
+            needs = put_needed(s, down, column, needs);
     }
+    for (; needs && s->rules.has_local; needs &= needs - 1)
+        put_absent(s, column, floor_log2(needs & (0 - needs)));
     return peak_window_find(&s->rules, &s->window, candidates, s->list);
 }
 
@@ -185,6 +202,7 @@ h5bragg_status peak_chunk_search(const chunk_header *chunk, const ring_map *map,
         status = peak_rules_make(&frame.model, &chunk->geometry.view, mask, peaks, &s.rules);
     if (!status)
         status = peak_bands_make(&frame, &bands);
+    s.valid = frame.mask.valid;
     if (!status)
         status = search_rows(&s, &bands);
     if (!status)

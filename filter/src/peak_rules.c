@@ -2,8 +2,9 @@
 /*
  * Rules of peaks from the background (docs/peaks.md, "What is a peak").
  *
- * A pixel is high above the same quantile as that which pixels are picked by, at the peaks' own
- * snr_pick: an integer a cell, so that nobody's rounding matters.
+ * The largest pixel of a peak is above the same quantile as that which pixels are picked by, at the
+ * peaks' own snr_pick, so that it is no matter of chance; others are above as many sigma.  Both are
+ * integers of a cell, so that nobody's rounding matters.
  */
 #include "peak_rules.h"
 
@@ -32,6 +33,7 @@ void peak_rules_free(peak_rules *rules)
 {
     scratch_give(rules->cell);
     scratch_give(rules->byte_limit);
+    scratch_give(rules->byte_beside);
     memset(rules, 0, sizeof *rules);
 }
 
@@ -41,20 +43,23 @@ static uint8_t byte_limit_of(int64_t limit)
     return (uint8_t)(limit < 0 ? 0 : limit + 1 < BYTE_ANY ? limit + 1 : BYTE_ANY);
 }
 
-static void set_cell(const frame_model *m, const noise_frame *high, uint32_t cell,
-                     peak_rules *rules)
+static void set_cell(const frame_model *m, const noise_frame *quantile, const noise_frame *plain,
+                     uint32_t cell, peak_rules *rules)
 {
     const noise_frame *f = &m->noise;
     const ring_profile *ring = &m->profile[f->map->ring[cell]];
     const double sigma = noise_sigma(f, ring, cell);
-    const int64_t limit = noise_threshold(high, ring, cell);
+    const int64_t limit = noise_threshold(quantile, ring, cell);
+    const int64_t beside = noise_threshold(plain, ring, cell);
     rules->cell[cell] = (peak_cell){
         .limit = limit,
+        .beside = beside,
         .stored = rules->has_local ? INT64_MIN : noise_threshold(f, ring, cell),
         .expected = noise_expected(f, ring, cell),
         .variance = sigma * sigma,
     };
     rules->byte_limit[cell] = byte_limit_of(limit);
+    rules->byte_beside[cell] = byte_limit_of(beside);
 }
 
 h5bragg_status peak_rules_make(const frame_model *m, const h5bragg_geometry *geometry,
@@ -62,24 +67,29 @@ h5bragg_status peak_rules_make(const frame_model *m, const h5bragg_geometry *geo
                                peak_rules *rules)
 {
     const ring_map *map = m->noise.map;
-    h5bragg_params params = *m->noise.params;
-    noise_frame high = m->noise;
+    h5bragg_params with_quantile = *m->noise.params;
+    noise_frame quantile = m->noise;
+    noise_frame plain = m->noise;
     *rules = (peak_rules){.map = map,
                           .geometry = geometry,
                           .mask = mask,
                           .reach = peaks->patch / 2,
                           .connected = peaks->connected,
                           .has_local = m->layout.has_local};
-    if (peaks->snr_pick < params.snr_pick)
+    if (peaks->snr_pick < with_quantile.snr_pick)
         return H5BRAGG_PEAKS_NOT_STORED;
     rules->cell = scratch_take((map->ncells + 1u) * sizeof *rules->cell);
     rules->byte_limit = scratch_take(map->ncells + 1u);
-    if (!rules->cell || !rules->byte_limit)
+    rules->byte_beside = scratch_take(map->ncells + 1u);
+    if (!rules->cell || !rules->byte_limit || !rules->byte_beside)
         return H5BRAGG_NO_MEMORY;
-    params.snr_pick = peaks->snr_pick;
-    params.local_counts = TILE_EDGE; /* quantiles, be there local counts or not */
-    high.params = &params;
+    with_quantile.snr_pick = peaks->snr_pick;
+    h5bragg_params without = with_quantile;
+    with_quantile.local_counts = TILE_EDGE; /* be there local counts or not */
+    without.local_counts = 0;
+    quantile.params = &with_quantile;
+    plain.params = &without;
     for (uint32_t c = 0; c < map->ncells; c++)
-        set_cell(m, &high, c, rules);
+        set_cell(m, &quantile, &plain, c, rules);
     return H5BRAGG_OK;
 }

@@ -8,7 +8,8 @@
 
 /* What a cell means for peaks. */
 typedef struct peak_cell {
-    int64_t limit;  /* pixels above are high */
+    int64_t limit;  /* the largest pixel of a peak is above */
+    int64_t beside; /* and so many others are above this */
     int64_t stored; /* and above this are stored exactly, whatever their tile */
     double expected;
     double variance; /* of the background of a pixel */
@@ -21,8 +22,9 @@ typedef struct peak_rules {
     uint32_t reach;                   /* of the patch to either side */
     uint32_t connected;
     int has_local;
-    peak_cell *cell;     /* ncells */
-    uint8_t *byte_limit; /* ncells: a tile whose largest byte is less has no high pixel */
+    peak_cell *cell;      /* ncells */
+    uint8_t *byte_limit;  /* ncells: a tile whose largest byte is less has no peak */
+    uint8_t *byte_beside; /* ncells: likewise, of the others */
 } peak_rules;
 
 h5bragg_status peak_params_check(const h5bragg_peak_params *peaks);

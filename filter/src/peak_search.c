@@ -35,7 +35,7 @@ BRAGG_INLINE void put_row(const h5bragg_pixel_type type, search *s, const peak_c
     int64_t value[TILE_EDGE];
     for (uint32_t k = 0; k < n; k++)
         value[k] = pixel_get(s->source->frame.pixels, type, pixel + k);
-    peak_window_put_row(&s->window, cell->limit, at, n, value);
+    peak_window_put_row(&s->window, cell, at, n, value);
 }
 
 /* Puts a tile in of which some pixels are usable. */
@@ -79,6 +79,8 @@ BRAGG_INLINE void put_tile(const h5bragg_pixel_type type, search *s, size_t tile
     const uint32_t ntx = s->rules.map->ntx;
     const size_t other = tile + (size_t)down * ntx + right - ntx - 1; /* if it is in the frame */
     uint32_t usable = peak_window_usable(&s->rules, &s->window, down, right, 0xFFFF);
+    if (usable && s->rules.has_local && !source->kept[other])
+        peak_window_put_drawn(&s->rules, &s->window, k, source->plane.valid[other]);
     if (!usable || (s->rules.has_local && !source->kept[other]))
         return;
     usable &= source->plane.valid[other];

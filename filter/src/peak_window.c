@@ -5,12 +5,15 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "portable_math.h"
 #include "symbols.h"
 #include "tile_sums.h" /* count_bits */
 
 static const uint64_t MIDDLE = 0x00003C3C3C3C0000u; /* the tile itself */
 static const double METRE_IN_ANGSTROM = 1e10;
-enum { FIRST_CAPACITY = 256 };
+enum { FIRST_CAPACITY = 256, PATCH_EDGE = 5 };
+/* How wide a spot is taken to be where its tiles hold so little that they are not stored. */
+static const double SPOT_SIGMA_PX = 0.7;
 
 void h5bragg_peak_list_free(h5bragg_peak_list *list)
 {
@@ -63,6 +66,8 @@ void peak_window_start(const peak_rules *r, uint32_t tile_row, uint32_t tile_col
     w->tile_column = tile_column;
     w->known = 0;
     w->high = 0;
+    w->beside = 0;
+    w->drawn = 0;
     w->panel = find_panel(r->geometry, w->panel, TILE_EDGE * tile_row, TILE_EDGE * tile_column);
 }
 
@@ -90,6 +95,18 @@ uint32_t peak_window_usable(const peak_rules *r, peak_window *w, uint32_t down, 
         return 0;
     w->cell[WINDOW_NTILES * down + right] = &r->cell[cell];
     return r->mask ? uncovered(r, row, column, pixels) : pixels;
+}
+
+void peak_window_put_drawn(const peak_rules *r, peak_window *w, uint32_t k, uint32_t valid)
+{
+    const uint32_t usable = peak_window_usable(r, w, k / WINDOW_NTILES, k % WINDOW_NTILES, valid);
+    const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
+    const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
+    const uint32_t side = (1u << columns.n) - 1;
+    for (uint32_t i = 0; i < rows.n; i++) {
+        const uint64_t bits = usable >> (TILE_EDGE * (rows.first + i) + columns.first) & side;
+        w->drawn |= bits << (WINDOW_EDGE * (rows.at + i) + columns.at);
+    }
 }
 
 /* The patch around a pixel of the tile. */
@@ -148,6 +165,47 @@ static patch_sums sum_patch(const peak_window *w, uint32_t at, uint64_t patch)
     return s;
 }
 
+/* Weights of a spot in the rows, or columns, of a patch around a pixel, from its centre on. */
+static void spot_weights(double centre, double *weight)
+{
+    for (int k = 0; k < PATCH_EDGE; k++) {
+        const double x = (double)(k - PATCH_EDGE / 2) - centre;
+        weight[k] = portable_exp(-x * x / (2.0 * SPOT_SIGMA_PX * SPOT_SIGMA_PX));
+    }
+}
+
+/*
+ * Adds what a spot of usual width would have in the pixels of the patch that are drawn: its wings,
+ * where they were too weak to be kept.
+ */
+static void add_wings(const peak_window *w, uint32_t at, uint64_t patch, patch_sums *s)
+{
+    const uint32_t first = at - WINDOW_MARGIN * (WINDOW_EDGE + 1);
+    const uint64_t drawn = patch & w->drawn;
+    double slow[PATCH_EDGE];
+    double fast[PATCH_EDGE];
+    double known = 0;
+    if (!drawn || !(s->signal > 0) || !(s->mass > 0))
+        return;
+    spot_weights(s->slow / s->mass, slow);
+    spot_weights(s->fast / s->mass, fast);
+    for (uint64_t left = patch & w->known; left; left &= left - 1) {
+        const uint32_t place = floor_log2(left & (0 - left)) - first;
+        known += slow[place / WINDOW_EDGE] * fast[place % WINDOW_EDGE];
+    }
+    const double height = s->signal / known;
+    for (uint64_t left = drawn; left; left &= left - 1) {
+        const uint32_t place = floor_log2(left & (0 - left)) - first;
+        const int down = (int)(place / WINDOW_EDGE) - WINDOW_MARGIN;
+        const int right = (int)(place % WINDOW_EDGE) - WINDOW_MARGIN;
+        const double counts = height * slow[place / WINDOW_EDGE] * fast[place % WINDOW_EDGE];
+        s->signal += counts;
+        s->mass += counts;
+        s->slow += counts * down;
+        s->fast += counts * right;
+    }
+}
+
 /* Where the peak is seen from the sample: radius and resolution. */
 static void set_direction(const peak_rules *r, const h5bragg_panel *p, h5bragg_peak *peak)
 {
@@ -165,7 +223,8 @@ static void set_direction(const peak_rules *r, const h5bragg_panel *p, h5bragg_p
 
 static h5bragg_peak measure(const peak_rules *r, const peak_window *w, uint32_t at, uint64_t patch)
 {
-    const patch_sums s = sum_patch(w, at, patch);
+    patch_sums s = sum_patch(w, at, patch);
+    add_wings(w, at, patch, &s);
     const uint32_t slow = TILE_EDGE * w->tile_row + at / WINDOW_EDGE - WINDOW_MARGIN;
     const uint32_t fast = TILE_EDGE * w->tile_column + at % WINDOW_EDGE - WINDOW_MARGIN;
     h5bragg_peak peak = {.intensity = s.signal,
@@ -175,7 +234,7 @@ static h5bragg_peak measure(const peak_rules *r, const peak_window *w, uint32_t 
                          .slow = slow,
                          .fast = fast,
                          .npixels = s.n,
-                         .nhigh = count_bits64(patch & w->high)};
+                         .nhigh = count_bits64(patch & w->beside)};
     peak.slow_px = slow + 0.5 + (s.mass > 0 ? s.slow / s.mass : 0);
     peak.fast_px = fast + 0.5 + (s.mass > 0 ? s.fast / s.mass : 0);
     set_direction(r, w->panel, &peak);
@@ -229,7 +288,7 @@ h5bragg_status peak_window_find(const peak_rules *r, const peak_window *w, uint6
     for (; candidates && !status; candidates &= candidates - 1) {
         const uint32_t at = floor_log2(candidates & (0 - candidates));
         const uint64_t patch = patch_of(r, at);
-        if (count_bits64(patch & w->high) <= r->connected || !is_largest(w, at, patch))
+        if (count_bits64(patch & w->beside) <= r->connected || !is_largest(w, at, patch))
             continue;
         const h5bragg_peak peak = measure(r, w, at, patch);
         status = append(&peak, list);

@@ -16,8 +16,10 @@ typedef struct peak_window {
     uint32_t tile_row; /* of the tile in the middle */
     uint32_t tile_column;
     const h5bragg_panel *panel;
-    uint64_t known; /* bit 8 * row + column: stored exactly, and of the same panel */
-    uint64_t high;  /* of them */
+    uint64_t known;  /* bit 8 * row + column: stored exactly, and of the same panel */
+    uint64_t high;   /* of them: may be the largest of a peak */
+    uint64_t beside; /* and may be beside it */
+    uint64_t drawn;  /* with local counts: bits of pixels that are valid, and not stored exactly */
     int64_t value[WINDOW_EDGE * WINDOW_EDGE]; /* of known pixels */
     const peak_cell *cell[WINDOW_NTILES * WINDOW_NTILES];
 } peak_window;
@@ -48,23 +50,34 @@ BRAGG_INLINE void peak_window_put(peak_window *window, const peak_cell *cell, ui
 {
     const uint64_t is_known = value > cell->stored;
     const uint64_t is_high = value > cell->limit;
+    const uint64_t is_beside = value > cell->beside;
     window->value[at] = value;
     window->known |= is_known << at;
-    window->high |= is_high << at;
+    window->high |= (is_known & is_high) << at;
+    window->beside |= (is_known & is_beside) << at;
 }
 
 /* With local counts, n pixels side by side: n is to be a constant. */
-BRAGG_INLINE void peak_window_put_row(peak_window *window, int64_t limit, uint32_t at, uint32_t n,
-                                      const int64_t *value)
+BRAGG_INLINE void peak_window_put_row(peak_window *window, const peak_cell *cell, uint32_t at,
+                                      uint32_t n, const int64_t *value)
 {
+    const int64_t limit = cell->limit;
+    const int64_t least = cell->beside;
     uint32_t high = 0;
+    uint32_t beside = 0;
     for (uint32_t k = 0; k < n; k++) {
         window->value[at + k] = value[k];
         high |= (uint32_t)(value[k] > limit) << k;
+        beside |= (uint32_t)(value[k] > least) << k;
     }
     window->known |= (uint64_t)((1u << n) - 1) << at;
     window->high |= (uint64_t)high << at;
+    window->beside |= (uint64_t)beside << at;
 }
+
+/* With local counts: tile k of the window is drawn; of its pixels those are valid. */
+void peak_window_put_drawn(const peak_rules *rules, peak_window *window, uint32_t k,
+                           uint32_t valid);
 
 /* When the tile itself has been put in: those of its pixels that may be peaks. */
 uint64_t peak_window_candidates(const peak_rules *rules, const peak_window *window);

@@ -47,8 +47,9 @@ class PeakParams:
     Parameters
     ----------
     snr_pick : float
-        Its largest pixel, and `connected` others, are above the background by this many sigma, as
-        `SparsifyParams.snr_pick`; not less than that, as weaker pixels are not stored exactly.
+        Its largest pixel, and `connected` others, are above the background by this many sigma (the
+        largest by the quantile that `SparsifyParams.snr_pick` means); not less than
+        `SparsifyParams.snr_pick`, as weaker pixels are not stored exactly.
     patch : int
         Edge of the square of pixels, 3 or 5, of which that is the largest and over which is summed.
     connected : int

@@ -121,7 +121,7 @@ static void check_marked(const h5bragg_geometry *geometry, const h5bragg_params 
                          h5bragg_chosen chosen)
 {
     static uint32_t marked[NTILES];
-    static uint8_t limit[MAX_CELLS + 1];
+    static uint8_t limit[2 * (MAX_CELLS + 1)];
     h5bragg_rules rules;
     h5bragg_peak_params peaks;
     h5bragg_peak_list list = {0};

@@ -150,8 +150,8 @@ def test_stacks_of_modules(tmp_path: Path, cli: Cli, small_geometry: Geometry) -
     assert (found.status, found.err) == (0, "")
     with h5py.File(out) as file:
         assert file["entry_1/data_1/data"].shape == (2, 4, 40, 200)
-        assert file[RESULT_PATH]["peakYPosRaw"][:, 0].tolist() == [101, 101]
-        assert file[RESULT_PATH]["peakXPosRaw"][:, 0].tolist() == [51, 51]
+        assert file[RESULT_PATH]["peakYPosRaw"][:, 0].round(1).tolist() == [101, 101]
+        assert file[RESULT_PATH]["peakXPosRaw"][:, 0].round(1).tolist() == [51, 51]
 
 
 def test_pixels_of_the_pixel_mask_are_no_peaks(
@@ -280,7 +280,8 @@ def test_compress_keeps_hits_and_their_angles(
     want, out, hits = lists_of(paths, stack), tmp_path / "hits.h5", [0, 2]
     found = cli("compress", *paths, "-o", out, "--min-peaks", min(len(want[k]) for k in hits))
     assert (found.status, found.err) == (0, "")
-    assert re.search(r": 2 frames, .* 89 peaks; 2 frames left out$", found.out.strip())
+    total = sum(len(want[k]) for k in hits)
+    assert re.search(rf": 2 frames, .*, {total} peaks; 2 frames left out$", found.out.strip())
     assert_lists(out, [want[k] for k in hits])
     with h5py.File(out) as file:
         assert file[RESULT_PATH]["left_out/frame"][()].tolist() == [1, 3]

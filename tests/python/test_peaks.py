@@ -189,7 +189,7 @@ def test_each_frame_of_a_chunk_has_its_own_peaks(
 def test_a_peak_is_where_its_counts_are() -> None:
     frame = flat()
     frame[20:23, 30:33] = SPOT
-    (peaks,) = [find_peaks(frame, geometry_of())]
+    peaks = find_peaks(frame, geometry_of(), peaks=PeakParams(patch=3))
     centre = (SPOT * np.arange(3)[:, None]).sum() / SPOT.sum()
     assert len(peaks) == 1
     assert (peaks.slow[0], peaks.fast[0], peaks.maximum[0]) == (21, 31, 60)
@@ -212,7 +212,7 @@ def test_equal_neighbours_are_one_peak(shape: tuple[int, int]) -> None:
 def test_peaks_at_the_edge_of_the_frame_are_found(at: tuple[int, int]) -> None:
     frame = flat()
     frame[at[0] :, at[1] :][:3, :3] = SPOT
-    peaks = find_peaks(frame, geometry_of())
+    peaks = find_peaks(frame, geometry_of(), peaks=PeakParams(patch=3))
     assert (peaks.slow.tolist(), peaks.fast.tolist()) == ([at[0] + 1], [at[1] + 1])
     assert peaks.intensity[0] == SPOT.sum()
 
@@ -222,7 +222,7 @@ def test_masked_neighbours_are_left_out_and_do_not_hide_a_peak() -> None:
     frame[20:23, 30:33] = SPOT
     frame[21, 32] = 65535
     frame[:, 33] = 65534
-    peaks = find_peaks(frame, geometry_of())
+    peaks = find_peaks(frame, geometry_of(), peaks=PeakParams(patch=3))
     assert (peaks.slow.tolist(), peaks.fast.tolist()) == ([21], [31])
     assert peaks.intensity[0] == SPOT.sum() - SPOT[1, 2]
 
@@ -244,7 +244,7 @@ def test_resolution_and_radius_are_those_of_the_place() -> None:
     )  # fmt: skip
     frame = flat()
     frame[19:22, 9:12] = [[0, 30, 0], [30, 90, 30], [0, 30, 0]]
-    peaks = find_peaks(frame, geometry)
+    peaks = find_peaks(frame, geometry, peaks=PeakParams(patch=3))
     np.testing.assert_allclose(peaks.radius_m, 390e-4, rtol=1e-6)
     two_theta = np.arctan(390e-4 / 0.1)
     np.testing.assert_allclose(peaks.resolution_a, 1.2 / (2 * np.sin(two_theta / 2)), rtol=1e-6)
@@ -263,7 +263,7 @@ def test_peaks_can_be_selected() -> None:
     frame = flat()
     frame[20:23, 30:33] = SPOT
     frame[40:43, 50:53] = 2 * SPOT
-    peaks = find_peaks(frame, geometry_of())
+    peaks = find_peaks(frame, geometry_of(), peaks=PeakParams(patch=3))
     assert peaks[peaks.snr > 15].slow.tolist() == [41]
     assert repr(peaks[:1]) == f"<Peaks: 1, together {SPOT.sum()} counts>"
 
@@ -331,3 +331,18 @@ def test_damaged_chunks_are_refused() -> None:
     chunk[-1] ^= 1
     with pytest.raises(h5bragg.ChunkError, match="checksum"):
         find_peaks(bytes(chunk))
+
+
+def test_wings_that_are_not_stored_are_those_of_a_spot() -> None:
+    """Of a spot of the width that is assumed no counts are lost where its tiles are not kept."""
+    frame = flat()
+    spot = 60 * np.exp(-(np.add.outer(*[np.arange(-2, 3) ** 2] * 2)) / (2 * 0.7**2))
+    frame[21:26, 31:36] = np.round(spot)  # its first column and row lie in tiles of their own
+    chunk = h5bragg.encode(frame, geometry_of())
+    known = np.zeros(frame.shape, bool)
+    known.ravel()[h5bragg.unpack(chunk).index] = True
+    lost = frame[21:26, 31:36][~known[21:26, 31:36]].sum()
+    peaks = find_peaks(chunk)
+    assert known[21:26, 31:36].sum() == peaks.npixels[0] < 25
+    np.testing.assert_allclose(peaks.intensity, spot.sum(), rtol=0.02)
+    assert lost > 0

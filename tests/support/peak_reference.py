@@ -36,9 +36,11 @@ class Pixels:
     value: NDArray[np.int64]
     known: NDArray[np.bool_]
     limit: NDArray[np.float64]
+    beside: NDArray[np.float64]
     expected: NDArray[np.float64]
     variance: NDArray[np.float64]
     panel: NDArray[np.int64]
+    drawn: NDArray[np.bool_]
 
 
 def mask_values(params: h5bragg.SparsifyParams, dtype: np.dtype[Any]) -> list[int]:
@@ -89,20 +91,23 @@ def pixels_of(
     value.ravel()[sparse.index] = sparse.intensity
     known.ravel()[sparse.index] = True
     known &= has_ring
-    limit, stored = np.zeros(shape), np.full(shape, -np.inf)
+    limit, beside, stored = np.zeros(shape), np.zeros(shape), np.full(shape, -np.inf)
     for key in set(zip(expected[known].tolist(), sigma[known].tolist(), strict=True)):
         here = known & (expected == key[0]) & (sigma == key[1])
         how = {"codes": codes, "counting": counting, "dtype": info.dtype}
         limit[here] = threshold(*key, snr, quantile=True, **how)
+        beside[here] = threshold(*key, snr, quantile=False, **how)
         if not params.local_counts:
             stored[here] = threshold(*key, params.snr_pick, quantile=False, **how)
+    drawn = has_ring & (sparse.mask == 0) & ~known & (params.local_counts > 0)
     known &= value > stored
     if mask is not None:
         known &= ~mask
+        drawn &= ~mask
     panel = np.full(shape, -1)
     for number, p in enumerate(info.geometry.panels):
         panel[slice(*p.slow), slice(*p.fast)] = number
-    return Pixels(value, known, limit, expected, sigma**2, panel)
+    return Pixels(value, known, limit, beside, expected, sigma**2, panel, drawn)
 
 
 def reference_peaks(
@@ -119,17 +124,19 @@ def reference_peaks(
     found = []
     for slow, fast in np.argwhere(px.known & (px.value > px.limit)).tolist():
         reach = wanted.patch // 2
-        patch = [
+        square = [
             (i, j)
             for i in range(max(0, slow - reach), min(px.value.shape[0], slow + reach + 1))
             for j in range(max(0, fast - reach), min(px.value.shape[1], fast + reach + 1))
-            if px.known[i, j] and px.panel[i, j] == px.panel[slow, fast]
+            if px.panel[i, j] == px.panel[slow, fast]
         ]
+        patch = [at for at in square if px.known[at]]
+        drawn = [at for at in square if px.drawn[at]]
         own = (-px.value[slow, fast], slow, fast)
-        high = [at for at in patch if px.value[at] > px.limit[at]]
+        high = [at for at in patch if px.value[at] > px.beside[at]]
         if any((-px.value[at], *at) < own for at in patch) or len(high) <= wanted.connected:
             continue
-        found.append(measure(px, geometry, (slow, fast), patch, len(high)))
+        found.append(measure(px, geometry, (slow, fast), (patch, drawn), len(high)))
     return sorted(found, key=lambda p: (p.slow // 4, p.fast // 4, p.slow, p.fast))
 
 
@@ -137,14 +144,26 @@ def measure(
     px: Pixels,
     geometry: h5bragg.Geometry,
     largest: tuple[int, int],
-    patch: list[tuple[int, int]],
+    pixels: tuple[list[tuple[int, int]], list[tuple[int, int]]],
     nhigh: int,
 ) -> ReferencePeak:
+    patch, drawn = pixels
     signal = np.array([px.value[at] - px.expected[at] for at in patch])
     mass = np.maximum(signal, 0)
     places = np.array(patch) + 0.5
     slow_px, fast_px = (mass[:, None] * places).sum(0) / mass.sum()
     intensity = float(signal.sum())
+    if drawn and intensity > 0:
+        here, there = (
+            np.exp(-((np.array(at) + 0.5 - (slow_px, fast_px)) ** 2).sum(1) / (2 * 0.7**2))
+            for at in (patch, drawn)
+        )
+        wings = intensity * there / here.sum()
+        moments = (mass[:, None] * places).sum(0) + (wings[:, None] * (np.array(drawn) + 0.5)).sum(
+            0
+        )
+        slow_px, fast_px = moments / (mass.sum() + wings.sum())
+        intensity += float(wings.sum())
     variance = sum(px.variance[at] for at in patch) + max(intensity, 0)
     panel = geometry.panels[px.panel[largest]]
     i, j = slow_px - panel.slow[0], fast_px - panel.fast[0]

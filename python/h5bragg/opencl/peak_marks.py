@@ -31,7 +31,7 @@ class PeakMarks:
     Attributes
     ----------
     limits : ndarray of uint8
-        Shape (frames, ncells + 1), see h5bragg_stages_peak_limits.
+        Shape (frames, 2 * (ncells + 1)), see h5bragg_stages_peak_limits.
     tiles : ndarray of uint32
         Shape (frames, room): tiles that may have peaks.
     """
@@ -41,11 +41,11 @@ class PeakMarks:
         assert wanted is not None
         self._lane, self._room = lane, layout.room
         self._options = uint4(wanted.patch // 2, wanted.connected, stages.npanels == 1, 0)
-        n, ncells = layout.nframes, layout.tiles.ncells + 1
-        self._limits = session.buffer(n * ncells)
+        n, nlimits = layout.nframes, 2 * (layout.tiles.ncells + 1)
+        self._limits = session.buffer(n * nlimits)
         self._counts = session.buffer(4 * n)
         self._tiles = session.buffer(4 * n * layout.room)
-        self.limits: NDArray[np.uint8] = lane.pinned((n, ncells), np.uint8)
+        self.limits: NDArray[np.uint8] = lane.pinned((n, nlimits), np.uint8)
         self.limits[...] = 0
         self.tiles: NDArray[np.uint32] = lane.pinned((n, layout.room), np.uint32)
         self._host_counts: NDArray[np.uint32] = lane.pinned((n,), np.uint32)
