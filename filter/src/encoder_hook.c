@@ -6,20 +6,19 @@
 
 #include "lock.h"
 
-static bragg_lock hook_lock = BRAGG_LOCK_INIT;
 static encoder_hook hook;
 
 encoder_hook encoder_hook_get(void)
 {
-    lock_acquire(&hook_lock);
+    lock_acquire(LOCK_ENCODER_HOOK);
     const encoder_hook found = hook;
-    lock_release(&hook_lock);
+    lock_release(LOCK_ENCODER_HOOK);
     return found;
 }
 
 void h5bragg_set_encoder(h5bragg_encoder *encode, void *context)
 {
-    lock_acquire(&hook_lock);
+    lock_acquire(LOCK_ENCODER_HOOK);
     hook = (encoder_hook){encode, context};
-    lock_release(&hook_lock);
+    lock_release(LOCK_ENCODER_HOOK);
 }

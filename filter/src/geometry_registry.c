@@ -16,7 +16,6 @@ typedef struct registry_entry {
     bragg_owned_geometry geometry;
 } registry_entry;
 
-static bragg_lock registry_lock = BRAGG_LOCK_INIT;
 static registry_entry *registry_head;
 
 static size_t mask_nbytes(const h5bragg_geometry *g) { return g->mask ? (size_t)g->ny * g->nx : 0; }
@@ -49,9 +48,9 @@ static const registry_entry *find_locked(uint64_t hash)
 
 const h5bragg_geometry *bragg_geometry_find(uint64_t hash)
 {
-    lock_acquire(&registry_lock);
+    lock_acquire(LOCK_GEOMETRIES);
     const registry_entry *e = find_locked(hash);
-    lock_release(&registry_lock);
+    lock_release(LOCK_GEOMETRIES);
     return e ? &e->geometry.view : NULL;
 }
 
@@ -59,7 +58,7 @@ static h5bragg_status register_geometry(const h5bragg_geometry *g, uint64_t hash
 {
     registry_entry *entry = NULL;
     h5bragg_status status = H5BRAGG_OK;
-    lock_acquire(&registry_lock);
+    lock_acquire(LOCK_GEOMETRIES);
     if (find_locked(hash))
         goto done;
     entry = malloc(sizeof *entry);
@@ -76,7 +75,7 @@ static h5bragg_status register_geometry(const h5bragg_geometry *g, uint64_t hash
     entry->next = registry_head;
     registry_head = entry;
 done:
-    lock_release(&registry_lock);
+    lock_release(LOCK_GEOMETRIES);
     return status;
 }
 

@@ -75,7 +75,6 @@ static int fill_table(uint32_t threshold, uint32_t level, level_table *table, ui
 static level_table tables[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS];
 static _Alignas(64) uint32_t guides[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS][LEVEL_GUIDE_SIZE];
 static atomic_uchar is_made[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS];
-static bragg_lock table_lock = BRAGG_LOCK_INIT; /* for tables that are not made */
 
 level_tables level_tables_get(void)
 {
@@ -89,11 +88,11 @@ const level_table *level_get(uint32_t threshold, uint32_t level)
     if (atomic_load_explicit(made, memory_order_acquire))
         return table;
     int is_there = 1;
-    lock_acquire(&table_lock);
+    lock_acquire(LOCK_LEVELS);
     if (!atomic_load_explicit(made, memory_order_relaxed)) {
         is_there = fill_table(threshold, level, table, guides[threshold][level]);
         atomic_store_explicit(made, (unsigned char)is_there, memory_order_release);
     }
-    lock_release(&table_lock);
+    lock_release(LOCK_LEVELS);
     return is_there ? table : NULL;
 }

@@ -31,7 +31,6 @@ typedef struct cached_map {
     struct cached_map *next;
 } cached_map;
 
-static bragg_lock cache_lock = BRAGG_LOCK_INIT;
 static cached_map *cache_head;  /* in the cache */
 static cached_map *orphan_head; /* dropped, still in use */
 
@@ -118,7 +117,7 @@ h5bragg_status map_cache_acquire(const h5bragg_geometry *geometry, const h5bragg
                                  const ring_map **map)
 {
     h5bragg_status status = H5BRAGG_OK;
-    lock_acquire(&cache_lock);
+    lock_acquire(LOCK_RING_MAPS);
     cached_map *found = cache_head;
     while (found && !key_matches(&found->key, geometry, params))
         found = found->next;
@@ -133,7 +132,7 @@ h5bragg_status map_cache_acquire(const h5bragg_geometry *geometry, const h5bragg
         found->users++;
         *map = found->map;
     }
-    lock_release(&cache_lock);
+    lock_release(LOCK_RING_MAPS);
     return status;
 }
 
@@ -148,7 +147,7 @@ void map_cache_release(const ring_map *map)
 {
     if (!map)
         return;
-    lock_acquire(&cache_lock);
+    lock_acquire(LOCK_RING_MAPS);
     cached_map *c = find_user(cache_head, map);
     const int is_orphan = c == NULL;
     if (is_orphan)
@@ -157,5 +156,5 @@ void map_cache_release(const ring_map *map)
         unlink_from(&orphan_head, c);
         free_cached(c);
     }
-    lock_release(&cache_lock);
+    lock_release(LOCK_RING_MAPS);
 }

@@ -13,8 +13,7 @@ struct pattern_slab {
     uint8_t bytes[SLAB_NROWS * PATTERN_ROW_NBYTES + ROW_ALIGNMENT];
 };
 
-static bragg_lock book_lock = BRAGG_LOCK_INIT; /* for new rows, and the cache */
-static pattern_book *cache_head;               /* most recently used first */
+static pattern_book *cache_head; /* most recently used first, guarded as new rows are */
 
 static void free_book(pattern_book *book)
 {
@@ -54,7 +53,7 @@ const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t thresho
     if (book->kind.order == PATTERNS_ARRANGED && f == PATTERN_NBYTES)
         pattern_row_arrange(made);
     _Atomic(const uint8_t *) *slot = &book->rows[f - 1][threshold][sum];
-    lock_acquire(&book_lock);
+    lock_acquire(LOCK_PATTERN_BOOKS);
     const uint8_t *row = atomic_load_explicit(slot, memory_order_relaxed);
     if (!row) {
         uint8_t *room = new_row(book);
@@ -64,7 +63,7 @@ const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t thresho
         }
         row = room;
     }
-    lock_release(&book_lock);
+    lock_release(LOCK_PATTERN_BOOKS);
     return row;
 }
 
@@ -97,7 +96,7 @@ static pattern_book *take_cached(pattern_kind kind, int place)
 /* A book that is half full makes way for a new one, so that none fills up in the end. */
 h5bragg_status pattern_book_acquire(pattern_kind kind, pattern_book **result)
 {
-    lock_acquire(&book_lock);
+    lock_acquire(LOCK_PATTERN_BOOKS);
     pattern_book *book = take_cached(kind, CACHE_SIZE - 1);
     if (book && (!is_wanted(book, kind) || book->nrows > PATTERN_MAX_ROWS / 2)) {
         drop_user(book);
@@ -114,7 +113,7 @@ h5bragg_status pattern_book_acquire(pattern_kind kind, pattern_book **result)
         book->users++;
         *result = book;
     }
-    lock_release(&book_lock);
+    lock_release(LOCK_PATTERN_BOOKS);
     return book ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
@@ -122,7 +121,7 @@ void pattern_book_release(pattern_book *book)
 {
     if (!book)
         return;
-    lock_acquire(&book_lock);
+    lock_acquire(LOCK_PATTERN_BOOKS);
     drop_user(book);
-    lock_release(&book_lock);
+    lock_release(LOCK_PATTERN_BOOKS);
 }

@@ -8,8 +8,6 @@ enum { NPERMUTATIONS = 256, ORDERS = 2 };
 
 typedef uint8_t permutation_table[NPERMUTATIONS][PATTERN_NBYTES];
 
-static bragg_lock table_lock = BRAGG_LOCK_INIT;
-
 /* Shifts, mirror images and turns: an arranged tile stays arranged. */
 static void fill_symmetries(permutation_table table)
 {
@@ -48,13 +46,13 @@ const uint8_t (*pattern_permutations(pattern_order order))[PATTERN_NBYTES]
     static _Alignas(64) permutation_table tables[ORDERS];
     static atomic_int ready;
     if (!atomic_load_explicit(&ready, memory_order_acquire)) {
-        lock_acquire(&table_lock);
+        lock_acquire(LOCK_PERMUTATIONS);
         if (!atomic_load_explicit(&ready, memory_order_relaxed)) {
             fill_shuffles(tables[PATTERNS_SHUFFLED]);
             fill_symmetries(tables[PATTERNS_ARRANGED]);
             atomic_store_explicit(&ready, 1, memory_order_release);
         }
-        lock_release(&table_lock);
+        lock_release(LOCK_PERMUTATIONS);
     }
     return (const uint8_t(*)[PATTERN_NBYTES])tables[order];
 }

@@ -21,45 +21,30 @@ typedef struct scratch_block {
     struct scratch_block *next;
 } scratch_block;
 
-/* Blocks of one size.  Its lock is held for a few instructions, so whoever finds it taken spins. */
-typedef struct scratch_list {
-    _Atomic(int) is_taken;
-    scratch_block *first;
-} scratch_list;
-
-static scratch_list kept[NSIZES];
+/* The first block of each size, guarded by the spin lock of that number. */
+static scratch_block *kept[NSIZES];
+_Static_assert((int)NSIZES <= (int)SPIN_COUNT, "each list has a lock");
 static _Atomic(size_t) kept_nbytes;
 static _Atomic(size_t) reserved_nbytes;
 
-static void list_take(scratch_list *list)
+static scratch_block *list_pop(uint32_t size)
 {
-    while (atomic_exchange_explicit(&list->is_taken, 1, memory_order_acquire))
-        lock_yield();
-}
-
-static void list_leave(scratch_list *list)
-{
-    atomic_store_explicit(&list->is_taken, 0, memory_order_release);
-}
-
-static scratch_block *list_pop(scratch_list *list)
-{
-    list_take(list);
-    scratch_block *block = list->first;
+    spin_acquire(size);
+    scratch_block *block = kept[size];
     if (block)
-        list->first = block->next;
-    list_leave(list);
+        kept[size] = block->next;
+    spin_release(size);
     if (block)
         atomic_fetch_sub(&kept_nbytes, block->nbytes);
     return block;
 }
 
-static void list_push(scratch_list *list, scratch_block *block)
+static void list_push(scratch_block *block)
 {
-    list_take(list);
-    block->next = list->first;
-    list->first = block;
-    list_leave(list);
+    spin_acquire(block->size);
+    block->next = kept[block->size];
+    kept[block->size] = block;
+    spin_release(block->size);
 }
 
 static scratch_block *block_of(void *memory)
@@ -111,7 +96,7 @@ void *scratch_take(size_t nbytes)
         return NULL;
     if (is_kept(nbytes)) {
         size = round_up(&nbytes);
-        block = list_pop(&kept[size]);
+        block = list_pop(size);
     }
     return block ? (uint8_t *)block + ALIGNMENT : make_block(nbytes, size);
 }
@@ -136,7 +121,7 @@ void scratch_give(void *memory)
     scratch_block *block = block_of(memory);
     const size_t nbytes = block->nbytes;
     if (is_kept(nbytes) && atomic_fetch_add(&kept_nbytes, nbytes) + nbytes <= most_nbytes()) {
-        list_push(&kept[block->size], block);
+        list_push(block);
         return;
     }
     if (is_kept(nbytes))
@@ -163,9 +148,9 @@ void scratch_reserve(size_t nbytes) { atomic_fetch_add(&reserved_nbytes, nbytes)
 void scratch_unreserve(size_t nbytes)
 {
     atomic_fetch_sub(&reserved_nbytes, nbytes);
-    for (size_t size = NSIZES; size-- > 0;) {
+    for (uint32_t size = NSIZES; size-- > 0;) {
         scratch_block *block = NULL;
-        while (atomic_load(&kept_nbytes) > most_nbytes() && (block = list_pop(&kept[size])))
+        while (atomic_load(&kept_nbytes) > most_nbytes() && (block = list_pop(size)))
             free(block->start);
     }
 }
