@@ -136,7 +136,7 @@ def test_plain_info_ends_with_the_reason(
     if damage.name == "forged":
         assert found.status == 0
     else:
-        assert_one_sentence(found, f"frame {BAD}: .*{damage.words}")
+        assert_one_sentence(found, f"frame {BAD}: .*{damage.words}.*; 'h5bragg info --verify'")
 
 
 def test_a_chunk_alone_gets_no_more_memory_than_agreed() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import ChunkError
 from ..file_summary import DatasetSummary, summarize
 from ..frame_record import FrameRecord
 from ..frame_source import InputError
@@ -52,11 +53,7 @@ def info(
         if with_frames:
             raise click.UsageError("give either --verify or --frames")
         return _verify(file, as_json=as_json, threads=threads, quiet=quiet)
-    with open_hdf5(file) as opened:
-        data = opened.get("entry/data/data")
-        nframes = data.shape[0] if data is not None and is_sparse(data) else 0
-        with frame_progress("inspecting", nframes, quiet=quiet) as progress:
-            summaries = summarize(opened, with_frames=with_frames, progress=progress)
+    summaries = _summarize(file, with_frames=with_frames, quiet=quiet)
     if as_json:
         click.echo(json.dumps({"datasets": [summary.as_json() for summary in summaries]}))
         return 0
@@ -67,6 +64,21 @@ def info(
         for line in _frame_lines(summary.frames or ()):
             click.echo(line)
     return 0
+
+
+def _summarize(file: Path, *, with_frames: bool, quiet: bool) -> list[DatasetSummary]:
+    """Summarise a file; the error of a damaged chunk says how to find all of them."""
+    with open_hdf5(file) as opened:
+        data = opened.get("entry/data/data")
+        nframes = data.shape[0] if data is not None and is_sparse(data) else 0
+        with frame_progress("inspecting", nframes, quiet=quiet) as progress:
+            try:
+                return summarize(opened, with_frames=with_frames, progress=progress)
+            except InputError as error:
+                if not isinstance(error.__cause__, ChunkError):
+                    raise
+                hint = "'h5bragg info --verify' names all damaged frames"
+                raise InputError(f"{error}; {hint}") from error
 
 
 def _verify(file: Path, *, as_json: bool, threads: int | None, quiet: bool) -> int:
