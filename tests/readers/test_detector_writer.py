@@ -296,3 +296,25 @@ def test_a_killed_writer_leaves_what_it_has_published(
     done = run_host(need_program("h5clear"), "-s", "--increment=0", path)
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(read_frames(path), written)
+
+
+@pytest.mark.slow
+def test_a_writer_killed_at_random_moments(writer: str, frames: np.ndarray, tmp_path: Path) -> None:
+    """As fast as it can, so that most kills come in the middle of a write."""
+    random = np.random.default_rng(22)
+    lengths = []
+    for number in range(16):
+        path = tmp_path / f"{number}.h5"
+        process = start(writer, "-o", path, "-n", "100000", "-t", "2")
+        time.sleep(random.uniform(0, 0.8))
+        process.kill()
+        process.communicate(timeout=60)
+        if not path.exists():
+            continue  # it has its name once readers can open it
+        written = read_frames(path, swmr=True)
+        lengths.append(len(written))
+        nknown = min(len(written), len(frames))
+        np.testing.assert_array_equal(written[:nknown], frames[:nknown])
+        assert (written.reshape(len(written), -1).max(axis=1) > 0).all()
+        path.unlink()
+    assert sum(lengths) >= 5
