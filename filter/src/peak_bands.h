@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a chunk stores exactly, as tiles by rows: three rows of macro blocks at a time, so that a
- * tile of the middle one has all that is around it at hand.
+ * With local counts: the exact tiles of a chunk by rows, three rows of macro blocks at a time, so
+ * that a tile of the middle one has all that is around it at hand.
  */
 #ifndef BRAGG_PEAK_BANDS_H
 #define BRAGG_PEAK_BANDS_H
@@ -28,8 +28,10 @@ typedef struct peak_bands {
     uint32_t nread; /* rows of macro blocks */
 } peak_bands;
 
-/* For a frame that was opened.  Free with peak_bands_free, also after an error, and before the
- * frame is closed. */
+/*
+ * For a frame that was opened.  Free with peak_bands_free, also after an error, and before the
+ * frame is closed.
+ */
 h5bragg_status peak_bands_make(sparse_frame *frame, peak_bands *bands);
 void peak_bands_free(peak_bands *bands);
 

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finds peaks in what a chunk has exactly, row of tiles by row of tiles: nothing else is decoded.
+ * Finds peaks in what a chunk has exactly: nothing else is decoded.  With local counts these are
+ * kept tiles, row of tiles by row of tiles; without, picked pixels (peak_picked.c).
  */
 #include "peak_chunk.h"
 
 #include "peak_bands.h"
+#include "peak_picked.h"
 #include "peak_window.h"
 
 /* What is looked for, and the rows around the one at work. */
 typedef struct chunk_search {
-    peak_rules rules;
+    const peak_rules *rules;
     peak_window window;
     exact_row row[WINDOW_NTILES];
     uint32_t next[WINDOW_NTILES]; /* of a row: the first tile that may touch the one at work */
@@ -86,9 +88,9 @@ static void put_tile(chunk_search *s, const exact_tile *tile, uint32_t k)
 {
     const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
     const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
-    const uint32_t usable = peak_window_usable(&s->rules, &s->window, k / WINDOW_NTILES,
-                                               k % WINDOW_NTILES, tile->valid);
-    if (usable != 0xFFFF || !s->rules.has_local) {
+    const uint32_t usable =
+        peak_window_usable(s->rules, &s->window, k / WINDOW_NTILES, k % WINDOW_NTILES, tile->valid);
+    if (usable != 0xFFFF) {
         if (usable)
             put_some(s, tile, k, usable);
         return;
@@ -126,30 +128,30 @@ static uint32_t put_needed(chunk_search *s, uint32_t down, uint32_t column, uint
 static void put_absent(chunk_search *s, uint32_t column, uint32_t place)
 {
     const size_t row = s->tile_row + place / WINDOW_NTILES - (size_t)1;
-    const size_t tile = row * s->rules.map->ntx + column + place % WINDOW_NTILES - 1;
-    if (peak_window_usable(&s->rules, &s->window, place / WINDOW_NTILES, place % WINDOW_NTILES, 1))
-        peak_window_put_drawn(&s->rules, &s->window, place, s->valid[tile]);
+    const size_t tile = row * s->rules->map->ntx + column + place % WINDOW_NTILES - 1;
+    if (peak_window_usable(s->rules, &s->window, place / WINDOW_NTILES, place % WINDOW_NTILES, 1))
+        peak_window_put_drawn(s->rules, &s->window, place, s->valid[tile]);
 }
 
 static h5bragg_status look_at_tile(chunk_search *s, const exact_tile *tile)
 {
     const uint32_t column = tile->column;
-    peak_window_start(&s->rules, s->tile_row, column, &s->window);
+    peak_window_start(s->rules, s->tile_row, column, &s->window);
     put_tile(s, tile, WINDOW_OWN);
-    const uint64_t candidates = peak_window_candidates(&s->rules, &s->window);
-    uint32_t needs = peak_window_needs(&s->rules, candidates);
+    const uint64_t candidates = peak_window_candidates(s->rules, &s->window);
+    uint32_t needs = peak_window_needs(s->rules, candidates);
     for (uint32_t down = 0; down < WINDOW_NTILES; down++) {
         if (needs >> (WINDOW_NTILES * down) & 7)
             needs = put_needed(s, down, column, needs);
     }
-    for (; needs && s->rules.has_local; needs &= needs - 1)
+    for (; needs; needs &= needs - 1)
         put_absent(s, column, floor_log2(needs & (0 - needs)));
-    return peak_window_find(&s->rules, &s->window, candidates, s->list);
+    return peak_window_find(s->rules, &s->window, candidates, s->list);
 }
 
 static h5bragg_status search_row(chunk_search *s, const peak_bands *bands, uint32_t tile_row)
 {
-    const uint16_t *cell = s->rules.map->cell + (size_t)tile_row * s->rules.map->ntx;
+    const uint16_t *cell = s->rules->map->cell + (size_t)tile_row * s->rules->map->ntx;
     h5bragg_status status = H5BRAGG_OK;
     int is_wrong = 0;
     s->tile_row = tile_row;
@@ -161,7 +163,7 @@ static h5bragg_status search_row(chunk_search *s, const peak_bands *bands, uint3
     for (uint32_t k = 0; k < row.n && !status; k++) {
         const exact_tile *tile = &row.tile[k];
         const uint16_t of = cell[tile->column];
-        const int64_t limit = of == BRAGG_NO_CELL ? INT64_MAX : s->rules.cell[of].limit;
+        const int64_t limit = of == BRAGG_NO_CELL ? INT64_MAX : s->rules->cell[of].limit;
         const int may_be =
             tile->is_narrow ? has_high_byte(tile, limit) : has_high(s, tile, limit, &is_wrong);
         if (may_be)
@@ -173,7 +175,7 @@ static h5bragg_status search_row(chunk_search *s, const peak_bands *bands, uint3
 /* Rows of macro blocks are searched when the next one is there, too. */
 static h5bragg_status search_rows(chunk_search *s, peak_bands *bands)
 {
-    const ring_map *map = s->rules.map;
+    const ring_map *map = s->rules->map;
     const uint32_t nrows = sparse_frame_nrows(map);
     h5bragg_status status = H5BRAGG_OK;
     for (uint32_t k = 0; k <= nrows && !status; k++) {
@@ -188,27 +190,37 @@ static h5bragg_status search_rows(chunk_search *s, peak_bands *bands)
     return status;
 }
 
+static h5bragg_status search_tiles(sparse_frame *frame, const peak_rules *rules,
+                                   h5bragg_peak_list *list)
+{
+    peak_bands bands;
+    chunk_search s = {.rules = rules,
+                      .list = list,
+                      .valid = frame->mask.valid,
+                      .least = pixel_minimum(frame->model.noise.type),
+                      .most = pixel_maximum(frame->model.noise.type)};
+    h5bragg_status status = peak_bands_make(frame, &bands);
+    if (!status)
+        status = search_rows(&s, &bands);
+    peak_bands_free(&bands);
+    return status;
+}
+
 h5bragg_status peak_chunk_search(const chunk_header *chunk, const ring_map *map,
                                  frame_header *header, const uint8_t *mask,
                                  const h5bragg_peak_params *peaks, h5bragg_peak_list *list)
 {
     sparse_frame frame;
-    peak_bands bands = {0};
-    chunk_search s = {.list = list,
-                      .least = pixel_minimum(chunk->settings.type),
-                      .most = pixel_maximum(chunk->settings.type)};
+    peak_rules rules = {0};
     h5bragg_status status = sparse_frame_open(chunk, map, SPARSE_EXACT, header, &frame);
     if (!status)
-        status = peak_rules_make(&frame.model, &chunk->geometry.view, mask, peaks, &s.rules);
+        status = peak_rules_make(&frame.model, &chunk->geometry.view, mask, peaks, &rules);
     if (!status)
-        status = peak_bands_make(&frame, &bands);
-    s.valid = frame.mask.valid;
-    if (!status)
-        status = search_rows(&s, &bands);
+        status = rules.has_local ? search_tiles(&frame, &rules, list)
+                                 : peak_picked_search(&frame, &rules, list);
     if (!status)
         status = sparse_frame_finish(&frame, header, 0);
-    peak_bands_free(&bands);
-    peak_rules_free(&s.rules);
+    peak_rules_free(&rules);
     sparse_frame_close(&frame);
     return status;
 }

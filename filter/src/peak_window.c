@@ -97,16 +97,23 @@ uint32_t peak_window_usable(const peak_rules *r, peak_window *w, uint32_t down, 
     return r->mask ? uncovered(r, row, column, pixels) : pixels;
 }
 
-void peak_window_put_drawn(const peak_rules *r, peak_window *w, uint32_t k, uint32_t valid)
+uint64_t peak_window_place(uint32_t k, uint32_t pixels)
 {
-    const uint32_t usable = peak_window_usable(r, w, k / WINDOW_NTILES, k % WINDOW_NTILES, valid);
     const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
     const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
     const uint32_t side = (1u << columns.n) - 1;
+    uint64_t places = 0;
     for (uint32_t i = 0; i < rows.n; i++) {
-        const uint64_t bits = usable >> (TILE_EDGE * (rows.first + i) + columns.first) & side;
-        w->drawn |= bits << (WINDOW_EDGE * (rows.at + i) + columns.at);
+        const uint64_t bits = pixels >> (TILE_EDGE * (rows.first + i) + columns.first) & side;
+        places |= bits << (WINDOW_EDGE * (rows.at + i) + columns.at);
     }
+    return places;
+}
+
+void peak_window_put_drawn(const peak_rules *r, peak_window *w, uint32_t k, uint32_t valid)
+{
+    const uint32_t usable = peak_window_usable(r, w, k / WINDOW_NTILES, k % WINDOW_NTILES, valid);
+    w->drawn |= peak_window_place(k, usable);
 }
 
 /* The patch around a pixel of the tile. */
@@ -138,7 +145,7 @@ typedef struct patch_sums {
     uint32_t n;
 } patch_sums;
 
-static const peak_cell *cell_at(const peak_window *w, uint32_t at)
+const peak_cell *peak_window_cell(const peak_window *w, uint32_t at)
 {
     const uint32_t down = (at / WINDOW_EDGE + WINDOW_MARGIN) / TILE_EDGE;
     const uint32_t right = (at % WINDOW_EDGE + WINDOW_MARGIN) / TILE_EDGE;
@@ -152,7 +159,7 @@ static patch_sums sum_patch(const peak_window *w, uint32_t at, uint64_t patch)
     patch_sums s = {0};
     for (uint64_t left = patch & w->known; left; left &= left - 1) {
         const uint32_t other = floor_log2(left & (0 - left));
-        const peak_cell *cell = cell_at(w, other);
+        const peak_cell *cell = peak_window_cell(w, other);
         const double signal = (double)w->value[other] - cell->expected;
         const double mass = signal > 0 ? signal : 0;
         s.signal += signal;
@@ -229,7 +236,7 @@ static h5bragg_peak measure(const peak_rules *r, const peak_window *w, uint32_t 
     const uint32_t fast = TILE_EDGE * w->tile_column + at % WINDOW_EDGE - WINDOW_MARGIN;
     h5bragg_peak peak = {.intensity = s.signal,
                          .sigma = sqrt(s.variance + (s.signal > 0 ? s.signal : 0)),
-                         .background = cell_at(w, at)->expected,
+                         .background = peak_window_cell(w, at)->expected,
                          .maximum = w->value[at],
                          .slow = slow,
                          .fast = fast,

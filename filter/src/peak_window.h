@@ -44,6 +44,12 @@ void peak_window_start(const peak_rules *rules, uint32_t tile_row, uint32_t tile
 uint32_t peak_window_usable(const peak_rules *rules, peak_window *window, uint32_t down,
                             uint32_t right, uint32_t pixels);
 
+/* Where the given pixels of tile k are in the window. */
+uint64_t peak_window_place(uint32_t k, uint32_t pixels);
+
+/* The cell of a pixel of the window whose tile is usable. */
+const peak_cell *peak_window_cell(const peak_window *window, uint32_t at);
+
 /* Puts one pixel of a usable tile in. */
 BRAGG_INLINE void peak_window_put(peak_window *window, const peak_cell *cell, uint32_t at,
                                   int64_t value)
