@@ -21,53 +21,73 @@ typedef struct search {
     h5bragg_peak_list *list;
 } search;
 
-/* Where the part of a tile that lies in the window begins in the frame. */
-static size_t first_pixel(const search *s, uint32_t down, uint32_t right)
+/* Rows of pixels: those of the frame, or its bytes, which are fewer and at hand. */
+typedef struct pixel_rows {
+    const void *pixels;
+    size_t stride;
+} pixel_rows;
+
+/* Where the part of a tile that lies in the window begins. */
+static size_t first_pixel(const search *s, const pixel_rows *from, uint32_t k)
 {
-    return tile_pixel(s->rules.map, s->window.tile_row + down - 1,
-                      s->window.tile_column + right - 1,
-                      TILE_EDGE * WINDOW_PART[down].first + WINDOW_PART[right].first);
+    const uint32_t down = k / WINDOW_NTILES;
+    const uint32_t right = k % WINDOW_NTILES;
+    const size_t slow = TILE_EDGE * (s->window.tile_row + down - 1) + WINDOW_PART[down].first;
+    const size_t fast = TILE_EDGE * (s->window.tile_column + right - 1) + WINDOW_PART[right].first;
+    return slow * from->stride + fast;
 }
 
-BRAGG_INLINE void put_row(const h5bragg_pixel_type type, search *s, const peak_cell *cell,
-                          size_t pixel, uint32_t at, uint32_t n)
+BRAGG_INLINE void put_row(const h5bragg_pixel_type type, const void *pixels, size_t pixel,
+                          const peak_cell *cell, uint32_t at, uint32_t n, peak_window *window)
 {
     int64_t value[TILE_EDGE];
     for (uint32_t k = 0; k < n; k++)
-        value[k] = pixel_get(s->source->frame.pixels, type, pixel + k);
-    peak_window_put_row(&s->window, cell, at, n, value);
+        value[k] = pixel_get(pixels, type, pixel + k);
+    peak_window_put_row(window, cell, at, n, value);
 }
 
 /* Puts a tile in of which some pixels are usable. */
-BRAGG_INLINE void put_some(const h5bragg_pixel_type type, search *s, uint32_t k, uint32_t usable)
+BRAGG_INLINE void put_some(const h5bragg_pixel_type type, const pixel_rows *from, uint32_t k,
+                           uint32_t usable, search *s)
 {
     const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
     const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
-    size_t pixel = first_pixel(s, k / WINDOW_NTILES, k % WINDOW_NTILES);
-    for (uint32_t i = 0; i < rows.n; i++, pixel += s->rules.map->nx) {
+    size_t pixel = first_pixel(s, from, k);
+    for (uint32_t i = 0; i < rows.n; i++, pixel += from->stride) {
         const uint32_t bits = usable >> (TILE_EDGE * (rows.first + i) + columns.first);
         const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
         for (uint32_t j = 0; j < columns.n; j++) {
             if (bits >> j & 1)
                 peak_window_put(&s->window, s->window.cell[k], at + j,
-                                pixel_get(s->source->frame.pixels, type, pixel + j));
+                                pixel_get(from->pixels, type, pixel + j));
         }
     }
 }
 
 /* Puts a tile in all of whose pixels are usable, with local counts. */
-BRAGG_INLINE void put_whole(const h5bragg_pixel_type type, search *s, uint32_t k)
+BRAGG_INLINE void put_whole(const h5bragg_pixel_type type, const pixel_rows *from, uint32_t k,
+                            search *s)
 {
     const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
     const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
-    size_t pixel = first_pixel(s, k / WINDOW_NTILES, k % WINDOW_NTILES);
-    for (uint32_t i = 0; i < rows.n; i++, pixel += s->rules.map->nx) {
+    const peak_cell *cell = s->window.cell[k];
+    size_t pixel = first_pixel(s, from, k);
+    for (uint32_t i = 0; i < rows.n; i++, pixel += from->stride) {
         const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
         if (columns.n == TILE_EDGE)
-            put_row(type, s, s->window.cell[k], pixel, at, TILE_EDGE);
+            put_row(type, from->pixels, pixel, cell, at, TILE_EDGE, &s->window);
         else
-            put_row(type, s, s->window.cell[k], pixel, at, WINDOW_MARGIN);
+            put_row(type, from->pixels, pixel, cell, at, WINDOW_MARGIN, &s->window);
     }
+}
+
+BRAGG_INLINE void put_usable(const h5bragg_pixel_type type, const pixel_rows *from, uint32_t k,
+                             uint32_t usable, search *s)
+{
+    if (usable == 0xFFFF && s->rules.has_local)
+        put_whole(type, from, k, s);
+    else
+        put_some(type, from, k, usable, s);
 }
 
 /* Puts tile k of the window in, if it is stored. */
@@ -84,10 +104,12 @@ BRAGG_INLINE void put_tile(const h5bragg_pixel_type type, search *s, size_t tile
     if (!usable || (s->rules.has_local && !source->kept[other]))
         return;
     usable &= source->plane.valid[other];
-    if (usable == 0xFFFF && s->rules.has_local)
-        put_whole(type, s, k);
+    const pixel_rows frame = {source->frame.pixels, s->rules.map->nx};
+    const pixel_rows bytes = {source->plane.value, source->plane.stride};
+    if (!source->listed && !source->plane.has_large[other])
+        put_usable(H5BRAGG_U8, &bytes, k, usable, s);
     else
-        put_some(type, s, k, usable);
+        put_usable(type, &frame, k, usable, s);
 }
 
 /* The tile itself, and then those around it that matter; gives the candidates. */
