@@ -359,7 +359,10 @@ def thresholds(
     limit = expected + params.snr_pick * sigma
     if params.local_counts and is_counting and params.snr_pick > 1:
         # A Poisson distribution reaches further up than a normal one.
-        skew = np.minimum(sigma**2 / np.where(expected > 0, expected, np.inf), 2)
+        on_ring = (expected > 0) & (ring != NO_RING)
+        skew = np.zeros_like(expected)
+        np.divide(sigma**2, expected, out=skew, where=on_ring)
+        np.minimum(skew, 2, out=skew)
         limit += (params.snr_pick**2 - 1) / 6 * skew
     floored: NDArray[np.float64] = np.floor(limit)
     return floored

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import h5bragg
 from h5bragg import Geometry, SparsifyParams, read_back
-from h5bragg.comparison import FramePair
+from h5bragg.comparison import FramePair, thresholds
+from h5bragg.geometry import NO_RING, Panel
 from h5bragg.read_back import first_fault, tile_map, tile_sum
 
 SmallFrame = Callable[..., NDArray[np.integer]]
@@ -62,6 +63,36 @@ def test_good_frames_have_no_fault(
     frame = counts.astype("int32" if kind == "charge" else "uint16")
     frame[80:84] = -1 if kind == "charge" else 65535
     assert fault(pair_of(frame, small_geometry, **options)) is None
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("options", [{}, {"error_model": "azimuthal"}], ids=str)
+def test_tiles_on_no_one_panel_have_no_threshold(options: dict[str, Any]) -> None:
+    """Six panels whose edges are not those of tiles, one of them partly masked."""
+    shape = (150, 202)
+    panels = [
+        Panel(
+            slow=(50 * row, 50 * row + 50),
+            fast=(101 * column, 101 * column + 101),
+            origin_m=(0.0131 * column - 0.012, 0.0063 * row - 0.01, 0.1),
+            slow_m=(0, 1e-4, 0),
+            fast_m=(1e-4, 0, 0),
+        )
+        for row in range(3)
+        for column in range(2)
+    ]
+    mask = np.zeros(shape, bool)
+    mask[60:70, 30:55] = True
+    geometry = Geometry.from_panels(panels, shape=shape, distance_m=0.1, wavelength_m=1e-10)
+    frame = np.random.default_rng(3).poisson(6, shape).astype("u2")
+    pair = pair_of(frame, geometry.with_mask(mask), **options)
+    tiles = tile_map(pair.info)
+    limit = thresholds(pair.sparse, pair.info.params, tiles.ring, tiles.normalisation)
+    on_none = tiles.ring == NO_RING
+    assert on_none.any()
+    assert np.isposinf(limit[on_none]).all()
+    assert np.isfinite(limit[~on_none]).all()
+    assert fault(pair) is None
 
 
 def test_each_fault_is_named(small_frame: SmallFrame, small_geometry: Geometry) -> None:
