@@ -201,3 +201,8 @@ class PeerPeaks:
             connected=wanted.connected + 1,
         )
         return found
+
+    def sparsify(self, frame: NDArray[np.integer], wanted: h5bragg.PeakParams) -> Any:
+        """Find the background and pick pixels at the same cut, without looking for peaks."""
+        options = _options(wanted.snr_pick)
+        return self._finder.sparsify(frame, error_model="hybrid", **options)
