@@ -13,6 +13,8 @@
 #include "scratch.h"
 #include "symbols.h"
 
+enum { ASKED_AHEAD = 6 /* tiles */ };
+
 /* The frame and what is looked for in it. */
 typedef struct search {
     const frame_source *source;
@@ -180,6 +182,27 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/*
+ * Asks for the pixels around a tile that is looked at soon: a frame that somebody else has gone
+ * through is not at hand.
+ */
+static void ask_for_tile(const search *s, size_t tile)
+{
+#if defined(__GNUC__)
+    const ring_map *map = s->rules.map;
+    const size_t nbytes = h5bragg_pixel_nbytes(s->source->frame.type);
+    const size_t row = tile / map->ntx * TILE_EDGE;
+    const size_t first = row > WINDOW_MARGIN ? row - WINDOW_MARGIN : 0;
+    const uint8_t *at = (const uint8_t *)s->source->frame.pixels +
+                        (first * map->nx + tile % map->ntx * TILE_EDGE) * nbytes;
+    for (uint32_t i = 0; i < WINDOW_EDGE && first + i < map->ny; i++, at += map->nx * nbytes)
+        __builtin_prefetch(at);
+#else
+    (void)s;
+    (void)tile;
+#endif
+}
+
 /* Tiles that others have found: each once, in order. */
 static h5bragg_status search_given(search *s, const uint32_t *tile, uint64_t ntiles)
 {
@@ -193,6 +216,8 @@ static h5bragg_status search_given(search *s, const uint32_t *tile, uint64_t nti
         qsort(sorted, (size_t)ntiles, sizeof *sorted, by_number);
     }
     for (uint64_t k = 0; k < ntiles && !status; k++) {
+        if (k + ASKED_AHEAD < ntiles && sorted[k + ASKED_AHEAD] < nall)
+            ask_for_tile(s, sorted[k + ASKED_AHEAD]);
         if (sorted[k] >= nall)
             status = H5BRAGG_BAD_ARGUMENT;
         else if ((k == 0 || sorted[k] != sorted[k - 1]) && may_be_high(s, sorted[k]) &&

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_frame_writer_hands_over_the_peaks_of_a_device() -> None:
             "data", frames.shape, "uint16", chunks=(2, *SHAPE), **h5bragg.Bragg(geometry)
         )
         with FrameWriter(
-            data, geometry, device="opencl:portable", peaks=PeakParams(),
+            data, geometry, device=os.environ.get("H5BRAGG_TEST_DEVICE", "opencl:portable"), peaks=PeakParams(),
             on_chunk=lambda chunk: lists.extend(chunk.peaks),
         ) as writer:  # fmt: skip
             writer.write(frames)
