@@ -7,7 +7,10 @@
  * against a pixel only if it is certainly stored, so no peak is missed; the host looks at the tiles.
  */
 
-/* What is looked for: reach of the patch, least number of others, whether there is one panel. */
+/*
+ * What is looked for: reach of the patch, least number of others, whether there is one panel; and
+ * how many tiles of a frame there is room for.
+ */
 typedef uint4 peak_options;
 
 /* A frame as find_peaks sees it. */
@@ -68,7 +71,9 @@ find_peaks(global const uchar *plane, global const ushort *cells, global const u
     for (int p = 0; p < (int)TILE_NPIXELS; p++) {
         const uint value = f.bytes[(row + p / 4) * (int)plane_stride(shape) + column + p % 4];
         if (value >= limit && may_be_peak(&f, row + p / 4, column + p % 4, value)) {
-            found[frame * room + atomic_inc(nfound + frame)] = tile;
+            const uint k = atomic_inc(nfound + frame);
+            if (k < wanted.w)
+                found[frame * wanted.w + k] = tile;
             return;
         }
     }

@@ -242,8 +242,8 @@ class EncodedChunk(bytes):
 def peaks_from_c(pointer: Any, count: int) -> Peaks:
     """Copy an array of h5bragg_peak."""
     buffer = ffi.buffer(pointer, count * _PEAK.itemsize) if count else b""
-    table = np.frombuffer(buffer, _PEAK)
-    return Peaks(**{name: table[name].copy() for name in _PEAK.names or ()})
+    table = np.frombuffer(buffer, _PEAK).copy()
+    return Peaks(**{name: table[name] for name in _PEAK.names or ()})
 
 
 # Of a frame that has none.

@@ -276,9 +276,13 @@ class Jobs:
             chosen.within = chosen.squares + 2 * nsquares
 
     def set_peak_tiles(self, counts: Sequence[int]) -> None:
-        """Say how many tiles of each frame may have peaks."""
-        for chosen, count in zip(self._chosen, counts, strict=False):
-            chosen.npeak_tiles = count
+        """Say how many tiles of each frame may have peaks; -1: any may."""
+        for chosen, memory, count in zip(self._chosen, self._memory, counts, strict=False):
+            is_listed = memory.peak_tile is not None and count >= 0
+            chosen.peak_tile = (
+                ffi.from_buffer("uint32_t[]", memory.peak_tile) if is_listed else ffi.NULL
+            )
+            chosen.npeak_tiles = max(count, 0)
 
     def model(
         self, totals: Sequence[int], negative: Sequence[int], nlarge: Sequence[int]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import h5bragg
 from h5bragg import FrameWriter, Geometry, PeakParams, Peaks, SparsifyParams, find_peaks
-from h5bragg.opencl import Device, GpuEncoder
+from h5bragg.opencl import Device, GpuEncoder, peak_marks
 from h5bragg.stages import Stages
 
 Frames = NDArray[np.integer]
@@ -155,7 +155,8 @@ def test_frame_writer_hands_over_the_peaks_of_a_device() -> None:
             "data", frames.shape, "uint16", chunks=(2, *SHAPE), **h5bragg.Bragg(geometry)
         )
         with FrameWriter(
-            data, geometry, device=os.environ.get("H5BRAGG_TEST_DEVICE", "opencl:portable"), peaks=PeakParams(),
+            data, geometry, peaks=PeakParams(),
+            device=os.environ.get("H5BRAGG_TEST_DEVICE", "opencl:portable"),
             on_chunk=lambda chunk: lists.extend(chunk.peaks),
         ) as writer:  # fmt: skip
             writer.write(frames)
@@ -179,3 +180,13 @@ def test_the_device_marks_few_tiles_that_have_no_peak(device: Device) -> None:
         encoder.close()
     for count, chunk in zip(counts, chunks, strict=True):
         assert len(chunk.peaks[0]) <= count <= 1.3 * len(chunk.peaks[0]) + 5
+
+
+def test_frames_with_more_peaks_than_there_is_room_for(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peak_marks, "_LEAST_ROOM", 20)
+    monkeypatch.setattr(peak_marks, "_ROOM_SHARE", 10**6)
+    frames = np.concatenate([spotty(3, "uint16", 7), np.zeros((1, *SHAPE), "uint16")])
+    frames[2, 50:53, 60:63] = 30
+    check(device, frames, flat(), SparsifyParams(), PeakParams(), least=1)
