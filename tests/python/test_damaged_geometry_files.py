@@ -129,6 +129,7 @@ def test_what_will_be_damaged_is_good(tmp_path: Path, content: bytes) -> None:
 
 
 @given(damaged(PONI) | damaged(OLD_PONI))
+@example(PONI.replace(b"[30, 44]", b"[" + b"9" * 400 + b", 44]").replace(b": 3}", b": 1}"))
 @SETTINGS
 def test_poni(tmp_path: Path, content: bytes) -> None:
     read_or_refuse(tmp_path / "damaged.poni", content)
@@ -142,6 +143,8 @@ def test_cbf_header(tmp_path: Path, content: bytes) -> None:
 
 @given(damaged(GEOM) | damaged(STACK))
 @example(GEOM.replace(b"_ss = 39", b"_ss = 65534").replace(b"_fs = 29", b"_fs = 65534"))
+@example(GEOM.replace(b"m0/corner_x", b"m0/dim" + b"9" * 5000 + b" = 1\nm0/corner_x"))
+@example(b"bad_rows/min_fs = 1")
 @SETTINGS
 def test_crystfel_geometry(tmp_path: Path, content: bytes) -> None:
     read_or_refuse(tmp_path / "damaged.geom", content)

@@ -87,6 +87,8 @@ def find_layout(panels: dict[str, Fields], shape: tuple[int, ...] | None) -> Lay
     GeometryError
         The dimensions are not those of frames or stacks, or do not fit the shape.
     """
+    if not panels:
+        raise GeometryError("the geometry has no panel: give its min_ss, max_ss, min_fs, ...")
     if len({fields.get("data") for fields in panels.values()}) > 1:
         raise GeometryError("the panels lie in several datasets: bring them into one first")
     blocks = {name: _block(fields, name) for name, fields in panels.items()}
@@ -129,7 +131,8 @@ def _block(fields: Fields, name: str) -> Block:
 
 def _module(fields: Fields, name: str) -> tuple[int, ...]:
     """Return the indices of the dimensions between those of the frames and the slow axis."""
-    given = {int(key[3:]): value for key, value in fields.items() if re.fullmatch(r"dim\d+", key)}
+    # Not more digits than tell that it is too many: Python converts no more than 4300.
+    given = {int(key[3:9]): value for key, value in fields.items() if re.fullmatch(r"dim\d+", key)}
     dims = {0: "ss", 1: "fs", **given}
     axes = [dims.get(i, "") for i in range(max(dims) + 1)] if max(dims) < 32 else []
     while axes and axes[0] == "%":

@@ -178,9 +178,9 @@ class FlatDetector:
     def __post_init__(self) -> None:
         """Check the numbers."""
         lengths = (self.pixel_slow_m, self.pixel_fast_m, self.distance_m)
+        checked_frame_shape(self.shape)
         if not all(map(math.isfinite, astuple(self))):
             raise GeometryError("a detector's numbers must all be finite")
-        checked_frame_shape(self.shape)
         if not min(lengths) > 0:
             raise GeometryError(
                 "pixel size and distance must be positive, not "

@@ -15,6 +15,7 @@ from ..errors import GeometryError
 from .detector import Geometry
 from .known_detectors import find_known_detector
 from .panel import FlatDetector
+from .stack_shape import checked_frame_shape
 from .units import finite_number
 
 _NEWEST_VERSION = 3
@@ -140,7 +141,7 @@ def _shape(value: Any) -> tuple[int, int]:
         slow, fast = (int(side) for side in value)
     except (TypeError, ValueError, OverflowError) as error:
         raise GeometryError(f"frame shape {value!r} is not (slow, fast)") from error
-    return slow, fast
+    return checked_frame_shape((slow, fast))
 
 
 def _orientation(config: dict[str, Any]) -> int:
