@@ -192,11 +192,15 @@ static void ask_for_tile(const search *s, size_t tile)
     const ring_map *map = s->rules.map;
     const size_t nbytes = h5bragg_pixel_nbytes(s->source->frame.type);
     const size_t row = tile / map->ntx * TILE_EDGE;
+    const size_t column = tile % map->ntx * TILE_EDGE;
     const size_t first = row > WINDOW_MARGIN ? row - WINDOW_MARGIN : 0;
-    const uint8_t *at = (const uint8_t *)s->source->frame.pixels +
-                        (first * map->nx + tile % map->ntx * TILE_EDGE) * nbytes;
-    for (uint32_t i = 0; i < WINDOW_EDGE && first + i < map->ny; i++, at += map->nx * nbytes)
+    const size_t left = column > WINDOW_MARGIN ? column - WINDOW_MARGIN : 0;
+    const uint8_t *at =
+        (const uint8_t *)s->source->frame.pixels + (first * map->nx + left) * nbytes;
+    for (uint32_t i = 0; i < WINDOW_EDGE && first + i < map->ny; i++, at += map->nx * nbytes) {
         __builtin_prefetch(at);
+        __builtin_prefetch(at + (WINDOW_EDGE - 1) * nbytes);
+    }
 #else
     (void)s;
     (void)tile;

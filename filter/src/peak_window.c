@@ -14,6 +14,8 @@ static const double METRE_IN_ANGSTROM = 1e10;
 enum { FIRST_CAPACITY = 256, PATCH_EDGE = 5 };
 /* How wide a spot is taken to be where its tiles hold so little that they are not stored. */
 static const double SPOT_SIGMA_PX = 0.7;
+static const double SPOT_AT_1 = 0.36044778859782095;  /* exp(-1 / (2 * 0.7^2)) */
+static const double SPOT_AT_2 = 0.016879884148789895; /* exp(-4 / (2 * 0.7^2)) */
 
 void h5bragg_peak_list_free(h5bragg_peak_list *list)
 {
@@ -172,13 +174,18 @@ static patch_sums sum_patch(const peak_window *w, uint32_t at, uint64_t patch)
     return s;
 }
 
-/* Weights of a spot in the rows, or columns, of a patch around a pixel, from its centre on. */
+/*
+ * Weights of a spot in the rows, or columns, of a patch around a pixel, from its centre on, up to a
+ * factor: exp(-(k - c)^2 / 2 s^2) ~ exp(-k^2 / 2 s^2) * exp(c / s^2)^k.
+ */
 static void spot_weights(double centre, double *weight)
 {
-    for (int k = 0; k < PATCH_EDGE; k++) {
-        const double x = (double)(k - PATCH_EDGE / 2) - centre;
-        weight[k] = portable_exp(-x * x / (2.0 * SPOT_SIGMA_PX * SPOT_SIGMA_PX));
-    }
+    const double step = portable_exp(centre / (SPOT_SIGMA_PX * SPOT_SIGMA_PX));
+    weight[0] = SPOT_AT_2 / (step * step);
+    weight[1] = SPOT_AT_1 / step;
+    weight[2] = 1.0;
+    weight[3] = SPOT_AT_1 * step;
+    weight[4] = SPOT_AT_2 * (step * step);
 }
 
 /*
