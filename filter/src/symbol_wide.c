@@ -220,6 +220,8 @@ static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint
     size_t head = (nlanes - s->next % nlanes) % nlanes; /* up to whole vectors of states */
     head = head < n ? head : n;
     get_plainly(s, context, head, symbol);
+    if (n - head < nlanes)
+        return head; /* perhaps in the middle of a vector of states */
     return head + (level == CPU_AVX512 ? get_avx512(s, context + head, n - head, symbol + head)
                                        : get_avx2(s, context + head, n - head, symbol + head));
 }
