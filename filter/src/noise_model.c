@@ -28,29 +28,29 @@ double noise_skew(double expected, double sigma)
 }
 
 /*
- * The picking cut.  With local counts and counting pixels it is that quantile of the Poisson
- * distribution, to third order, which snr_pick is of the normal one: at low counts a fixed number
- * of sigmas would keep what is mere chance.
+ * The cut.  For counting pixels it may be that quantile of the Poisson distribution, to third
+ * order, which k is of the normal one: at low counts a fixed number of sigmas would keep what is
+ * mere chance.
  */
-static double picking_cut(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+int64_t noise_threshold_at(const noise_frame *f, double expected, double sigma, double k,
+                           int is_quantile)
 {
-    const double k = f->params->snr_pick;
-    const double expected = noise_expected(f, ring, cell);
-    const double sigma = noise_sigma(f, ring, cell);
-    const double cut = expected + k * sigma;
-    const int is_quantile = f->params->local_counts && f->is_counting && k > 1.0 && expected > 0;
-    return is_quantile ? cut + (k * k - 1.0) / 6.0 * noise_skew(expected, sigma) : cut;
-}
-
-int64_t noise_threshold(const noise_frame *f, const ring_profile *ring, uint32_t cell)
-{
-    const double cut = floor(picking_cut(f, ring, cell));
+    double cut = expected + k * sigma;
+    if (is_quantile && f->is_counting && k > 1.0 && expected > 0)
+        cut = cut + (k * k - 1.0) / 6.0 * noise_skew(expected, sigma);
+    cut = floor(cut);
     const double type_max = (double)pixel_maximum(f->type);
     const double least = f->is_counting ? 0.0 : (double)pixel_minimum(f->type);
     int64_t t = (int64_t)(cut < least ? least : cut > type_max ? type_max : cut);
     while (mask_number(&f->codes, t) && t > pixel_minimum(f->type))
         t--;
     return t;
+}
+
+int64_t noise_threshold(const noise_frame *f, const ring_profile *ring, uint32_t cell)
+{
+    return noise_threshold_at(f, noise_expected(f, ring, cell), noise_sigma(f, ring, cell),
+                              f->params->snr_pick, f->params->local_counts > 0);
 }
 
 uint32_t noise_level(const noise_frame *f, const ring_profile *ring, uint32_t cell)

@@ -38,6 +38,13 @@ typedef struct noise_frame {
     int is_counting; /* no valid pixel is negative */
 } noise_frame;
 
+/*
+ * What pixels of this background may be without being k sigma above it; is_quantile: or, in
+ * counting frames, without being above the quantile that k stands for.
+ */
+int64_t noise_threshold_at(const noise_frame *frame, double expected, double sigma, double k,
+                           int is_quantile);
+
 /* The threshold of a cell. */
 int64_t noise_threshold(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
 

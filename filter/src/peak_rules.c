@@ -43,19 +43,19 @@ static uint8_t byte_limit_of(int64_t limit)
     return (uint8_t)(limit < 0 ? 0 : limit + 1 < BYTE_ANY ? limit + 1 : BYTE_ANY);
 }
 
-static void set_cell(const frame_model *m, const noise_frame *quantile, const noise_frame *plain,
-                     uint32_t cell, peak_rules *rules)
+static void set_cell(const frame_model *m, double snr_pick, uint32_t cell, peak_rules *rules)
 {
     const noise_frame *f = &m->noise;
     const ring_profile *ring = &m->profile[f->map->ring[cell]];
+    const double expected = noise_expected(f, ring, cell);
     const double sigma = noise_sigma(f, ring, cell);
-    const int64_t limit = noise_threshold(quantile, ring, cell);
-    const int64_t beside = noise_threshold(plain, ring, cell);
+    const int64_t limit = noise_threshold_at(f, expected, sigma, snr_pick, 1);
+    const int64_t beside = noise_threshold_at(f, expected, sigma, snr_pick, 0);
     rules->cell[cell] = (peak_cell){
         .limit = limit,
         .beside = beside,
         .stored = rules->has_local ? INT64_MIN : noise_threshold(f, ring, cell),
-        .expected = noise_expected(f, ring, cell),
+        .expected = expected,
         .variance = sigma * sigma,
     };
     rules->byte_limit[cell] = byte_limit_of(limit);
@@ -67,29 +67,20 @@ h5bragg_status peak_rules_make(const frame_model *m, const h5bragg_geometry *geo
                                peak_rules *rules)
 {
     const ring_map *map = m->noise.map;
-    h5bragg_params with_quantile = *m->noise.params;
-    noise_frame quantile = m->noise;
-    noise_frame plain = m->noise;
     *rules = (peak_rules){.map = map,
                           .geometry = geometry,
                           .mask = mask,
                           .reach = peaks->patch / 2,
                           .connected = peaks->connected,
                           .has_local = m->layout.has_local};
-    if (peaks->snr_pick < with_quantile.snr_pick)
+    if (peaks->snr_pick < m->noise.params->snr_pick)
         return H5BRAGG_PEAKS_NOT_STORED;
     rules->cell = scratch_take((map->ncells + 1u) * sizeof *rules->cell);
     rules->byte_limit = scratch_take(map->ncells + 1u);
     rules->byte_beside = scratch_take(map->ncells + 1u);
     if (!rules->cell || !rules->byte_limit || !rules->byte_beside)
         return H5BRAGG_NO_MEMORY;
-    with_quantile.snr_pick = peaks->snr_pick;
-    h5bragg_params without = with_quantile;
-    with_quantile.local_counts = TILE_EDGE; /* be there local counts or not */
-    without.local_counts = 0;
-    quantile.params = &with_quantile;
-    plain.params = &without;
     for (uint32_t c = 0; c < map->ncells; c++)
-        set_cell(m, &quantile, &plain, c, rules);
+        set_cell(m, peaks->snr_pick, c, rules);
     return H5BRAGG_OK;
 }
