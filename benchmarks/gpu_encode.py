@@ -3,9 +3,10 @@
 
 All of one run: frames a second from pinned memory into a file (on tmpfs, /dev/shm, by default),
 those of the kernels alone (by the device's own clock), how fast the device reads pinned memory,
-which share of that the whole path reaches, how many CPU cores it keeps busy; the same path from
-ordinary arrays, and with the encoder on all CPUs; and pyFAI's sparsification on the same device,
-which leaves its frames in memory.  Only ratios mean anything on another machine (docs/gpu.md).
+which share of that the whole path reaches, how many CPU cores it keeps busy; the same path with
+peaks found on the way, from ordinary arrays, and with the encoder on all CPUs; and pyFAI's
+sparsification on the same device, which leaves its frames in memory.  Only ratios mean anything on
+another machine (docs/gpu.md).
 
     python benchmarks/gpu_encode.py [--device gpu|opencl:NAME] [--frames 1000] [--folder /dev/shm]
         [--case 4M-uint32 ...] [--no-peer] [--no-cpu]
@@ -70,7 +71,15 @@ def make_case(name: str, mean: float) -> Case:
     return Case(name, frames, geometry)
 
 
-def write_file(case: Case, nframes: int, folder: Path, device: str, *, pinned: bool) -> Way:
+def write_file(
+    case: Case,
+    nframes: int,
+    folder: Path,
+    device: str,
+    *,
+    pinned: bool,
+    peaks: h5bragg.PeakParams | None = None,
+) -> Way:
     """Write a file, its distinct frames four times beforehand; return what the rest took."""
     shape = tuple(case.geometry.shape)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -80,7 +89,7 @@ def write_file(case: Case, nframes: int, folder: Path, device: str, *, pinned: b
                 "data", (0, *shape), case.frames.dtype, chunks=(1, *shape),
                 maxshape=(None, *shape), **h5bragg.Bragg(case.geometry),
             )  # fmt: skip
-            with h5bragg.FrameWriter(data, case.geometry, device=device) as writer:
+            with h5bragg.FrameWriter(data, case.geometry, device=device, peaks=peaks) as writer:
                 frames = case.frames
                 if pinned:
                     frames = writer.allocate(len(case.frames))
@@ -148,6 +157,9 @@ def report(case: Case, args: argparse.Namespace, device: Device) -> None:
     bus_fps = rate / case.frame_nbytes
     on_device, alone = kernel_fps(case, device)
     pinned = write_file(case, nframes, args.folder, args.device, pinned=True)
+    with_peaks = write_file(
+        case, nframes, args.folder, args.device, pinned=True, peaks=h5bragg.PeakParams()
+    )
     plain = write_file(case, nframes, args.folder, args.device, pinned=False)
     print(
         f"\n{case.name}: {case.frame_nbytes / 1e6:.1f} MB a frame, {nframes} frames, stored in "
@@ -158,6 +170,10 @@ def report(case: Case, args: argparse.Namespace, device: Device) -> None:
     print(
         f"  pinned memory to file        {pinned.fps:8.0f} fps = {pinned.fps / bus_fps:.0%} of the "
         f"bus, {pinned.cores:.1f} cores busy"
+    )
+    print(
+        f"  the same with peaks          {with_peaks.fps:8.0f} fps = "
+        f"{with_peaks.fps / pinned.fps:.0%} of that without, {with_peaks.cores:.1f} cores busy"
     )
     print(f"  ordinary arrays to file      {plain.fps:8.0f} fps, {plain.cores:.1f} cores busy")
     if not args.no_cpu:
