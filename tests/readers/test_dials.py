@@ -50,11 +50,20 @@ def dials_python() -> str:
 
 @pytest.fixture(scope="module")
 def sparse(data_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Import:
-    """Two real frames as `h5bragg compress` writes them."""
+    """Two real frames as `h5bragg compress` writes them, with their peaks, which DIALS ignores."""
     folder = tmp_path_factory.mktemp("sparse")
     path = folder / "thau.h5"
     sources = [str(data_path / name) for name in NAMES]
-    compress = [sys.executable, "-m", "h5bragg.cli", "compress", *sources, "-o", str(path)]
+    compress = [
+        sys.executable,
+        "-m",
+        "h5bragg.cli",
+        "compress",
+        *sources,
+        "-o",
+        str(path),
+        "--peaks",
+    ]
     subprocess.run(compress, check=True, capture_output=True)
     return import_file(path, folder)
 
