@@ -160,6 +160,7 @@ def find_peaks(
     *,
     peaks: PeakParams | None = None,
     frame: int = 0,
+    max_nbytes: int = MOST_NBYTES,
 ) -> Peaks:
     """Find the Bragg peaks of one frame.
 
@@ -180,6 +181,8 @@ def find_peaks(
         What is a peak; None means the defaults.
     frame : int
         Number of the frame in a chunk.
+    max_nbytes : int
+        Most bytes that the frames of a chunk may stand for, see `decode`.
 
     Raises
     ------
@@ -189,7 +192,7 @@ def find_peaks(
     GeometryError
         The geometry is missing, or not that of the frame.
     ChunkError
-        The bytes are no chunk, or damaged.
+        The bytes are no chunk, or damaged, or its frames take more than `max_nbytes`.
 
     Examples
     --------
@@ -207,9 +210,9 @@ def find_peaks(
     """
     wanted = peaks or PeakParams()
     if isinstance(source, SparseFrame):
-        return _of_chunk(source.chunk, geometry, wanted, source.frame)
+        return _of_chunk(source.chunk, geometry, wanted, source.frame, max_nbytes)
     if isinstance(source, bytes | bytearray | memoryview) or np.ndim(source) == 1:
-        return _of_chunk(source, geometry, wanted, frame)
+        return _of_chunk(source, geometry, wanted, frame, max_nbytes)
     if geometry is None:
         raise GeometryError("peaks of a frame need its geometry: give it, or a chunk, which has it")
     return _of_frame(np.asarray(source), geometry, params, wanted)
@@ -268,11 +271,13 @@ def _of_frame(
         return peaks_from_c(found.peak, found.npeaks)
 
 
-def _of_chunk(chunk: Any, geometry: Geometry | None, wanted: PeakParams, frame: int) -> Peaks:
+def _of_chunk(
+    chunk: Any, geometry: Geometry | None, wanted: PeakParams, frame: int, max_nbytes: int
+) -> Peaks:
     buffer = chunk_buffer(chunk)
     info = read_info(buffer)
     check_frame_number(frame, info.nframes)
-    check_nbytes(info, MOST_NBYTES)
+    check_nbytes(info, max_nbytes)
     mask = ffi.NULL
     if geometry is not None and geometry.mask is not None:
         shape = (info.ny, info.nx)

@@ -140,7 +140,8 @@ class SparseDataset:
         Returns
         -------
         ndarray
-            Shape (frame, slow, fast), native byte order; zeros if the chunk was never written.
+            Shape (frame, slow, fast), native byte order; the dataset's fill value, mostly 0, if the
+            chunk was never written.
 
         Raises
         ------
@@ -151,7 +152,7 @@ class SparseDataset:
         if out is None:
             out = np.empty(self.chunk_shape, self.data.dtype.newbyteorder("="))
         if stored is None:
-            out[...] = 0
+            out[...] = self.data.fillvalue  # as HDF5 reads it
         else:
             self.decode_stored(stored, out, fill)
         return out[: self.nframes - start]

@@ -80,6 +80,17 @@ def test_big_endian_and_chunks_never_written(tmp_path, small_frame, small_geomet
         np.testing.assert_array_equal(read_frames(file["data"]), file["data"][()])
 
 
+def test_chunks_never_written_have_the_fill_value(tmp_path, small_frame, small_geometry):
+    with h5py.File(tmp_path / "frames.h5", "w") as file:
+        data = file.create_dataset(
+            "data", (3, 160, 200), "uint16", chunks=(2, 160, 200), fillvalue=7,
+            **h5bragg.Bragg(small_geometry),
+        )  # fmt: skip
+        data[2] = small_frame("uint16", 1)
+        np.testing.assert_array_equal(read_frames(data, slice(None)), data[()])
+        assert np.all(read_frames(data, 0) == 7)
+
+
 def test_datasets_of_other_filters_and_shapes(tmp_path, small_frame):
     with h5py.File(tmp_path / "frames.h5", "w") as file:
         plain = file.create_dataset("plain", data=np.stack([small_frame()] * 3), compression="gzip")

@@ -143,7 +143,7 @@ def test_a_chunk_alone_gets_no_more_memory_than_agreed() -> None:
     bomb = next(damage for damage in DAMAGES if damage.name == "bomb").change(bytearray())
     claimed = 16383 * 65535 * 4
     assert h5bragg.inspect(bomb).frames_nbytes == claimed
-    for read in (h5bragg.decode, h5bragg.unpack):
+    for read in (h5bragg.decode, h5bragg.unpack, h5bragg.find_peaks):
         with pytest.raises(h5bragg.errors.ForeignChunkError, match=f"{claimed} bytes, more than"):
             read(bomb, max_nbytes=2**30)
 
