@@ -42,6 +42,7 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
         demonstrate(tmp_path / "none", simulation=SMALL)
 
 
+@pytest.mark.slow
 def test_demo_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run_cli(capsys, "demo", "--directory", tmp_path, "--frames", 1, "--snr-pick", 3)
     assert (found.status, found.err) == (0, "")

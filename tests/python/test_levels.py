@@ -75,7 +75,16 @@ def checksums(level: str | None) -> dict[str, list[str]]:
 
 
 # A level that this machine lacks, and a word that is none, leave the choice to the library.
-@pytest.mark.parametrize("level", ["scalar", "sse4", "avx2", "avx512", "nonsense"])
+@pytest.mark.parametrize(
+    "level",
+    [
+        "scalar",
+        pytest.param("sse4", marks=pytest.mark.slow),
+        "avx2",
+        "avx512",
+        pytest.param("nonsense", marks=pytest.mark.slow),
+    ],
+)
 def test_every_instruction_set_encodes_and_decodes_to_the_same_bytes(level: str) -> None:
     expected = checksums(None)
     assert len(expected) > 100

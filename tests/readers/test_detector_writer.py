@@ -86,6 +86,7 @@ def read_chunks(path: Path) -> list[bytes]:
         return [data.id.read_direct_chunk((k, 0, 0))[1] for k in range(len(data))]
 
 
+@pytest.mark.slow
 def test_frames_are_read_while_they_are_written(
     writer: str, finished: Path, system_python: str, tmp_path: Path
 ) -> None:

@@ -115,6 +115,7 @@ print(json.dumps([lengths, hashes]))
 """
 
 
+@pytest.mark.slow
 def test_processes_that_read_while_a_frame_writer_writes(
     system_python: str, tmp_path: Path
 ) -> None:
