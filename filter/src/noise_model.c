@@ -157,9 +157,9 @@ typedef struct exponent {
 /* Poisson probability of n + way counts relative to n. */
 static double poisson_ratio(double expected, double n, int way)
 {
-    if (way > 0)
-        return expected / (n + 1.0);
-    return expected > 0 ? n / expected : 0;
+    if (!(expected > 0)) /* a forged profile; no weight may be negative */
+        return 0;
+    return way > 0 ? expected / (n + 1.0) : n / expected;
 }
 
 /*

@@ -163,7 +163,7 @@ class Cell:
             for j in range(start, end, way):
                 factor = q
                 if not self.normal and way > 0:
-                    factor = q * (e / (values[j] + 1.0))
+                    factor = q * (max(e, 0.0) / (values[j] + 1.0))
                 elif not self.normal:
                     factor = q * (values[j] / e) if e > 0 else 0.0
                 weights[j + way] = weights[j] * factor
