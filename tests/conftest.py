@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from input_files import Cli, run_cli
 from numpy.typing import NDArray
 from real_frames import RealFrame
 
@@ -83,6 +84,12 @@ def small_geometry() -> Geometry:
         beam_center_px=(70.25, 110.5),
         wavelength_m=1e-10,
     )
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs the command line in this process, on arguments of any kind."""
+    return lambda *arguments: run_cli(capsys, *arguments)
 
 
 @pytest.fixture(scope="session")

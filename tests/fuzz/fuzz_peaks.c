@@ -5,30 +5,15 @@
  */
 #include "fuzz_input.h"
 #include "h5bragg_peaks.h"
-
-static int64_t pixel(const void *frame, uint32_t type, size_t index)
-{
-    switch (type) {
-    case H5BRAGG_U8:
-        return ((const uint8_t *)frame)[index];
-    case H5BRAGG_U16:
-        return ((const uint16_t *)frame)[index];
-    case H5BRAGG_U32:
-        return ((const uint32_t *)frame)[index];
-    case H5BRAGG_I16:
-        return ((const int16_t *)frame)[index];
-    default:
-        return ((const int32_t *)frame)[index];
-    }
-}
+#include "pixel.h"
 
 static void compare(const h5bragg_peak_list *list, const h5bragg_info *info, const void *frame)
 {
     for (uint64_t k = 0; k < list->npeaks; k++) {
         const h5bragg_peak *peak = &list->peak[k];
         MUST(peak->slow < info->ny && peak->fast < info->nx);
-        MUST(pixel(frame, info->pixel_type, (size_t)peak->slow * info->nx + peak->fast) ==
-             peak->maximum);
+        MUST(pixel_get(frame, (h5bragg_pixel_type)info->pixel_type,
+                       (size_t)peak->slow * info->nx + peak->fast) == peak->maximum);
         MUST(peak->nhigh >= 1 && peak->nhigh <= peak->npixels && peak->npixels <= 25);
     }
 }

@@ -1,22 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* h5bragg_unpack: what it lists lies within the frame, and is what h5bragg_decode puts there. */
 #include "fuzz_input.h"
-
-static int64_t pixel(const void *frame, h5bragg_pixel_type type, size_t index)
-{
-    switch (type) {
-    case H5BRAGG_U8:
-        return ((const uint8_t *)frame)[index];
-    case H5BRAGG_U16:
-        return ((const uint16_t *)frame)[index];
-    case H5BRAGG_U32:
-        return ((const uint32_t *)frame)[index];
-    case H5BRAGG_I16:
-        return ((const int16_t *)frame)[index];
-    default:
-        return ((const int32_t *)frame)[index];
-    }
-}
+#include "pixel.h"
 
 static void compare(const h5bragg_sparse *sparse, const h5bragg_info *info, const void *frame)
 {
@@ -25,7 +10,7 @@ static void compare(const h5bragg_sparse *sparse, const h5bragg_info *info, cons
     for (uint64_t k = 0; k < sparse->npicked; k++) {
         MUST(sparse->index[k] < npixels && (k == 0 || sparse->index[k] > sparse->index[k - 1]));
         MUST(sparse->mask[sparse->index[k]] == 0);
-        MUST(pixel(frame, (h5bragg_pixel_type)info->pixel_type, sparse->index[k]) ==
+        MUST(pixel_get(frame, (h5bragg_pixel_type)info->pixel_type, sparse->index[k]) ==
              sparse->value[k]);
     }
 }

@@ -15,27 +15,13 @@ import fabio
 import h5py
 import numpy as np
 import pytest
-from input_files import (
-    Outcome,
-    assert_one_sentence,
-    run_cli,
-    write_cbf,
-    write_data,
-    write_master,
-    write_poni,
-)
+from input_files import Cli, assert_one_sentence, write_cbf, write_data, write_master, write_poni
 from numpy.typing import NDArray
 
 import h5bragg
 from h5bragg import Geometry, SparsifyParams
 
 SmallFrame = Callable[..., NDArray[np.integer]]
-Cli = Callable[..., Outcome]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    return lambda *arguments: run_cli(capsys, *arguments)
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from input_files import Outcome, assert_one_sentence, run_cli, write_cbf, write_master, write_poni
+from input_files import Cli, assert_one_sentence, run_cli, write_cbf, write_master, write_poni
 from numpy.typing import NDArray
 
 import h5bragg
 from h5bragg import Bragg, Geometry, SparsifyParams
 
 SmallFrame = Callable[..., NDArray[np.integer]]
-Cli = Callable[..., Outcome]
 
 
 @pytest.fixture

@@ -9,15 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from input_files import (
-    Outcome,
-    assert_one_sentence,
-    run_cli,
-    write_cbf,
-    write_data,
-    write_master,
-    write_poni,
-)
+from input_files import Cli, assert_one_sentence, write_cbf, write_data, write_master, write_poni
 from numpy.typing import NDArray
 
 import h5bragg
@@ -26,14 +18,8 @@ from h5bragg.peak_scan import PeakView
 from h5bragg.peak_table import RESULT_PATH
 
 SmallFrame = Callable[..., NDArray[np.integer]]
-Cli = Callable[..., Outcome]
 # Frames whose numbers of peaks differ.
 NSPOTS = (30, 4, 60, 0)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    return lambda *arguments: run_cli(capsys, *arguments)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 from file_contents import contents, file_hash
-from input_files import Outcome, assert_one_sentence, run_cli, write_cbf, write_data, write_poni
+from input_files import Cli, Outcome, assert_one_sentence, write_cbf, write_data, write_poni
 from numpy.typing import NDArray
 
 import h5bragg
@@ -22,13 +22,7 @@ from h5bragg import FrameWriter, Geometry
 from h5bragg.hdf5_frames import Hdf5Source
 
 SmallFrame = Callable[..., NDArray[np.integer]]
-Cli = Callable[..., Outcome]
 NFRAMES = 40
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    return lambda *arguments: run_cli(capsys, *arguments)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+from damaged_text import assert_read_or_refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -117,13 +118,4 @@ def test_unusable_file_is_refused_in_one_sentence(
 def test_damaged_file_is_read_or_refused_in_one_sentence(
     tmp_path: Path, cut: tuple[int, int], patch: str | bytes
 ) -> None:
-    content, (start, length) = VERSION_2.encode(), cut
-    middle = patch if isinstance(patch, bytes) else patch.encode("utf-8", "surrogatepass")
-    path = tmp_path / "damaged.poni"
-    path.write_bytes(content[:start] + middle + content[start + length :])
-    sentence = ""
-    try:
-        Geometry.from_file(path)
-    except GeometryError as error:
-        sentence = str(error)
-    assert "\n" not in sentence
+    assert_read_or_refused(tmp_path / "damaged.poni", VERSION_2, cut, patch)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from file_contents import contents
-from input_files import Outcome, assert_one_sentence, run_cli, write_data, write_poni
+from input_files import Cli, assert_one_sentence, write_data, write_poni
 from numpy.typing import NDArray
 
 import h5bragg
@@ -19,7 +19,6 @@ from h5bragg.geometry import NO_RING, Panel
 from h5bragg.read_back import first_fault, tile_map, tile_sum
 
 SmallFrame = Callable[..., NDArray[np.integer]]
-Cli = Callable[..., Outcome]
 NAME = "entry/data/data"
 
 
@@ -145,11 +144,6 @@ def test_a_frame_that_is_stored_whole(small_geometry: Geometry) -> None:
 def test_real_frames_have_no_fault(name: str, request: pytest.FixtureRequest) -> None:
     frame = request.getfixturevalue(name)
     assert fault(pair_of(frame.pixels, frame.geometry)) is None
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    return lambda *arguments: run_cli(capsys, *arguments)
 
 
 @pytest.fixture

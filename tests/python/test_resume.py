@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from file_contents import contents, file_hash
 from input_files import (
+    Cli,
     Outcome,
     assert_one_sentence,
-    run_cli,
     write_cbf,
     write_data,
     write_master,
@@ -26,13 +26,7 @@ from numpy.typing import NDArray
 from h5bragg import Geometry
 
 SmallFrame = Callable[..., NDArray[np.integer]]
-Cli = Callable[..., Outcome]
 NFRAMES = 7
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    return lambda *arguments: run_cli(capsys, *arguments)
 
 
 @pytest.fixture

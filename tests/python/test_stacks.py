@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from crystfel_files import AGIPD_HEAD, panel_lines
-from input_files import Outcome, run_cli, write_data
+from input_files import Cli, write_data
 from numpy.typing import NDArray
 
 import h5bragg
@@ -46,11 +46,6 @@ def crystfel_path(tmp_path: Path) -> Path:
 @pytest.fixture
 def raw_path(tmp_path: Path, frames: NDArray[np.integer]) -> Path:
     return write_data(tmp_path / "raw.h5", frames, PLACE)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    return lambda *arguments: run_cli(capsys, *arguments)
 
 
 def create(file: h5py.File, geometry: Geometry, per_chunk: int = 1, count: int = 5) -> h5py.Dataset:
@@ -109,7 +104,7 @@ def test_frame_writer_takes_stacks_and_frames(
 
 
 def test_compress_keeps_stacks_for_the_same_crystfel_geometry(
-    tmp_path: Path, cli: Callable[..., Outcome], raw_path: Path, crystfel_path: Path,
+    tmp_path: Path, cli: Cli, raw_path: Path, crystfel_path: Path,
     frames: NDArray[np.integer],
 ) -> None:  # fmt: skip
     output = tmp_path / "sparse.h5"
@@ -135,7 +130,7 @@ def test_compress_keeps_stacks_for_the_same_crystfel_geometry(
 
 
 def test_info_compare_and_densify_of_stacks(
-    tmp_path: Path, cli: Callable[..., Outcome], raw_path: Path, crystfel_path: Path
+    tmp_path: Path, cli: Cli, raw_path: Path, crystfel_path: Path
 ) -> None:
     output, dense = tmp_path / "sparse.h5", tmp_path / "dense.h5"
     assert cli("compress", raw_path, "-o", output, "--geometry", crystfel_path).status == 0
@@ -154,7 +149,7 @@ def test_info_compare_and_densify_of_stacks(
 
 
 def test_the_output_of_compress_is_input_with_its_own_geometry(
-    tmp_path: Path, cli: Callable[..., Outcome], raw_path: Path, crystfel_path: Path
+    tmp_path: Path, cli: Cli, raw_path: Path, crystfel_path: Path
 ) -> None:
     first, second = tmp_path / "first.h5", tmp_path / "second.h5"
     assert cli("compress", raw_path, "-o", first, "--geometry", crystfel_path).status == 0
@@ -184,7 +179,7 @@ def test_masks_of_stacks_are_read(tmp_path: Path, frames: NDArray[np.integer]) -
 
 
 def test_a_geometry_of_frames_is_refused_for_stacks(
-    tmp_path: Path, cli: Callable[..., Outcome], raw_path: Path, crystfel_path: Path
+    tmp_path: Path, cli: Cli, raw_path: Path, crystfel_path: Path
 ) -> None:
     text = crystfel_path.read_text().replace("dim2 = ss", "dim1 = ss").replace("dim3", "dim2")
     flat = tmp_path / "flat.geom"

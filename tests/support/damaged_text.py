@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Hypothesis strategies that damage text files as disks, editors and forgers do."""
+"""Text files damaged as disks, editors and forgers do: Hypothesis strategies, and a check."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from hypothesis import strategies as st
+
+from h5bragg import Geometry, GeometryError
 
 _NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 # What stands in the place of a number: no numbers, impossible ones, and ones that ask for much.
@@ -96,3 +99,16 @@ def damaged(content: bytes) -> st.SearchStrategy[bytes]:
         return made
 
     return st.lists(_changes, min_size=1, max_size=4).map(apply)
+
+
+def assert_read_or_refused(path: Path, text: str, cut: tuple[int, int], patch: str | bytes) -> None:
+    """A geometry file, patched in the place of (start, length), is read or refused in one line."""
+    content, (start, length) = text.encode(), cut
+    middle = patch if isinstance(patch, bytes) else patch.encode("utf-8", "surrogatepass")
+    path.write_bytes(content[:start] + middle + content[start + length :])
+    sentence = ""
+    try:
+        Geometry.from_file(path)
+    except GeometryError as error:
+        sentence = str(error)
+    assert "\n" not in sentence

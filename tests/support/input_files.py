@@ -2,6 +2,7 @@
 """Input files of many formats with small frames, and the command line run in this process."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ class Outcome:
     status: int
     out: str
     err: str
+
+
+# The command line, as the fixture `cli` gives it.
+Cli = Callable[..., Outcome]
 
 
 def run_cli(capsys: pytest.CaptureFixture[str], *arguments: object) -> Outcome:
