@@ -442,9 +442,23 @@ typedef struct h5bragg_job {
     h5bragg_status status;
 } h5bragg_job;
 
-/* h5bragg_stages_model and h5bragg_stages_pack of many frames, in up to nthreads threads. */
-H5BRAGG_API h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads);
-H5BRAGG_API h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads);
+/*
+ * Threads for jobs, 1 to 1024, which any number of callers share: each job is one thread's, those
+ * that come first are begun first.  The system may give fewer; where it gives none, callers work
+ * for themselves.  A process that forks has no threads of a pool in the child.
+ */
+typedef struct h5bragg_pool h5bragg_pool;
+H5BRAGG_API h5bragg_status h5bragg_pool_make(uint32_t nthreads, h5bragg_pool **pool);
+
+/* Frees a pool that nobody uses any more; NULL is allowed. */
+H5BRAGG_API void h5bragg_pool_free(h5bragg_pool *pool);
+
+/*
+ * h5bragg_stages_model and h5bragg_stages_pack of many frames, in the threads of a pool, or in this
+ * one if it is NULL; returns the first status that is not H5BRAGG_OK.
+ */
+H5BRAGG_API h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool);
+H5BRAGG_API h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool);
 
 /* A chunk is its start, frames one behind the other, and sealed. */
 H5BRAGG_API h5bragg_status h5bragg_stages_begin(const h5bragg_stages *stages, void *out,

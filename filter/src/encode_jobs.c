@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Many frames at once through the stages of h5bragg.h, in threads. */
 #include "h5bragg_peaks.h"
-#include "parallel.h"
+#include "worker_pool.h"
 
 static void model(void *jobs, uint32_t i)
 {
@@ -48,18 +48,18 @@ static h5bragg_status first_failure(const h5bragg_job *jobs, uint32_t njobs)
     return H5BRAGG_OK;
 }
 
-h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads)
+h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool)
 {
     if (!jobs)
         return H5BRAGG_BAD_ARGUMENT;
-    parallel_run(model, jobs, njobs, nthreads);
+    pool_run(pool, model, jobs, njobs);
     return first_failure(jobs, njobs);
 }
 
-h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, uint32_t nthreads)
+h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool)
 {
     if (!jobs)
         return H5BRAGG_BAD_ARGUMENT;
-    parallel_run(pack, jobs, njobs, nthreads);
+    pool_run(pool, pack, jobs, njobs);
     return first_failure(jobs, njobs);
 }

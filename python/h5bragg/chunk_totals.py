@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .codec import ChunkInfo, inspect, unpack
 
 
@@ -53,12 +56,12 @@ class ChunkTotals:
         """Fraction of the sparse frames' pixels that are stored exactly."""
         return self.picked_pixels / self.sparse_pixels if self.sparse_pixels else 0.0
 
-    def add_chunk(self, chunk: bytes, *, nframes: int) -> ChunkInfo:
+    def add_chunk(self, chunk: bytes | NDArray[np.uint8], *, nframes: int) -> ChunkInfo:
         """Add one encoded chunk.
 
         Parameters
         ----------
-        chunk : bytes
+        chunk : bytes or ndarray of uint8
         nframes : int
             How many of its frames belong to the dataset; a last chunk may hold more.
 

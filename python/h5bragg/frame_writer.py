@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -24,8 +25,9 @@ from .pixels import check_shape
 from .stages import Stages
 from .written_dataset import frames_per_chunk, shrink
 
-# Batches that may wait behind those being encoded.
-_MOST_WAITING = 2
+# Batches whose chunks may wait to be written, for each one that is being encoded: one that takes
+# longer than others must not keep the encoder waiting.
+_WAITING_SHARE = 2
 # Frames from this size on are copied by several threads.
 _LARGE_NBYTES = 4 << 20
 _NCOPIERS = 4
@@ -142,7 +144,8 @@ class FrameWriter:
         self._batch = _Batch(start)
         self._staging: queue.SimpleQueue[NDArray[Any]] = queue.SimpleQueue()
         self._nstaged = 0
-        most = self._encoder.staging_nframes // self._encoder.batch_nframes + _MOST_WAITING
+        nbatches = self._encoder.staging_nframes // self._encoder.batch_nframes
+        most = (1 + _WAITING_SHARE) * nbatches
         self._slots = threading.Semaphore(most)
         self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[EncodedChunk]]] | None] = (
             queue.SimpleQueue()
@@ -314,6 +317,11 @@ class FrameWriter:
             return frame
         return self._staging.get()
 
+    def _give_back(self, frames: list[NDArray[Any]], _: Future[list[EncodedChunk]]) -> None:
+        """Let memory of frames that are encoded be used again."""
+        for frame in frames:
+            self._staging.put(frame)
+
     def _fill_up(self) -> None:
         """Complete the last chunk with frames of zeros."""
         batch = self._batch
@@ -329,6 +337,7 @@ class FrameWriter:
         encoded: Future[list[EncodedChunk]] = Future()
         if batch.frames:
             encoded = self._encoder.submit(batch.frames)
+            encoded.add_done_callback(partial(self._give_back, batch.staged))
         else:
             encoded.set_result([])
         self._queue.put((batch, encoded))
@@ -344,8 +353,6 @@ class FrameWriter:
                     self._write_batch(batch, chunks)
             except BaseException as error:
                 self._error = self._error or error
-            for frame in batch.staged:
-                self._staging.put(frame)
             self._slots.release()
             if self._error is None:
                 batch.written.set_result(None)
@@ -365,7 +372,7 @@ class FrameWriter:
             for chunk, is_kept in zip(chunks, kept, strict=True):
                 if is_kept:
                     offset = (start, *(0,) * (self._dataset.ndim - 1))
-                    self._dataset.id.write_direct_chunk(offset, chunk)
+                    self._dataset.id.write_direct_chunk(offset, chunk.data)
                     start += self._per_chunk
                 self._on_chunk(chunk)
         except BaseException:

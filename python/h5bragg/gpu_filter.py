@@ -104,7 +104,7 @@ class _Hook:
                 stack = np.frombuffer(ffi.buffer(frames, nbytes), encoder.dtype).reshape(shape)
                 (chunk,) = encoder.submit(list(stack)).result()
                 if len(chunk) <= capacity:
-                    ffi.memmove(out, chunk, len(chunk))
+                    ffi.memmove(out, chunk.data, len(chunk))
                     out_nbytes[0] = len(chunk)
                     return STATUS["H5BRAGG_OK"]
             except Exception as error:  # it is raised when the block ends

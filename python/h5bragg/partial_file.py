@@ -22,6 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .codec import inspect
 from .compression_task import first_difference
 from .errors import ChunkError, H5braggError, ReadBackError
@@ -133,7 +136,7 @@ class PartialFile:
         """Read the bytes of one chunk; any thread may do so."""
         return os.pread(self._descriptor, chunk.nbytes, chunk.offset)
 
-    def append(self, chunk: bytes, rotation: Sequence[Rotation]) -> None:
+    def append(self, chunk: bytes | NDArray[np.uint8], rotation: Sequence[Rotation]) -> None:
         """Add the chunk of the next frames, as many as there are rotations.
 
         Raises
@@ -143,7 +146,7 @@ class PartialFile:
         """
         angles = b"".join(_ANGLES.pack(*frame) for frame in rotation)
         head = _RECORD.pack(_RECORD_MAGIC, self.nframes, len(chunk), len(rotation)) + angles
-        self._append(head, _CRC.pack(zlib.crc32(head)), chunk)
+        self._append(head, _CRC.pack(zlib.crc32(head)), bytes(chunk))
         self.nframes += len(rotation)
 
     def _find_chunk(self, nframes: int) -> KeptChunk | None:

@@ -218,28 +218,43 @@ def find_peaks(
     return _of_frame(np.asarray(source), geometry, params, wanted)
 
 
-class EncodedChunk(bytes):
+@dataclass(frozen=True, eq=False)
+class EncodedChunk:
     """A chunk, or the part of one that is a frame, with the peaks that the encoder has found.
 
     Parameters
     ----------
-    data : bytes
+    data : ndarray of uint8
+        Shape (n,), contiguous.  Not bytes: those can only be filled with Python's lock held, which
+        threads that encode need for other things.
     peaks : tuple of Peaks
         One a frame; empty if none were wanted.
 
     Examples
     --------
-    >>> EncodedChunk(b"chunk", ()).peaks
-    ()
+    >>> chunk = EncodedChunk(np.frombuffer(b"chunk", np.uint8), ())
+    >>> len(chunk), chunk.peaks, bytes(chunk)
+    (5, (), b'chunk')
     """
 
-    peaks: tuple[Peaks, ...]
+    data: NDArray[np.uint8]
+    peaks: tuple[Peaks, ...] = ()
 
-    def __new__(cls, data: bytes, peaks: tuple[Peaks, ...]) -> EncodedChunk:
-        """Make the bytes, and put the peaks beside them."""
-        chunk = super().__new__(cls, data)
-        chunk.peaks = peaks
-        return chunk
+    def __len__(self) -> int:
+        """Return how many bytes it has."""
+        return len(self.data)
+
+    def __bytes__(self) -> bytes:
+        """Return its bytes."""
+        return self.data.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it has these bytes."""
+        if isinstance(other, EncodedChunk | bytes | bytearray):
+            return bytes(self) == bytes(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def peaks_from_c(pointer: Any, count: int) -> Peaks:

@@ -18,6 +18,7 @@ from .peaks import EncodedChunk, PeakParams, Peaks, peak_context, peaks_from_c
 from .pixels import DTYPES, is_big_endian, pixel_type
 
 NCOUNTS = 64
+_MOST_THREADS = 1024
 RULE_NBYTES = ffi.sizeof("h5bragg_cell_rule")
 LARGE_NBYTES = ffi.sizeof("h5bragg_large_pixel")
 
@@ -172,8 +173,9 @@ class Stages:
         check(library().h5bragg_stages_begin(self.handle, out, len(self.out), self._used))
         return EncodedChunk(self._written(), ())
 
-    def _written(self) -> bytes:
-        return self.out[: self._used[0]].tobytes()
+    def _written(self) -> NDArray[np.uint8]:
+        written: NDArray[np.uint8] = self.out[: self._used[0]].copy()
+        return written
 
     @staticmethod
     def _copy(pointer: Any, dtype: type, n: int) -> NDArray[Any]:
@@ -184,9 +186,9 @@ class Stages:
 
 def _sealed(parts: Sequence[EncodedChunk]) -> EncodedChunk:
     """Join the parts of a chunk."""
-    chunk = bytearray().join(parts)
+    chunk = np.concatenate([part.data for part in parts])
     check(library().h5bragg_stages_seal(ffi.from_buffer(chunk), len(chunk)))
-    return EncodedChunk(bytes(chunk), tuple(peaks for part in parts for peaks in part.peaks))
+    return EncodedChunk(chunk, tuple(peaks for part in parts for peaks in part.peaks))
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,21 @@ _CHOSEN_TYPES = {
 }  # fmt: skip
 
 
+class Pool:
+    """Threads of the C library for `Jobs`, of any number of batches at a time.
+
+    Parameters
+    ----------
+    threads : int
+        From 1024 on there are no more.
+    """
+
+    def __init__(self, threads: int) -> None:
+        handle = ffi.new("h5bragg_pool **")
+        check(library().h5bragg_pool_make(min(threads, _MOST_THREADS), handle))
+        self.handle = ffi.gc(handle[0], library().h5bragg_pool_free)
+
+
 class Jobs:
     """Frames of a batch on their way through the C library, see h5bragg_job.
 
@@ -230,12 +247,12 @@ class Jobs:
         One for each frame of a batch.
     memory : list of FrameMemory
         Likewise.
-    threads : int
-        Of each call.
+    pool : Pool
+        Its threads do the work.
     """
 
-    def __init__(self, stages: list[Stages], memory: list[FrameMemory], threads: int) -> None:
-        self._stages, self._memory, self._threads = stages, memory, threads
+    def __init__(self, stages: list[Stages], memory: list[FrameMemory], pool: Pool) -> None:
+        self._stages, self._memory, self._pool = stages, memory, pool
         self._jobs = ffi.new("h5bragg_job[]", len(stages))
         self._counts = ffi.new("h5bragg_counts[]", len(stages))
         self._chosen = ffi.new("h5bragg_chosen[]", len(stages))
@@ -299,7 +316,7 @@ class Jobs:
             counts = self._counts[k]
             counts.total, counts.has_negative, counts.nlarge = total, is_negative, max(n, 0)
             self._jobs[k].is_by_itself = n < 0
-        check(library().h5bragg_jobs_model(self._jobs, len(totals), self._threads))
+        check(library().h5bragg_jobs_model(self._jobs, len(totals), self._pool.handle))
         found = [self._jobs[k].rules for k in range(len(totals))]
         return [Rules(bool(r.is_ready), bool(r.is_wide), r.nwithin) for r in found]
 
@@ -318,10 +335,10 @@ class Jobs:
         """
         for k, frame in enumerate(frames):
             self._jobs[k].frame = ffi.from_buffer(frame)
-        check(library().h5bragg_jobs_pack(self._jobs, len(frames), self._threads))
+        check(library().h5bragg_jobs_pack(self._jobs, len(frames), self._pool.handle))
         jobs = [self._jobs[k] for k in range(len(frames))]
         packed = [
-            EncodedChunk(stages.out[: job.out_nbytes].tobytes(), stages.peaks())
+            EncodedChunk(stages.out[: job.out_nbytes].copy(), stages.peaks())
             for stages, job in zip(self._stages, jobs, strict=False)
         ]
         return packed, sum(job.is_by_itself for job in jobs)

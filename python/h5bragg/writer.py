@@ -118,12 +118,12 @@ class _Run:
                 frames = range(len(kept.rotation))
                 peaks = tuple(find_peaks(chunk, geometry, peaks=wanted, frame=k) for k in frames)
             pixels = decode(chunk).reshape(-1, *self._frames.shape)
-            return kept, EncodedChunk(chunk, peaks), pixels
+            return kept, EncodedChunk(np.frombuffer(chunk, np.uint8), peaks), pixels
 
         for kept, chunk, pixels in ordered_map(read, self._partial.kept, threads=threads):
             if self._is_hit(chunk):
                 offset = (self._nwritten, *(0,) * (self._data.ndim - 1))
-                self._data.id.write_direct_chunk(offset, chunk)
+                self._data.id.write_direct_chunk(offset, chunk.data)
             for angles, frame in zip(kept.rotation, pixels, strict=False):
                 self.rotation.add(*(None if math.isnan(angle) else angle for angle in angles))
                 self.bits.add(frame)  # mask codes come back exactly
@@ -177,7 +177,7 @@ class _Run:
         rotation = self.rotation.pairs(start, start + nframes)
         if len(rotation) < nframes:
             return  # reading failed, and zeros stand for the frames that are missing
-        self._partial.append(chunk, rotation)
+        self._partial.append(chunk.data, rotation)
         self._count(chunk, nframes)
 
     def _is_hit(self, chunk: EncodedChunk) -> bool:
@@ -190,7 +190,7 @@ class _Run:
                 self.table.add(peaks)
         if self._is_hit(chunk):
             self._nwritten += nframes
-            self.totals.add_chunk(chunk, nframes=nframes)
+            self.totals.add_chunk(chunk.data, nframes=nframes)
         self._progress(nframes)
 
 

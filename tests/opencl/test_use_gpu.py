@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -31,13 +32,13 @@ def choice(device: Device) -> str:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of the batches that reach the device."""
     sizes = []
-    encode = lane.Lane.encode
+    steps = lane.Lane.steps
 
-    def counting(self: lane.Lane, batch: list[Frames]) -> list[bytes]:
+    def counting(self: lane.Lane, batch: list[Frames]) -> Any:
         sizes.append(len(batch))
-        return encode(self, batch)
+        return steps(self, batch)
 
-    monkeypatch.setattr(lane.Lane, "encode", counting)
+    monkeypatch.setattr(lane.Lane, "steps", counting)
     return sizes
 
 
@@ -73,14 +74,14 @@ def test_an_error_of_the_device_comes_out_and_nothing_is_lost(
     *, tmp_path: Path, frames: Frames, small_geometry: Geometry, device: Device,
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    encode = lane.Lane.encode
+    steps = lane.Lane.steps
 
-    def failing(self: lane.Lane, batch: list[Frames]) -> list[bytes]:
+    def failing(self: lane.Lane, batch: list[Frames]) -> Any:
         if (batch[0] == frames[2]).all():
             raise DeviceError("the device is lost")
-        return encode(self, batch)
+        return steps(self, batch)
 
-    monkeypatch.setattr(lane.Lane, "encode", failing)
+    monkeypatch.setattr(lane.Lane, "steps", failing)
     path = tmp_path / "lost.h5"
     with h5py.File(path, "w") as file:
         shape = (1, *small_geometry.shape)

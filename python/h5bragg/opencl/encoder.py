@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -12,19 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..peaks import EncodedChunk
-from ..stages import Stages, Tiles
+from ..stages import Pool, Stages, Tiles
 from ..threads import usable_cpus
-from .devices import Device, find_device, opencl
+from .devices import Device, find_device
+from .driver import Driver
 from .lane import Lane
+from .lane_queue import LaneQueue
 from .layout import Layout
-from .memory import Session, run
+from .memory import Session
 
-# Batches are of about so many pixels: launching and waiting cost little then.
-_BATCH_NPIXELS = 32 << 20
+# Batches are of about so many pixels for each CPU, at most 32: launching and waiting cost little
+# then, and while a batch is on the bus or the device, others have the CPUs.
+_BATCH_NPIXELS, _MOST_CPUS = 3 << 20, 32
 _LEAST_BATCH = 3
-# While a batch is on the bus or the device, others have the CPUs; more lanes gain nothing.
-_LEAST_LANES = 4
-_MOST_LANES = 12
+_MOST_LANES = 8
 # Of the device's memory; others use it, too.
 _MEMORY_SHARE = 0.5
 
@@ -41,7 +41,7 @@ class GpuEncoder:
     nlanes : int or None
         Batches on their way at the same time; None means as many as suit CPUs and device.
     threads : int or None
-        Of the C library, for each batch; None means one a CPU.
+        Of the C library; None means one a CPU.
     batch_nframes : int or None
         Frames of a batch; None means as many as suit the device.  They are whole chunks.
     profile : bool
@@ -69,30 +69,28 @@ class GpuEncoder:
         tiles = self._stages.tiles()
         self.name, self.dtype = device.name, self._stages.dtype
         self._session = Session.open(device)
-        layout = _fitting(self._stages, tiles, batch_nframes)
+        layout = _fitting(self._stages, tiles, batch_nframes, ncpus)
         self.batch_nframes = layout.nframes
-        self.nlanes = nlanes or _lanes_that_fit(layout, ncpus, device)
+        self.nlanes = nlanes or _lanes_that_fit(layout, device)
         self.staging_nframes = self.batch_nframes * (self.nlanes + 1)
-        cl = opencl()
-        self._queue = run(device, lambda: cl.CommandQueue(self._session.context))
+        self._queue = LaneQueue(self._session)
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
-        cells, masked = (self._session.constant(self._queue, x) for x in (tiles.cell, mask))
-        self._lanes = []
-        self._free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
-        for _ in range(self.nlanes):
-            stages = [make_stages() for _ in range(self.batch_nframes)]
-            self._lanes.append(
-                Lane(
-                    self._session,
-                    layout,
-                    stages,
-                    (cells, masked),
-                    threads=ncpus,
-                    profile=profile,
-                )
+        cells, masked = (self._queue.constant(x) for x in (tiles.cell, mask))
+        self._waiters = ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-wait")
+        pool = Pool(ncpus)
+        self._lanes = [
+            Lane(
+                self._session,
+                layout,
+                [make_stages() for _ in range(self.batch_nframes)],
+                (cells, masked),
+                pool=pool,
+                waiters=self._waiters,
+                profile=profile,
             )
-            self._free.put(self._lanes[-1])
-        self._drivers = ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-lane")
+            for _ in range(self.nlanes)
+        ]
+        self._driver = Driver(self._lanes)
 
     def allocate(self, nframes: int) -> NDArray[Any]:
         """Return memory for frames that the device reads at full speed.
@@ -103,7 +101,7 @@ class GpuEncoder:
             Shape (nframes, slow, fast), of anything.
         """
         shape = (nframes, *self._stages.shape)
-        return self._session.pinned(self._queue, shape, self._stages.dtype)
+        return self._queue.pinned(shape, self._stages.dtype)
 
     def submit(self, frames: Sequence[NDArray[Any]]) -> Future[list[EncodedChunk]]:
         """Begin to encode whole chunks.
@@ -119,18 +117,7 @@ class GpuEncoder:
         Future
             Of the chunks.
         """
-        return self._drivers.submit(self._encode, frames)
-
-    def _encode(self, frames: Sequence[NDArray[Any]]) -> list[EncodedChunk]:
-        lane = self._free.get()
-        try:
-            packed = lane.encode(frames)
-        finally:
-            self._free.put(lane)
-        k = self._stages.nframes
-        if k == 1:
-            return packed
-        return [self._stages.chunk(packed[i : i + k]) for i in range(0, len(packed), k)]
+        return self._driver.submit(frames)
 
     @property
     def kernel_seconds(self) -> float:
@@ -144,20 +131,21 @@ class GpuEncoder:
 
     def close(self) -> None:
         """Wait for what has begun, and let go of the memory of the device."""
-        self._drivers.shutdown()
+        self._driver.close()
+        self._waiters.shutdown()
         self._lanes = []
 
 
-def _fitting(stages: Stages, tiles: Tiles, batch_nframes: int | None) -> Layout:
+def _fitting(stages: Stages, tiles: Tiles, batch_nframes: int | None, ncpus: int) -> Layout:
     """Return the layout of batches of whole chunks."""
     npixels = stages.shape[0] * stages.shape[1]
-    wanted = batch_nframes or max(_LEAST_BATCH, _BATCH_NPIXELS // npixels)
+    suitable = min(ncpus, _MOST_CPUS) * _BATCH_NPIXELS // npixels
+    wanted = batch_nframes or max(_LEAST_BATCH, suitable)
     nframes = -(-wanted // stages.nframes) * stages.nframes
     return Layout(stages.shape, stages.dtype, tiles, nframes)
 
 
-def _lanes_that_fit(layout: Layout, ncpus: int, device: Device) -> int:
-    """Return how many lanes CPUs and memory allow; one at least, which may fail then."""
-    wanted = min(max(ncpus // 2, _LEAST_LANES), _MOST_LANES)
+def _lanes_that_fit(layout: Layout, device: Device) -> int:
+    """Return how many lanes the device's memory allows; one at least, which may fail then."""
     room = _MEMORY_SHARE * device.handle.global_mem_size
-    return max(1, min(wanted, int(room / (layout.nframes * layout.frame_nbytes))))
+    return max(1, min(_MOST_LANES, int(room / (layout.nframes * layout.frame_nbytes))))

@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: MIT
 """One batch of frames at a time on its way through the device: the stages, one after the other.
 
-Several lanes side by side keep the bus, the kernels and the CPUs busy at the same time.
+Several lanes side by side keep the bus, the kernels and the CPUs busy at the same time: driver.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..peaks import EncodedChunk
-from ..stages import LARGE_NBYTES, RULE_NBYTES, FrameMemory, Jobs, Rules, Stages
-from .devices import opencl
+from ..stages import LARGE_NBYTES, RULE_NBYTES, FrameMemory, Jobs, Pool, Rules, Stages
+from .driver import Frames, Steps
 from .kernels import GROUP_SIZE
+from .lane_queue import LaneQueue
 from .layout import NHEADER, TILE_NBYTES, Layout, uint4
-from .memory import Session, run
+from .memory import Session
 from .peak_marks import PeakMarks
 
+Result = TypeVar("Result")
+# A part of the steps.
+Part = Generator[Callable[[], bool], None, Result]
+
 _HAS_NEGATIVE, _NLARGE = 2, 3
+# Pixels without a counter that are fetched before it is known how many there are.
+_EXPECTED_LARGE = 8192
 
 
 class Lane:
@@ -34,8 +42,10 @@ class Lane:
         One for each frame of a batch.
     shared : tuple
         Buffers with the cells of tiles and the mask.
-    threads : int
+    pool : Pool
         For what the C library does.
+    waiters : Executor
+        A thread that waits for it.
     profile : bool
         Add up how long kernels take, as the device says.
     """
@@ -47,18 +57,15 @@ class Lane:
         stages: list[Stages],
         shared: tuple[Any, Any],
         *,
-        threads: int,
+        pool: Pool,
+        waiters: Executor,
         profile: bool = False,
     ) -> None:
-        cl = opencl()
-        self._session, self._layout = session, layout
+        self._session, self._layout, self._waiters = session, layout, waiters
+        self._stages = stages[0]
         self._cells, self._mask = shared
         self._profile = profile
-        properties = cl.command_queue_properties.PROFILING_ENABLE if profile else 0
-        self._queue = run(
-            session.device, lambda: cl.CommandQueue(session.context, properties=properties)
-        )
-        self._copies: list[Any] = []
+        self.queue = LaneQueue(session, profile=profile)
         self._kernels = {
             kernel.function_name: kernel for kernel in session.program(layout.dtype).all_kernels()
         }
@@ -82,7 +89,7 @@ class Lane:
         self._within_room = 0
         self._zero_plane()
         # What comes back.
-        pin = self.pinned
+        pin = self.queue.pinned
         self._host_counts = pin((n, layout.counts_nwords), np.uint32)
         self._host_large = pin((n, layout.large_room, LARGE_NBYTES // 4), np.uint32)
         self._host_rules = pin((n, layout.tiles.ncells + 1, RULE_NBYTES), np.uint8)
@@ -91,73 +98,79 @@ class Lane:
         self._host_exact = pin((n, 16 * room), np.uint8)
         self._host_excess = pin((n, 0 if layout.tiles.has_local else 16 * room), np.uint8)
         self._host_totals = pin((n, 2), np.uint32)
+        self._host_wide = pin((n,), np.uint32)
         wanted = stages[0].wanted_peaks
         self._peaks = None if wanted is None else PeakMarks(self, session, layout, stages[0])
         self._host_within: NDArray[np.uint32] = np.empty((n, 0), np.uint32)
         memory = [self._memory(k) for k in range(n)]
-        self._jobs = Jobs(stages, memory, threads)
+        self._jobs = Jobs(stages, memory, pool)
         self.kernel_ns = 0
         self.nalone = 0
 
-    def encode(self, frames: Sequence[NDArray[Any]]) -> list[EncodedChunk]:
+    def steps(self, frames: Frames) -> Steps:
         """Encode a batch.
+
+        Yields
+        ------
+        callable
+            Tells whether the next step can be done.
 
         Returns
         -------
-        list of bytes
-            Chunks of one frame, or the frames for chunks of several.
+        list of EncodedChunk
         """
-        self._count(frames)
-        rules = self._model(len(frames))
+        yield from self._count(frames)
+        rules = yield from self._model(len(frames))
         if any(r.is_ready for r in rules):
-            self._choose(rules)
-        packed, nalone = self._jobs.pack(frames)
-        self.nalone += nalone
-        return packed
+            yield from self._choose(rules)
+        return (yield from self._wait_for(lambda: self._pack(frames)))
 
-    def _count(self, frames: Sequence[NDArray[Any]]) -> None:
+    def _count(self, frames: Frames) -> Part[None]:
         """Upload, and go through the pixels."""
         layout, nframes = self._layout, len(frames)
-        self.fill(self._counts, 4 * nframes * layout.counts_nwords)
+        self.queue.fill(self._counts, 4 * nframes * layout.counts_nwords)
         for k, frame in enumerate(frames):
-            self.copy(self._frames, frame, dst_offset=k * frame.nbytes)
+            self.queue.copy(self._frames, frame, dst_offset=k * frame.nbytes)
         kernel = self.launch(
             "count_tiles", nframes, self._frames, self._mask, self._cells, *self.constants(),
             self._codes(), np.uint32(layout.large_room), self._plane, self._tiles,
             self._squares, self._counts, self._large,
         )  # fmt: skip
-        self.copy(self._host_counts[:nframes], self._counts)
-        self._finish()
+        self.queue.copy(self._host_counts[:nframes], self._counts)
+        expected = min(_EXPECTED_LARGE, layout.large_room)
+        self.queue.fetch_starts(self._host_large, self._large, [expected] * nframes, LARGE_NBYTES)
+        yield from self.queue.until_done()
         self._note(kernel)
 
-    def _model(self, nframes: int) -> list[Rules]:
+    def _model(self, nframes: int) -> Part[list[Rules]]:
         """Fetch the pixels that have no counter, and make the rules of frames."""
         header = self._host_counts[:nframes, : _NLARGE + 1].tolist()
         room = self._layout.large_room
         nlarge = [words[_NLARGE] if words[_NLARGE] <= room else -1 for words in header]
         for k, n in enumerate(nlarge):
-            if n > 0:
-                start = LARGE_NBYTES * room * k
-                self.copy(self._host_large[k, :n], self._large, src_offset=start)
-            elif n < 0:
+            if n < 0:
                 self._host_rules[k] = 0  # kernels must not see what is left of another frame
-        self._finish()
+        if max(nlarge) > _EXPECTED_LARGE:
+            self.queue.fetch_starts(self._host_large, self._large, nlarge, LARGE_NBYTES)
+            yield from self.queue.until_done()
         totals = [low | high << 32 for low, high, *_ in header]
-        rules = self._jobs.model(totals, [words[_HAS_NEGATIVE] for words in header], nlarge)
+        negative = [words[_HAS_NEGATIVE] for words in header]
+        rules = yield from self._wait_for(lambda: self._jobs.model(totals, negative, nlarge))
         for k, found in enumerate(rules):
             if found.is_wide and not self._has_doubles:
                 rules[k] = self._jobs.leave_alone(k)
         return rules
 
-    def _choose(self, rules: list[Rules]) -> None:
+    def _choose(self, rules: list[Rules]) -> Part[None]:
         """Choose tiles by the rules, and fetch what was chosen."""
         layout, nframes = self._layout, len(rules)
         self._make_within(max(r.nwithin for r in rules))
-        self.copy(self._rules, self._host_rules[:nframes])
-        self.fill(self._within, 4 * nframes * (2 * layout.nsquares + self._within_room))
+        self.queue.copy(self._rules, self._host_rules[:nframes])
+        self.queue.fill(self._within, 4 * nframes * (2 * layout.nsquares + self._within_room))
         constants = self.constants()
-        wide = np.array([r.is_wide for r in rules], np.uint32)
-        self.copy(self._is_wide, wide)
+        wide = self._host_wide[:nframes]
+        wide[:] = [r.is_wide for r in rules]
+        self.queue.copy(self._is_wide, wide)
         events = []
         if layout.tiles.has_local and not wide.all():
             events.append(
@@ -187,22 +200,28 @@ class Lane:
         )  # fmt: skip
         if self._peaks is not None:
             events.append(self._peaks.find(nframes, self._plane, self._cells, self._tiles))
-        self.copy(self._host_totals[:nframes], self._totals)
-        self._finish()
+        self.queue.copy(self._host_totals[:nframes], self._totals)
+        yield from self.queue.until_done()
         self._note(*events)
         if self._peaks is not None:
             self._jobs.set_peak_tiles(self._peaks.fetch(nframes))
-        self.copy(self._host_tiles[:nframes], self._tiles)
-        self.copy(self._host_within[:nframes], self._within)
+        self.queue.copy(self._host_tiles[:nframes], self._tiles)
+        self.queue.copy(self._host_within[:nframes], self._within)
         if not layout.tiles.has_local:
-            self.copy(self._host_above[:nframes], self._above)
-        for k, (nexact, nexcess) in enumerate(self._host_totals[:nframes]):
-            at = 16 * layout.room * k
-            if nexact:
-                self.copy(self._host_exact[k, : 16 * int(nexact)], self._exact, src_offset=at)
-            if nexcess:
-                self.copy(self._host_excess[k, : int(nexcess)], self._excess, src_offset=at)
-        self._finish()
+            self.queue.copy(self._host_above[:nframes], self._above)
+        nexact, nexcess = self._host_totals[:nframes].T.tolist()
+        self.queue.fetch_starts(self._host_exact, self._exact, nexact, 16)
+        self.queue.fetch_starts(self._host_excess, self._excess, nexcess, 1)
+        yield from self.queue.until_done()
+
+    def _pack(self, frames: Frames) -> list[EncodedChunk]:
+        """Let the C library make chunks of all frames."""
+        packed, nalone = self._jobs.pack(frames)
+        self.nalone += nalone
+        n = self._stages.nframes
+        if n == 1:
+            return packed
+        return [self._stages.chunk(packed[i : i + n]) for i in range(0, len(packed), n)]
 
     def _memory(self, k: int) -> FrameMemory:
         """Where things of a frame come to lie."""
@@ -233,14 +252,14 @@ class Lane:
         self._within_room = ncounters + ncounters // 4
         nwords = 2 * self._layout.nsquares + self._within_room
         self._within = self._session.buffer(4 * self._layout.nframes * nwords)
-        within = self.pinned((self._layout.nframes, nwords), np.uint32)
+        within = self.queue.pinned((self._layout.nframes, nwords), np.uint32)
         self._host_within = within
         self._jobs.set_within(within, self._layout.nsquares)
 
     def _zero_plane(self) -> None:
         """Empty the plane: the zeros around the pixels stay."""
-        self.fill(self._plane, self._layout.nframes * self._layout.plane_nbytes)
-        self._finish()
+        self.queue.fill(self._plane, self._layout.nframes * self._layout.plane_nbytes)
+        self.queue.finish()
 
     def constants(self) -> tuple[Any, Any]:
         """Return what kernels call frame_shape and tile_options."""
@@ -255,41 +274,19 @@ class Lane:
     def launch(self, name: str, nframes: int, *arguments: Any, width: int | None = None) -> Any:
         """Enqueue a kernel over all tiles of a batch, or so many work-groups a frame."""
         ngroups = self._layout.room // GROUP_SIZE if width is None else width
-        kernel = self._kernels[name]
         size = (ngroups * GROUP_SIZE, nframes)
-        return self._run(lambda: kernel(self._queue, size, (GROUP_SIZE, 1), *arguments))
+        return self.queue.launch(self._kernels[name], size, (GROUP_SIZE, 1), *arguments)
 
-    def copy(self, to: Any, source: Any, **options: Any) -> Any:
-        """Enqueue a copy to or from the device."""
-        cl = opencl()
-        event = self._run(
-            lambda: cl.enqueue_copy(self._queue, to, source, is_blocking=False, **options)
-        )
-        self._copies.append(event)  # one that is dropped waits for its copy
-        return event
-
-    def fill(self, buffer: Any, nbytes: int) -> None:
-        """Enqueue zeros."""
-        cl = opencl()
-        zero = np.zeros(1, np.uint8 if nbytes % 4 else np.uint32)
-        self._run(lambda: cl.enqueue_fill_buffer(self._queue, buffer, zero, 0, nbytes))
-
-    def _finish(self) -> None:
-        """Wait until all that is enqueued is done."""
-        self._run(self._queue.finish)
-        self._copies.clear()
+    def _wait_for(self, call: Callable[[], Result]) -> Part[Result]:
+        """Let another thread wait for the C library."""
+        future = self._waiters.submit(call)
+        yield future.done
+        return future.result()
 
     def _note(self, *events: Any) -> None:
         """Add up how long kernels took, if that is wanted."""
         if self._profile:
             self.kernel_ns += sum(_elapsed_ns(event) for event in events)
-
-    def pinned(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """Allocate memory on the host that the device reads and writes without a detour."""
-        return self._session.pinned(self._queue, shape, dtype)
-
-    def _run(self, call: Any) -> Any:
-        return run(self._session.device, call)
 
 
 def _elapsed_ns(event: Any) -> int:

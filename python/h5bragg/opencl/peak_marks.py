@@ -55,10 +55,10 @@ class PeakMarks:
         self._limits = session.buffer(n * nlimits)
         self._counts = session.buffer(4 * n)
         self._tiles = session.buffer(4 * n * self._most)
-        self.limits: NDArray[np.uint8] = lane.pinned((n, nlimits), np.uint8)
+        self.limits: NDArray[np.uint8] = lane.queue.pinned((n, nlimits), np.uint8)
         self.limits[...] = 0
-        self.tiles: NDArray[np.uint32] = lane.pinned((n, self._most), np.uint32)
-        self._host_counts: NDArray[np.uint32] = lane.pinned((n,), np.uint32)
+        self.tiles: NDArray[np.uint32] = lane.queue.pinned((n, self._most), np.uint32)
+        self._host_counts: NDArray[np.uint32] = lane.queue.pinned((n,), np.uint32)
 
     def find(self, nframes: int, plane: Any, cells: Any, tiles: Any) -> Any:
         """Begin to list the tiles that may have peaks, once they are chosen.
@@ -69,13 +69,13 @@ class PeakMarks:
             Of the kernel.
         """
         lane = self._lane
-        lane.copy(self._limits, self.limits[:nframes])
-        lane.fill(self._counts, 4 * nframes)
+        lane.queue.copy(self._limits, self.limits[:nframes])
+        lane.queue.fill(self._counts, 4 * nframes)
         event = lane.launch(
             "find_peaks", nframes, plane, cells, self._limits, *lane.constants(), self._options,
             tiles, self._counts, self._tiles,
         )  # fmt: skip
-        lane.copy(self._host_counts[:nframes], self._counts)
+        lane.queue.copy(self._host_counts[:nframes], self._counts)
         return event
 
     def fetch(self, nframes: int) -> list[int]:
@@ -87,5 +87,5 @@ class PeakMarks:
             -1 for a list that is not complete.
         """
         counts: list[int] = self._host_counts[:nframes].tolist()
-        self._lane.copy(self.tiles[:nframes], self._tiles)
+        self._lane.queue.copy(self.tiles[:nframes], self._tiles)
         return [count if count <= self._most else -1 for count in counts]
