@@ -457,7 +457,8 @@ H5BRAGG_API void h5bragg_pool_free(h5bragg_pool *pool);
  * h5bragg_stages_model and h5bragg_stages_pack of many frames, in the threads of a pool, or in this
  * one if it is NULL; returns the first status that is not H5BRAGG_OK.
  */
-H5BRAGG_API h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool);
+H5BRAGG_API h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs,
+                                              h5bragg_pool *pool);
 H5BRAGG_API h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool);
 
 /* A chunk is its start, frames one behind the other, and sealed. */

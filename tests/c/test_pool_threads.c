@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* Many callers share a pool: every item is done once, and no call ends before its items have. */
+#include "worker_pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "check.h"
+
+enum { NTHREADS = 3, NCALLERS = 5, NCALLS = 200, MOST_ITEMS = 17 };
+
+static h5bragg_pool *pool;
+
+/* Plain numbers: ThreadSanitizer sees whether the pool orders who writes and who reads them. */
+typedef struct items {
+    uint32_t ntimes[MOST_ITEMS];
+} items;
+
+static void count(void *context, uint32_t i) { ((items *)context)->ntimes[i]++; }
+
+static void check_calls(h5bragg_pool *who, uint32_t ncalls)
+{
+    for (uint32_t call = 0; call < ncalls; call++) {
+        const uint32_t n = call % (MOST_ITEMS + 1);
+        items all = {{0}};
+        pool_run(who, count, &all, n);
+        for (uint32_t i = 0; i < MOST_ITEMS; i++)
+            CHECK(all.ntimes[i] == (i < n));
+    }
+}
+
+static void *call_often(void *unused)
+{
+    check_calls(pool, NCALLS);
+    return unused;
+}
+
+static void check_callers(uint32_t nthreads)
+{
+    pthread_t caller[NCALLERS];
+    CHECK(h5bragg_pool_make(nthreads, &pool) == H5BRAGG_OK);
+    for (int k = 0; k < NCALLERS; k++)
+        CHECK(pthread_create(&caller[k], NULL, call_often, NULL) == 0);
+    for (int k = 0; k < NCALLERS; k++)
+        CHECK(pthread_join(caller[k], NULL) == 0);
+    h5bragg_pool_free(pool);
+}
+
+/* A status that is not H5BRAGG_OK comes back from among others. */
+static void check_jobs(void)
+{
+    h5bragg_job jobs[3] = {{.is_by_itself = 1}, {.is_by_itself = 0}, {.is_by_itself = 1}};
+    CHECK(h5bragg_pool_make(2, &pool) == H5BRAGG_OK);
+    CHECK(h5bragg_jobs_model(jobs, 3, pool) == H5BRAGG_BAD_ARGUMENT);
+    CHECK(jobs[0].status == H5BRAGG_OK && jobs[1].status == H5BRAGG_BAD_ARGUMENT);
+    CHECK(h5bragg_jobs_pack(jobs, 3, pool) == H5BRAGG_BAD_ARGUMENT);
+    CHECK(h5bragg_jobs_model(NULL, 3, pool) == H5BRAGG_BAD_ARGUMENT);
+    h5bragg_pool_free(pool);
+}
+
+int main(void)
+{
+    check_callers(1);
+    check_callers(NTHREADS);
+    check_calls(NULL, NCALLS);
+    check_jobs();
+    CHECK(h5bragg_pool_make(0, &pool) == H5BRAGG_BAD_ARGUMENT);
+    CHECK(h5bragg_pool_make(1025, &pool) == H5BRAGG_BAD_ARGUMENT);
+    CHECK(h5bragg_pool_make(1, NULL) == H5BRAGG_BAD_ARGUMENT);
+    h5bragg_pool_free(NULL);
+    return 0;
+}
