@@ -38,6 +38,8 @@ void pool_run(h5bragg_pool *pool, pool_function *work, void *context, uint32_t n
 
 #else
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 
 enum { MOST_THREADS = 1024, STACK_NBYTES = 1 << 20 };
 
@@ -46,53 +48,63 @@ typedef struct pool_call {
     pool_function *work;
     void *context;
     uint32_t n;
-    uint32_t next;
-    uint32_t ndone;
-    pthread_cond_t is_done;
+    uint32_t next; /* guarded as the list is */
     struct pool_call *after;
+    _Atomic(uint32_t) nleft; /* not done yet */
+    int is_done;             /* guarded by the pool's mutex */
+    pthread_cond_t done;
 } pool_call;
 
+/*
+ * Threads wait at a semaphore that counts the items in the list: so each that wakes has one, and
+ * does not wait for the others that wake with it.
+ */
 struct h5bragg_pool {
-    pthread_mutex_t mutex; /* guards all that follows, and every call in the list */
-    pthread_cond_t has_items;
+    sem_t nitems;
+    pthread_mutex_t list; /* held for a few instructions */
     pool_call *first;
     pool_call *last;
-    int is_closing;
+    pthread_mutex_t mutex; /* of ends of calls */
     uint32_t nthreads;
     pthread_t thread[];
 };
 
-/* Does one item of the first call, without the mutex meanwhile. */
-static void work_on_first(h5bragg_pool *pool)
+/* The next item, or NULL if there is none: then the pool is closing. */
+static pool_call *take_item(h5bragg_pool *pool, uint32_t *i)
 {
+    (void)pthread_mutex_lock(&pool->list);
     pool_call *call = pool->first;
-    const uint32_t i = call->next++;
-    if (call->next == call->n) {
-        pool->first = call->after;
-        if (!pool->first)
-            pool->last = NULL;
+    if (call) {
+        *i = call->next++;
+        if (call->next == call->n)
+            pool->first = call->after;
     }
-    (void)pthread_mutex_unlock(&pool->mutex);
-    call->work(call->context, i);
+    (void)pthread_mutex_unlock(&pool->list);
+    return call;
+}
+
+static void end_call(h5bragg_pool *pool, pool_call *call)
+{
     (void)pthread_mutex_lock(&pool->mutex);
-    if (++call->ndone == call->n)
-        (void)pthread_cond_signal(&call->is_done);
+    call->is_done = 1;
+    (void)pthread_cond_signal(&call->done);
+    (void)pthread_mutex_unlock(&pool->mutex);
 }
 
 static void *start(void *argument)
 {
     h5bragg_pool *pool = argument;
-    (void)pthread_mutex_lock(&pool->mutex);
     for (;;) {
-        if (pool->first)
-            work_on_first(pool);
-        else if (pool->is_closing)
-            break;
-        else
-            (void)pthread_cond_wait(&pool->has_items, &pool->mutex);
+        uint32_t i = 0;
+        while (sem_wait(&pool->nitems) != 0) { /* a signal came in between */
+        }
+        pool_call *call = take_item(pool, &i);
+        if (!call)
+            return NULL;
+        call->work(call->context, i);
+        if (atomic_fetch_sub(&call->nleft, 1) == 1)
+            end_call(pool, call);
     }
-    (void)pthread_mutex_unlock(&pool->mutex);
-    return NULL;
 }
 
 /* As many threads as the system gives. */
@@ -115,15 +127,12 @@ h5bragg_status h5bragg_pool_make(uint32_t nthreads, h5bragg_pool **pool)
     h5bragg_pool *made = scratch_take_zeros(1, sizeof *made + nthreads * sizeof *made->thread);
     if (!made)
         return H5BRAGG_NO_MEMORY;
-    if (pthread_mutex_init(&made->mutex, NULL) != 0) {
+    if (sem_init(&made->nitems, 0, 0) != 0) {
         scratch_give(made);
         return H5BRAGG_NO_MEMORY;
     }
-    if (pthread_cond_init(&made->has_items, NULL) != 0) {
-        (void)pthread_mutex_destroy(&made->mutex);
-        scratch_give(made);
-        return H5BRAGG_NO_MEMORY;
-    }
+    (void)pthread_mutex_init(&made->list, NULL); /* these two cannot fail as they are */
+    (void)pthread_mutex_init(&made->mutex, NULL);
     make_threads(made, nthreads);
     *pool = made;
     return H5BRAGG_OK;
@@ -133,42 +142,44 @@ void h5bragg_pool_free(h5bragg_pool *pool)
 {
     if (!pool)
         return;
-    (void)pthread_mutex_lock(&pool->mutex);
-    pool->is_closing = 1;
-    (void)pthread_cond_broadcast(&pool->has_items);
-    (void)pthread_mutex_unlock(&pool->mutex);
+    for (uint32_t k = 0; k < pool->nthreads; k++)
+        (void)sem_post(&pool->nitems); /* without an item: go */
     for (uint32_t k = 0; k < pool->nthreads; k++)
         (void)pthread_join(pool->thread[k], NULL);
-    (void)pthread_cond_destroy(&pool->has_items);
+    (void)sem_destroy(&pool->nitems);
+    (void)pthread_mutex_destroy(&pool->list);
     (void)pthread_mutex_destroy(&pool->mutex);
     scratch_give(pool);
 }
 
 static void append(h5bragg_pool *pool, pool_call *call)
 {
-    if (pool->last)
+    (void)pthread_mutex_lock(&pool->list);
+    if (pool->first)
         pool->last->after = call;
     else
         pool->first = call;
     pool->last = call;
+    (void)pthread_mutex_unlock(&pool->list);
+    for (uint32_t k = 0; k < call->n; k++)
+        (void)sem_post(&pool->nitems);
 }
 
 void pool_run(h5bragg_pool *pool, pool_function *work, void *context, uint32_t n)
 {
-    pool_call call = {.work = work, .context = context, .n = n};
+    pool_call call = {.work = work, .context = context, .n = n, .nleft = n};
     if (n == 0)
         return;
-    if (!pool || pool->nthreads == 0 || pthread_cond_init(&call.is_done, NULL) != 0) {
+    if (!pool || pool->nthreads == 0) {
         work_alone(work, context, n);
         return;
     }
-    (void)pthread_mutex_lock(&pool->mutex);
+    (void)pthread_cond_init(&call.done, NULL);
     append(pool, &call);
-    for (uint32_t k = 0; k < n && k < pool->nthreads; k++)
-        (void)pthread_cond_signal(&pool->has_items);
-    while (call.ndone < n)
-        (void)pthread_cond_wait(&call.is_done, &pool->mutex);
+    (void)pthread_mutex_lock(&pool->mutex);
+    while (!call.is_done)
+        (void)pthread_cond_wait(&call.done, &pool->mutex);
     (void)pthread_mutex_unlock(&pool->mutex);
-    (void)pthread_cond_destroy(&call.is_done);
+    (void)pthread_cond_destroy(&call.done);
 }
 #endif
