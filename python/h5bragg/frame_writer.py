@@ -25,9 +25,9 @@ from .pixels import check_shape
 from .stages import Stages
 from .written_dataset import frames_per_chunk, shrink
 
-# Batches whose chunks may wait to be written, for each one that is being encoded: one that takes
-# longer than others must not keep the encoder waiting.
-_WAITING_SHARE = 2
+# Batches that may wait to be encoded; and chunks of so many more to be written, for each batch that
+# is being encoded: one that takes longer than others must not keep the encoder waiting.
+_MOST_WAITING, _UNWRITTEN_SHARE = 2, 2
 # Frames from this size on are copied by several threads.
 _LARGE_NBYTES = 4 << 20
 _NCOPIERS = 4
@@ -45,13 +45,14 @@ class _Batch:
     """Frames on their way into the file; of those in `staged` the memory is to be used again."""
 
     start: int
+    nframes: int = 0  # once they are on their way
     frames: list[NDArray[Any]] = field(default_factory=list)
     staged: list[NDArray[Any]] = field(default_factory=list)
     written: Future[None] = field(default_factory=_running)
 
     def split(self, nframes: int) -> _Batch:
         """Take the first frames out; futures that were given stay those of the others."""
-        head = _Batch(self.start, self.frames[:nframes])
+        head = _Batch(self.start, frames=self.frames[:nframes])
         self.start += nframes
         self.frames = self.frames[nframes:]
         return head
@@ -144,9 +145,9 @@ class FrameWriter:
         self._batch = _Batch(start)
         self._staging: queue.SimpleQueue[NDArray[Any]] = queue.SimpleQueue()
         self._nstaged = 0
-        nbatches = self._encoder.staging_nframes // self._encoder.batch_nframes
-        most = (1 + _WAITING_SHARE) * nbatches
-        self._slots = threading.Semaphore(most)
+        most = self._encoder.staging_nframes // self._encoder.batch_nframes + _MOST_WAITING
+        self._to_encode = threading.Semaphore(most)
+        self._to_write = threading.Semaphore((1 + _UNWRITTEN_SHARE) * most)
         self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[EncodedChunk]]] | None] = (
             queue.SimpleQueue()
         )
@@ -317,10 +318,11 @@ class FrameWriter:
             return frame
         return self._staging.get()
 
-    def _give_back(self, frames: list[NDArray[Any]], _: Future[list[EncodedChunk]]) -> None:
+    def _give_back(self, staged: list[NDArray[Any]], _: Future[list[EncodedChunk]]) -> None:
         """Let memory of frames that are encoded be used again."""
-        for frame in frames:
+        for frame in staged:
             self._staging.put(frame)
+        self._to_encode.release()
 
     def _fill_up(self) -> None:
         """Complete the last chunk with frames of zeros."""
@@ -331,15 +333,18 @@ class FrameWriter:
 
     def _submit(self, batch: _Batch | None = None) -> Future[None]:
         """Begin to encode a batch, by default the one at work; return when it is written."""
-        self._slots.acquire()
+        self._to_encode.acquire()
+        self._to_write.acquire()
         if batch is None:
             batch, self._batch = self._batch, _Batch(self._next)
+        batch.nframes = len(batch.frames)
         encoded: Future[list[EncodedChunk]] = Future()
         if batch.frames:
             encoded = self._encoder.submit(batch.frames)
-            encoded.add_done_callback(partial(self._give_back, batch.staged))
         else:
             encoded.set_result([])
+        encoded.add_done_callback(partial(self._give_back, batch.staged))
+        batch.frames, batch.staged = [], []  # while the chunks wait nobody needs them
         self._queue.put((batch, encoded))
         return batch.written
 
@@ -353,7 +358,7 @@ class FrameWriter:
                     self._write_batch(batch, chunks)
             except BaseException as error:
                 self._error = self._error or error
-            self._slots.release()
+            self._to_write.release()
             if self._error is None:
                 batch.written.set_result(None)
             else:
@@ -365,7 +370,7 @@ class FrameWriter:
         start = batch.start - self._nleft_out
         kept = [self._is_kept(chunk) for chunk in chunks]
         self._nleft_out += kept.count(False)
-        end = min(batch.start + len(batch.frames), self._next) - self._nleft_out
+        end = min(batch.start + batch.nframes, self._next) - self._nleft_out
         if end > old:
             self._dataset.resize(end, axis=0)
         try:
