@@ -63,6 +63,19 @@ def test_errors_of_a_batch_are_its_own() -> None:
     assert futures[2].result(timeout=0) == [chunk(2)]
 
 
+def test_an_error_before_the_first_step_is_one_of_the_batch() -> None:
+    class Broken:
+        def steps(self, frames: Frames) -> Generator[Callable[[], bool], None, Any]:
+            raise OSError(f"cannot begin with {len(frames)}")
+
+    driver = Driver([Broken()])
+    futures = [driver.submit(batch(k)) for k in range(2)]
+    for future in futures:
+        with pytest.raises(OSError, match="cannot begin with 1"):
+            future.result(timeout=10)
+    driver.close()
+
+
 def test_an_error_in_looking_is_an_error_of_the_batch() -> None:
     class Blind:
         def steps(self, frames: Frames) -> Generator[Callable[[], bool], None, Any]:

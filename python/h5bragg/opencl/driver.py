@@ -37,37 +37,26 @@ class HasSteps(Protocol):
 
 @dataclass
 class _Run:
-    """A batch on its way."""
+    """A batch on its way; whatever goes wrong with it is for its future."""
 
     lane: HasSteps
-    steps: Steps
+    frames: Frames
     future: Future[list[EncodedChunk]]
+    steps: Steps | None = None
     is_over: Callable[[], bool] = lambda: True
 
-    def advance(self) -> bool:
-        """Go on if the wait is over; return whether that was the last step."""
+    def look(self) -> bool:
+        """Do the next step if the wait before it is over; return whether anything was done."""
         try:
+            if not self.is_over():
+                return False
+            if self.steps is None:
+                self.steps = self.lane.steps(self.frames)
             self.is_over = next(self.steps)
         except StopIteration as last:
             self.future.set_result(last.value)
         except BaseException as error:
             self.future.set_exception(error)
-        else:
-            return False
-        return True
-
-    def is_ready(self) -> bool:
-        """Tell whether the next step can be done; an error in finding out is one of the batch."""
-        try:
-            return self.is_over()
-        except BaseException as error:
-            failure = error
-
-        def fail() -> Steps:
-            raise failure
-            yield
-
-        self.steps = fail()
         return True
 
 
@@ -108,12 +97,10 @@ class Driver:
             running += self._begin(may_wait=not running)
             if not running:
                 return
-            ready = [run for run in running if run.is_ready()]
-            for run in ready:
-                if run.advance():
-                    running.remove(run)
-                    self._free.append(run.lane)
-            nidle = 0 if ready else nidle + 1
+            nsteps = sum([run.look() for run in running])
+            self._free += [run.lane for run in running if run.future.done()]
+            running = [run for run in running if not run.future.done()]
+            nidle = 0 if nsteps else nidle + 1
             if nidle:
                 time.sleep(_SHORT_PAUSE_S if nidle <= _NSHORT else _PAUSE_S)
 
@@ -128,6 +115,5 @@ class Driver:
             if item is None:
                 self._is_open = False
             elif item[1].set_running_or_notify_cancel():
-                lane = self._free.pop()
-                begun.append(_Run(lane, lane.steps(item[0]), item[1]))
+                begun.append(_Run(self._free.pop(), *item))
         return begun
