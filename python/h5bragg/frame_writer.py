@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
@@ -31,6 +34,22 @@ _MOST_WAITING, _UNWRITTEN_SHARE = 2, 2
 # Frames from this size on are copied by several threads.
 _LARGE_NBYTES = 4 << 20
 _NCOPIERS = 4
+
+
+_open_writers: weakref.WeakSet[FrameWriter] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    """Write what is left: Python's end would wait for ever for the thread of an open writer."""
+    with ExitStack() as stack:  # all of them, whatever goes wrong with one
+        for writer in _open_writers:
+            stack.callback(writer.close)
+
+
+# Not atexit, which comes after that wait; and before thread pools, imported above, take no more.
+threading._register_atexit(_close_all)  # type: ignore[attr-defined]
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_writers.clear)  # a child has none of the threads
 
 
 def _running() -> Future[None]:
@@ -156,6 +175,7 @@ class FrameWriter:
         self._is_closed = False
         self._thread = threading.Thread(target=self._write_chunks, name="h5bragg-writer")
         self._thread.start()
+        _open_writers.add(self)
 
     def allocate(self, nframes: int) -> NDArray[Any]:
         """Return memory for frames from which a device reads at full speed.
@@ -227,6 +247,8 @@ class FrameWriter:
     def close(self) -> None:
         """Write what is left, wait for it, and let go of the device.
 
+        What is never closed is closed when Python ends.
+
         Raises
         ------
         H5braggError, OSError
@@ -235,6 +257,7 @@ class FrameWriter:
         if self._is_closed:
             return
         self._is_closed = True
+        _open_writers.discard(self)
         try:
             if self._error is None and self._batch.frames:
                 self._fill_up()

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -288,3 +290,26 @@ def test_leaving_out_frames_needs_peaks_and_chunks_of_one_frame(
         FrameWriter(data, small_geometry, min_peaks=3)
     with pytest.raises(ParameterError, match="peaks of 2 sigma where 4 sigma are stored"):
         FrameWriter(data, small_geometry, device="cpu", peaks=PeakParams(snr_pick=2))
+
+
+NEVER_CLOSED = """
+import sys, h5py, h5bragg, numpy as np
+geometry = h5bragg.Geometry.flat(shape=(64, 80), pixel_size_m=1e-4, distance_m=0.1,
+                                 beam_center_px=(30, 40), wavelength_m=1e-10)
+file = h5py.File(sys.argv[1], "w")
+data = file.create_dataset("data", (0, 64, 80), "uint16", maxshape=(None, 64, 80),
+                           chunks=(2, 64, 80), **h5bragg.Bragg(geometry))
+writer = h5bragg.FrameWriter(data, geometry, device="cpu")
+writer.write(np.random.default_rng(1).poisson(3, (5, 64, 80)).astype("uint16"))
+"""
+
+
+def test_a_writer_that_is_never_closed_writes_its_frames_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "forgotten.h5"
+    subprocess.run([sys.executable, "-c", NEVER_CLOSED, str(path)], check=True, timeout=60)
+    frames = np.random.default_rng(1).poisson(3, (5, 64, 80)).astype("uint16")
+    with h5py.File(path) as file:
+        assert file["data"].shape == frames.shape
+        for chunk, k in zip(chunks_of(file["data"]), (0, 2, 4), strict=True):
+            restored = h5bragg.decode(chunk)[: len(frames) - k]
+            assert abs(restored.mean() - frames[k : k + 2].mean()) < 0.1
