@@ -84,4 +84,27 @@ BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t 
     return row != NULL;
 }
 
+/* ThreadSanitizer is to see the pointers that a gather loads. */
+#if defined(__SANITIZE_THREAD__)
+#define SHOWS_GATHERS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SHOWS_GATHERS 1
+#endif
+#endif
+#if !defined(SHOWS_GATHERS)
+#define SHOWS_GATHERS 0
+#endif
+
+/* Says that rows of whole tiles, by T * 512 + S, have been loaded in some lanes. */
+BRAGG_INLINE void choice_gathered(pattern_book *book, const uint32_t *at, uint32_t lanes)
+{
+    for (; SHOWS_GATHERS && lanes; lanes >>= 1, at++) {
+        if (lanes & 1)
+            (void)atomic_load_explicit(&book->rows[PATTERN_NBYTES - 1][*at / (PATTERN_MAX_SUM + 1)]
+                                                  [*at % (PATTERN_MAX_SUM + 1)],
+                                       memory_order_acquire);
+    }
+}
+
 #endif
