@@ -93,12 +93,15 @@ const uint16_t *pairs_code_plain(const coding_entry *entry, uint16_t *pair, size
 
 enum { LANES = 16 };
 
-/* floor(y / f), y < f * 2^21: too small by less than one, then put right. */
+/*
+ * floor(y / f), y < f * 2^21: too small by less than one, then put right.  The division does not
+ * wait for y, and so not for the symbol before.
+ */
 KERNEL BRAGG_INLINE __m512i divide(__m512i y, __m512i f)
 {
     const __m512 below_one = _mm512_set1_ps(1.0f - 0x1p-22f); /* more than three roundings */
-    const __m512 ratio = _mm512_div_ps(_mm512_cvtepu32_ps(y), _mm512_cvtepi32_ps(f));
-    const __m512i q = _mm512_cvttps_epi32(_mm512_mul_ps(ratio, below_one));
+    const __m512 reciprocal = _mm512_div_ps(below_one, _mm512_cvtepi32_ps(f));
+    const __m512i q = _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_cvtepu32_ps(y), reciprocal));
     const __m512i rest = _mm512_sub_epi32(y, _mm512_mullo_epi32(q, f));
     return _mm512_mask_add_epi32(q, _mm512_cmpge_epu32_mask(rest, f), q, _mm512_set1_epi32(1));
 }

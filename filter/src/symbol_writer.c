@@ -35,10 +35,10 @@ void symbol_writer_free(symbol_writer *w)
     *w = (symbol_writer){0};
 }
 
-/* Capacities grow by half; counts of symbols are 32-bit numbers. */
+/* Capacities double; counts of symbols are 32-bit numbers. */
 static int next_capacity(size_t capacity, size_t *next)
 {
-    *next = capacity + capacity / 2 + 4096;
+    *next = 2 * capacity + 32768;
     return *next < UINT32_MAX / 2;
 }
 
