@@ -461,6 +461,10 @@ H5BRAGG_API h5bragg_status h5bragg_jobs_model(h5bragg_job *jobs, uint32_t njobs,
                                               h5bragg_pool *pool);
 H5BRAGG_API h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool);
 
+/* Copies what the jobs have put out, the sum of all out_nbytes, one behind the other. */
+H5BRAGG_API h5bragg_status h5bragg_jobs_join(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool,
+                                             void *to);
+
 /* A chunk is its start, frames one behind the other, and sealed. */
 H5BRAGG_API h5bragg_status h5bragg_stages_begin(const h5bragg_stages *stages, void *out,
                                                 size_t out_capacity, size_t *out_nbytes);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Many frames at once through the stages of h5bragg.h, in threads. */
+#include <string.h>
+
 #include "h5bragg_peaks.h"
 #include "worker_pool.h"
 
@@ -39,6 +41,21 @@ static void pack(void *jobs, uint32_t i)
     job->status = pack_job(job);
 }
 
+/* Jobs whose output goes to one place. */
+typedef struct {
+    const h5bragg_job *jobs;
+    uint8_t *to;
+} joined_jobs;
+
+static void join(void *context, uint32_t i)
+{
+    const joined_jobs *joined = context;
+    size_t start = 0;
+    for (uint32_t k = 0; k < i; k++)
+        start += (size_t)joined->jobs[k].out_nbytes;
+    memcpy(joined->to + start, joined->jobs[i].out, (size_t)joined->jobs[i].out_nbytes);
+}
+
 static h5bragg_status first_failure(const h5bragg_job *jobs, uint32_t njobs)
 {
     for (uint32_t k = 0; k < njobs; k++) {
@@ -62,4 +79,13 @@ h5bragg_status h5bragg_jobs_pack(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool
         return H5BRAGG_BAD_ARGUMENT;
     pool_run(pool, pack, jobs, njobs);
     return first_failure(jobs, njobs);
+}
+
+h5bragg_status h5bragg_jobs_join(h5bragg_job *jobs, uint32_t njobs, h5bragg_pool *pool, void *to)
+{
+    joined_jobs joined = {.jobs = jobs, .to = to};
+    if (!jobs || !to)
+        return H5BRAGG_BAD_ARGUMENT;
+    pool_run(pool, join, &joined, njobs);
+    return H5BRAGG_OK;
 }

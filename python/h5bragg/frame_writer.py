@@ -152,6 +152,9 @@ class FrameWriter:
             )
         self._min_peaks, self._nleft_out = min_peaks, 0
         self._dataset, self._geometry, self._on_chunk = dataset, geometry, on_chunk
+        # These stay as they are, and asking h5py means to wait for the chunk that is being written.
+        self._stack_shape, self._most = dataset.shape[1:], dataset.maxshape[0]
+        self._dtype = dataset.dtype.newbyteorder("=")
         self._encoder = open_encoder(
             lambda: Stages.of(
                 geometry, params, dataset.dtype, nframes=self._per_chunk, peaks=peaks
@@ -289,23 +292,21 @@ class FrameWriter:
     def _checked(self, frames: ArrayLike) -> NDArray[Any]:
         """Return frames as a stack that the dataset can take."""
         array = np.asarray(frames)
-        stack_shape = self._dataset.shape[1:]
-        if array.shape[-len(stack_shape) :] == stack_shape:
-            array = array.reshape(*array.shape[: -len(stack_shape)], *self._geometry.shape)
+        naxes = len(self._stack_shape)
+        if array.shape[-naxes:] == self._stack_shape:
+            array = array.reshape(*array.shape[:-naxes], *self._geometry.shape)
         check_shape(array, self._geometry)
-        native = self._dataset.dtype.newbyteorder("=")
-        if array.dtype.newbyteorder("=") != native:
+        if array.dtype.newbyteorder("=") != self._dtype:
             raise ParameterError(
-                f"frames of type {array.dtype} do not go into a dataset of type {native}: convert "
-                f"them with frames.astype({native.name!r})"
+                f"frames of type {array.dtype} do not go into a dataset of type {self._dtype}: "
+                f"convert them with frames.astype({self._dtype.name!r})"
             )
         stack = array if array.ndim == 3 else array[np.newaxis]
         end = self._next + len(stack)
-        most = self._dataset.maxshape[0]
-        if most is not None and end > most:
+        if self._most is not None and end > self._most:
             raise ParameterError(
-                f"frame {end - 1} does not fit a dataset of {most} frames: create it larger, or "
-                "with maxshape=(None, ...)"
+                f"frame {end - 1} does not fit a dataset of {self._most} frames: create it larger, "
+                "or with maxshape=(None, ...)"
             )
         return stack
 
@@ -351,7 +352,7 @@ class FrameWriter:
         """Complete the last chunk with frames of zeros."""
         batch = self._batch
         missing = -len(batch.frames) % self._per_chunk
-        zeros = np.zeros(self._geometry.shape, self._dataset.dtype.newbyteorder("="))
+        zeros = np.zeros(self._geometry.shape, self._dtype)
         batch.frames += [zeros] * missing
 
     def _submit(self, batch: _Batch | None = None) -> Future[None]:
@@ -399,7 +400,7 @@ class FrameWriter:
         try:
             for chunk, is_kept in zip(chunks, kept, strict=True):
                 if is_kept:
-                    offset = (start, *(0,) * (self._dataset.ndim - 1))
+                    offset = (start, *(0,) * len(self._stack_shape))
                     self._dataset.id.write_direct_chunk(offset, chunk.data)
                     start += self._per_chunk
                 self._on_chunk(chunk)

@@ -338,7 +338,15 @@ class Jobs:
         check(library().h5bragg_jobs_pack(self._jobs, len(frames), self._pool.handle))
         jobs = [self._jobs[k] for k in range(len(frames))]
         packed = [
-            EncodedChunk(stages.out[: job.out_nbytes].copy(), stages.peaks())
-            for stages, job in zip(self._stages, jobs, strict=False)
+            EncodedChunk(data, stages.peaks())
+            for stages, data in zip(self._stages, self._joined(jobs), strict=False)
         ]
         return packed, sum(job.is_by_itself for job in jobs)
+
+    def _joined(self, jobs: Sequence[Any]) -> list[NDArray[np.uint8]]:
+        """Copy what was packed, all in one call: each may wait for Python's lock at its end."""
+        ends = np.cumsum([job.out_nbytes for job in jobs])
+        joined = np.empty(ends[-1], np.uint8)
+        out = ffi.from_buffer("uint8_t[]", joined)
+        check(library().h5bragg_jobs_join(self._jobs, len(jobs), self._pool.handle, out))
+        return np.split(joined, ends[:-1])

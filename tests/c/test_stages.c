@@ -201,6 +201,15 @@ static void check_frame(const h5bragg_params *params)
     CHECK(h5bragg_jobs_model(&job, 1, NULL) == H5BRAGG_OK);
     CHECK(h5bragg_jobs_pack(&job, 1, NULL) == H5BRAGG_OK && job.is_by_itself);
     CHECK(job.out_nbytes == expected && memcmp(chunk, expected_chunk, expected) == 0);
+    /* Outputs one behind the other. */
+    static uint8_t joined[2 * CAPACITY];
+    h5bragg_job packed[3] = {job, job, job};
+    packed[0].out_nbytes = 5;
+    packed[1].out_nbytes = 0;
+    CHECK(h5bragg_jobs_join(packed, 3, NULL, joined) == H5BRAGG_OK);
+    CHECK(memcmp(joined, chunk, 5) == 0 && memcmp(joined + 5, chunk, expected) == 0);
+    CHECK(h5bragg_jobs_join(packed, 3, NULL, NULL) == H5BRAGG_BAD_ARGUMENT);
+    CHECK(h5bragg_jobs_join(NULL, 3, NULL, joined) == H5BRAGG_BAD_ARGUMENT);
     /* What was chosen is of no use without rules of that frame. */
     CHECK(h5bragg_stages_pack(stages, frame, &chosen, chunk, CAPACITY, &nbytes, NULL) ==
           H5BRAGG_BAD_ARGUMENT);

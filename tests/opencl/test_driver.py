@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from h5bragg.opencl.driver import Driver, Frames
+from h5bragg.opencl.driver import Driver, Frames, Turns
 from h5bragg.peaks import EncodedChunk
 
 
@@ -47,6 +47,33 @@ def test_a_batch_that_waits_does_not_hold_up_others() -> None:
     gates[0].set_result(None)
     assert futures[0].result(timeout=10) == [chunk(0)]
     driver.close()
+
+
+def test_no_more_lanes_than_turns_at_a_time() -> None:
+    turns, begun, gates = Turns(2), [], {k: Future[None]() for k in range(6)}
+
+    class Uploads:
+        def steps(self, frames: Frames) -> Generator[Callable[[], bool], None, list[EncodedChunk]]:
+            number = int(frames[0][0, 0])
+            yield turns.is_free
+            with turns:
+                begun.append(number)
+                yield gates[number].done
+                gates[number].result()
+            return [chunk(number)]
+
+    driver = Driver([Uploads() for _ in range(4)])
+    futures = [driver.submit(batch(k)) for k in range(6)]
+    for k in range(6):  # in the order in which they came; one that fails is over, too
+        if k == 3:
+            gates[k].set_exception(OSError("lost"))
+        else:
+            gates[k].set_result(None)
+        assert isinstance(futures[k].exception(timeout=10), OSError) == (k == 3)
+        assert begun == list(range(len(begun)))
+        assert len(begun) <= k + 3
+    driver.close()
+    assert turns.is_free()
 
 
 def test_errors_of_a_batch_are_its_own() -> None:

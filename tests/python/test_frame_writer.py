@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from h5py._objects import phil
 from numpy.typing import NDArray
 
 import h5bragg
@@ -64,6 +66,19 @@ def test_chunks_are_those_of_encode(
     with FrameWriter(data, small_geometry, device="cpu", threads=2) as writer:
         writer.write(frames[0])
         writer.write(frames[1:])
+    assert chunks_of(data) == [h5bragg.encode(frame, small_geometry) for frame in frames]
+
+
+def test_frames_are_taken_while_hdf5_is_at_work(
+    file: h5py.File, frames: Frames, small_geometry: Geometry
+) -> None:
+    data = create(file, small_geometry, 7)
+    with FrameWriter(data, small_geometry, device="cpu", threads=1) as writer:
+        given = threading.Thread(target=lambda: writer.write(frames))
+        with phil:  # which a chunk holds while it is being written
+            given.start()
+            given.join(timeout=60)
+            assert not given.is_alive()
     assert chunks_of(data) == [h5bragg.encode(frame, small_geometry) for frame in frames]
 
 

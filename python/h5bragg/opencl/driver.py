@@ -27,6 +27,43 @@ Steps = Generator[Callable[[], bool], None, list[EncodedChunk]]
 _SHORT_PAUSE_S, _NSHORT, _PAUSE_S = 5e-5, 8, 3e-4
 
 
+class Turns:
+    """Lanes that do something of which a device does little at a time, such as uploads.
+
+    One thread leads all lanes, and looks at those that began earlier first: so a number will do.
+
+    Parameters
+    ----------
+    most : int
+        Lanes that may do it at the same time.
+
+    Examples
+    --------
+    >>> from h5bragg.opencl.driver import Turns
+    >>> turns = Turns(1)
+    >>> with turns:
+    ...     turns.is_free()
+    False
+    >>> turns.is_free()
+    True
+    """
+
+    def __init__(self, most: int) -> None:
+        self._nfree = most
+
+    def is_free(self) -> bool:
+        """Whether one more may begin."""
+        return self._nfree > 0
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._nfree -= 1
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._nfree += 1
+
+
 class HasSteps(Protocol):
     """What leads a batch through the device: a `Lane`."""
 

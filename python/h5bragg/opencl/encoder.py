@@ -14,7 +14,7 @@ from ..peaks import EncodedChunk
 from ..stages import Pool, Stages, Tiles
 from ..threads import usable_cpus
 from .devices import Device, find_device
-from .driver import Driver
+from .driver import Driver, Turns
 from .lane import Lane
 from .lane_queue import LaneQueue
 from .layout import Layout
@@ -25,6 +25,8 @@ from .memory import Session
 _BATCH_NPIXELS, _MOST_CPUS = 3 << 20, 32
 _LEAST_BATCH = 3
 _MOST_LANES = 8
+# One on the bus, and the next one behind it.
+_MOST_UPLOADS = 2
 # Of the device's memory; others use it, too.
 _MEMORY_SHARE = 0.5
 
@@ -77,7 +79,7 @@ class GpuEncoder:
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._queue.constant(x) for x in (tiles.cell, mask))
         self._waiters = ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-wait")
-        pool = Pool(ncpus)
+        pool, uploads = Pool(ncpus), Turns(_MOST_UPLOADS)
         self._lanes = [
             Lane(
                 self._session,
@@ -86,6 +88,7 @@ class GpuEncoder:
                 (cells, masked),
                 pool=pool,
                 waiters=self._waiters,
+                uploads=uploads,
                 profile=profile,
             )
             for _ in range(self.nlanes)

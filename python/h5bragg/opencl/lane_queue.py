@@ -104,8 +104,9 @@ class LaneQueue:
         cl = opencl()
         last = self._run(lambda: cl.enqueue_marker(self._queue))
         self._run(self._queue.flush)
+        status = cl.event_info.COMMAND_EXECUTION_STATUS
         done = cl.command_execution_status.COMPLETE  # below it are errors
-        yield lambda: self._run(lambda: last.command_execution_status) <= done
+        yield lambda: self._run(lambda: last.get_info(status)) <= done
         self.finish()
 
     def _run(self, call: Callable[[], Any]) -> Any:
