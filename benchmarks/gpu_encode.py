@@ -80,7 +80,7 @@ def write_file(
     pinned: bool,
     peaks: h5bragg.PeakParams | None = None,
 ) -> Way:
-    """Write a file, its distinct frames four times beforehand; return what the rest took."""
+    """Write a file, and some frames beforehand; return what the rest took."""
     shape = tuple(case.geometry.shape)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         path = Path(scratch) / "frames.h5"
@@ -94,7 +94,8 @@ def write_file(
                 if pinned:
                     frames = writer.allocate(len(case.frames))
                     frames[...] = case.frames
-                nwarm = 4 * len(frames)
+                # All memory has been used then, as it is after the first moments of a scan.
+                nwarm = max(4 * len(frames), nframes // 4)
                 for k in range(nwarm):
                     writer.write(frames[k % len(frames)], copy=not pinned)
                 writer.flush()

@@ -109,23 +109,22 @@ static void write_large_bytes(exact_writer *w, const uint8_t *context, const uin
 static void write_bytes_of(exact_writer *w, const exact_item *item, const uint8_t *context)
 {
     uint8_t rows[TILE_NPIXELS];
-    const uint8_t *byte = w->stride == TILE_EDGE ? item->byte : rows;
     uint32_t all = 0;
     for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        const uint32_t row = load_u32(item->byte + i * w->stride);
-        if (byte == rows)
-            store_u32(rows + TILE_EDGE * i, row);
+        uint32_t row; /* in any order of bytes */
+        memcpy(&row, item->byte + i * w->stride, sizeof row);
+        memcpy(rows + TILE_EDGE * i, &row, sizeof row);
         all |= row;
     }
     if (all & 0xF0F0F0F0u) {
-        write_large_bytes(w, context, byte);
+        write_large_bytes(w, context, rows);
         return;
     }
     uint16_t *restrict pair = symbol_writer_room(&w->value_symbols, TILE_NPIXELS);
     if (!pair)
         return;
     for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        pair[p] = (uint16_t)(context[p] << 8 | byte[p]);
+        pair[p] = (uint16_t)(context[p] << 8 | rows[p]);
     w->value_symbols.npairs += TILE_NPIXELS;
 }
 

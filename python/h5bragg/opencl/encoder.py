@@ -21,12 +21,13 @@ from .layout import Layout
 from .memory import Session
 
 # Batches are of about so many pixels for each CPU, at most 32: launching and waiting cost little
-# then, and while a batch is on the bus or the device, others have the CPUs.
+# then, and while a batch is on the bus or the device, others have the CPUs.  A frame is packed by
+# one CPU, so that large ones are no fewer than a fourth of the CPUs.
 _BATCH_NPIXELS, _MOST_CPUS = 3 << 20, 32
-_LEAST_BATCH = 3
-_MOST_LANES = 8
-# One on the bus, and the next one behind it.
-_MOST_UPLOADS = 2
+_LEAST_BATCH, _CPUS_PER_FRAME = 3, 4
+# Batches on their way, as many as have eight frames for each CPU.
+_LEAST_LANES, _MOST_LANES, _FRAMES_PER_CPU = 8, 12, 8
+_MOST_UPLOADS = 1
 # Of the device's memory; others use it, too.
 _MEMORY_SHARE = 0.5
 
@@ -73,7 +74,7 @@ class GpuEncoder:
         self._session = Session.open(device)
         layout = _fitting(self._stages, tiles, batch_nframes, ncpus)
         self.batch_nframes = layout.nframes
-        self.nlanes = nlanes or _lanes_that_fit(layout, device)
+        self.nlanes = nlanes or min(_lanes_wanted(layout, ncpus), _lanes_that_fit(layout, device))
         self.staging_nframes = self.batch_nframes * (self.nlanes + 1)
         self._queue = LaneQueue(self._session)
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
@@ -142,13 +143,20 @@ class GpuEncoder:
 def _fitting(stages: Stages, tiles: Tiles, batch_nframes: int | None, ncpus: int) -> Layout:
     """Return the layout of batches of whole chunks."""
     npixels = stages.shape[0] * stages.shape[1]
-    suitable = min(ncpus, _MOST_CPUS) * _BATCH_NPIXELS // npixels
+    used = min(ncpus, _MOST_CPUS)
+    suitable = max(used * _BATCH_NPIXELS // npixels, used // _CPUS_PER_FRAME)
     wanted = batch_nframes or max(_LEAST_BATCH, suitable)
     nframes = -(-wanted // stages.nframes) * stages.nframes
     return Layout(stages.shape, stages.dtype, tiles, nframes)
 
 
+def _lanes_wanted(layout: Layout, ncpus: int) -> int:
+    """Return how many lanes keep the CPUs busy."""
+    wanted = -(-_FRAMES_PER_CPU * ncpus // layout.nframes)
+    return min(max(wanted, _LEAST_LANES), _MOST_LANES)
+
+
 def _lanes_that_fit(layout: Layout, device: Device) -> int:
     """Return how many lanes the device's memory allows; one at least, which may fail then."""
     room = _MEMORY_SHARE * device.handle.global_mem_size
-    return max(1, min(_MOST_LANES, int(room / (layout.nframes * layout.frame_nbytes))))
+    return max(1, int(room / (layout.nframes * layout.frame_nbytes)))

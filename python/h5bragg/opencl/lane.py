@@ -27,8 +27,10 @@ Result = TypeVar("Result")
 Part = Generator[Callable[[], bool], None, Result]
 
 _HAS_NEGATIVE, _NLARGE = 2, 3
-# Pixels without a counter that are fetched before it is known how many there are.
-_EXPECTED_LARGE = 8192
+# The next lane begins when so many frames are left to upload: the bus has no gap then.
+_NBEHIND = 6
+# Pixels without a counter that are fetched before it is known how many there are: one of so many.
+_EXPECTED_LARGE_SHARE = 512
 
 
 class Lane:
@@ -47,7 +49,7 @@ class Lane:
     waiters : Executor
         A thread that waits for it.
     uploads : Turns
-        Of the lanes that share the bus: a batch is there sooner if others wait.
+        Of the lanes that share the bus: others wait, and so what is small gets through, too.
     profile : bool
         Add up how long kernels take, as the device says.
     """
@@ -69,6 +71,7 @@ class Lane:
         self._stages = stages[0]
         self._cells, self._mask = shared
         self._profile = profile
+        self._nexpected_large = min(layout.npixels // _EXPECTED_LARGE_SHARE, layout.large_room)
         self.queue = LaneQueue(session, profile=profile)
         self._kernels = {
             kernel.function_name: kernel for kernel in session.program(layout.dtype).all_kernels()
@@ -123,28 +126,31 @@ class Lane:
         -------
         list of EncodedChunk
         """
-        yield self._uploads.is_free
-        with self._uploads:
-            yield from self._count(frames)
+        yield from self._count(frames)
         rules = yield from self._model(len(frames))
         if any(r.is_ready for r in rules):
             yield from self._choose(rules)
         return (yield from self._wait_for(lambda: self._pack(frames)))
 
     def _count(self, frames: Frames) -> Part[None]:
-        """Upload, and go through the pixels."""
+        """Upload, when it is this lane's turn, and go through the pixels."""
         layout, nframes = self._layout, len(frames)
-        self.queue.fill(self._counts, 4 * nframes * layout.counts_nwords)
-        for k, frame in enumerate(frames):
-            self.queue.copy(self._frames, frame, dst_offset=k * frame.nbytes)
-        kernel = self.launch(
-            "count_tiles", nframes, self._frames, self._mask, self._cells, *self.constants(),
-            self._codes(), np.uint32(layout.large_room), self._plane, self._tiles,
-            self._squares, self._counts, self._large,
-        )  # fmt: skip
-        self.queue.copy(self._host_counts[:nframes], self._counts)
-        expected = min(_EXPECTED_LARGE, layout.large_room)
-        self.queue.fetch_starts(self._host_large, self._large, [expected] * nframes, LARGE_NBYTES)
+        yield self._uploads.is_free
+        with self._uploads:
+            self.queue.fill(self._counts, 4 * nframes * layout.counts_nwords)
+            uploads = [
+                self.queue.copy(self._frames, frame, dst_offset=k * frame.nbytes)
+                for k, frame in enumerate(frames)
+            ]
+            kernel = self.launch(
+                "count_tiles", nframes, self._frames, self._mask, self._cells, *self.constants(),
+                self._codes(), np.uint32(layout.large_room), self._plane, self._tiles,
+                self._squares, self._counts, self._large,
+            )  # fmt: skip
+            self.queue.copy(self._host_counts[:nframes], self._counts)
+            expected = [self._nexpected_large] * nframes
+            self.queue.fetch_starts(self._host_large, self._large, expected, LARGE_NBYTES)
+            yield from self.queue.until(uploads[-min(nframes, _NBEHIND)])
         yield from self.queue.until_done()
         self._note(kernel)
 
@@ -156,7 +162,7 @@ class Lane:
         for k, n in enumerate(nlarge):
             if n < 0:
                 self._host_rules[k] = 0  # kernels must not see what is left of another frame
-        if max(nlarge) > _EXPECTED_LARGE:
+        if max(nlarge) > self._nexpected_large:
             self.queue.fetch_starts(self._host_large, self._large, nlarge, LARGE_NBYTES)
             yield from self.queue.until_done()
         totals = [low | high << 32 for low, high, *_ in header]

@@ -38,14 +38,19 @@ class LaneQueue:
         """Copy an array to the device, for good."""
         return self._session.constant(self._queue, array)
 
-    def copy(self, to: Any, source: Any, **options: Any) -> None:
-        """Enqueue a copy to or from the device."""
+    def copy(self, to: Any, source: Any, **options: Any) -> Any:
+        """Enqueue a copy to or from the device.
+
+        Returns
+        -------
+        pyopencl.Event
+        """
         cl = opencl()
-        self._copies.append(
-            self._run(
-                lambda: cl.enqueue_copy(self._queue, to, source, is_blocking=False, **options)
-            )
+        event = self._run(
+            lambda: cl.enqueue_copy(self._queue, to, source, is_blocking=False, **options)
         )
+        self._copies.append(event)
+        return event
 
     def fetch_starts(
         self, to: NDArray[Any], source: Any, counts: Sequence[int], nbytes: int
@@ -93,20 +98,24 @@ class LaneQueue:
         self._run(self._queue.finish)
         self._copies.clear()
 
-    def until_done(self) -> Generator[Callable[[], bool], None, None]:
-        """Wait until all is done, by looking: drivers that wait themselves keep a core busy.
+    def until(self, event: Any) -> Generator[Callable[[], bool], None, None]:
+        """Wait for an event, by looking: drivers that wait themselves keep a core busy.
 
         Yields
         ------
         callable
-            Tells whether it is done.
+            Tells whether it is over.
         """
         cl = opencl()
-        last = self._run(lambda: cl.enqueue_marker(self._queue))
         self._run(self._queue.flush)
         status = cl.event_info.COMMAND_EXECUTION_STATUS
         done = cl.command_execution_status.COMPLETE  # below it are errors
-        yield lambda: self._run(lambda: last.get_info(status)) <= done
+        yield lambda: self._run(lambda: event.get_info(status)) <= done
+
+    def until_done(self) -> Generator[Callable[[], bool], None, None]:
+        """Wait until all is done, as `until` does."""
+        cl = opencl()
+        yield from self.until(self._run(lambda: cl.enqueue_marker(self._queue)))
         self.finish()
 
     def _run(self, call: Callable[[], Any]) -> Any:
