@@ -453,6 +453,9 @@ H5BRAGG_API h5bragg_status h5bragg_pool_make(uint32_t nthreads, h5bragg_pool **p
 /* Frees a pool that nobody uses any more; NULL is allowed. */
 H5BRAGG_API void h5bragg_pool_free(h5bragg_pool *pool);
 
+/* memcpy of something large, in the threads of a pool. */
+H5BRAGG_API void h5bragg_pool_copy(h5bragg_pool *pool, void *to, const void *from, size_t nbytes);
+
 /*
  * h5bragg_stages_model and h5bragg_stages_pack of many frames, in the threads of a pool, or in this
  * one if it is NULL; returns the first status that is not H5BRAGG_OK.

@@ -5,6 +5,8 @@
  */
 #include "worker_pool.h"
 
+#include <string.h>
+
 #include "scratch.h"
 
 static void work_alone(pool_function *work, void *context, uint32_t n)
@@ -183,3 +185,25 @@ void pool_run(h5bragg_pool *pool, pool_function *work, void *context, uint32_t n
     (void)pthread_cond_destroy(&call.done);
 }
 #endif
+
+enum { PIECE_NBYTES = 1 << 20 };
+
+typedef struct {
+    uint8_t *to;
+    const uint8_t *from;
+    size_t nbytes;
+} whole_copy;
+
+static void copy_piece(void *context, uint32_t i)
+{
+    const whole_copy *all = context;
+    const size_t start = (size_t)PIECE_NBYTES * i;
+    const size_t left = all->nbytes - start;
+    memcpy(all->to + start, all->from + start, left < PIECE_NBYTES ? left : PIECE_NBYTES);
+}
+
+void h5bragg_pool_copy(h5bragg_pool *pool, void *to, const void *from, size_t nbytes)
+{
+    whole_copy all = {to, from, nbytes};
+    pool_run(pool, copy_piece, &all, (uint32_t)((nbytes + PIECE_NBYTES - 1) / PIECE_NBYTES));
+}

@@ -8,7 +8,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,15 +25,16 @@ from .geometry import Geometry
 from .params import SparsifyParams
 from .peaks import EncodedChunk, PeakParams
 from .pixels import check_shape
-from .stages import Stages
+from .stages import Pool, Stages
+from .threads import usable_cpus
 from .written_dataset import frames_per_chunk, shrink
 
 # Batches that may wait to be encoded; and chunks of so many more to be written, for each batch that
 # is being encoded: one that takes longer than others must not keep the encoder waiting.
 _MOST_WAITING, _UNWRITTEN_SHARE = 2, 2
-# Frames from this size on are copied by several threads.
+# Frames from this size on are copied by several threads, as one does not fill the memory's bus.
 _LARGE_NBYTES = 4 << 20
-_NCOPIERS = 4
+_NCOPIERS = 8
 
 
 _open_writers: weakref.WeakSet[FrameWriter] = weakref.WeakSet()
@@ -173,7 +174,7 @@ class FrameWriter:
         self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[EncodedChunk]]] | None] = (
             queue.SimpleQueue()
         )
-        self._copiers = ThreadPoolExecutor(_NCOPIERS, thread_name_prefix="h5bragg-copy")
+        self._copiers = Pool(min(_NCOPIERS, usable_cpus()))
         self._error: BaseException | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._write_chunks, name="h5bragg-writer")
@@ -269,7 +270,6 @@ class FrameWriter:
             self._queue.put(None)
             self._thread.join()
             self._encoder.close()
-            self._copiers.shutdown()
         self._raise_error()
 
     def __enter__(self) -> FrameWriter:
@@ -326,13 +326,11 @@ class FrameWriter:
         return batch
 
     def _copy(self, to: NDArray[Any], frame: NDArray[Any]) -> None:
-        """Copy a frame; a large one in several threads, as one does not fill the memory's bus."""
-        if frame.nbytes < _LARGE_NBYTES:
+        is_plain = frame.flags.c_contiguous and frame.dtype == to.dtype
+        if is_plain and frame.nbytes >= _LARGE_NBYTES:
+            self._copiers.copy(to, frame)
+        else:
             np.copyto(to, frame)
-            return
-        parts = [slice(k * len(to) // _NCOPIERS, (k + 1) * len(to) // _NCOPIERS)
-                 for k in range(_NCOPIERS)]  # fmt: skip
-        list(self._copiers.map(lambda part: np.copyto(to[part], frame[part]), parts))
 
     def _take_staging(self) -> NDArray[Any]:
         """Memory for a frame: new at first, later that of frames that are in the file."""

@@ -224,7 +224,7 @@ _CHOSEN_TYPES = {
 
 
 class Pool:
-    """Threads of the C library for `Jobs`, of any number of batches at a time.
+    """Threads of the C library for `Jobs`, of any number of batches at a time, and for copies.
 
     Parameters
     ----------
@@ -236,6 +236,15 @@ class Pool:
         handle = ffi.new("h5bragg_pool **")
         check(library().h5bragg_pool_make(min(threads, _MOST_THREADS), handle))
         self.handle = ffi.gc(handle[0], library().h5bragg_pool_free)
+
+    def copy(self, to: NDArray[Any], array: NDArray[Any]) -> None:
+        """Copy an array to another of its shape and type, both C-contiguous.
+
+        Threads of Python would wait for one another, each piece for the interpreter.
+        """
+        library().h5bragg_pool_copy(
+            self.handle, ffi.from_buffer(to), ffi.from_buffer(array), to.nbytes
+        )
 
 
 class Jobs:

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "check.h"
 
@@ -46,6 +47,25 @@ static void check_callers(uint32_t nthreads)
     h5bragg_pool_free(pool);
 }
 
+/* Copies are whole, also where the last piece is a byte or nothing is. */
+static void check_copies(void)
+{
+    enum { PIECE = 1 << 20, MOST = 3 * PIECE };
+    static const size_t SIZES[] = {0, 1, PIECE - 1, PIECE, PIECE + 1, MOST};
+    static uint8_t from[MOST];
+    static uint8_t to[MOST + 1];
+    CHECK(h5bragg_pool_make(NTHREADS, &pool) == H5BRAGG_OK);
+    for (size_t k = 0; k < MOST; k++)
+        from[k] = (uint8_t)(k * 2654435761u >> 24);
+    for (size_t i = 0; i < 2 * sizeof SIZES / sizeof *SIZES; i++) {
+        const size_t nbytes = SIZES[i / 2];
+        memset(to, 9, sizeof to);
+        h5bragg_pool_copy(i % 2 ? pool : NULL, to, from, nbytes);
+        CHECK(memcmp(to, from, nbytes) == 0 && to[nbytes] == 9);
+    }
+    h5bragg_pool_free(pool);
+}
+
 /* A status that is not H5BRAGG_OK comes back from among others. */
 static void check_jobs(void)
 {
@@ -64,6 +84,7 @@ int main(void)
     check_callers(NTHREADS);
     check_calls(NULL, NCALLS);
     check_jobs();
+    check_copies();
     CHECK(h5bragg_pool_make(0, &pool) == H5BRAGG_BAD_ARGUMENT);
     CHECK(h5bragg_pool_make(1025, &pool) == H5BRAGG_BAD_ARGUMENT);
     CHECK(h5bragg_pool_make(1, NULL) == H5BRAGG_BAD_ARGUMENT);
