@@ -42,6 +42,7 @@ void pool_run(h5bragg_pool *pool, pool_function *work, void *context, uint32_t n
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 enum { MOST_THREADS = 1024, STACK_NBYTES = 1 << 20 };
 
@@ -67,6 +68,7 @@ struct h5bragg_pool {
     pool_call *first;
     pool_call *last;
     pthread_mutex_t mutex; /* of ends of calls */
+    pid_t process;         /* whose threads they are: a child has none */
     uint32_t nthreads;
     pthread_t thread[];
 };
@@ -133,6 +135,7 @@ h5bragg_status h5bragg_pool_make(uint32_t nthreads, h5bragg_pool **pool)
         scratch_give(made);
         return H5BRAGG_NO_MEMORY;
     }
+    made->process = getpid();
     (void)pthread_mutex_init(&made->list, NULL); /* these two cannot fail as they are */
     (void)pthread_mutex_init(&made->mutex, NULL);
     make_threads(made, nthreads);
@@ -140,10 +143,13 @@ h5bragg_status h5bragg_pool_make(uint32_t nthreads, h5bragg_pool **pool)
     return H5BRAGG_OK;
 }
 
-void h5bragg_pool_free(h5bragg_pool *pool)
+static int has_threads(const h5bragg_pool *pool)
 {
-    if (!pool)
-        return;
+    return pool && pool->nthreads && pool->process == getpid();
+}
+
+static void end_threads(h5bragg_pool *pool)
+{
     for (uint32_t k = 0; k < pool->nthreads; k++)
         (void)sem_post(&pool->nitems); /* without an item: go */
     for (uint32_t k = 0; k < pool->nthreads; k++)
@@ -151,6 +157,12 @@ void h5bragg_pool_free(h5bragg_pool *pool)
     (void)sem_destroy(&pool->nitems);
     (void)pthread_mutex_destroy(&pool->list);
     (void)pthread_mutex_destroy(&pool->mutex);
+}
+
+void h5bragg_pool_free(h5bragg_pool *pool)
+{
+    if (has_threads(pool))
+        end_threads(pool);
     scratch_give(pool);
 }
 
@@ -172,7 +184,7 @@ void pool_run(h5bragg_pool *pool, pool_function *work, void *context, uint32_t n
     pool_call call = {.work = work, .context = context, .n = n, .nleft = n};
     if (n == 0)
         return;
-    if (!pool || pool->nthreads == 0) {
+    if (!has_threads(pool)) {
         work_alone(work, context, n);
         return;
     }

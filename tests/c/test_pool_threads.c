@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -66,6 +68,27 @@ static void check_copies(void)
     h5bragg_pool_free(pool);
 }
 
+/* A child, which has none of the threads, works for itself, and waits for none when it frees. */
+static void check_child(void)
+{
+    enum { MOST_S = 60, NCHILD_CALLS = 20 };
+    int status = 0;
+    CHECK(h5bragg_pool_make(NTHREADS, &pool) == H5BRAGG_OK);
+    check_calls(pool, 1);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        (void)alarm(MOST_S);
+        check_calls(pool, NCHILD_CALLS);
+        h5bragg_pool_free(pool);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_calls(pool, NCHILD_CALLS);
+    h5bragg_pool_free(pool);
+}
+
 /* A status that is not H5BRAGG_OK comes back from among others. */
 static void check_jobs(void)
 {
@@ -85,6 +108,7 @@ int main(void)
     check_calls(NULL, NCALLS);
     check_jobs();
     check_copies();
+    check_child();
     CHECK(h5bragg_pool_make(0, &pool) == H5BRAGG_BAD_ARGUMENT);
     CHECK(h5bragg_pool_make(1025, &pool) == H5BRAGG_BAD_ARGUMENT);
     CHECK(h5bragg_pool_make(1, NULL) == H5BRAGG_BAD_ARGUMENT);

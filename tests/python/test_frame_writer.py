@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -328,3 +329,24 @@ def test_a_writer_that_is_never_closed_writes_its_frames_at_the_end(tmp_path: Pa
         for chunk, k in zip(chunks_of(file["data"]), (0, 2, 4), strict=True):
             restored = h5bragg.decode(chunk)[: len(frames) - k]
             assert abs(restored.mean() - frames[k : k + 2].mean()) < 0.1
+
+
+FORKED = """
+import gc, os
+child = os.fork()
+if child == 0:
+    del writer
+    gc.collect()
+    raise SystemExit(0)
+assert os.waitpid(child, 0)[1] == 0
+writer.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_ends_without_the_threads_of_an_open_writer(tmp_path: Path) -> None:
+    path = tmp_path / "forked.h5"
+    script = NEVER_CLOSED + FORKED
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=60)
+    with h5py.File(path) as file:
+        assert file["data"].shape == (5, 64, 80)
