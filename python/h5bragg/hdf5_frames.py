@@ -19,6 +19,7 @@ from .geometry.nexus_fields import child_groups, find_dataset
 from .geometry.stack_shape import flat_shape
 from .hdf5_links import external_files, missing_file
 from .hdf5_open import open_hdf5
+from .raw_chunks import RawChunks
 from .rotation_axis import RotationAxis, find_rotation
 
 # A frame, frames, and frames of modules.
@@ -55,6 +56,7 @@ class Hdf5Source:
         self.stack_shape = _stack_shape(self.datasets[0])
         self.shape = flat_shape(self.stack_shape)
         self.dtype = stored_dtype(self.datasets[0].dtype, f"{path} ({self.datasets[0].name})")
+        self._raw = [RawChunks(data) if RawChunks.suits(data) else None for data in self.datasets]
         self._ends = list(accumulate(_count(data) for data in self.datasets))
         self.nframes = self._ends[-1]
         self.rotation: RotationAxis | None = find_rotation(self.file, self.nframes)
@@ -88,8 +90,12 @@ class Hdf5Source:
 
     def locate(self, index: int) -> tuple[h5py.Dataset, int]:
         """Return the dataset that holds a frame, and the frame's number in it."""
+        which, local = self._place(index)
+        return self.datasets[which], local
+
+    def _place(self, index: int) -> tuple[int, int]:
         which = bisect_right(self._ends, index)
-        return self.datasets[which], index - (self._ends[which - 1] if which else 0)
+        return which, index - (self._ends[which - 1] if which else 0)
 
     def read(self, index: int) -> Frame:
         """Read one frame.
@@ -104,14 +110,17 @@ class Hdf5Source:
         InputError
             The frame is damaged, or a value does not fit the stored type.
         """
-        data, local = self.locate(index)
+        which, local = self._place(index)
+        data, raw = self.datasets[which], self._raw[which]
         where = f"{self.path} ({data.name}, frame {local})"
+        pixels = raw.read(local) if raw else None
         try:
-            pixels = (data[()] if data.ndim == 2 else data[local]).reshape(self.shape)
+            if pixels is None:
+                pixels = data[()] if data.ndim == 2 else data[local]
         except (OSError, RuntimeError) as error:
             raise InputError(f"{where} cannot be read ({_first_line(error)})") from error
         angle, width = self.rotation.frame(index) if self.rotation else (None, None)
-        return Frame(as_stored(pixels, self.dtype, where), angle, width)
+        return Frame(as_stored(pixels.reshape(self.shape), self.dtype, where), angle, width)
 
     def close(self) -> None:
         """Close the file and those that its frames are linked from."""
