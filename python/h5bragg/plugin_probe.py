@@ -18,8 +18,8 @@ _FILTER_TYPE = 0
 _INFO_NBYTES = 4096  # more than an h5bragg_info of any version
 
 
-class _FilterClass(ctypes.Structure):
-    """The head of HDF5's H5Z_class2_t."""
+class FilterClass(ctypes.Structure):
+    """HDF5's H5Z_class2_t; its functions are addresses."""
 
     _fields_ = (
         ("version", ctypes.c_int),
@@ -27,6 +27,9 @@ class _FilterClass(ctypes.Structure):
         ("encoder_present", ctypes.c_uint),
         ("decoder_present", ctypes.c_uint),
         ("name", ctypes.c_char_p),
+        ("can_apply", ctypes.c_void_p),
+        ("set_local", ctypes.c_void_p),
+        ("filter", ctypes.c_void_p),
     )
 
 
@@ -34,7 +37,7 @@ def probe(library: ctypes.CDLL, chunks: dict[str, str]) -> dict[str, Any]:
     """Return what a library says of itself."""
     found: dict[str, Any] = {}
     if hasattr(library, "H5PLget_plugin_info") and library.H5PLget_plugin_type() == _FILTER_TYPE:
-        library.H5PLget_plugin_info.restype = ctypes.POINTER(_FilterClass)
+        library.H5PLget_plugin_info.restype = ctypes.POINTER(FilterClass)
         filter_class = library.H5PLget_plugin_info().contents
         found["filter_id"] = filter_class.id
         found["filter_name"] = (filter_class.name or b"").decode("utf-8", "replace")

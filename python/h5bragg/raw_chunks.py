@@ -7,55 +7,52 @@ given to the function of hdf5plugin that HDF5 would call, outside of it.
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cffi
 import h5py
 import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
-_BITSHUFFLE_ID, _REVERSE = 32008, 0x0100  # H5Z_FLAG_REVERSE
+from .plugin_probe import FilterClass
 
-_ffi = cffi.FFI()
-_ffi.cdef("""
-    typedef size_t h5z_function(unsigned flags, size_t nwords, const unsigned *words,
-                                size_t nbytes, size_t *capacity, void **buffer);
-    typedef struct {
-        int version;
-        int id;
-        unsigned has_encoder;
-        unsigned has_decoder;
-        const char *name;
-        void *can_apply;
-        void *set_local;
-        h5z_function *filter;
-    } h5z_class2;
-    const h5z_class2 *H5PLget_plugin_info(void);
-    void *malloc(size_t nbytes);
-    void free(void *memory);
-""")
+_BITSHUFFLE_ID, _REVERSE = 32008, 0x0100  # H5Z_FLAG_REVERSE
+_FUNCTION = ctypes.CFUNCTYPE(
+    ctypes.c_size_t,
+    ctypes.c_uint,
+    ctypes.c_size_t,
+    ctypes.POINTER(ctypes.c_uint),
+    ctypes.c_size_t,
+    ctypes.POINTER(ctypes.c_size_t),
+    ctypes.POINTER(ctypes.c_void_p),
+)
 
 
 @cache
-def _bitshuffle() -> tuple[Any, Any] | None:
-    """Find the function, and the library that keeps it loaded; None if hdf5plugin lacks it."""
+def _bitshuffle() -> Callable[..., int]:
+    """Find the function, whose library stays loaded; without it what stands for it fails."""
     for path in Path(hdf5plugin.PLUGIN_PATH).glob("libh5bshuf.*"):
         try:
-            library = _ffi.dlopen(str(path))
+            library = ctypes.CDLL(str(path))
         except OSError:
             continue
-        found = library.H5PLget_plugin_info()
-        if found and found.id == _BITSHUFFLE_ID and found.has_decoder:
-            return found.filter, library
-    return None
+        library.H5PLget_plugin_info.restype = ctypes.POINTER(FilterClass)
+        found = library.H5PLget_plugin_info().contents
+        if found.id == _BITSHUFFLE_ID and found.decoder_present:
+            return _FUNCTION(found.filter)
+    return lambda *_: 0
 
 
 @cache
-def _libc() -> Any:
-    return _ffi.dlopen(None)
+def _libc() -> ctypes.CDLL:
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
+    return libc
 
 
 class RawChunks:
@@ -84,7 +81,8 @@ class RawChunks:
     def __init__(self, dataset: h5py.Dataset) -> None:
         words = dataset.id.get_create_plist().get_filter(0)[2]
         self._dataset, self._shape, self._dtype = dataset, dataset.shape[1:], dataset.dtype
-        self._words, self._nwords = _ffi.new("unsigned[]", list(words)), len(words)
+        self._filter = _bitshuffle()
+        self._words = (ctypes.c_uint * len(words))(*words)
 
     @staticmethod
     def suits(dataset: h5py.Dataset) -> bool:
@@ -94,7 +92,7 @@ class RawChunks:
         plist = dataset.id.get_create_plist()
         filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
         is_frame = dataset.chunks == (1, *dataset.shape[1:])
-        return is_frame and filters == [_BITSHUFFLE_ID] and _bitshuffle() is not None
+        return is_frame and filters == [_BITSHUFFLE_ID]
 
     def read(self, index: int) -> NDArray[Any] | None:
         """Read a frame.
@@ -117,18 +115,19 @@ class RawChunks:
 
     def _decompressed(self, chunk: bytes) -> NDArray[Any] | None:
         """Call the filter as HDF5 does: it frees what it is given, and returns another buffer."""
-        found, libc = _bitshuffle(), _libc()
-        buffer = _ffi.new("void **", libc.malloc(max(len(chunk), 1)))
-        if found is None or not buffer[0]:
+        libc = _libc()
+        buffer = ctypes.c_void_p(libc.malloc(max(len(chunk), 1)))
+        if not buffer:
             return None
-        _ffi.memmove(buffer[0], chunk, len(chunk))
-        capacity = _ffi.new("size_t *", len(chunk))
+        ctypes.memmove(buffer, chunk, len(chunk))
+        capacity = ctypes.c_size_t(len(chunk))
+        nwords, nbytes = len(self._words), int(np.prod(self._shape)) * self._dtype.itemsize
         try:
-            nbytes = found[0](_REVERSE, self._nwords, self._words, len(chunk), capacity, buffer)
-            if nbytes != int(np.prod(self._shape)) * self._dtype.itemsize:
+            got = self._filter(_REVERSE, nwords, self._words, len(chunk), capacity, buffer)
+            if got != nbytes:
                 return None
-            pixels = np.frombuffer(_ffi.buffer(buffer[0], nbytes), self._dtype)
-            frame: NDArray[Any] = pixels.reshape(self._shape).copy()
+            frame = np.empty(self._shape, self._dtype)
+            ctypes.memmove(frame.ctypes.data, buffer, nbytes)
             return frame
         finally:
-            libc.free(buffer[0])
+            libc.free(buffer)
