@@ -444,8 +444,8 @@ typedef struct h5bragg_job {
 
 /*
  * Threads for jobs, 1 to 1024, which any number of callers share: each job is one thread's, those
- * that come first are begun first.  The system may give fewer; where it gives none, and
- * in the child of a process that forks, callers work for themselves.
+ * that come first are begun first.  The system may give fewer; where it gives none, and in the
+ * child of a process that forks, callers work for themselves.
  */
 typedef struct h5bragg_pool h5bragg_pool;
 H5BRAGG_API h5bragg_status h5bragg_pool_make(uint32_t nthreads, h5bragg_pool **pool);
