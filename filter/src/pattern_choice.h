@@ -96,10 +96,10 @@ BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t 
 #define SHOWS_GATHERS 0
 #endif
 
-/* Says that rows of whole tiles, by T * 512 + S, have been loaded in some lanes. */
-BRAGG_INLINE void choice_gathered(pattern_book *book, const uint32_t *at, uint32_t lanes)
+/* Loads rows of whole tiles again, by T * 512 + S, in some lanes: where SHOWS_GATHERS. */
+BRAGG_INLINE void choice_show_rows(pattern_book *book, const uint32_t *at, uint32_t lanes)
 {
-    for (; SHOWS_GATHERS && lanes; lanes >>= 1, at++) {
+    for (; lanes; lanes >>= 1, at++) {
         if (lanes & 1)
             (void)atomic_load_explicit(&book->rows[PATTERN_NBYTES - 1][*at / (PATTERN_MAX_SUM + 1)]
                                                   [*at % (PATTERN_MAX_SUM + 1)],

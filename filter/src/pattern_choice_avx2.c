@@ -72,9 +72,11 @@ KERNEL BRAGG_INLINE int choose(const pattern_cells *cells, choice_row *r, uint32
     const __m256i high =
         variants_at(cells, _mm256_extracti128_si256(at, 1), _mm256_extracti128_si256(lanes, 1),
                     _mm256_extracti128_si256(offset, 1), &missing[1]);
-    uint32_t place[NLANES];
-    _mm256_storeu_si256((void *)place, at);
-    choice_gathered(cells->book, place, bits_of(lanes));
+    if (SHOWS_GATHERS) {
+        uint32_t place[NLANES];
+        _mm256_storeu_si256((void *)place, at);
+        choice_show_rows(cells->book, place, bits_of(lanes));
+    }
     _mm256_storeu_si256((void *)(r->variant + k), low);
     _mm256_storeu_si256((void *)(r->variant + k + 4), high);
     store_u32(r->permutation + k, (uint32_t)_mm256_extract_epi32(permutation, 0));
@@ -82,6 +84,8 @@ KERNEL BRAGG_INLINE int choose(const pattern_cells *cells, choice_row *r, uint32
     const __m256i any = _mm256_or_si256(missing[0], missing[1]);
     int has_all = 1;
     if (!_mm256_testz_si256(any, any)) {
+        uint32_t place[NLANES];
+        _mm256_storeu_si256((void *)place, at);
         for (uint32_t bits = bits_of(lanes), i = 0; bits; bits >>= 1, i++) {
             if (bits & 1)
                 has_all &= choice_put(cells, r, k + i, place[i]);

@@ -53,12 +53,16 @@ KERNEL BRAGG_INLINE int choose(const pattern_cells *cells, choice_row *r, uint32
                                                _mm512_extracti64x4_epi64(at, 1), rows, 8);
     const __mmask16 missing = lanes & _mm512_kunpackb(_mm512_testn_epi64_mask(high, high),
                                                       _mm512_testn_epi64_mask(low, low));
-    uint32_t places[NLANES];
-    _mm512_storeu_si512(places, at);
-    choice_gathered(cells->book, places, lanes);
+    if (SHOWS_GATHERS) {
+        uint32_t places[NLANES];
+        _mm512_storeu_si512(places, at);
+        choice_show_rows(cells->book, places, lanes);
+    }
     int has_all = 1;
     if (missing) {
+        uint32_t places[NLANES];
         uint64_t row[NLANES];
+        _mm512_storeu_si512(places, at);
         _mm512_storeu_si512(row, low);
         _mm512_storeu_si512(row + 8, high);
         const __mmask16 made = make_rows(cells, missing, places, row);

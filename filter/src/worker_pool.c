@@ -143,9 +143,9 @@ h5bragg_status h5bragg_pool_make(uint32_t nthreads, h5bragg_pool **pool)
     return H5BRAGG_OK;
 }
 
-static int has_threads(const h5bragg_pool *pool)
+static int is_of_this_process(const h5bragg_pool *pool)
 {
-    return pool && pool->nthreads && pool->process == getpid();
+    return pool && pool->process == getpid();
 }
 
 static void end_threads(h5bragg_pool *pool)
@@ -161,7 +161,7 @@ static void end_threads(h5bragg_pool *pool)
 
 void h5bragg_pool_free(h5bragg_pool *pool)
 {
-    if (has_threads(pool))
+    if (is_of_this_process(pool))
         end_threads(pool);
     scratch_give(pool);
 }
@@ -184,7 +184,7 @@ void pool_run(h5bragg_pool *pool, pool_function *work, void *context, uint32_t n
     pool_call call = {.work = work, .context = context, .n = n, .nleft = n};
     if (n == 0)
         return;
-    if (!has_threads(pool)) {
+    if (!is_of_this_process(pool) || pool->nthreads == 0) {
         work_alone(work, context, n);
         return;
     }
