@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 import hdf5plugin
-import numpy as np
 from simulated_frame import simulated
+from timing import medians, timed_call
 
 from h5bragg.hdf5_frames import Hdf5Source
 from h5bragg.threads import ordered_map, usable_cpus
@@ -41,12 +41,9 @@ def write_input(path: Path, nframes: int) -> None:
             data[k] = frames[k % NDISTINCT]
 
 
-def fps(read: Callable[[int], Any], nframes: int, threads: int) -> float:
-    """Frames a second."""
-    start = time.perf_counter()
+def read_all(read: Callable[[int], Any], nframes: int, threads: int) -> None:
     for _ in ordered_map(read, range(nframes), threads=threads):
         pass
-    return nframes / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -62,11 +59,12 @@ def main() -> None:
         data = source.datasets[0]
         ways: dict[str, Callable[[int], Any]] = {"h5py": lambda k: data[k], "raw": source.read}
         for threads in args.threads:
-            rates = {name: [0.0] for name in ways}
-            for _ in range(args.rounds):
-                for name, read in ways.items():
-                    rates[name].append(fps(read, args.frames, threads))
-            h5py_fps, raw_fps = (float(np.median(rates[name][1:])) for name in ways)
+            runs = {
+                name: timed_call(partial(read_all, read, args.frames, threads))
+                for name, read in ways.items()
+            }
+            ms = medians(runs, args.rounds)
+            h5py_fps, raw_fps = (1e3 * args.frames / ms[name] for name in ways)
             print(
                 f"{threads:3d} threads: h5py {h5py_fps:6.0f} fps, raw chunks {raw_fps:6.0f} fps: "
                 f"{raw_fps / h5py_fps:.2f} times"

@@ -8,51 +8,29 @@ given to the function of hdf5plugin that HDF5 would call, outside of it.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import h5py
 import hdf5plugin
-import numpy as np
 from numpy.typing import NDArray
 
-from .plugin_probe import FilterClass
+from .plugin_call import DECODE, FilterCall
 
-_BITSHUFFLE_ID, _REVERSE = 32008, 0x0100  # H5Z_FLAG_REVERSE
-_FUNCTION = ctypes.CFUNCTYPE(
-    ctypes.c_size_t,
-    ctypes.c_uint,
-    ctypes.c_size_t,
-    ctypes.POINTER(ctypes.c_uint),
-    ctypes.c_size_t,
-    ctypes.POINTER(ctypes.c_size_t),
-    ctypes.POINTER(ctypes.c_void_p),
-)
+_BITSHUFFLE_ID = 32008
 
 
 @cache
-def _bitshuffle() -> Callable[..., int]:
-    """Find the function, whose library stays loaded; without it what stands for it fails."""
+def _bitshuffle() -> list[Path]:
+    """Find the plugin; there is none that can be loaded in some builds of hdf5plugin."""
+    found = []
     for path in Path(hdf5plugin.PLUGIN_PATH).glob("libh5bshuf.*"):
-        try:
-            library = ctypes.CDLL(str(path))
-        except OSError:
-            continue
-        library.H5PLget_plugin_info.restype = ctypes.POINTER(FilterClass)
-        found = library.H5PLget_plugin_info().contents
-        if found.id == _BITSHUFFLE_ID and found.decoder_present:
-            return _FUNCTION(found.filter)
-    return lambda *_: 0
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None)
-    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-    libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]
-    return libc
+        with suppress(OSError):
+            ctypes.CDLL(str(path))
+            found.append(path)
+    return found
 
 
 class RawChunks:
@@ -80,9 +58,8 @@ class RawChunks:
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         words = dataset.id.get_create_plist().get_filter(0)[2]
+        self._call = FilterCall(_bitshuffle()[0], words)
         self._dataset, self._shape, self._dtype = dataset, dataset.shape[1:], dataset.dtype
-        self._filter = _bitshuffle()
-        self._words = (ctypes.c_uint * len(words))(*words)
 
     @staticmethod
     def suits(dataset: h5py.Dataset) -> bool:
@@ -92,7 +69,7 @@ class RawChunks:
         plist = dataset.id.get_create_plist()
         filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
         is_frame = dataset.chunks == (1, *dataset.shape[1:])
-        return is_frame and filters == [_BITSHUFFLE_ID]
+        return is_frame and filters == [_BITSHUFFLE_ID] and bool(_bitshuffle())
 
     def read(self, index: int) -> NDArray[Any] | None:
         """Read a frame.
@@ -114,20 +91,9 @@ class RawChunks:
         return None if skipped else self._decompressed(chunk)
 
     def _decompressed(self, chunk: bytes) -> NDArray[Any] | None:
-        """Call the filter as HDF5 does: it frees what it is given, and returns another buffer."""
-        libc = _libc()
-        buffer = ctypes.c_void_p(libc.malloc(max(len(chunk), 1)))
-        if not buffer:
-            return None
-        ctypes.memmove(buffer, chunk, len(chunk))
-        capacity = ctypes.c_size_t(len(chunk))
-        nwords, nbytes = len(self._words), int(np.prod(self._shape)) * self._dtype.itemsize
         try:
-            got = self._filter(_REVERSE, nwords, self._words, len(chunk), capacity, buffer)
-            if got != nbytes:
-                return None
-            frame = np.empty(self._shape, self._dtype)
-            ctypes.memmove(frame.ctypes.data, buffer, nbytes)
-            return frame
-        finally:
-            libc.free(buffer)
+            pixels = self._call.apply(DECODE, chunk).view(self._dtype)
+            frame: NDArray[Any] = pixels.reshape(self._shape)
+        except (RuntimeError, ValueError):  # damaged, or of another size
+            return None
+        return frame
