@@ -355,7 +355,14 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_run_leaves_no_output_under_its_name(
     tmp_path: Path, small_frame: SmallFrame, small_geometry: Geometry, number: signal.Signals
 ) -> None:
@@ -394,7 +401,7 @@ def test_a_killed_run_leaves_no_output_under_its_name(
     "options",
     [
         (),
-        ("--local-counts", 0),
+        pytest.param(("--local-counts", 0), marks=pytest.mark.slow),
         pytest.param(("--local-counts", 0, "--snr-pick", 1), marks=pytest.mark.slow),
         pytest.param(("--local-counts", 0, "--snr-pick", 3), marks=pytest.mark.slow),
     ],
@@ -412,7 +419,13 @@ def test_real_frames(tmp_path: Path, cli: Cli, data_path: Path, options: tuple[o
     assert "within their statistical error" in found.out
 
 
-@pytest.mark.parametrize("name", ["DLS_I03_smargon_0001.cbf.gz", "dlsnxs2cbf_therm_0001.cbf.gz"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DLS_I03_smargon_0001.cbf.gz",
+        pytest.param("dlsnxs2cbf_therm_0001.cbf.gz", marks=pytest.mark.slow),
+    ],
+)
 def test_real_frames_of_few_counts(tmp_path: Path, cli: Cli, data_path: Path, name: str) -> None:
     output = tmp_path / "out.h5"
     assert cli("compress", data_path / name, "-o", output).status == 0

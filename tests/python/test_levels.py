@@ -80,7 +80,7 @@ def checksums(level: str | None) -> dict[str, list[str]]:
     [
         "scalar",
         pytest.param("sse4", marks=pytest.mark.slow),
-        "avx2",
+        pytest.param("avx2", marks=pytest.mark.slow),
         "avx512",
         pytest.param("nonsense", marks=pytest.mark.slow),
     ],

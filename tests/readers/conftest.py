@@ -56,7 +56,7 @@ def readers_python(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(
     params=[
         "h5py wheel",
-        "system h5py",
+        pytest.param("system h5py", marks=pytest.mark.slow),
         pytest.param("h5py wheel, HDF5 1.12", marks=pytest.mark.slow),
         pytest.param("h5py wheel, HDF5 1.14", marks=pytest.mark.slow),
     ]

@@ -34,7 +34,7 @@ OPTIONS: list[Any] = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES[:2], pytest.param(NAMES[2], marks=pytest.mark.slow)])
 def test_programs_agree_on_real_frames(
     data_path: Path, tmp_path: Path, name: str, options: dict[str, Any]
 ) -> None:
@@ -60,6 +60,7 @@ def test_programs_agree_on_real_frames(
         np.testing.assert_array_equal(file["data"][...], expected)
 
 
+@pytest.mark.slow
 def test_what_does_not_depend_on_the_payload_is_less_than_2_percent(data_path: Path) -> None:
     """Headers, profile, mask and kept flags of a Pilatus frame at 3 sigma."""
     path = data_path / NAMES[0]
