@@ -307,7 +307,16 @@ def test_geometry_of_another_shape_is_refused_by_encode(
 
 @pytest.mark.parametrize("name", ["thaumatin", "fine_slice"])
 @pytest.mark.parametrize(
-    "options", [{}, *({"local_counts": 0, "snr_pick": snr_pick} for snr_pick in (1, 2, 3))], ids=str
+    "options",
+    [
+        {},
+        {"local_counts": 0, "snr_pick": 2},
+        *(
+            pytest.param({"local_counts": 0, "snr_pick": snr_pick}, marks=pytest.mark.slow)
+            for snr_pick in (1, 3)
+        ),
+    ],
+    ids=str,
 )
 def test_real_frames_go_through_a_file(
     file: h5py.File, request: pytest.FixtureRequest, name: str, options: dict[str, float]

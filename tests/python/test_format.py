@@ -38,7 +38,14 @@ def assert_agreement(raw, geometry, params):
     np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "int32"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "uint16",
+        "int32",
+        *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in ("uint8", "uint32", "int16")),
+    ],
+)
 @pytest.mark.parametrize("error_model", ["poisson", "azimuthal", "hybrid"])
 @both_ways
 def test_counting_frames(dtype, error_model, local_counts):

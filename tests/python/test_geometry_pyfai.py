@@ -79,7 +79,9 @@ MIRRORS = {"1": (-1, -1, 1), "2": (1, -1, 1), "4": (-1, 1, 1)}
 
 
 @pytest.mark.parametrize("version", list(VERSIONS))
-@pytest.mark.parametrize("rotations", TILTS)
+@pytest.mark.parametrize(
+    "rotations", [*TILTS[:2], *(pytest.param(tilt, marks=pytest.mark.slow) for tilt in TILTS[2:])]
+)
 def test_every_pixel_lies_where_pyfai_has_it(
     tmp_path: Path, rotations: tuple[float, float, float], version: str
 ) -> None:
@@ -92,6 +94,7 @@ def test_every_pixel_lies_where_pyfai_has_it(
     assert worst_px(found, oracle * np.array(mirror), 1e-4) < 0.001
 
 
+@pytest.mark.slow
 def test_a_large_detector_lies_where_pyfai_has_it(tmp_path: Path) -> None:
     detector = detectors.detector_factory("Eiger2_4M")
     ai = AzimuthalIntegrator(

@@ -81,7 +81,7 @@ def checksums(level: str | None) -> dict[str, list[str]]:
         "scalar",
         pytest.param("sse4", marks=pytest.mark.slow),
         pytest.param("avx2", marks=pytest.mark.slow),
-        "avx512",
+        pytest.param("avx512", marks=pytest.mark.slow),
         pytest.param("nonsense", marks=pytest.mark.slow),
     ],
 )

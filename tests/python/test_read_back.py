@@ -140,7 +140,9 @@ def test_a_frame_that_is_stored_whole(small_geometry: Geometry) -> None:
     assert fault(pair, frame + (np.arange(200) < 3)) == "480 pixels of a frame that is stored whole"
 
 
-@pytest.mark.parametrize("name", ["thaumatin", "fine_slice", "eiger"])
+@pytest.mark.parametrize(
+    "name", ["thaumatin", "fine_slice", pytest.param("eiger", marks=pytest.mark.slow)]
+)
 def test_real_frames_have_no_fault(name: str, request: pytest.FixtureRequest) -> None:
     frame = request.getfixturevalue(name)
     assert fault(pair_of(frame.pixels, frame.geometry)) is None

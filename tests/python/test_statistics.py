@@ -172,7 +172,7 @@ def multiplied(factor):
 
 @both_ways
 @pytest.mark.parametrize("error_model", ["azimuthal", "hybrid"])
-@pytest.mark.parametrize("mean", [0.5, 3, 40])
+@pytest.mark.parametrize("mean", [0.5, 3, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "simulate",
     [negative_binomial, multiplied(2), multiplied(3)],
@@ -185,7 +185,7 @@ def test_over_dispersed_rings_keep_mean_and_variance(simulate, mean, error_model
 
 
 @both_ways
-@pytest.mark.parametrize("dtype", ["int16", "int32"])
+@pytest.mark.parametrize("dtype", [pytest.param("int16", marks=pytest.mark.slow), "int32"])
 @pytest.mark.parametrize(
     ("error_model", "mean"),
     [("azimuthal", 0), ("azimuthal", 30), ("azimuthal", 1000), ("hybrid", 0), ("hybrid", 30)],

@@ -101,6 +101,7 @@ def test_machines_without_elf_files_have_no_processor_to_compare(
     assert "invalid ELF header" in str(look_at(path).error)
 
 
+@pytest.mark.slow
 def test_other_plugins_are_left_out() -> None:
     hdf5plugin = pytest.importorskip("hdf5plugin")
     assert find_plugins(Path(hdf5plugin.PLUGIN_PATH)) == []
