@@ -61,87 +61,151 @@ inline bool must_keep_pixels(global const PIXEL *frames, global const uchar *mas
     return false;
 }
 
+/* What is chosen from, and where to it is written. */
+typedef struct {
+    global const PIXEL *frames;
+    global const uchar *mask;
+    global const ushort *cells;
+    global const cell_rule *all_rules;
+    frame_shape shape;
+    tile_options options;
+    global const uchar *plane;
+    global const uint *hits; /* these: of the frame */
+    global const uint *squares;
+    global uchar *tiles;
+    global ushort *above;
+    volatile global uint *within;
+    uint squares_room;
+    uint frame;
+    bool is_wide;
+    bool is_counting;
+    bool is_alone; /* nobody else counts at the same time */
+} choose_job;
+
+/* The arguments of a kernel that chooses. */
+#define CHOOSE_ARGUMENTS                                                                           \
+    global const PIXEL *frames, global const uchar *mask, global const ushort *cells,              \
+        global const cell_rule *all_rules, const frame_shape shape, const tile_options options,    \
+        global const uint *is_wide, global const uint *hits, global const uint *squares_of,        \
+        global const uint *all_counts, global const uchar *plane, global uchar *all_tiles,         \
+        global ushort *above_of, volatile global uint *all_within, const uint squares_room,        \
+        const uint within_room, global uint2 *all_groups
+
+#define CHOOSE_JOB(frame, is_alone)                                                                \
+    {                                                                                              \
+        frames, mask, cells, all_rules, shape, options, plane,                                     \
+            hits + (frame) * tiles_room(shape), squares_of + (frame) * tiles_room(shape),          \
+            tiles_of(all_tiles, shape, frame), above_of + (frame) * tiles_room(shape),             \
+            all_within + (frame) * (2ul * squares_room + within_room), squares_room, frame,        \
+            is_wide[frame] != 0u,                                                                  \
+            !all_counts[(frame) * counts_nwords(NCELLS(options)) + HAS_NEGATIVE], is_alone         \
+    }
+
+/* Counts a calm tile within its ring. */
+inline void count_within(const choose_job *job, global const cell_rule *rule, uint sum,
+                         uint squares)
+{
+    volatile global uint *count = job->within + 2u * job->squares_room + rule->within_first + sum;
+    volatile global uint *low = job->within + rule->within_row;
+    if (job->is_alone) {
+        (*count)++;
+        const uint before = *low;
+        *low = before + squares;
+        low[job->squares_room] += before + squares < before ? 1u : 0u;
+    } else {
+        atomic_inc(count);
+        add_wide(low, job->squares_room, squares);
+    }
+}
+
+/* Without local counts: bits of the pixels of a tile above the threshold. */
+inline uint pixels_above(const choose_job *job, uint tile, uint high)
+{
+    const uint stride = plane_stride(job->shape);
+    global const uchar *from = job->plane + plane_tile(job->shape, job->frame, tile);
+    uint above = 0;
+    for (uint p = 0; p < TILE_NPIXELS; p++)
+        above |= (from[p / 4u * stride + p % 4u] > high ? 1u : 0u) << p;
+    return above;
+}
+
+/*
+ * Chooses whether to keep a tile that boxes have touched or not.  Returns what is to be listed: 1
+ * if its bytes are, and how many pixels.
+ */
+inline uint2 choose_tile(const choose_job *job, uint tile, uint touched)
+{
+    const frame_shape shape = job->shape;
+    const tile_options options = job->options;
+    const ulong room = tiles_room(shape);
+    const bool has_local = HAS_LOCAL(options);
+    global uchar *tiles = job->tiles;
+    const bool is_blank = job->cells[tile] >= NCELLS(options);
+    global const cell_rule *rule =
+        rule_of(job->all_rules, job->cells, options, job->frame, tile);
+    const uint valid = VALID_OF(tiles)[tile];
+    const uint sum = SUM_OF(tiles, room)[tile];
+    const uint largest = LARGEST_OF(tiles, room)[tile];
+    const bool has_large = largest == LOOKUP;
+    const bool is_whole = valid == 0xFFFFu;
+
+    bool kept = false;
+    if (has_local) {
+        touched = touched && job->is_wide ? TOUCHES : touched;
+        const bool is_spot = (touched & TOUCHES) && largest >= rule->least_pixel;
+        kept = touched && (has_large || !is_whole || is_spot || sum >= rule->least[touched]);
+    }
+    const uint limit = rule->limit;
+    const bool is_few = sum <= MOST_SUM(options);
+    const bool is_low = largest < limit;
+    const bool calm = is_low && is_few && !kept;
+    const bool is_open = limit == 0 || (!kept && (has_large || (is_low && !is_few)));
+    if (has_local && !is_low && !has_large && limit != 0)
+        kept = true;
+    if (is_blank) {
+        kept = false;
+    } else if (is_open && !kept && valid) {
+        if (has_large || !job->is_counting || rule->low != 0)
+            kept = must_keep_pixels(job->frames, job->mask, shape, options, job->frame, tile,
+                                    valid, rule);
+        else
+            kept = has_local && (largest > rule->high || (rule->is_pattern && !is_few));
+    }
+    KEPT_OF(tiles, room)[tile] = kept;
+    CALM_OF(tiles, room)[tile] = calm;
+    if (calm && is_whole && rule->within_row)
+        count_within(job, rule, sum, job->squares[tile]);
+    uint above = 0;
+    if (!has_local) {
+        const bool is_drawn = !kept && !is_blank && !has_large;
+        if (is_drawn && rule->high >= 0 && rule->high < LOOKUP && largest > rule->high)
+            above = pixels_above(job, tile, rule->high);
+        job->above[tile] = (ushort)above;
+    }
+    return (uint2)((kept || is_blank) && is_whole && !has_large ? 1u : 0u, popcount(above));
+}
+
 kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
-choose_tiles(global const PIXEL *frames, global const uchar *mask, global const ushort *cells,
-             global const cell_rule *all_rules, const frame_shape shape,
-             const tile_options options, global const uint *is_wide, global const uint *hits,
-             global const uint *squares_of, global const uint *all_counts,
-             global const uchar *plane, global uchar *all_tiles, global ushort *above_of,
-             volatile global uint *all_within, const uint squares_room, const uint within_room,
-             global uint2 *all_groups)
+choose_tiles(CHOOSE_ARGUMENTS)
 {
     volatile local uint group_nexact;
     volatile local uint group_nabove;
     const uint tile = get_global_id(0);
     const uint frame = get_global_id(1);
-    const ulong room = tiles_room(shape);
-    const uint ncells = NCELLS(options);
-    const bool has_local = HAS_LOCAL(options);
+    const choose_job job = CHOOSE_JOB(frame, false);
     if (get_local_id(0) == 0)
         group_nexact = group_nabove = 0;
     barrier(CLK_LOCAL_MEM_FENCE);
     if (tile < ntiles_of(shape)) {
-        global uchar *tiles = tiles_of(all_tiles, shape, frame);
-        const uint cell = min((uint)cells[tile], ncells);
-        const bool is_blank = cell == ncells;
-        global const cell_rule *rule = all_rules + (ulong)frame * (ncells + 1u) + cell;
-        const uint valid = VALID_OF(tiles)[tile];
-        const uint sum = SUM_OF(tiles, room)[tile];
-        const uint largest = LARGEST_OF(tiles, room)[tile];
-        const bool has_large = largest == LOOKUP;
-        const bool is_whole = valid == 0xFFFFu;
-        const bool is_counting =
-            !all_counts[frame * counts_nwords(ncells) + HAS_NEGATIVE];
-
-        bool kept = false;
-        if (has_local) {
-            uint touched = touched_by(hits + frame * room, shape, tile);
-            touched = touched && is_wide[frame] ? TOUCHES : touched;
-            const bool is_spot = (touched & TOUCHES) && largest >= rule->least_pixel;
-            kept = touched && (has_large || !is_whole || is_spot || sum >= rule->least[touched]);
-        }
-        const uint limit = rule->limit;
-        const bool is_few = sum <= MOST_SUM(options);
-        const bool is_low = largest < limit;
-        const bool calm = is_low && is_few && !kept;
-        const bool is_open = limit == 0 || (!kept && (has_large || (is_low && !is_few)));
-        if (has_local && !is_low && !has_large && limit != 0)
-            kept = true;
-        if (is_blank) {
-            kept = false;
-        } else if (is_open && !kept && valid) {
-            if (has_large || !is_counting || rule->low != 0)
-                kept = must_keep_pixels(frames, mask, shape, options, frame, tile, valid, rule);
-            else
-                kept = has_local && (largest > rule->high || (rule->is_pattern && !is_few));
-        }
-        KEPT_OF(tiles, room)[tile] = kept;
-        CALM_OF(tiles, room)[tile] = calm;
-        if ((kept || is_blank) && is_whole && !has_large)
+        const uint touched = HAS_LOCAL(options) ? touched_by(job.hits, shape, tile) : 0u;
+        const uint2 listed = choose_tile(&job, tile, touched);
+        if (listed.x)
             atomic_inc(&group_nexact);
-
-        if (calm && is_whole && rule->within_row) {
-            volatile global uint *within = all_within + frame * (2ul * squares_room + within_room);
-            atomic_inc(within + 2u * squares_room + rule->within_first + sum);
-            add_wide(within + rule->within_row, squares_room, squares_of[frame * room + tile]);
-        }
-        if (!has_local) {
-            const bool is_drawn = !kept && !is_blank && !has_large;
-            uint above = 0;
-            if (is_drawn && rule->high >= 0 && rule->high < LOOKUP && largest > rule->high) {
-                const uint stride = plane_stride(shape);
-                const uint high = rule->high;
-                global const uchar *from = plane + plane_tile(shape, frame, tile);
-                for (uint p = 0; p < TILE_NPIXELS; p++)
-                    above |= (from[p / 4u * stride + p % 4u] > high ? 1u : 0u) << p;
-            }
-            above_of[frame * room + tile] = (ushort)above;
-            if (above)
-                atomic_add(&group_nabove, popcount(above));
-        }
+        if (listed.y)
+            atomic_add(&group_nabove, listed.y);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     if (get_local_id(0) == 0)
-        all_groups[frame * (room / GROUP_SIZE) + get_group_id(0)] =
+        all_groups[frame * (tiles_room(shape) / GROUP_SIZE) + get_group_id(0)] =
             (uint2)(group_nexact, group_nabove);
 }

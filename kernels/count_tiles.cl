@@ -113,6 +113,14 @@ inline uint4 look_at_row(uint4 row, uint4 codes, uint covered, uint tile, uint i
     return (uint4)(byte[0], byte[1], byte[2], byte[3]);
 }
 
+/* Whether all pixels of a tile have the same mask code. */
+inline bool is_gap(const uint4 *row, uint most, uint4 codes)
+{
+    const uint4 least4 = min(min(row[0], row[1]), min(row[2], row[3]));
+    const uint least = min(min(least4.x, least4.y), min(least4.z, least4.w));
+    return least == most && has_code(most, codes);
+}
+
 /* Bits of the pixels of a row of a tile that are under the mask. */
 inline uint covered_bits(global const uchar *mask, frame_shape shape, uint tile, uint i)
 {
@@ -124,78 +132,117 @@ inline uint covered_bits(global const uchar *mask, frame_shape shape, uint tile,
     return bits;
 }
 
+/* What is counted, and where to. */
+typedef struct {
+    global const PIXEL *frames;
+    global const uchar *mask;
+    global const ushort *cells;
+    frame_shape shape;
+    tile_options options;
+    uint4 codes;
+    global uchar *plane;
+    global uchar *tiles; /* these: of the frame */
+    global uint *squares;
+    volatile global uint *counts;
+    global large_pixel *large;
+    uint large_room;
+    uint frame;
+} count_job;
+
+/* The arguments of a kernel that counts. */
+#define COUNT_ARGUMENTS                                                                            \
+    global const PIXEL *frames, global const uchar *mask, global const ushort *cells,              \
+        const frame_shape shape, const tile_options options, const uint4 codes,                    \
+        const uint large_room, global uchar *plane, global uchar *all_tiles,                       \
+        global uint *squares_of, volatile global uint *all_counts, global large_pixel *all_large
+
+#define COUNT_JOB(frame)                                                                           \
+    {                                                                                              \
+        frames, mask, cells, shape, options, codes, plane, tiles_of(all_tiles, shape, frame),      \
+            squares_of + (frame) * tiles_room(shape),                                              \
+            all_counts + (frame) * counts_nwords(NCELLS(options)),                                 \
+            all_large + (ulong)(frame) * large_room, large_room, frame                             \
+    }
+
+/* Counts a tile; returns the sum of its valid pixels, each modulo 2^32. */
+inline ulong count_tile(const count_job *job, uint tile)
+{
+    const frame_shape shape = job->shape;
+    const tile_options options = job->options;
+    const ulong room = tiles_room(shape);
+    const uint ncells = NCELLS(options);
+    const uint cell = job->cells[tile];
+    volatile global uint *counts = job->counts;
+    const tile_counters to = {counts, counts + counts_first(ncells) + cell * NCOUNTS, job->large,
+                              job->large_room, cell < ncells};
+    tile_counts t = {inside_bits(shape, tile), 0, 0, 0, 0, 0, 0, 0, false};
+    uint4 row[4];
+    for (uint i = 0; i < 4; i++)
+        row[i] = load_row(job->frames, shape, job->frame, tile, i);
+    const uint4 most4 = max(max(row[0], row[1]), max(row[2], row[3]));
+    const uint most = max(max(most4.x, most4.y), max(most4.z, most4.w));
+    /* Mask codes are all far above; and so most tiles are done with here, or in a gap. */
+    if (is_gap(row, most, job->codes)) {
+        t.valid = 0;
+        t.nabsent = TILE_NPIXELS;
+        row[0] = row[1] = row[2] = row[3] = (uint4)(0, 0, 0, 0);
+    } else if (most < 16u && t.valid == 0xFFFFu && !HAS_MASK(options)) {
+        for (uint i = 0; i < 4; i++)
+            t.few += few_of(row[i], 0);
+        for (uint i = 0; i < 4 && most >= 8u; i++)
+            t.few_more += few_of(row[i], 8);
+        t.total = sum4(row[0] + row[1] + row[2] + row[3]);
+    } else {
+        for (uint i = 0; i < 4; i++) {
+            const uint covered = HAS_MASK(options) ? covered_bits(job->mask, shape, tile, i) : 0u;
+            row[i] = look_at_row(row[i], job->codes, covered, tile, i, &to, &t);
+        }
+    }
+    global uchar *bytes = job->plane + plane_tile(shape, job->frame, tile);
+    for (uint i = 0; i < 4; i++, bytes += plane_stride(shape))
+        *(global uchar4 *)bytes = convert_uchar4(row[i]);
+    const uint4 largest4 = max(max(row[0], row[1]), max(row[2], row[3]));
+    t.largest = max(max(largest4.x, largest4.y), max(largest4.z, largest4.w));
+    t.sum = sum4(row[0] + row[1] + row[2] + row[3]);
+    t.squares = sum4(row[0] * row[0] + row[1] * row[1] + row[2] * row[2] + row[3] * row[3]);
+    if (to.has_cell) {
+        add_few(to.count, t.few & ~0xFFul);
+        if (t.few_more)
+            add_few(to.count + 8, t.few_more);
+        if (t.nabsent)
+            atomic_add(counts + COUNTS_NHEADER + cell, t.nabsent);
+    }
+    if (t.has_negative)
+        atomic_or(counts + HAS_NEGATIVE, 1u);
+    VALID_OF(job->tiles)[tile] = (ushort)t.valid;
+    SUM_OF(job->tiles, room)[tile] = (ushort)t.sum;
+    HAS_LARGE_OF(job->tiles, room)[tile] = t.largest == LOOKUP;
+    LARGEST_OF(job->tiles, room)[tile] = (uchar)t.largest;
+    job->squares[tile] = t.squares;
+    return t.total;
+}
+
 kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
-count_tiles(global const PIXEL *frames, global const uchar *mask, global const ushort *cells,
-            const frame_shape shape, const tile_options options, const uint4 codes,
-            const uint large_room, global uchar *plane, global uchar *all_tiles,
-            global uint *squares_of, volatile global uint *all_counts,
-            global large_pixel *all_large)
+count_tiles(COUNT_ARGUMENTS)
 {
     volatile local uint total_low;
     volatile local uint total_high;
     const uint tile = get_global_id(0);
-    const uint frame = get_global_id(1);
-    const ulong room = tiles_room(shape);
-    const uint ncells = NCELLS(options);
-    volatile global uint *counts = all_counts + frame * counts_nwords(ncells);
+    const count_job job = COUNT_JOB(get_global_id(1));
     if (get_local_id(0) == 0)
         total_low = total_high = 0;
     barrier(CLK_LOCAL_MEM_FENCE);
     if (tile < ntiles_of(shape)) {
-        global uchar *tiles = tiles_of(all_tiles, shape, frame);
-        const uint cell = cells[tile];
-        const tile_counters to = {counts, counts + counts_first(ncells) + cell * NCOUNTS,
-                                  all_large + (ulong)frame * large_room, large_room,
-                                  cell < ncells};
-        tile_counts t = {inside_bits(shape, tile), 0, 0, 0, 0, 0, 0, 0, false};
-        uint4 row[4];
-        for (uint i = 0; i < 4; i++)
-            row[i] = load_row(frames, shape, frame, tile, i);
-        const uint4 most4 = max(max(row[0], row[1]), max(row[2], row[3]));
-        const uint most = max(max(most4.x, most4.y), max(most4.z, most4.w));
-        /* Mask codes are all far above; and so most tiles are done with here. */
-        if (most < 16u && t.valid == 0xFFFFu && !HAS_MASK(options)) {
-            for (uint i = 0; i < 4; i++)
-                t.few += few_of(row[i], 0);
-            for (uint i = 0; i < 4 && most >= 8u; i++)
-                t.few_more += few_of(row[i], 8);
-            t.total = sum4(row[0] + row[1] + row[2] + row[3]);
-        } else {
-            for (uint i = 0; i < 4; i++) {
-                const uint covered = HAS_MASK(options) ? covered_bits(mask, shape, tile, i) : 0u;
-                row[i] = look_at_row(row[i], codes, covered, tile, i, &to, &t);
-            }
-        }
-        global uchar *bytes = plane + plane_tile(shape, frame, tile);
-        for (uint i = 0; i < 4; i++, bytes += plane_stride(shape))
-            *(global uchar4 *)bytes = convert_uchar4(row[i]);
-        const uint4 largest4 = max(max(row[0], row[1]), max(row[2], row[3]));
-        t.largest = max(max(largest4.x, largest4.y), max(largest4.z, largest4.w));
-        t.sum = sum4(row[0] + row[1] + row[2] + row[3]);
-        t.squares = sum4(row[0] * row[0] + row[1] * row[1] + row[2] * row[2] + row[3] * row[3]);
-        if (to.has_cell) {
-            add_few(to.count, t.few & ~0xFFul);
-            if (t.few_more)
-                add_few(to.count + 8, t.few_more);
-            if (t.nabsent)
-                atomic_add(counts + COUNTS_NHEADER + cell, t.nabsent);
-        }
-        if (t.has_negative)
-            atomic_or(counts + HAS_NEGATIVE, 1u);
-        if (t.total) {
-            const uint part = (uint)t.total;
+        const ulong total = count_tile(&job, tile);
+        if (total) {
+            const uint part = (uint)total;
             const uint before = atomic_add(&total_low, part);
-            const uint carry = (uint)(t.total >> 32) + (before + part < before ? 1u : 0u);
+            const uint carry = (uint)(total >> 32) + (before + part < before ? 1u : 0u);
             if (carry)
                 atomic_add(&total_high, carry);
         }
-        VALID_OF(tiles)[tile] = (ushort)t.valid;
-        SUM_OF(tiles, room)[tile] = (ushort)t.sum;
-        HAS_LARGE_OF(tiles, room)[tile] = t.largest == LOOKUP;
-        LARGEST_OF(tiles, room)[tile] = (uchar)t.largest;
-        squares_of[frame * room + tile] = t.squares;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     if (get_local_id(0) == 0)
-        add_wide(counts + TOTAL_LOW, TOTAL_HIGH, (ulong)total_high << 32 | total_low);
+        add_wide(job.counts + TOTAL_LOW, TOTAL_HIGH, (ulong)total_high << 32 | total_low);
 }

@@ -12,18 +12,10 @@ inline uint bits_of(uint even, uint odd)
     return (even >> 15 & 1u) | (odd >> 14 & 2u) | (even >> 29 & 4u) | (odd >> 28 & 8u);
 }
 
-kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
-find_boxes(global const uchar *plane, global const ushort *cells, global const cell_rule *all_rules,
-           const frame_shape shape, const tile_options options, global const uint *is_wide,
-           global uint *hits)
+/* The boxes of a tile: bits of those that are no chance, and 16 higher of those of a peak. */
+inline uint boxes_of(global const uchar *plane, global const cell_rule *rule, frame_shape shape,
+                     uint frame, uint tile)
 {
-    const uint tile = get_global_id(0);
-    const uint frame = get_global_id(1);
-    const uint ncells = NCELLS(options);
-    if (tile >= ntiles_of(shape) || is_wide[frame])
-        return;
-    const uint cell = min((uint)cells[tile], ncells);
-    global const cell_rule *rule = all_rules + (ulong)frame * (ncells + 1u) + cell;
     const uint chance = rule->chance;
     const uint peak = rule->peak;
     const uint stride = plane_stride(shape);
@@ -50,5 +42,21 @@ find_boxes(global const uchar *plane, global const ushort *cells, global const c
     for (uint i = 0; i < 4 && (any & 0x80008000u); i++)
         found |= bits_of(even[i] + above_chance, odd[i] + above_chance) << 4u * i |
                  bits_of(even[i] + above_peak, odd[i] + above_peak) << (4u * i + 16u);
-    hits[frame * tiles_room(shape) + tile] = found & inside_bits(shape, tile) * 0x10001u;
+    return found & inside_bits(shape, tile) * 0x10001u;
+}
+
+/* The arguments of a kernel that finds boxes. */
+#define BOX_ARGUMENTS                                                                              \
+    global const uchar *plane, global const ushort *cells, global const cell_rule *all_rules,      \
+        const frame_shape shape, const tile_options options, global const uint *is_wide,           \
+        global uint *hits
+
+kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void find_boxes(BOX_ARGUMENTS)
+{
+    const uint tile = get_global_id(0);
+    const uint frame = get_global_id(1);
+    if (tile >= ntiles_of(shape) || is_wide[frame])
+        return;
+    global const cell_rule *rule = rule_of(all_rules, cells, options, frame, tile);
+    hits[frame * tiles_room(shape) + tile] = boxes_of(plane, rule, shape, frame, tile);
 }

@@ -58,6 +58,15 @@ typedef uint4 tile_options;
 #define HAS_MASK(options) ((options).z != 0u)
 #define NCELLS(options) ((options).w)
 
+/* The rule of a tile; blank tiles have the last one. */
+inline global const cell_rule *rule_of(global const cell_rule *all_rules,
+                                       global const ushort *cells, tile_options options,
+                                       uint frame, uint tile)
+{
+    const uint ncells = NCELLS(options);
+    return all_rules + (ulong)frame * (ncells + 1u) + min((uint)cells[tile], ncells);
+}
+
 inline uint ntiles_of(frame_shape shape) { return shape.z * shape.w; }
 
 /* Rows of bytes have a tile's width of zeros on either side, frames a row above and below. */

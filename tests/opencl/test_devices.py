@@ -48,7 +48,7 @@ def test_without_a_platform_the_message_says_so(monkeypatch: pytest.MonkeyPatch)
 def test_kernels_that_do_not_build_are_one_error(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "_source", lambda: "kernel void broken( {")
+    monkeypatch.setattr(kernels, "_source", lambda **_: "kernel void broken( {")
     session = memory.Session(device)
     with pytest.raises(DeviceError, match="the kernels cannot be built for") as caught:
         session.program(np.dtype("uint16"))

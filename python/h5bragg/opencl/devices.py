@@ -21,10 +21,13 @@ class Device:
     name : str
         Its platform's and its own name.
     handle : pyopencl.Device
+    is_cpu : bool
+        Kernels for CPUs are used where there are some; without, those for GPUs.
     """
 
     name: str
     handle: Any
+    is_cpu: bool
 
 
 def opencl() -> Any:
@@ -83,5 +86,7 @@ def _devices(cl: Any) -> list[Device]:
             handles = platform.get_devices()
         except cl.Error:
             continue
-        found += [Device(f"{platform.name.strip()}: {d.name.strip()}", d) for d in handles]
+        for handle in handles:
+            name = f"{platform.name.strip()}: {handle.name.strip()}"
+            found.append(Device(name, handle, bool(handle.type & cl.device_type.CPU)))
     return found

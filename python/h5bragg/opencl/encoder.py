@@ -28,6 +28,9 @@ _LEAST_BATCH, _CPUS_PER_FRAME = 3, 4
 # Batches on their way, as many as have eight frames for each CPU.
 _LEAST_LANES, _MOST_LANES, _FRAMES_PER_CPU = 8, 12, 8
 _MOST_UPLOADS = 1
+# Kernels that run on the CPUs themselves leave nothing to overlap with: one batch is packed while
+# the next one is looked at.
+_CPU_LANES = 2
 # Of the device's memory; others use it, too.
 _MEMORY_SHARE = 0.5
 
@@ -74,7 +77,8 @@ class GpuEncoder:
         self._session = Session.open(device)
         layout = _fitting(self._stages, tiles, batch_nframes, ncpus)
         self.batch_nframes = layout.nframes
-        self.nlanes = nlanes or min(_lanes_wanted(layout, ncpus), _lanes_that_fit(layout, device))
+        wanted = _CPU_LANES if device.is_cpu else _lanes_wanted(layout, ncpus)
+        self.nlanes = nlanes or min(wanted, _lanes_that_fit(layout, device))
         self.staging_nframes = self.batch_nframes * (self.nlanes + 1)
         self._queue = LaneQueue(self._session)
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask

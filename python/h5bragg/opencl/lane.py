@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..peaks import EncodedChunk
 from ..stages import LARGE_NBYTES, RULE_NBYTES, FrameMemory, Jobs, Pool, Rules, Stages
 from .driver import Frames, Steps, Turns
-from .kernels import GROUP_SIZE
+from .kernels import BY_FRAME, GROUP_SIZE
 from .lane_queue import LaneQueue
 from .layout import NHEADER, TILE_NBYTES, Layout, uint4
 from .memory import Session
@@ -284,7 +284,13 @@ class Lane:
         return uint4(len(codes), *codes, *[0] * (3 - len(codes)))
 
     def launch(self, name: str, nframes: int, *arguments: Any, width: int | None = None) -> Any:
-        """Enqueue a kernel over all tiles of a batch, or so many work-groups a frame."""
+        """Enqueue a kernel over all tiles of a batch, or so many work-groups a frame.
+
+        Where there is a kernel that takes whole frames, it is enqueued instead.
+        """
+        by_frame = self._kernels.get(name + BY_FRAME)
+        if by_frame is not None:
+            return self.queue.launch(by_frame, (1, nframes), (1, 1), *arguments)
         ngroups = self._layout.room // GROUP_SIZE if width is None else width
         size = (ngroups * GROUP_SIZE, nframes)
         return self.queue.launch(self._kernels[name], size, (GROUP_SIZE, 1), *arguments)

@@ -43,7 +43,9 @@ class Session:
         """Compile the kernels for a pixel type, once."""
         with self._lock:
             if dtype.name not in self._programs:
-                self._programs[dtype.name] = build(self.context, self.device, dtype)
+                self._programs[dtype.name] = build(
+                    self.context, self.device, dtype, by_frame=self.device.is_cpu
+                )
             return self._programs[dtype.name]
 
     def buffer(self, nbytes: int) -> Any:
