@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "copy_stream.h"
 #include "scratch.h"
 
 static void work_alone(pool_function *work, void *context, uint32_t n)
@@ -211,7 +212,7 @@ static void copy_piece(void *context, uint32_t i)
     const whole_copy *all = context;
     const size_t start = (size_t)PIECE_NBYTES * i;
     const size_t left = all->nbytes - start;
-    memcpy(all->to + start, all->from + start, left < PIECE_NBYTES ? left : PIECE_NBYTES);
+    copy_stream(all->to + start, all->from + start, left < PIECE_NBYTES ? left : PIECE_NBYTES);
 }
 
 void h5bragg_pool_copy(h5bragg_pool *pool, void *to, const void *from, size_t nbytes)

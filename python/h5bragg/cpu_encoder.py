@@ -33,6 +33,7 @@ class CpuEncoder:
         self.name = f"the CPU, {workers} thread{'s' if workers > 1 else ''}"
         self.batch_nframes = first.nframes
         self.staging_nframes = (workers + 2) * first.nframes
+        self.wants_copies = False
         self._shape, self._dtype = first.shape, first.dtype
         self._free: queue.SimpleQueue[Stages] = queue.SimpleQueue()
         for stages in (first, *(make_stages() for _ in range(workers - 1))):

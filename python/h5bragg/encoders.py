@@ -24,6 +24,8 @@ class Encoder(Protocol):
     name: str
     batch_nframes: int
     staging_nframes: int
+    # Whether copying a frame to memory of `allocate` is faster than reading it where it is.
+    wants_copies: bool
 
     def allocate(self, nframes: int) -> NDArray[Any]:
         """Return memory for frames that is fast to encode from."""

@@ -25,17 +25,13 @@ from .geometry import Geometry
 from .params import SparsifyParams
 from .peaks import EncodedChunk, PeakParams
 from .pixels import check_shape
-from .stages import Pool, Stages
-from .threads import usable_cpus
+from .stages import Stages
+from .staging import Staging
 from .written_dataset import frames_per_chunk, shrink
 
 # Batches that may wait to be encoded; and chunks of so many more to be written, for each batch that
 # is being encoded: one that takes longer than others must not keep the encoder waiting.
 _MOST_WAITING, _UNWRITTEN_SHARE = 2, 2
-# Frames from this size on are copied by several threads, as one does not fill the memory's bus.
-_LARGE_NBYTES = 4 << 20
-_NCOPIERS = 8
-
 
 _open_writers: weakref.WeakSet[FrameWriter] = weakref.WeakSet()
 
@@ -109,6 +105,14 @@ class FrameWriter:
         Leave frames with fewer peaks out, so that those behind them move up; for chunks of one
         frame.
 
+    Attributes
+    ----------
+    device_name : str
+        What encodes.
+    wants_copies : bool
+        Whether copying a frame is faster than reading it where it is, unless it is in memory of
+        `allocate`; so it is on a GPU.
+
     Raises
     ------
     ParameterError, GeometryError
@@ -164,17 +168,16 @@ class FrameWriter:
             threads=threads,
         )
         self.device_name = self._encoder.name
+        self.wants_copies = self._encoder.wants_copies
         self._next = start
         self._batch = _Batch(start)
-        self._staging: queue.SimpleQueue[NDArray[Any]] = queue.SimpleQueue()
-        self._nstaged = 0
+        self._staging = Staging(self._encoder.allocate, self._encoder.staging_nframes)
         most = self._encoder.staging_nframes // self._encoder.batch_nframes + _MOST_WAITING
         self._to_encode = threading.Semaphore(most)
         self._to_write = threading.Semaphore((1 + _UNWRITTEN_SHARE) * most)
         self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[EncodedChunk]]] | None] = (
             queue.SimpleQueue()
         )
-        self._copiers = Pool(min(_NCOPIERS, usable_cpus()))
         self._error: BaseException | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._write_chunks, name="h5bragg-writer")
@@ -203,6 +206,7 @@ class FrameWriter:
             must fit the dataset's type.
         copy : bool
             False spares a copy; then the array must stay as it is until the future is done.
+            On a GPU that pays for memory of `allocate` alone: see `wants_copies`.
 
         Returns
         -------
@@ -315,35 +319,17 @@ class FrameWriter:
         batch = self._batch
         usable = frame.flags.c_contiguous and frame.dtype.isnative
         if copy or not usable:
-            staged = self._take_staging()
-            self._copy(staged, frame)
-            batch.staged.append(staged)
-            frame = staged
+            frame = self._staging.copy(frame)
+            batch.staged.append(frame)
         batch.frames.append(frame)
         self._next += 1
         if len(batch.frames) == self._encoder.batch_nframes:
             self._submit()
         return batch
 
-    def _copy(self, to: NDArray[Any], frame: NDArray[Any]) -> None:
-        is_plain = frame.flags.c_contiguous and frame.dtype == to.dtype
-        if is_plain and frame.nbytes >= _LARGE_NBYTES:
-            self._copiers.copy(to, frame)
-        else:
-            np.copyto(to, frame)
-
-    def _take_staging(self) -> NDArray[Any]:
-        """Memory for a frame: new at first, later that of frames that are in the file."""
-        if self._nstaged < self._encoder.staging_nframes and self._staging.empty():
-            self._nstaged += 1
-            frame: NDArray[Any] = self._encoder.allocate(1)[0]
-            return frame
-        return self._staging.get()
-
     def _give_back(self, staged: list[NDArray[Any]], _: Future[list[EncodedChunk]]) -> None:
         """Let memory of frames that are encoded be used again."""
-        for frame in staged:
-            self._staging.put(frame)
+        self._staging.give_back(staged)
         self._to_encode.release()
 
     def _fill_up(self) -> None:

@@ -155,7 +155,7 @@ class _Run:
         ) as writer:
             for frame in ordered_map(self._frames.read, numbers, threads=threads):
                 self.rotation.add(frame.angle_deg, frame.width_deg)
-                writer.write(frame.pixels, copy=False)
+                writer.write(frame.pixels, copy=writer.wants_copies)
                 self.bits.add(frame.pixels)
 
     def finish(self, file: h5py.File) -> None:

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "copy_stream.h"
 
 enum { NTHREADS = 3, NCALLERS = 5, NCALLS = 200, MOST_ITEMS = 17 };
 
@@ -68,6 +69,25 @@ static void check_copies(void)
     h5bragg_pool_free(pool);
 }
 
+/* Wherever the two begin, and however little it is: what lies around stays. */
+static void check_short_copies(void)
+{
+    enum { LINE = 64, MOST = 5 * LINE, OFFSETS = LINE + 1 };
+    uint8_t from[OFFSETS + MOST];
+    uint8_t to[OFFSETS + MOST + 1];
+    for (size_t k = 0; k < sizeof from; k++)
+        from[k] = (uint8_t)(1 + k % 251);
+    for (size_t at = 0; at < OFFSETS; at++) {
+        for (size_t nbytes = 0; nbytes <= MOST; nbytes++) {
+            const uint8_t *source = from + (at * 7 + nbytes) % OFFSETS;
+            memset(to, 0, sizeof to);
+            copy_stream(to + at, source, nbytes);
+            CHECK(memcmp(to + at, source, nbytes) == 0);
+            CHECK((at == 0 || to[at - 1] == 0) && to[at + nbytes] == 0);
+        }
+    }
+}
+
 /* A child, which has none of the threads, works for itself, and waits for none when it frees. */
 static void check_child(void)
 {
@@ -108,6 +128,7 @@ int main(void)
     check_calls(NULL, NCALLS);
     check_jobs();
     check_copies();
+    check_short_copies();
     check_child();
     CHECK(h5bragg_pool_make(0, &pool) == H5BRAGG_BAD_ARGUMENT);
     CHECK(h5bragg_pool_make(1025, &pool) == H5BRAGG_BAD_ARGUMENT);

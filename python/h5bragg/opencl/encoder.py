@@ -80,6 +80,7 @@ class GpuEncoder:
         wanted = _CPU_LANES if device.is_cpu else _lanes_wanted(layout, ncpus)
         self.nlanes = nlanes or min(wanted, _lanes_that_fit(layout, device))
         self.staging_nframes = self.batch_nframes * (self.nlanes + 1)
+        self.wants_copies = not device.is_cpu  # drivers copy other memory by themselves, slowly
         self._queue = LaneQueue(self._session)
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._queue.constant(x) for x in (tiles.cell, mask))
