@@ -473,6 +473,21 @@ H5BRAGG_API h5bragg_status h5bragg_stages_begin(const h5bragg_stages *stages, vo
                                                 size_t out_capacity, size_t *out_nbytes);
 H5BRAGG_API h5bragg_status h5bragg_stages_seal(void *chunk, size_t chunk_nbytes);
 
+/*
+ * H5Dwrite_chunk of the HDF5 library that has opened the file, 1.10.3 or later: dataset, transfer
+ * properties, filters left out, offset of the chunk, its bytes.
+ */
+typedef int h5bragg_write_chunk(int64_t, int64_t, uint32_t, const uint64_t *, size_t, const void *);
+
+/*
+ * Calls it for chunks one after the other; `rank` numbers are the offset of each.  Returns how many
+ * were written before one failed.  The caller keeps others out of that library meanwhile.
+ */
+H5BRAGG_API uint32_t h5bragg_chunks_write(h5bragg_write_chunk *write, int64_t dataset,
+                                          uint32_t rank, const uint64_t *offset,
+                                          const uint8_t *const *chunk, const size_t *nbytes,
+                                          uint32_t nchunks);
+
 /* CFFI-END */
 
 #ifdef __cplusplus

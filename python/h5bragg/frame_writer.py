@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .chunk_write import write_chunks
 from .encoders import open_encoder
 from .errors import H5braggError, ParameterError
 from .geometry import Geometry
@@ -376,21 +377,30 @@ class FrameWriter:
         """Write the chunks of a batch; a dataset that grew for one that fails shrinks again."""
         old = self._dataset.shape[0]
         start = batch.start - self._nleft_out
-        kept = [self._is_kept(chunk) for chunk in chunks]
-        self._nleft_out += kept.count(False)
+        kept = [chunk.data for chunk in chunks if self._is_kept(chunk)]
+        self._nleft_out += len(chunks) - len(kept)
         end = min(batch.start + batch.nframes, self._next) - self._nleft_out
         if end > old:
             self._dataset.resize(end, axis=0)
+        nwritten = 0
         try:
-            for chunk, is_kept in zip(chunks, kept, strict=True):
-                if is_kept:
-                    offset = (start, *(0,) * len(self._stack_shape))
-                    self._dataset.id.write_direct_chunk(offset, chunk.data)
-                    start += self._per_chunk
-                self._on_chunk(chunk)
+            try:
+                for n in write_chunks(self._dataset, start, self._per_chunk, kept):
+                    nwritten = n
+            finally:
+                self._report(chunks, nwritten)
         except BaseException:
-            shrink(self._dataset, max(old, min(start, end)))
+            shrink(self._dataset, max(old, min(start + nwritten * self._per_chunk, end)))
             raise
+
+    def _report(self, chunks: list[EncodedChunk], nwritten: int) -> None:
+        """Tell of chunks, up to the first that is neither left out nor among those written."""
+        for chunk in chunks:
+            if self._is_kept(chunk):
+                if nwritten == 0:
+                    return
+                nwritten -= 1
+            self._on_chunk(chunk)
 
     def _is_kept(self, chunk: EncodedChunk) -> bool:
         return not self._min_peaks or len(chunk.peaks[0]) >= self._min_peaks

@@ -74,6 +74,7 @@ def test_frames_are_taken_while_hdf5_is_at_work(
     file: h5py.File, frames: Frames, small_geometry: Geometry
 ) -> None:
     data = create(file, small_geometry, 7)
+    gc.collect()  # whichever thread lets go of what other tests have left takes h5py's lock
     with FrameWriter(data, small_geometry, device="cpu", threads=1) as writer:
         given = threading.Thread(target=lambda: writer.write(frames))
         with phil:  # which a chunk holds while it is being written
