@@ -27,8 +27,8 @@ Result = TypeVar("Result")
 Part = Generator[Callable[[], bool], None, Result]
 
 _HAS_NEGATIVE, _NLARGE = 2, 3
-# The next lane begins when so many frames are left to upload: the bus has no gap then.
-_NBEHIND = 6
+# The next lane begins when so many frames, and bytes, are left to upload: the bus has no gap then.
+_NBEHIND, _BEHIND_NBYTES = 6, 100 << 20
 # Pixels without a counter that are fetched before it is known how many there are: one of so many.
 _EXPECTED_LARGE_SHARE = 512
 
@@ -78,6 +78,7 @@ class Lane:
         }
         self._has_doubles = "find_wide_boxes" in self._kernels
         n, room, nbytes = layout.nframes, layout.room, layout.npixels * layout.dtype.itemsize
+        self._nbehind = max(_NBEHIND, -(-_BEHIND_NBYTES // nbytes))
         self._frames = session.buffer(n * nbytes)
         self._plane = session.buffer(n * layout.plane_nbytes)
         self._tiles = session.buffer(n * room * TILE_NBYTES)
@@ -150,7 +151,7 @@ class Lane:
             self.queue.copy(self._host_counts[:nframes], self._counts)
             expected = [self._nexpected_large] * nframes
             self.queue.fetch_starts(self._host_large, self._large, expected, LARGE_NBYTES)
-            yield from self.queue.until(uploads[-min(nframes, _NBEHIND)])
+            yield from self.queue.until(uploads[-min(nframes, self._nbehind)])
         yield from self.queue.until_done()
         self._note(kernel)
 
