@@ -111,7 +111,8 @@ inline void count_within(const choose_job *job, global const cell_rule *rule, ui
         (*count)++;
         const uint before = *low;
         *low = before + squares;
-        low[job->squares_room] += before + squares < before ? 1u : 0u;
+        if (before + squares < before)
+            low[job->squares_room]++;
     } else {
         atomic_inc(count);
         add_wide(low, job->squares_room, squares);

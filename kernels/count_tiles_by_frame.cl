@@ -152,30 +152,69 @@ inline void add_run(global uint *count, uint even, uint odd)
     vstore8(vload8(0, count) + convert_uint8(few), 0, count);
 }
 
+/* Writes what is known of 16 tiles side by side. */
+inline void store_run(const count_job *job, uint tile, ushort valid, uint16 sum, uint16 largest,
+                      uint16 squares)
+{
+    const ulong room = tiles_room(job->shape);
+    vstore16((ushort16)valid, 0, VALID_OF(job->tiles) + tile);
+    vstore16(convert_ushort16(sum), 0, SUM_OF(job->tiles, room) + tile);
+    vstore16((uchar16)0, 0, HAS_LARGE_OF(job->tiles, room) + tile);
+    vstore16(convert_uchar16(largest), 0, LARGEST_OF(job->tiles, room) + tile);
+    vstore16(squares, 0, job->squares + tile);
+}
+
+/* Whether all pixels of 16 tiles have the same mask code. */
+inline bool is_gap_run(global const PIXEL *first, uint width, uint4 codes)
+{
+    const uint value = UNSIGNED(*first);
+    uint16 differ = 0;
+    for (uint i = 0; i < 4; i++, first += width) {
+        for (uint k = 0; k < 4; k++)
+            differ |= UNSIGNED16(vload16(k, first)) ^ value;
+    }
+    return has_code(value, codes) && !any(differ != 0u);
+}
+
+/* Counts 16 tiles that are a gap. */
+inline void count_gap_run(const count_job *job, uint tile)
+{
+    const uint ncells = NCELLS(job->options);
+    global uchar *bytes = job->plane + plane_tile(job->shape, job->frame, tile);
+    for (uint i = 0; i < 4; i++, bytes += plane_stride(job->shape))
+        vstore16((uint16)0, 0, (global uint *)bytes);
+    store_run(job, tile, 0, 0, 0, 0);
+    for (uint t = 0; t < RUN; t++) {
+        const uint cell = job->cells[tile + t];
+        if (cell < ncells)
+            job->counts[COUNTS_NHEADER + cell] += TILE_NPIXELS;
+    }
+}
+
 /* Counts 16 tiles side by side, all in the frame; returns the sum of their valid pixels. */
 inline ulong count_run(const count_job *job, uint tile)
 {
     const frame_shape shape = job->shape;
     const uint ncells = NCELLS(job->options);
-    const ulong room = tiles_room(shape);
+    global const PIXEL *pixels = job->frames + pixel_index(shape, job->frame, tile, 0);
     tile_run run;
-    load_run(job->frames + pixel_index(shape, job->frame, tile, 0), shape.y, &run);
+    load_run(pixels, shape.y, &run);
     uint16 covered = 0;
     if (HAS_MASK(job->options))
         covered = mask_run(job->mask + pixel_index(shape, 0, tile, 0), shape.y);
     const uint16 largest = largest_of_run(&run);
     const uint16 sum = sums_of_run(&run);
     const int16 is_plain = largest < 15u && covered == 0u;
+    if (!any(largest < 127u) && is_gap_run(pixels, shape.y, job->codes)) {
+        count_gap_run(job, tile);
+        return 0;
+    }
 
     global uchar *bytes = job->plane + plane_tile(shape, job->frame, tile);
     #pragma unroll
     for (uint i = 0; i < 4; i++, bytes += plane_stride(shape))
         vstore16(run.bytes[i], 0, (global uint *)bytes);
-    vstore16((ushort16)0xFFFF, 0, VALID_OF(job->tiles) + tile);
-    vstore16(convert_ushort16(sum), 0, SUM_OF(job->tiles, room) + tile);
-    vstore16((uchar16)0, 0, HAS_LARGE_OF(job->tiles, room) + tile);
-    vstore16(convert_uchar16(largest), 0, LARGEST_OF(job->tiles, room) + tile);
-    vstore16(squares_of_run(&run), 0, job->squares + tile);
+    store_run(job, tile, 0xFFFF, sum, largest, squares_of_run(&run));
 
     const few_of_run small = count_small(&run);
     const bool has_larger = any(largest > 7u);
