@@ -106,25 +106,34 @@ static void write_large_bytes(exact_writer *w, const uint8_t *context, const uin
     fast_writer_close(&f, &w->value_symbols);
 }
 
+/* The bytes of a number in the lower halves of the 16-bit lanes of another, in the same order. */
+static uint64_t spread(uint32_t bytes)
+{
+    uint64_t x = bytes;
+    x = (x | x << 16) & 0x0000FFFF0000FFFFu;
+    return (x | x << 8) & 0x00FF00FF00FF00FFu;
+}
+
 static void write_bytes_of(exact_writer *w, const exact_item *item, const uint8_t *context)
 {
-    uint8_t rows[TILE_NPIXELS];
-    uint32_t all = 0;
-    for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        uint32_t row; /* in any order of bytes */
-        memcpy(&row, item->byte + i * w->stride, sizeof row);
-        memcpy(rows + TILE_EDGE * i, &row, sizeof row);
-        all |= row;
-    }
-    if (all & 0xF0F0F0F0u) {
-        write_large_bytes(w, context, rows);
+    uint32_t row[TILE_EDGE]; /* in any order of bytes */
+    for (uint32_t i = 0; i < TILE_EDGE; i++)
+        memcpy(&row[i], item->byte + i * w->stride, sizeof row[i]);
+    if ((row[0] | row[1] | row[2] | row[3]) & 0xF0F0F0F0u) {
+        uint8_t byte[TILE_NPIXELS];
+        memcpy(byte, row, sizeof byte);
+        write_large_bytes(w, context, byte);
         return;
     }
-    uint16_t *restrict pair = symbol_writer_room(&w->value_symbols, TILE_NPIXELS);
+    uint16_t *pair = symbol_writer_room(&w->value_symbols, TILE_NPIXELS);
     if (!pair)
         return;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        pair[p] = (uint16_t)(context[p] << 8 | rows[p]);
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        uint32_t contexts;
+        memcpy(&contexts, context + TILE_EDGE * i, sizeof contexts);
+        const uint64_t pairs = spread(contexts) << 8 | spread(row[i]);
+        memcpy(pair + TILE_EDGE * i, &pairs, sizeof pairs);
+    }
     w->value_symbols.npairs += TILE_NPIXELS;
 }
 
