@@ -338,9 +338,11 @@ BRAGG_INLINE void apply_runs(const h5bragg_pixel_type type, const frame_mask *ma
 {
     for (uint32_t row = first; row < last; row++) {
         for (uint32_t k = mask->row_start[row]; k < mask->row_start[row + 1]; k++) {
-            const mask_run *run = &mask->run[k];
-            for (size_t j = run->start; j < run->stop; j++)
-                pixel_set(pixels, type, (size_t)row * map->nx + j, codes->value[run->number - 1]);
+            const mask_run run = mask->run[k];
+            const int64_t value = codes->value[run.number - 1];
+            const size_t start = (size_t)row * map->nx;
+            for (size_t j = start + run.start; j < start + run.stop; j++)
+                pixel_set(pixels, type, j, value);
         }
     }
 }
