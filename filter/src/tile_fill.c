@@ -125,27 +125,42 @@ static tile_row row_at(const tile_fill *t, uint32_t row)
     return r;
 }
 
-/* With local counts: the listed tiles. */
+/* Draws the pixels of a tile that are open, of which there are f. */
+static void draw_cut_tile(const tile_row *r, uint32_t column, uint32_t f, const uint8_t *variant)
+{
+    const uint16_t open = r->open[column];
+    uint32_t from = (r->hash[column] >> CHOICE_PERMUTATION_SHIFT) * f >> 8;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (!(open >> p & 1))
+            continue;
+        r->pixels[p / TILE_EDGE][column * TILE_EDGE + p % TILE_EDGE] = variant[from];
+        from = from + 1 < f ? from + 1 : 0;
+    }
+}
+
+enum { CUT_AT_ONCE = 16 };
+
+/* With local counts: the listed tiles.  Their patterns are far apart: some are asked for at once.
+ */
 static int draw_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
 {
-    for (uint32_t k = 0; k < ncut; k++) {
-        const uint32_t column = t->cut[k];
-        const uint16_t open = r->open[column];
-        const uint32_t f = count_bits(open);
-        const uint8_t threshold = t->threshold[r->cell[column]];
-        const uint32_t hash = r->hash[column];
-        const uint8_t *rows =
-            pattern_row(t->frame->model.book, f, threshold, (uint32_t)r->sum[column]);
-        if (!rows)
-            return 0;
-        const uint8_t *variant = rows + choice_variant(hash);
-        uint32_t from = (hash >> CHOICE_PERMUTATION_SHIFT) * f >> 8;
-        for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-            if (!(open >> p & 1))
-                continue;
-            r->pixels[p / TILE_EDGE][column * TILE_EDGE + p % TILE_EDGE] = variant[from];
-            from = from + 1 < f ? from + 1 : 0;
+    for (uint32_t first = 0; first < ncut; first += CUT_AT_ONCE) {
+        const uint32_t n = ncut - first < CUT_AT_ONCE ? ncut - first : CUT_AT_ONCE;
+        const uint8_t *variant[CUT_AT_ONCE];
+        uint32_t f[CUT_AT_ONCE];
+        for (uint32_t k = 0; k < n; k++) {
+            const uint32_t column = t->cut[first + k];
+            f[k] = count_bits(r->open[column]);
+            const uint8_t *rows =
+                pattern_row(t->frame->model.book, f[k], t->threshold[r->cell[column]],
+                            (uint32_t)r->sum[column]);
+            if (!rows)
+                return 0;
+            variant[k] = rows + choice_variant(r->hash[column]);
+            __builtin_prefetch(variant[k]);
         }
+        for (uint32_t k = 0; k < n; k++)
+            draw_cut_tile(r, t->cut[first + k], f[k], variant[k]);
     }
     return 1;
 }
