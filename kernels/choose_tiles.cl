@@ -20,8 +20,7 @@ inline uint touched_by(global const uint *hits, frame_shape shape, uint tile)
     const int row = tile / shape.w;
     const int column = tile % shape.w;
     const int width = shape.w;
-    const bool is_inside =
-        row > 0 && column > 0 && row + 1 < (int)shape.z && column + 1 < width;
+    const bool is_inside = row > 0 && column > 0 && row + 1 < (int)shape.z && column + 1 < width;
     const uint own = hits[tile];
     uint touched = (own & 0xFFFFu ? TOUCHES : 0u) | (own >> 16 ? IS_NEAR : 0u);
     if (is_inside) {
@@ -91,14 +90,14 @@ typedef struct {
         global ushort *above_of, volatile global uint *all_within, const uint squares_room,        \
         const uint within_room, global uint2 *all_groups
 
-#define CHOOSE_JOB(frame, is_alone)                                                                \
+#define CHOOSE_JOB(is_alone)                                                                       \
     {                                                                                              \
-        frames, mask, cells, all_rules, shape, options, plane,                                     \
-            hits + (frame) * tiles_room(shape), squares_of + (frame) * tiles_room(shape),          \
-            tiles_of(all_tiles, shape, frame), above_of + (frame) * tiles_room(shape),             \
-            all_within + (frame) * (2ul * squares_room + within_room), squares_room, frame,        \
+        frames, mask, cells, all_rules, shape, options, plane, hits + tiles_room(shape) * frame,   \
+            squares_of + tiles_room(shape) * frame, tiles_of(all_tiles, shape, frame),             \
+            above_of + tiles_room(shape) * frame,                                                  \
+            all_within + (2ul * squares_room + within_room) * frame, squares_room, frame,          \
             is_wide[frame] != 0u,                                                                  \
-            !all_counts[(frame) * counts_nwords(NCELLS(options)) + HAS_NEGATIVE], is_alone         \
+            !all_counts[frame * counts_nwords(NCELLS(options)) + HAS_NEGATIVE], is_alone           \
     }
 
 /* Counts a calm tile within its ring. */
@@ -142,8 +141,7 @@ inline uint2 choose_tile(const choose_job *job, uint tile, uint touched)
     const bool has_local = HAS_LOCAL(options);
     global uchar *tiles = job->tiles;
     const bool is_blank = job->cells[tile] >= NCELLS(options);
-    global const cell_rule *rule =
-        rule_of(job->all_rules, job->cells, options, job->frame, tile);
+    global const cell_rule *rule = rule_of(job->all_rules, job->cells, options, job->frame, tile);
     const uint valid = VALID_OF(tiles)[tile];
     const uint sum = SUM_OF(tiles, room)[tile];
     const uint largest = LARGEST_OF(tiles, room)[tile];
@@ -167,8 +165,8 @@ inline uint2 choose_tile(const choose_job *job, uint tile, uint touched)
         kept = false;
     } else if (is_open && !kept && valid) {
         if (has_large || !job->is_counting || rule->low != 0)
-            kept = must_keep_pixels(job->frames, job->mask, shape, options, job->frame, tile,
-                                    valid, rule);
+            kept = must_keep_pixels(job->frames, job->mask, shape, options, job->frame, tile, valid,
+                                    rule);
         else
             kept = has_local && (largest > rule->high || (rule->is_pattern && !is_few));
     }
@@ -186,14 +184,13 @@ inline uint2 choose_tile(const choose_job *job, uint tile, uint touched)
     return (uint2)((kept || is_blank) && is_whole && !has_large ? 1u : 0u, popcount(above));
 }
 
-kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
-choose_tiles(CHOOSE_ARGUMENTS)
+kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void choose_tiles(CHOOSE_ARGUMENTS)
 {
     volatile local uint group_nexact;
     volatile local uint group_nabove;
     const uint tile = get_global_id(0);
     const uint frame = get_global_id(1);
-    const choose_job job = CHOOSE_JOB(frame, false);
+    const choose_job job = CHOOSE_JOB(false);
     if (get_local_id(0) == 0)
         group_nexact = group_nabove = 0;
     barrier(CLK_LOCAL_MEM_FENCE);

@@ -17,8 +17,8 @@ inline uint16 touched_run(global const uint *hits, uint width)
         (vload16(0, above) & (uint16)0xFF00F000u) | (vload16(0, above + 1) & (uint16)0x33001000u) |
         (vload16(0, hits - 1) & (uint16)0xCCCC8888u) |
         (vload16(0, hits + 1) & (uint16)0x33331111u) |
-        (vload16(0, below - 1) & (uint16)0x00CC0008u) |
-        (vload16(0, below) & (uint16)0x00FF000Fu) | (vload16(0, below + 1) & (uint16)0x00330001u);
+        (vload16(0, below - 1) & (uint16)0x00CC0008u) | (vload16(0, below) & (uint16)0x00FF000Fu) |
+        (vload16(0, below + 1) & (uint16)0x00330001u);
     const uint16 touches = (boxes & 0xFFFFu) != 0u ? (uint16)TOUCHES : (uint16)0;
     const uint16 is_near = boxes >> 16 != 0u ? (uint16)IS_NEAR : (uint16)0;
     return touches | is_near;
@@ -68,7 +68,7 @@ inline bool choose_calm(const choose_job *job, uint tile)
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void choose_tiles_by_frame(CHOOSE_ARGUMENTS)
 {
     const uint frame = get_global_id(1);
-    const choose_job job = CHOOSE_JOB(frame, true);
+    const choose_job job = CHOOSE_JOB(true);
     const uint ntiles = ntiles_of(shape);
     const uint ngroups = tiles_room(shape) / GROUP_SIZE;
     for (uint group = 0; group < ngroups; group++) {

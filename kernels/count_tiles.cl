@@ -15,7 +15,7 @@ typedef struct {
     uint sum;   /* of bytes, as the next two */
     uint squares;
     uint largest;
-    ulong total; /* of valid pixels modulo 2^32 */
+    ulong total;    /* of valid pixels modulo 2^32 */
     ulong few;      /* byte n: how many pixels count n, below 8 */
     ulong few_more; /* those that count 8 + n */
     uint nabsent;
@@ -156,12 +156,12 @@ typedef struct {
         const uint large_room, global uchar *plane, global uchar *all_tiles,                       \
         global uint *squares_of, volatile global uint *all_counts, global large_pixel *all_large
 
-#define COUNT_JOB(frame)                                                                           \
+#define COUNT_JOB                                                                                  \
     {                                                                                              \
         frames, mask, cells, shape, options, codes, plane, tiles_of(all_tiles, shape, frame),      \
-            squares_of + (frame) * tiles_room(shape),                                              \
-            all_counts + (frame) * counts_nwords(NCELLS(options)),                                 \
-            all_large + (ulong)(frame) * large_room, large_room, frame                             \
+            squares_of + tiles_room(shape) * frame,                                                \
+            all_counts + counts_nwords(NCELLS(options)) * frame,                                   \
+            all_large + large_room *(ulong)frame, large_room, frame                                \
     }
 
 /* Counts a tile; returns the sum of its valid pixels, each modulo 2^32. */
@@ -222,13 +222,13 @@ inline ulong count_tile(const count_job *job, uint tile)
     return t.total;
 }
 
-kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void
-count_tiles(COUNT_ARGUMENTS)
+kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void count_tiles(COUNT_ARGUMENTS)
 {
     volatile local uint total_low;
     volatile local uint total_high;
     const uint tile = get_global_id(0);
-    const count_job job = COUNT_JOB(get_global_id(1));
+    const uint frame = get_global_id(1);
+    const count_job job = COUNT_JOB;
     if (get_local_id(0) == 0)
         total_low = total_high = 0;
     barrier(CLK_LOCAL_MEM_FENCE);

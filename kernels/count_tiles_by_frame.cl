@@ -24,17 +24,17 @@ inline uint16 bytes_of(uint16 a, uint16 b, uint16 c, uint16 d)
 inline void load_run(global const PIXEL *first, uint width, tile_run *run)
 {
     uint16 most[4] = {0, 0, 0, 0};
-    #pragma unroll
+#pragma unroll
     for (uint i = 0; i < 4; i++, first += width) {
         uint16 v[4];
-        #pragma unroll
+#pragma unroll
         for (uint k = 0; k < 4; k++) {
             v[k] = UNSIGNED16(vload16(k, first));
             most[k] = max(most[k], v[k]);
         }
         run->bytes[i] = bytes_of(v[0], v[1], v[2], v[3]);
     }
-    #pragma unroll
+#pragma unroll
     for (uint k = 0; k < 4; k++)
         most[k] = min(most[k], (uint16)127u);
     run->largest = bytes_of(most[0], most[1], most[2], most[3]);
@@ -44,7 +44,7 @@ inline void load_run(global const PIXEL *first, uint width, tile_run *run)
 inline uint16 mask_run(global const uchar *first, uint width)
 {
     uint16 covered = 0;
-    #pragma unroll
+#pragma unroll
     for (uint i = 0; i < 4; i++, first += width)
         covered |= (uint16)(as_uint4(vload16(0, first)), as_uint4(vload16(1, first)),
                             as_uint4(vload16(2, first)), as_uint4(vload16(3, first)));
@@ -117,7 +117,7 @@ inline uint16 add_halves(uint16 v) { return (v & 0xFFFFu) + (v >> 16); }
 inline uint16 sums_of_run(const tile_run *run)
 {
     uint16 halves = 0;
-    #pragma unroll
+#pragma unroll
     for (uint i = 0; i < 4; i++)
         halves += (run->bytes[i] & 0x00FF00FFu) + (run->bytes[i] >> 8 & 0x00FF00FFu);
     return add_halves(halves);
@@ -211,7 +211,7 @@ inline ulong count_run(const count_job *job, uint tile)
     }
 
     global uchar *bytes = job->plane + plane_tile(shape, job->frame, tile);
-    #pragma unroll
+#pragma unroll
     for (uint i = 0; i < 4; i++, bytes += plane_stride(shape))
         vstore16(run.bytes[i], 0, (global uint *)bytes);
     store_run(job, tile, 0xFFFF, sum, largest, squares_of_run(&run));
@@ -245,7 +245,8 @@ inline ulong count_run(const count_job *job, uint tile)
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void count_tiles_by_frame(COUNT_ARGUMENTS)
 {
-    const count_job job = COUNT_JOB(get_global_id(1));
+    const uint frame = get_global_id(1);
+    const count_job job = COUNT_JOB;
     ulong total = 0;
     for (uint row = 0; row < shape.z; row++) {
         const uint first = row * shape.w;

@@ -11,7 +11,7 @@ inline uint4 bits_of_tiles(const ushort16 *rows)
 {
     const ushort16 column = (ushort16)(1, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8);
     ushort16 bits = 0;
-    #pragma unroll
+#pragma unroll
     for (ushort i = 0; i < 4; i++)
         bits |= rows[i] & column << (ushort16)(4 * i);
     ulong4 tile = as_ulong4(bits);
@@ -24,11 +24,11 @@ inline uint4 bits_of_tiles(const ushort16 *rows)
 inline uint4 boxes_of_tiles(global const uchar *from, uint stride, ushort4 chance, ushort4 peak)
 {
     ushort16 box[6];
-    #pragma unroll
+#pragma unroll
     for (uint i = 0; i < 6; i++, from += stride)
         box[i] = convert_ushort16(vload16(0, from - 1)) + convert_ushort16(vload16(0, from)) +
                  convert_ushort16(vload16(0, from + 1));
-    #pragma unroll
+#pragma unroll
     for (uint i = 0; i < 4; i++)
         box[i] += box[i + 1] + box[i + 2];
     const ushort16 least = chance.xxxxyyyyzzzzwwww;
@@ -37,7 +37,7 @@ inline uint4 boxes_of_tiles(global const uchar *from, uint stride, ushort4 chanc
     const ushort16 most = peak.xxxxyyyyzzzzwwww;
     ushort16 is_hit[4];
     ushort16 is_peak[4];
-    #pragma unroll
+#pragma unroll
     for (uint i = 0; i < 4; i++) {
         is_hit[i] = as_ushort16(box[i] > least);
         is_peak[i] = as_ushort16(box[i] > most);

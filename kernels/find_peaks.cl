@@ -4,7 +4,8 @@
  * so many others of it are as high, as far as bytes tell.
  *
  * Index space: tiles x frames; no local memory.  Tiles are listed in any order.  A neighbour counts
- * against a pixel only if it is certainly stored, so no peak is missed; the host looks at the tiles.
+ * against a pixel only if it is certainly stored, so no peak is missed; the host looks at the
+ * tiles.
  */
 
 /*
@@ -15,7 +16,7 @@ typedef uint4 peak_options;
 
 /* A frame as find_peaks sees it. */
 typedef struct {
-    global const uchar *bytes;  /* of its first tile */
+    global const uchar *bytes; /* of its first tile */
     global const ushort *cells;
     global const uchar *limits; /* ncells: least byte of the largest pixel of a peak */
     global const uchar *beside; /* ncells: likewise of the others */
@@ -31,15 +32,16 @@ inline bool may_be_peak(const peak_frame *f, int row, int column, uint value)
     const int stride = plane_stride(f->shape);
     uint nhigh = 0;
     for (int r = max(row - reach, 0); r <= min(row + reach, 4 * (int)f->shape.z - 1); r++) {
-        for (int c = max(column - reach, 0); c <= min(column + reach, 4 * (int)f->shape.w - 1); c++) {
+        for (int c = max(column - reach, 0); c <= min(column + reach, 4 * (int)f->shape.w - 1);
+             c++) {
             const uint cell = f->cells[r / 4 * (int)f->shape.w + c / 4];
             const uint other = f->bytes[r * stride + c];
             if (cell >= f->ncells || other < f->beside[cell])
                 continue;
             const bool is_before = r < row || (r == row && c < column);
             const bool is_near = f->wanted.z || (r / 4 == row / 4 && c / 4 == column / 4);
-            const bool is_known = is_near && other != LOOKUP && value != LOOKUP &&
-                                  other >= f->limits[cell];
+            const bool is_known =
+                is_near && other != LOOKUP && value != LOOKUP && other >= f->limits[cell];
             if (is_known && (other > value || (other == value && is_before)))
                 return false;
             nhigh++;
@@ -62,10 +64,16 @@ find_peaks(global const uchar *plane, global const ushort *cells, global const u
     global uchar *tiles = tiles_of(all_tiles, shape, frame);
     global const uchar *limits = all_limits + (ulong)frame * 2u * (ncells + 1u);
     const uint limit = limits[cells[tile]];
-    if ((HAS_LOCAL(options) && !KEPT_OF(tiles, room)[tile]) || LARGEST_OF(tiles, room)[tile] < limit)
+    if ((HAS_LOCAL(options) && !KEPT_OF(tiles, room)[tile]) ||
+        LARGEST_OF(tiles, room)[tile] < limit)
         return;
-    const peak_frame f = {plane + plane_tile(shape, frame, 0), cells, limits,
-                          limits + ncells + 1u, shape, ncells, wanted};
+    const peak_frame f = {plane + plane_tile(shape, frame, 0),
+                          cells,
+                          limits,
+                          limits + ncells + 1u,
+                          shape,
+                          ncells,
+                          wanted};
     const int row = 4 * (int)(tile / shape.w);
     const int column = 4 * (int)(tile % shape.w);
     for (int p = 0; p < (int)TILE_NPIXELS; p++) {

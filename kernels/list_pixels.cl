@@ -3,8 +3,8 @@
  * The bytes of kept tiles and, without local counts, what picked pixels are above the threshold:
  * what a chunk holds pixel by pixel.
  *
- * Index space: tiles x frames; local memory: 160 bytes a work-group.  Lists are in the order of tiles
- * and have room for a whole frame.
+ * Index space: tiles x frames; local memory: 160 bytes a work-group.  Lists are in the order of
+ * tiles and have room for a whole frame.
  */
 /* Of a frame: what is listed, and where. */
 typedef struct {
@@ -27,12 +27,12 @@ typedef struct {
         global const ushort *above_of, global const uint2 *all_groups, global uchar *all_exact,    \
         global uchar *all_excess
 
-#define LIST_JOB(frame)                                                                            \
+#define LIST_JOB                                                                                   \
     {                                                                                              \
         plane, cells, all_rules, shape, options, tiles_of(all_tiles, shape, frame),                \
-            above_of + (frame) * tiles_room(shape),                                                \
-            all_exact + (frame) * tiles_room(shape) * TILE_NPIXELS,                                \
-            all_excess + (frame) * tiles_room(shape) * TILE_NPIXELS, frame                         \
+            above_of + tiles_room(shape) * frame,                                                  \
+            all_exact + TILE_NPIXELS *tiles_room(shape) * frame,                                   \
+            all_excess + TILE_NPIXELS *tiles_room(shape) * frame, frame                            \
     }
 
 /* Whether the bytes of a tile are listed. */
@@ -76,7 +76,7 @@ kernel __attribute__((reqd_work_group_size(GROUP_SIZE, 1, 1))) void list_pixels(
     local uint above_planes[NPLANES * NWORDS];
     const uint tile = get_global_id(0);
     const uint frame = get_global_id(1);
-    const list_job job = LIST_JOB(frame);
+    const list_job job = LIST_JOB;
     uint nexact = 0;
     uint above = 0;
     if (tile < ntiles_of(shape)) {

@@ -18,7 +18,8 @@ inline bool is_run_listed(const list_job *job, uint tile)
 
 kernel __attribute__((reqd_work_group_size(1, 1, 1))) void list_pixels_by_frame(LIST_ARGUMENTS)
 {
-    const list_job job = LIST_JOB(get_global_id(1));
+    const uint frame = get_global_id(1);
+    const list_job job = LIST_JOB;
     const uint ntiles = ntiles_of(shape);
     uint nexact = 0;
     uint nabove = 0;

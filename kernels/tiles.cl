@@ -60,8 +60,8 @@ typedef uint4 tile_options;
 
 /* The rule of a tile; blank tiles have the last one. */
 inline global const cell_rule *rule_of(global const cell_rule *all_rules,
-                                       global const ushort *cells, tile_options options,
-                                       uint frame, uint tile)
+                                       global const ushort *cells, tile_options options, uint frame,
+                                       uint tile)
 {
     const uint ncells = NCELLS(options);
     return all_rules + (ulong)frame * (ncells + 1u) + min((uint)cells[tile], ncells);
@@ -87,10 +87,7 @@ inline ulong plane_tile(frame_shape shape, uint frame, uint tile)
 }
 
 /* Four bytes of a row of a tile; the first one is the lowest. */
-inline uint load_bytes(global const uchar *bytes)
-{
-    return as_uint(*(global const uchar4 *)bytes);
-}
+inline uint load_bytes(global const uchar *bytes) { return as_uint(*(global const uchar4 *)bytes); }
 
 /*
  * What is known of the tiles of a frame, as the host reads it: arrays for `room` tiles, a multiple
