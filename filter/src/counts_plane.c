@@ -30,20 +30,6 @@ void counts_plane_free(counts_plane *plane)
     *plane = (counts_plane){.kernels = plane->kernels};
 }
 
-/*
- * Zeros around the pixels, `value` being the first: what is before it, what is between rows, and
- * all rows that the frame does not have.  Making the plane writes everything else.
- */
-static void zero_borders(const counts_plane *plane, const ring_map *map, size_t nbytes)
-{
-    const size_t width = counts_plane_ngroups(map) * GROUP_NPIXELS;
-    uint8_t *end = plane->value + (size_t)map->ny * plane->stride;
-    memset(plane->memory, 0, (size_t)(plane->value - plane->memory));
-    for (uint8_t *row = plane->value; row < end; row += plane->stride)
-        memset(row + width, 0, plane->stride - width);
-    memset(end, 0, nbytes - (size_t)(end - plane->memory));
-}
-
 static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
 {
     if (plane->ny == map->ny && plane->nx == map->nx && plane->bits)
@@ -57,8 +43,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     plane->stride = ngroups * GROUP_NPIXELS + ALIGNMENT;
     if (nrows > SIZE_MAX / 2 / plane->stride)
         return H5BRAGG_NO_MEMORY;
-    const size_t nbytes = nrows * plane->stride + 3 * (size_t)ALIGNMENT;
-    plane->memory = scratch_take(nbytes);
+    plane->memory = scratch_take_zeros(nrows * plane->stride + 3 * (size_t)ALIGNMENT, 1);
     plane->valid = scratch_take(ntiles * sizeof *plane->valid);
     plane->sum = scratch_take(ntiles * sizeof *plane->sum);
     plane->squares = scratch_take(ntiles * sizeof *plane->squares);
@@ -72,7 +57,6 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     const size_t first = plane->stride + ALIGNMENT;
     const size_t misplaced = (uintptr_t)plane->memory % ALIGNMENT;
     plane->value = plane->memory + first + (misplaced ? ALIGNMENT - misplaced : 0);
-    zero_borders(plane, map, nbytes);
     plane->ny = map->ny;
     plane->nx = map->nx;
     return H5BRAGG_OK;

@@ -48,9 +48,8 @@ typedef struct exact_writer {
     size_t nt;
 } exact_writer;
 
-/* About `ntiles` are to come.  Free with exact_writer_free, also after an error. */
-h5bragg_status exact_writer_make(const ring_map *map, size_t stride, size_t ntiles,
-                                 exact_writer *w);
+/* Free with exact_writer_free, also after an error. */
+h5bragg_status exact_writer_make(const ring_map *map, size_t stride, exact_writer *w);
 void exact_writer_free(exact_writer *w);
 
 /*

@@ -18,16 +18,14 @@ static uint32_t level_of(uint64_t sum, uint32_t n)
     return ndigits < LARGEST_LEVEL ? ndigits : LARGEST_LEVEL;
 }
 
-h5bragg_status exact_writer_make(const ring_map *map, size_t stride, size_t ntiles, exact_writer *w)
+h5bragg_status exact_writer_make(const ring_map *map, size_t stride, exact_writer *w)
 {
-    const size_t nrow = (size_t)MACRO_EDGE * map->ntx;
+    const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
     memset(w, 0, sizeof *w);
     number_symbols_make(&w->numbers);
     w->stride = stride;
-    w->item = scratch_take(nrow * sizeof *w->item);
-    w->t = scratch_take(nrow * TILE_NPIXELS * sizeof *w->t);
-    symbol_writer_expect(&w->level_symbols, ntiles);
-    symbol_writer_expect(&w->value_symbols, TILE_NPIXELS * ntiles);
+    w->item = scratch_take(ntiles * sizeof *w->item);
+    w->t = scratch_take(ntiles * TILE_NPIXELS * sizeof *w->t);
     if (!w->item || !w->t)
         return H5BRAGG_NO_MEMORY;
     return exact_levels_make(map, &w->levels);

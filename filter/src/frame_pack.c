@@ -30,14 +30,6 @@ typedef struct frame_packer {
     const uint8_t *next_exact; /* of what is listed */
 } frame_packer;
 
-static size_t count_kept(const frame_source *s)
-{
-    size_t n = 0;
-    for (size_t tile = 0; tile < ring_map_ntiles(s->map); tile++)
-        n += s->kept[tile] != 0;
-    return n;
-}
-
 static h5bragg_status packer_make(const frame_source *source, const frame_model *model,
                                   frame_packer *p)
 {
@@ -59,15 +51,13 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     p->rule[map->ncells] = exact_rule_of(model, BRAGG_NO_CELL);
     h5bragg_status status = kept_flags_make(map, &p->flags);
     if (!status)
-        status = exact_writer_make(map, source->listed ? TILE_EDGE : source->plane.stride,
-                                   count_kept(source), &p->exact);
+        status =
+            exact_writer_make(map, source->listed ? TILE_EDGE : source->plane.stride, &p->exact);
     if (!status)
         status = model->layout.has_local ? sum_grid_make(model, &p->grid)
                                          : picked_writer_make(model, &p->picked);
     if (!status && model->layout.has_local)
         status = sum_grid_prepare_writing(&p->grid);
-    if (model->layout.has_local)
-        symbol_writer_expect(&p->sum_symbols, ring_map_ntiles(map));
     return status;
 }
 

@@ -36,12 +36,10 @@ void symbol_writer_free(symbol_writer *w)
 }
 
 /* Capacities double; counts of symbols are 32-bit numbers. */
-enum { MOST_PAIRS = UINT32_MAX / 2 };
-
 static int next_capacity(size_t capacity, size_t *next)
 {
     *next = 2 * capacity + 32768;
-    return *next < MOST_PAIRS;
+    return *next < UINT32_MAX / 2;
 }
 
 int symbol_writer_grow_pairs(symbol_writer *w)
@@ -57,13 +55,6 @@ int symbol_writer_grow_pairs(symbol_writer *w)
     w->pair = pair;
     w->pair_capacity = capacity;
     return 1;
-}
-
-void symbol_writer_expect(symbol_writer *w, size_t n)
-{
-    if (n < MOST_PAIRS)
-        w->pair = scratch_take(n * sizeof *w->pair);
-    w->pair_capacity = w->pair ? n : 0;
 }
 
 uint16_t *symbol_writer_room(symbol_writer *w, size_t n)

@@ -53,9 +53,6 @@ void symbol_writer_free(symbol_writer *w);
 int symbol_writer_grow_pairs(symbol_writer *w);
 int symbol_writer_grow_raw(symbol_writer *w);
 
-/* Of an empty one without memory: n pairs are to come, so that none need be moved. */
-void symbol_writer_expect(symbol_writer *w, size_t n);
-
 /* Room for n more pairs, to be filled and counted in npairs by the caller; NULL and `failed` if
  * that is impossible. */
 uint16_t *symbol_writer_room(symbol_writer *w, size_t n);
