@@ -24,7 +24,7 @@ inline uint16 touched_run(global const uint *hits, uint width)
     return touches | is_near;
 }
 
-/* What boxes make of `ntiles` tiles in a row of numbers, at most 16. */
+/* What boxes make of `ntiles` tiles in a row of numbers, at most RUN. */
 inline void touch_tiles(const choose_job *job, uint tile, uint ntiles, uint *touched)
 {
     const frame_shape shape = job->shape;
@@ -32,8 +32,8 @@ inline void touch_tiles(const choose_job *job, uint tile, uint ntiles, uint *tou
     const uint column = tile % shape.w;
     if (!HAS_LOCAL(job->options)) {
         vstore16((uint16)0, 0, touched);
-    } else if (ntiles == 16u && row > 0 && row + 1u < shape.z && column > 0 &&
-               column + 16u < shape.w) {
+    } else if (ntiles == RUN && row > 0 && row + 1u < shape.z && column > 0 &&
+               column + RUN < shape.w) {
         vstore16(touched_run(job->hits + tile, shape.w), 0, touched);
     } else {
         for (uint t = 0; t < ntiles; t++)
@@ -74,9 +74,9 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void choose_tiles_by_frame
     for (uint group = 0; group < ngroups; group++) {
         uint2 listed = 0;
         const uint end = min((group + 1u) * GROUP_SIZE, ntiles);
-        for (uint tile = group * GROUP_SIZE; tile < end; tile += 16u) {
-            const uint n = min(end - tile, 16u);
-            uint touched[16];
+        for (uint tile = group * GROUP_SIZE; tile < end; tile += RUN) {
+            const uint n = min(end - tile, RUN);
+            uint touched[RUN];
             touch_tiles(&job, tile, n, touched);
             for (uint t = 0; t < n; t++) {
                 if (touched[t] || !choose_calm(&job, tile + t))

@@ -6,7 +6,7 @@
  * nothing is atomic.  Tiles with a pixel of 15 counts or more, under the mask, or at an edge that
  * cuts them are left to count_tile.
  */
-#define RUN 16u /* tiles side by side */
+#define RUN 16u /* tiles side by side: lanes of a vector, here and in the files behind */
 
 /* Four rows of 16 tiles. */
 typedef struct {
@@ -58,10 +58,10 @@ inline uint16 mask_run(global const uchar *first, uint width)
 typedef struct {
     uint16 even;
     uint16 odd;
-} few_of_run;
+} run_counts;
 
 /* Four bits have room for two rows. */
-inline few_of_run count_few(const uint16 *rows)
+inline run_counts count_few(const uint16 *rows)
 {
     uint16 count[2] = {0, 0};
 #pragma unroll
@@ -70,7 +70,7 @@ inline few_of_run count_few(const uint16 *rows)
         for (uint j = 0; j < 4; j++)
             count[i / 2u] += (uint16)1 << (rows[i] << 2u >> (8u * j) & 31u);
     }
-    const few_of_run few = {
+    const run_counts few = {
         (count[0] & 0x0F0F0F0Fu) + (count[1] & 0x0F0F0F0Fu),
         (count[0] >> 4u & 0x0F0F0F0Fu) + (count[1] >> 4u & 0x0F0F0F0Fu),
     };
@@ -78,7 +78,7 @@ inline few_of_run count_few(const uint16 *rows)
 }
 
 /* Those below 8; others count as 0. */
-inline few_of_run count_small(const tile_run *run)
+inline run_counts count_small(const tile_run *run)
 {
     uint16 rows[4];
 #pragma unroll
@@ -90,7 +90,7 @@ inline few_of_run count_small(const tile_run *run)
 }
 
 /* Those from 8 to 14, less 7; others count as 0. */
-inline few_of_run count_larger(const tile_run *run)
+inline run_counts count_larger(const tile_run *run)
 {
     uint16 rows[4];
 #pragma unroll
@@ -199,16 +199,16 @@ inline ulong count_run(const count_job *job, uint tile)
     global const PIXEL *pixels = job->frames + pixel_index(shape, job->frame, tile, 0);
     tile_run run;
     load_run(pixels, shape.y, &run);
-    uint16 covered = 0;
-    if (HAS_MASK(job->options))
-        covered = mask_run(job->mask + pixel_index(shape, 0, tile, 0), shape.y);
     const uint16 largest = largest_of_run(&run);
-    const uint16 sum = sums_of_run(&run);
-    const int16 is_plain = largest < 15u && covered == 0u;
     if (!any(largest < 127u) && is_gap_run(pixels, shape.y, job->codes)) {
         count_gap_run(job, tile);
         return 0;
     }
+    uint16 covered = 0;
+    if (HAS_MASK(job->options))
+        covered = mask_run(job->mask + pixel_index(shape, 0, tile, 0), shape.y);
+    const uint16 sum = sums_of_run(&run);
+    const int16 is_plain = largest < 15u && covered == 0u;
 
     global uchar *bytes = job->plane + plane_tile(shape, job->frame, tile);
 #pragma unroll
@@ -216,14 +216,14 @@ inline ulong count_run(const count_job *job, uint tile)
         vstore16(run.bytes[i], 0, (global uint *)bytes);
     store_run(job, tile, 0xFFFF, sum, largest, squares_of_run(&run));
 
-    const few_of_run small = count_small(&run);
+    const run_counts small = count_small(&run);
     const bool has_larger = any(largest > 7u);
     uint few[4][RUN];
     int plain[RUN];
     vstore16(small.even, 0, few[0]);
     vstore16(small.odd, 0, few[1]);
     if (has_larger) {
-        const few_of_run larger = count_larger(&run);
+        const run_counts larger = count_larger(&run);
         vstore16(larger.even, 0, few[2]);
         vstore16(larger.odd, 0, few[3]);
     }

@@ -31,8 +31,8 @@ typedef struct {
     {                                                                                              \
         plane, cells, all_rules, shape, options, tiles_of(all_tiles, shape, frame),                \
             above_of + tiles_room(shape) * frame,                                                  \
-            all_exact + TILE_NPIXELS *tiles_room(shape) * frame,                                   \
-            all_excess + TILE_NPIXELS *tiles_room(shape) * frame, frame                            \
+            all_exact + tiles_room(shape) * frame *TILE_NPIXELS,                                   \
+            all_excess + tiles_room(shape) * frame *TILE_NPIXELS, frame                            \
     }
 
 /* Whether the bytes of a tile are listed. */

@@ -23,9 +23,9 @@ kernel __attribute__((reqd_work_group_size(1, 1, 1))) void list_pixels_by_frame(
     const uint ntiles = ntiles_of(shape);
     uint nexact = 0;
     uint nabove = 0;
-    for (uint first = 0; first < ntiles; first += 16u) {
-        const uint last = min(first + 16u, ntiles);
-        if (last == first + 16u && !is_run_listed(&job, first))
+    for (uint first = 0; first < ntiles; first += RUN) {
+        const uint last = min(first + RUN, ntiles);
+        if (last == first + RUN && !is_run_listed(&job, first))
             continue;
         for (uint tile = first; tile < last; tile++) {
             if (is_listed(&job, tile))
