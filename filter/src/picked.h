@@ -59,34 +59,66 @@ typedef struct picked_tiles {
 void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *tiles,
                            uint8_t *context);
 
+/* Lines that hold picked pixels, in arrays with room for LINES_SLACK more. */
+typedef struct picked_lines {
+    uint16_t *line;   /* 4 * column + line */
+    uint16_t *cell;   /* of the tile */
+    uint8_t *pixels;  /* four bits of those that the tile has */
+    uint8_t *context; /* of the symbol */
+} picked_lines;
+
+/* Free with picked_lines_free, also after an error. */
+h5bragg_status picked_lines_make(size_t nlines, picked_lines *lines);
+void picked_lines_free(picked_lines *lines);
+
+/* Those from number n on. */
+picked_lines picked_lines_from(const picked_lines *lines, uint32_t n);
+
 /*
- * Lists the lines that hold picked pixels, as 4 * column + line, with the contexts of their
- * symbols, from the symbols of ntiles tiles, of which four bits count; returns their number.  Both
- * lists need LINES_SLACK more room.
+ * Lists the lines that hold picked pixels, by the symbols of ntiles tiles, of which four bits
+ * count; `pixels` are any bits of the tiles' pixels.  Returns their number.
  */
-uint32_t picked_lines_list(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
-                           uint8_t *context);
+uint32_t picked_lines_list(const uint8_t *symbol, const uint16_t *cell, const uint16_t *pixels,
+                           uint32_t ntiles, const picked_lines *to);
+
+/* Where the pixels of a row of tiles are to be: the first, and from a line or a column of tiles to
+ * the next. */
+typedef struct picked_places {
+    uint32_t first;
+    uint32_t line;
+    uint32_t column;
+} picked_places;
+
+/* Picked pixels, in arrays with room for LINES_SLACK more. */
+typedef struct picked_pixels {
+    uint32_t *at;
+    uint32_t *least;  /* values of heights of 0, modulo 2^32; NULL if nobody wants them */
+    uint8_t *context; /* of heights */
+} picked_pixels;
+
+enum { SEEN_IMPOSSIBLE = 0x1FF, SEEN_TIGHT_SHIFT = 9 };
+
+/*
+ * Lists the pixels of n lines, by their symbols; returns their number.  *seen gets bits of
+ * SEEN_IMPOSSIBLE if there is one that the lines do not have, and those above if a cell is tight.
+ */
+uint32_t picked_pixels_list(const picked_base *base, const picked_places *places,
+                            const picked_lines *lines, const uint8_t *symbol, uint32_t n,
+                            const picked_pixels *to, uint32_t *seen);
 
 /* The same in plain C. */
 void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_tiles *tiles,
                                  uint8_t *context);
-uint32_t picked_lines_list_plain(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
-                                 uint8_t *context);
+uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
+                                 const uint16_t *pixels, uint32_t ntiles, const picked_lines *to);
+uint32_t picked_pixels_list_plain(const picked_base *base, const picked_places *places,
+                                  const picked_lines *lines, const uint8_t *symbol, uint32_t n,
+                                  const picked_pixels *to, uint32_t *seen);
 
 /* The set bits of 0 to 15: their number, and where they are, rest 0. */
 static const uint8_t PICKED_NBITS[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
 static const uint32_t PICKED_BITS[16][LINE_NPIXELS] = {
     {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
     {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
-
-/* Four numbers: `first` plus the set bits. */
-BRAGG_INLINE void picked_put_bits(uint32_t *to, uint32_t first, uint32_t bits)
-{
-    uint64_t pair[2];
-    memcpy(pair, PICKED_BITS[bits], sizeof pair);
-    pair[0] += first * UINT64_C(0x100000001);
-    pair[1] += first * UINT64_C(0x100000001);
-    memcpy(to, pair, sizeof pair);
-}
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "cpu_level.h"
 #include "picked.h"
+#include "scratch.h"
 
 /* By the symbol of the tile above: eight times the class, (number of set bits + 1) / 2. */
 static const uint8_t class_shift[16] = {0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 8, 16, 8, 16, 16, 16};
@@ -22,16 +23,45 @@ void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_t
     }
 }
 
-uint32_t picked_lines_list_plain(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
-                                 uint8_t *context)
+h5bragg_status picked_lines_make(size_t nlines, picked_lines *lines)
+{
+    const size_t n = nlines + LINES_SLACK;
+    lines->line = scratch_take(n * sizeof *lines->line);
+    lines->cell = scratch_take(n * sizeof *lines->cell);
+    lines->pixels = scratch_take(n);
+    lines->context = scratch_take(n);
+    const int has_all = lines->line && lines->cell && lines->pixels && lines->context;
+    return has_all ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+void picked_lines_free(picked_lines *lines)
+{
+    scratch_give(lines->line);
+    scratch_give(lines->cell);
+    scratch_give(lines->pixels);
+    scratch_give(lines->context);
+    memset(lines, 0, sizeof *lines);
+}
+
+picked_lines picked_lines_from(const picked_lines *lines, uint32_t n)
+{
+    return (picked_lines){lines->line + n, lines->cell + n, lines->pixels + n, lines->context + n};
+}
+
+uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
+                                 const uint16_t *pixels, uint32_t ntiles, const picked_lines *to)
 {
     uint32_t n = 0;
     for (uint32_t t = 0; t < ntiles; t++) {
         const uint32_t lines = symbol[t] & 0xF;
         const uint32_t nlines = PICKED_NBITS[lines];
-        for (uint32_t k = 0; k < TILE_EDGE; k++)
-            line[n + k] = (uint16_t)(TILE_EDGE * t + PICKED_BITS[lines][k]);
-        store_u32(context + n, (nlines - 1) * 0x01010101u);
+        for (uint32_t k = 0; k < TILE_EDGE; k++) {
+            const uint32_t line = PICKED_BITS[lines][k];
+            to->line[n + k] = (uint16_t)(TILE_EDGE * t + line);
+            to->cell[n + k] = cell[t];
+            to->pixels[n + k] = (uint8_t)((uint32_t)pixels[t] >> LINE_NPIXELS * line & 0xF);
+        }
+        store_u32(to->context + n, (nlines - 1) * 0x01010101u);
         n += nlines;
     }
     return n;
@@ -66,16 +96,28 @@ KERNEL static void contexts_avx512(const picked_contexts *contexts, const picked
     }
 }
 
+/* Lines and cells of 32 bytes of a list of lines of 16 tiles. */
+KERNEL BRAGG_INLINE void put_lines(__m256i listed, __m512i first, __m512i cell, uint16_t *line,
+                                   uint16_t *cells)
+{
+    const __m512i number = _mm512_cvtepu8_epi16(listed);
+    _mm512_storeu_si512(line, _mm512_add_epi16(first, number));
+    _mm512_storeu_si512(cells, _mm512_permutexvar_epi16(_mm512_srli_epi16(number, 2), cell));
+}
+
 /* Each byte of a vector is a line of 16 tiles. */
-KERNEL static uint32_t list_avx512(const uint8_t *symbol, uint32_t ntiles, uint16_t *line,
-                                   uint8_t *context)
+KERNEL static uint32_t list_avx512(const uint8_t *symbol, const uint16_t *cell,
+                                   const uint16_t *pixels, uint32_t ntiles, const picked_lines *to)
 {
     const __m512i four =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
+    const __m512i pairs =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 1, 1, 4, 4, 5, 5, 8, 8, 9, 9, 12, 12, 13, 13));
     const __m512i context_of =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 1, 0, 1, 1, 2, 0, 1, 1, 2, 1, 2, 2, 3));
     const __m512i bits = _mm512_set1_epi32(0x08040201);
     const __m512i low_bits = _mm512_set1_epi8(0xF);
+    const __mmask64 second = 0xAAAAAAAAAAAAAAAA; /* of two lines in a byte */
     const __m512i numbers = _mm512_add_epi32(
         _mm512_set1_epi32(0x03020100),
         _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
@@ -86,19 +128,25 @@ KERNEL static uint32_t list_avx512(const uint8_t *symbol, uint32_t ntiles, uint1
         const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
         const __m512i symbols = _mm512_shuffle_epi8(
             _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, symbol + t)), four);
+        const __m512i cells = _mm512_castsi256_si512(_mm256_maskz_loadu_epi16(inside, cell + t));
+        const __m512i two = _mm512_shuffle_epi8(
+            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, pixels + t)), pairs);
+        const __m512i one = _mm512_and_si512(
+            _mm512_mask_blend_epi8(second, two, _mm512_srli_epi16(two, LINE_NPIXELS)), low_bits);
         const __mmask64 lines = _mm512_test_epi8_mask(symbols, bits);
+        const uint32_t nlines = (uint32_t)__builtin_popcountll(lines);
         const __m512i listed = _mm512_maskz_compress_epi8(lines, numbers);
         const __m512i first = _mm512_set1_epi16((short)(TILE_EDGE * t));
+        _mm512_storeu_si512(to->pixels + n, _mm512_maskz_compress_epi8(lines, one));
         _mm512_storeu_si512(
-            context + n,
+            to->context + n,
             _mm512_maskz_compress_epi8(
                 lines, _mm512_shuffle_epi8(context_of, _mm512_and_si512(symbols, low_bits))));
-        _mm512_storeu_si512(line + n, _mm512_add_epi16(first, _mm512_cvtepu8_epi16(
-                                                                  _mm512_castsi512_si256(listed))));
-        _mm512_storeu_si512(
-            line + n + 32,
-            _mm512_add_epi16(first, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(listed, 1))));
-        n += (uint32_t)__builtin_popcountll(lines);
+        put_lines(_mm512_castsi512_si256(listed), first, cells, to->line + n, to->cell + n);
+        if (nlines > 32)
+            put_lines(_mm512_extracti64x4_epi64(listed, 1), first, cells, to->line + n + 32,
+                      to->cell + n + 32);
+        n += nlines;
     }
     return n;
 }
@@ -116,11 +164,12 @@ void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *
     picked_lines_contexts_plain(contexts, tiles, context);
 }
 
-uint32_t picked_lines_list(const uint8_t *symbol, uint32_t ntiles, uint16_t *line, uint8_t *context)
+uint32_t picked_lines_list(const uint8_t *symbol, const uint16_t *cell, const uint16_t *pixels,
+                           uint32_t ntiles, const picked_lines *to)
 {
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
-        return list_avx512(symbol, ntiles, line, context);
+        return list_avx512(symbol, cell, pixels, ntiles, to);
 #endif
-    return picked_lines_list_plain(symbol, ntiles, line, context);
+    return picked_lines_list_plain(symbol, cell, pixels, ntiles, to);
 }

@@ -4,8 +4,7 @@
  *
  * For a row of macro blocks: the symbols of all tiles say which lines hold picked pixels, the
  * symbols of these lines which pixels, and those of the pixels how high they are.  Each time all
- * contexts come first, then all symbols at once.  What is listed is of any number; where that is a
- * matter of chance, four are put down and those that are none are overwritten.
+ * contexts come first, then all symbols at once.
  */
 #include "picked_reader.h"
 #include "scratch.h"
@@ -16,12 +15,10 @@ static h5bragg_status open_wide(byte_reader *body, const frame_model *model, pic
     const size_t nlines = ntx * MACRO_EDGE * TILE_EDGE + LINES_SLACK;
     const size_t npixels = nlines * LINE_NPIXELS;
     w->lines_symbol = scratch_take_zeros(ntx, MACRO_EDGE + 1);
-    w->line = scratch_take(nlines * sizeof *w->line);
-    w->line_context = scratch_take(nlines);
     w->line_symbol = scratch_take(nlines);
     w->context = scratch_take(npixels);
     w->symbol = scratch_take(npixels);
-    if (!w->lines_symbol || !w->line || !w->line_context || !w->line_symbol || !w->context ||
+    if (picked_lines_make(nlines, &w->line) || !w->lines_symbol || !w->line_symbol || !w->context ||
         !w->symbol)
         return H5BRAGG_NO_MEMORY;
     h5bragg_status status =
@@ -61,8 +58,7 @@ void picked_reader_free(picked_reader *r)
     symbol_reader_free(&w->heights.stream);
     picked_contexts_free(&w->contexts);
     scratch_give(w->lines_symbol);
-    scratch_give(w->line);
-    scratch_give(w->line_context);
+    picked_lines_free(&w->line);
     scratch_give(w->line_symbol);
     scratch_give(w->context);
     scratch_give(w->symbol);
@@ -92,79 +88,26 @@ static h5bragg_status read_lines(picked_wide *w, const macro_row *m)
         const picked_tiles tiles = {m->cell + first, m->open + first, above};
         picked_lines_contexts(&w->contexts, &tiles, w->context);
         wide_symbols_get(&w->lines, w->context, m->ntx, symbol);
+        const picked_lines to = picked_lines_from(&w->line, n);
         w->start[row] = n;
-        n += picked_lines_list(symbol, m->ntx, w->line + n, w->line_context + n);
+        n += picked_lines_list(symbol, tiles.cell, tiles.open, m->ntx, &to);
     }
     w->start[m->nrows] = n;
     if (w->lines.stream.seen & ENTRY_SYMBOL & ~15u) /* some symbol was above 15 */
         return H5BRAGG_CORRUPT;
-    wide_symbols_get(&w->pixels, w->line_context, n, w->line_symbol);
+    wide_symbols_get(&w->pixels, w->line.context, n, w->line_symbol);
     return H5BRAGG_OK;
 }
 
-/* A row of tiles, and where lists go. */
-typedef struct row_lists {
-    const uint16_t *cell;
-    const uint16_t *open;
-    const picked_base *base;
-    uint32_t first; /* number of its first pixel */
-    uint32_t nx;
-    uint32_t nlines;
-    const uint16_t *line; /* these three: nlines */
-    const uint8_t *line_context;
-    const uint8_t *line_symbol;
-    uint32_t *at; /* of pixels, with their least values and contexts of heights */
-    uint32_t *value;
-    uint8_t *context;
-} row_lists;
-
-enum { BAD = 0x1FF, TIGHT_SHIFT = 9 };
-
-/* Lists the pixels of lines; returns their number.  *seen gets bits of BAD if one cannot be picked,
- * and those above if a cell is tight. */
-static uint32_t list_pixels(const row_lists *row, uint32_t *seen)
+/* Whether the heights of tight cells are possible, in the lines of a row of macro blocks. */
+static int are_possible(const picked_wide *w, uint32_t nlines, int64_t most)
 {
-    const uint32_t start[TILE_EDGE] = {row->first, row->first + row->nx, row->first + 2 * row->nx,
-                                       row->first + 3 * row->nx};
-    const uint16_t *restrict cells = row->cell;
-    const uint16_t *restrict open = row->open;
-    const picked_base *restrict bases = row->base;
-    const uint16_t *restrict line = row->line;
-    const uint8_t *restrict line_context = row->line_context;
-    const uint8_t *restrict line_symbol = row->line_symbol;
-    uint32_t *restrict at = row->at;
-    uint32_t *restrict value = row->value;
-    uint8_t *restrict context = row->context;
-    uint32_t n = 0;
-    uint32_t all = 0;
-    for (uint32_t j = 0; j < row->nlines; j++) {
-        const uint32_t i = line[j] % TILE_EDGE;
-        const uint32_t column = line[j] / TILE_EDGE;
-        const uint32_t bits = line_symbol[j] + 1u;
-        const uint32_t npixels = PICKED_NBITS[bits & 0xF];
-        const picked_base base = bases[cells[column]];
-        const uint64_t leasts[2] = {base.least * UINT64_C(0x100000001),
-                                    base.least * UINT64_C(0x100000001)};
-        all |= bits & ~((uint32_t)open[column] >> TILE_EDGE * i & 0xF);
-        all |= (uint32_t)base.is_tight << TIGHT_SHIFT;
-        picked_put_bits(at + n, start[i] + TILE_EDGE * column, bits & 0xF);
-        memcpy(value + n, leasts, sizeof leasts);
-        store_u32(context + n, (base.context + line_context[j] + npixels - 1) * 0x01010101u);
-        n += npixels;
-    }
-    *seen |= all;
-    return n;
-}
-
-/* Whether the heights of tight cells are possible; `symbol` are those of the row. */
-static int are_possible(const picked_reader *r, const row_lists *row, const uint8_t *symbol)
-{
-    const int64_t most = pixel_maximum(r->model->noise.type);
-    for (uint32_t j = 0; j < row->nlines; j++) {
-        const uint16_t cell = row->cell[row->line[j] / TILE_EDGE];
-        const int64_t least = r->wide.contexts.cell[cell].least;
-        for (uint32_t k = 0; k < PICKED_NBITS[row->line_symbol[j] + 1]; k++, symbol++) {
-            if (row->base[cell].is_tight && least + *symbol > most)
+    const uint8_t *symbol = w->symbol;
+    for (uint32_t j = 0; j < nlines; j++) {
+        const uint16_t cell = w->line.cell[j];
+        const int64_t least = w->contexts.cell[cell].least;
+        for (uint32_t k = 0; k < PICKED_NBITS[w->line_symbol[j] + 1]; k++, symbol++) {
+            if (w->contexts.heights[cell].is_tight && least + *symbol > most)
                 return 0;
         }
     }
@@ -212,35 +155,24 @@ static int add_heights(picked_reader *r)
 static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
 {
     picked_wide *w = &r->wide;
-    row_lists row[MACRO_EDGE];
     uint32_t seen = 0;
     const h5bragg_status status = read_lines(w, m);
     if (status)
         return status;
-    uint32_t start[MACRO_EDGE];
     for (uint32_t k = 0; k < m->nrows; k++) {
-        row[k] = (row_lists){m->cell + (size_t)k * m->ntx,
-                             m->open + (size_t)k * m->ntx,
-                             w->contexts.heights,
-                             TILE_EDGE * k * m->nx,
-                             m->nx,
-                             w->start[k + 1] - w->start[k],
-                             w->line + w->start[k],
-                             w->line_context + w->start[k],
-                             w->line_symbol + w->start[k],
-                             r->at + r->n,
-                             r->value + r->n,
-                             w->context + r->n};
-        start[k] = r->n;
-        r->n += list_pixels(&row[k], &seen);
+        const picked_lines lines = picked_lines_from(&w->line, w->start[k]);
+        const picked_places places = {TILE_EDGE * k * m->nx, m->nx, TILE_EDGE};
+        const picked_pixels to = {r->at + r->n, r->value + r->n, w->context + r->n};
+        r->n +=
+            picked_pixels_list(w->contexts.heights, &places, &lines, w->line_symbol + w->start[k],
+                               w->start[k + 1] - w->start[k], &to, &seen);
     }
-    if (seen & BAD)
+    if (seen & SEEN_IMPOSSIBLE)
         return H5BRAGG_CORRUPT;
     wide_symbols_get(&w->heights, w->context, r->n, w->symbol);
-    for (uint32_t k = 0; seen >> TIGHT_SHIFT && k < m->nrows; k++) {
-        if (!are_possible(r, &row[k], w->symbol + start[k]))
-            return H5BRAGG_CORRUPT;
-    }
+    if (seen >> SEEN_TIGHT_SHIFT &&
+        !are_possible(w, w->start[m->nrows], pixel_maximum(r->model->noise.type)))
+        return H5BRAGG_CORRUPT;
     return add_heights(r) ? H5BRAGG_OK : H5BRAGG_CORRUPT;
 }
 

@@ -23,8 +23,7 @@ typedef struct picked_wide {
     wide_reader heights;
     picked_contexts contexts;
     uint8_t *lines_symbol; /* five rows of ntx; the first is that above the row of macro blocks */
-    uint16_t *line;        /* 4 * column + line of those with picked pixels, by row of tiles */
-    uint8_t *line_context;
+    picked_lines line;     /* by row of tiles, with the pixels that are open */
     uint8_t *line_symbol;
     uint32_t start[5]; /* of the lines of a row of tiles */
     uint8_t *context;  /* of picked pixels */

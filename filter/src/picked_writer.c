@@ -19,14 +19,15 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     p->open = scratch_take(ntiles * sizeof *p->open);
     p->symbol = scratch_take_zeros(ntiles, 1);
     p->symbol_above = scratch_take_zeros(ntiles, 1);
-    p->line = scratch_take((ntiles * TILE_EDGE + LINES_SLACK) * sizeof *p->line);
-    p->line_context = scratch_take(ntiles * TILE_EDGE + LINES_SLACK);
+    p->line_symbol = scratch_take(ntiles * TILE_EDGE);
     p->place = scratch_take((ntiles * TILE_NPIXELS + LINES_SLACK) * sizeof *p->place);
     p->context = scratch_take(ntiles * TILE_NPIXELS + LINES_SLACK);
     number_symbols_make(&p->numbers);
-    const h5bragg_status status = picked_contexts_make(model, &p->contexts);
+    h5bragg_status status = picked_lines_make(ntiles * TILE_EDGE, &p->line);
+    if (!status)
+        status = picked_contexts_make(model, &p->contexts);
     if (status || !p->rule || !p->above || !p->excess || !p->special || !p->open || !p->symbol ||
-        !p->symbol_above || !p->line || !p->line_context || !p->place || !p->context)
+        !p->symbol_above || !p->line_symbol || !p->place || !p->context)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++) {
         const int64_t threshold = p->contexts.cell[c].least - 1;
@@ -50,8 +51,8 @@ void picked_writer_free(picked_writer *p)
     scratch_give(p->open);
     scratch_give(p->symbol);
     scratch_give(p->symbol_above);
-    scratch_give(p->line);
-    scratch_give(p->line_context);
+    picked_lines_free(&p->line);
+    scratch_give(p->line_symbol);
     scratch_give(p->place);
     scratch_give(p->context);
     memset(p, 0, sizeof *p);
@@ -190,32 +191,22 @@ static void put_lines(picked_writer *p, const uint16_t *cell)
     p->lines.npairs += ntx;
 }
 
-/*
- * Symbols of n lines; lists their pixels and the contexts of their heights.  Of each line four are
- * put down, and those that are none overwritten.  Returns the number of pixels.
- */
-static uint32_t put_pixels(picked_writer *p, const uint16_t *restrict cell, uint32_t n)
+/* Symbols of the pixels of n lines; lists the pixels, and returns their number. */
+static uint32_t put_pixels(picked_writer *p, uint32_t n)
 {
-    const picked_base *restrict heights = p->contexts.heights;
-    const uint16_t *restrict line = p->line;
-    const uint8_t *restrict line_context = p->line_context;
-    const uint16_t *restrict above = p->above;
-    uint16_t *restrict pair = symbol_writer_room(&p->pixels, n);
-    uint32_t *restrict place = p->place;
-    uint8_t *restrict context = p->context;
-    uint32_t npixels = 0;
-    for (uint32_t j = 0; pair && j < n; j++) {
-        const uint32_t column = line[j] / TILE_EDGE;
-        const uint32_t bits = (uint32_t)above[column] >> line[j] % TILE_EDGE * TILE_EDGE & 0xF;
-        const uint32_t nbits = PICKED_NBITS[bits];
-        const uint32_t least = heights[cell[column]].context;
-        pair[j] = (uint16_t)((uint32_t)line_context[j] << 8 | (bits - 1));
-        picked_put_bits(place + npixels, (uint32_t)line[j] * LINE_NPIXELS, bits);
-        store_u32(context + npixels, (least + line_context[j] + nbits - 1) * 0x01010101u);
-        npixels += nbits;
-    }
-    p->pixels.npairs += pair ? n : 0;
-    return npixels;
+    const picked_places places = {0, LINE_NPIXELS, TILE_NPIXELS};
+    const picked_pixels to = {p->place, NULL, p->context};
+    const uint8_t *restrict bits = p->line.pixels;
+    uint8_t *restrict symbol = p->line_symbol;
+    uint16_t *pair = symbol_writer_room(&p->pixels, n);
+    uint32_t seen = 0;
+    if (!pair)
+        return 0;
+    for (uint32_t j = 0; j < n; j++)
+        symbol[j] = (uint8_t)(bits[j] - 1);
+    make_pairs(p->line.context, symbol, n, pair);
+    p->pixels.npairs += n;
+    return picked_pixels_list(p->contexts.heights, &places, &p->line, symbol, n, &to, &seen);
 }
 
 /* Heights of listed pixels, `from` to `to`, that are bytes. */
@@ -265,8 +256,8 @@ uint32_t picked_writer_row(picked_writer *p, const frame_source *source, uint32_
     const uint16_t *cell = map->cell + first;
     find_row(p, source, tile_row);
     put_lines(p, cell);
-    const uint32_t nlines = picked_lines_list(p->symbol, map->ntx, p->line, p->line_context);
-    const uint32_t npixels = put_pixels(p, cell, nlines);
+    const uint32_t nlines = picked_lines_list(p->symbol, cell, p->above, map->ntx, &p->line);
+    const uint32_t npixels = put_pixels(p, nlines);
     put_heights(p, source, first, npixels);
     return npixels;
 }

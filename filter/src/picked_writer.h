@@ -35,8 +35,8 @@ typedef struct picked_writer {
     uint16_t *open;    /* pixels that are drawn */
     uint8_t *symbol;   /* of lines */
     uint8_t *symbol_above;
-    uint16_t *line; /* 4 * column + line of those with picked pixels */
-    uint8_t *line_context;
+    picked_lines line; /* with the pixels that are picked */
+    uint8_t *line_symbol;
     uint32_t *place; /* of picked pixels, from the first of the row */
     uint8_t *context;
     size_t nlisted; /* of the frame: what has been used of listed_pixels.excess */

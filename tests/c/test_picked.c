@@ -28,26 +28,77 @@ static uint8_t kept[MAX_NPIXELS];
 static uint32_t pixels[MAX_NPIXELS];
 static uint8_t coded[ROOM];
 
-static void lines_are_listed_as_in_plain_c(void)
+enum { MAX_NTX = 70, MAX_NLINES = TILE_EDGE * MAX_NTX };
+
+/* Lists made by kernels and in plain C. */
+typedef struct both_lists {
+    picked_lines lines[2];
+    uint32_t at[2][MAX_NLINES * LINE_NPIXELS + LINES_SLACK];
+    uint32_t least[2][MAX_NLINES * LINE_NPIXELS + LINES_SLACK];
+    uint8_t context[2][MAX_NLINES * LINE_NPIXELS + LINES_SLACK];
+} both_lists;
+
+static void check_lines(const picked_lines lines[2], uint32_t n)
 {
-    enum { MAX_NTX = 70 };
-    for (uint32_t round = 0; round < 300; round++) {
-        uint8_t symbol[MAX_NTX];
-        uint16_t line[2][TILE_EDGE * MAX_NTX + LINES_SLACK] = {{0}};
-        uint8_t context[2][TILE_EDGE * MAX_NTX + LINES_SLACK] = {{0}};
-        const uint32_t ntx = 1 + below(MAX_NTX);
-        for (uint32_t t = 0; t < ntx; t++)
-            symbol[t] = (uint8_t)(below(3) ? 0 : below(16));
-        const uint32_t n = picked_lines_list_plain(symbol, ntx, line[0], context[0]);
-        CHECK(picked_lines_list(symbol, ntx, line[1], context[1]) == n);
-        CHECK(memcmp(line[0], line[1], n * sizeof *line[0]) == 0);
-        CHECK(memcmp(context[0], context[1], n) == 0);
+    CHECK(memcmp(lines[0].line, lines[1].line, n * sizeof *lines->line) == 0);
+    CHECK(memcmp(lines[0].cell, lines[1].cell, n * sizeof *lines->cell) == 0);
+    CHECK(memcmp(lines[0].pixels, lines[1].pixels, n) == 0);
+    CHECK(memcmp(lines[0].context, lines[1].context, n) == 0);
+}
+
+/* Pixels of n listed lines, now and then impossible ones. */
+static void check_pixels(both_lists *b, const picked_base *base, uint32_t n)
+{
+    const picked_places places = {below(1000), below(5000), below(17)};
+    const int has_leasts = below(2) == 0;
+    uint8_t symbol[MAX_NLINES];
+    uint32_t npixels[2];
+    uint32_t seen[2] = {0};
+    for (uint32_t j = 0; j < n; j++)
+        symbol[j] = (uint8_t)(below(500) ? below(15) : below(256));
+    for (int k = 0; k < 2; k++) {
+        const picked_pixels to = {b->at[k], has_leasts ? b->least[k] : NULL, b->context[k]};
+        npixels[k] = (k ? picked_pixels_list : picked_pixels_list_plain)(
+            base, &places, &b->lines[k], symbol, n, &to, &seen[k]);
     }
+    CHECK(npixels[0] == npixels[1] && seen[0] == seen[1]);
+    CHECK(memcmp(b->at[0], b->at[1], npixels[0] * sizeof b->at[0][0]) == 0);
+    CHECK(memcmp(b->context[0], b->context[1], npixels[0]) == 0);
+    if (has_leasts)
+        CHECK(memcmp(b->least[0], b->least[1], npixels[0] * sizeof b->least[0][0]) == 0);
+}
+
+static void lists_are_those_of_plain_c(void)
+{
+    static both_lists b;
+    picked_base base[NCELLS];
+    CHECK(!picked_lines_make(MAX_NLINES, &b.lines[0]) &&
+          !picked_lines_make(MAX_NLINES, &b.lines[1]));
+    for (uint32_t round = 0; round < 600; round++) {
+        uint8_t symbol[MAX_NTX];
+        uint16_t cell[MAX_NTX];
+        uint16_t of_tile[MAX_NTX];
+        const uint32_t ntx = 1 + below(MAX_NTX);
+        const uint32_t rare = below(4);
+        for (uint32_t c = 0; c < NCELLS; c++)
+            base[c] = (picked_base){random_bits(&seed), (uint16_t)below(24), below(200) == 0};
+        for (uint32_t t = 0; t < ntx; t++) {
+            symbol[t] = (uint8_t)(below(1 + rare) ? 0 : below(16));
+            cell[t] = (uint16_t)below(NCELLS);
+            of_tile[t] = (uint16_t)(below(50) ? 0xFFFF : random_bits(&seed));
+        }
+        const uint32_t n = picked_lines_list_plain(symbol, cell, of_tile, ntx, &b.lines[0]);
+        CHECK(picked_lines_list(symbol, cell, of_tile, ntx, &b.lines[1]) == n);
+        check_lines(b.lines, n);
+        check_pixels(&b, base, n);
+    }
+    picked_lines_free(&b.lines[0]);
+    picked_lines_free(&b.lines[1]);
 }
 
 static void contexts_are_as_in_plain_c(void)
 {
-    enum { MAX_NTX = 70, N = 30 };
+    enum { N = 30 };
     uint32_t lines[N + 1];
     for (uint32_t c = 0; c <= N; c++)
         lines[c] = random_bits(&seed) << 12 ^ random_bits(&seed);
@@ -244,7 +295,7 @@ static void impossible_pixels_are_refused(void)
 
 int main(void)
 {
-    lines_are_listed_as_in_plain_c();
+    lists_are_those_of_plain_c();
     contexts_are_as_in_plain_c();
     picked_pixels_come_back();
     impossible_pixels_are_refused();
