@@ -5,6 +5,8 @@
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
+#include <string.h>
+
 #include "noise_hash.h"
 #include "patterns.h"
 
@@ -59,26 +61,40 @@ static size_t pixels_before_line(const uint8_t *to, size_t pixel_nbytes, size_t 
     return before / pixel_nbytes < n ? before / pixel_nbytes : n;
 }
 
+/* Fewer than 32, and than 16, pixels. */
+KERNEL BRAGG_INLINE void widen_some_16(const uint8_t *in, size_t n, uint8_t *to)
+{
+    const __mmask32 lanes = (UINT32_C(1) << n) - 1;
+    _mm512_mask_storeu_epi16(to, lanes, _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(lanes, in)));
+}
+
+KERNEL BRAGG_INLINE void widen_some_32(const uint8_t *in, size_t n, uint8_t *to)
+{
+    const __mmask16 lanes = (__mmask16)((1u << n) - 1);
+    _mm512_mask_storeu_epi32(to, lanes, _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, in)));
+}
+
 KERNEL static void widen(const uint8_t *in, size_t n, size_t pixel_nbytes, void *out)
 {
     uint8_t *to = out;
-    size_t i = 0;
-    if (pixel_nbytes == 2) {
-        i = pixels_before_line(to, 2, n);
-        DRAW_KERNELS_SCALAR.widen(in, i, 2, to);
+    size_t i = pixels_before_line(to, pixel_nbytes, n);
+    if (pixel_nbytes == 1) {
+        memcpy(to, in, n);
+    } else if (pixel_nbytes == 2) {
+        widen_some_16(in, i, to);
         for (; n - i >= 32; i += 32) {
             const __m256i bytes = _mm256_loadu_si256((const __m256i *)(in + i));
             _mm512_storeu_si512(to + 2 * i, _mm512_cvtepu8_epi16(bytes));
         }
-    } else if (pixel_nbytes == 4) {
-        i = pixels_before_line(to, 4, n);
-        DRAW_KERNELS_SCALAR.widen(in, i, 4, to);
+        widen_some_16(in + i, n - i, to + 2 * i);
+    } else {
+        widen_some_32(in, i, to);
         for (; n - i >= 16; i += 16) {
             const __m128i bytes = _mm_loadu_si128((const __m128i *)(in + i));
             _mm512_storeu_si512(to + 4 * i, _mm512_cvtepu8_epi32(bytes));
         }
+        widen_some_32(in + i, n - i, to + 4 * i);
     }
-    DRAW_KERNELS_SCALAR.widen(in + i, n - i, pixel_nbytes, to + pixel_nbytes * i);
 }
 
 KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
