@@ -20,6 +20,7 @@ from .codec import decode
 from .compression_task import check_unchanged, task_head
 from .errors import GeometryError, ParameterError
 from .filter import Bragg
+from .frame_arrays import keep_frame_arrays
 from .frame_source import InputError
 from .frame_writer import FrameWriter
 from .frames import FrameSequence
@@ -29,7 +30,7 @@ from .mask_bits import MaskBits, is_masked, mask_codes
 from .output_file import check_output, output_hdf5
 from .params import SparsifyParams, effective_params
 from .partial_file import KeptChunk, PartialFile, open_partial
-from .peak_table import PeakTable
+from .peak_table import RESULT_PATH, PeakTable
 from .peaks import EncodedChunk, PeakParams, Peaks, find_peaks
 from .read_back import read_back
 from .threads import ordered_map
@@ -65,12 +66,17 @@ class _Rotation:
         """Write the angles of all frames in the file, if every one is known."""
         known = [angle for angle in self.angles_deg if angle is not None]
         angles = known if len(known) == len(self.angles_deg) else []
-        first = frames.first
-        axis = first.rotation if isinstance(first, Hdf5Source) else None
+        axis = _axis_path(frames)
         is_other = len(frames.sources) > 1 or len(self.angles_deg) < len(frames)
-        if axis is not None and axis.path in file and is_other:
-            nxmx_file.extend_rotation(file, axis.path, angles)
-        nxmx_file.write_rotation(file, angles, self.widths_deg[0], first.experiment.axis)
+        if axis is not None and axis in file and is_other:
+            nxmx_file.extend_rotation(file, axis, angles)
+        nxmx_file.write_rotation(file, angles, self.widths_deg[0], frames.first.experiment.axis)
+
+
+def _axis_path(frames: FrameSequence) -> str | None:
+    """Return where the metadata that is copied has the rotation angles."""
+    axis = frames.first.rotation if isinstance(frames.first, Hdf5Source) else None
+    return axis.path if axis is not None else None
 
 
 @dataclass
@@ -160,14 +166,20 @@ class _Run:
 
     def finish(self, file: h5py.File) -> None:
         """Write what was found out; a dataset from which frames were left out shrinks."""
-        rotation = self.rotation
+        rotation, numbers = self.rotation, np.arange(len(self._frames))
         if self.table is not None:
             self.table.close()
             self.totals.peaks = self.table.npeaks
             if self.table.nhits < self.table.nframes:
                 self.totals.left_out_frames = self.table.nframes - self.table.nhits
-                rotation = rotation.select(self.table.hits)
+                numbers = self.table.hits
+                rotation = rotation.select(numbers)
                 self._data.resize(self.table.nhits, axis=0)
+        own = ["/entry/data", *([RESULT_PATH] if self.table else [])]
+        axis = _axis_path(self._frames)
+        if axis is not None:
+            own += [axis, f"{axis}_end"]
+        keep_frame_arrays(file, self._frames, numbers, own=own)
         rotation.write(file, self._frames)
 
     def _keep(self, chunk: EncodedChunk) -> None:
