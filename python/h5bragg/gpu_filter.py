@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,33 @@ if TYPE_CHECKING:
     from .opencl import Device, GpuEncoder
 
 _active = threading.Lock()
+
+
+class _GarbageCollection:
+    """Garbage collection, which may be put off by several threads at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._nwaiting, self._was_on = 0, False
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Put it off until the block, and all others of the kind, are left."""
+        with self._lock:
+            if self._nwaiting == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._nwaiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._nwaiting -= 1
+                if self._nwaiting == 0 and self._was_on:
+                    gc.enable()
+
+
+_garbage_collection = _GarbageCollection()
 _log = logging.getLogger("h5bragg")
 
 
@@ -74,7 +102,12 @@ def use_gpu(device: str = "gpu", *, threads: int | None = None) -> Iterator[None
 
 
 class _Hook:
-    """What the filter calls: a GPU encoder for each kind of chunk."""
+    """What the filter calls: a GPU encoder for each kind of chunk.
+
+    HDF5 is at work, and h5py's lock is held.  So everything is done in this thread: another one may
+    want that lock, if only to let go of an object of h5py that it finds among the garbage, and
+    would wait for this one for ever.  Nor is garbage collected here: HDF5 would be called again.
+    """
 
     def __init__(self, device: Device, threads: int | None) -> None:
         self._device, self._threads = device, threads
@@ -95,6 +128,10 @@ class _Hook:
         HDF5 would store a frame that it gets no chunk for as it is, without an error: h5py makes
         filters optional.
         """
+        with _garbage_collection.put_off(), self._lock:
+            return self._encode_alone(*call)
+
+    def _encode_alone(self, *call: Any) -> int:
         frames, kind, nframes, geometry, params, out, capacity, out_nbytes, _ = call
         if self.error is None:
             try:
@@ -123,13 +160,12 @@ class _Hook:
                geometry.nx, geometry.distance_m, geometry.wavelength_m,
                bytes(ffi.buffer(geometry.panels, geometry.npanels * ffi.sizeof("h5bragg_panel"))),
                int(ffi.cast("intptr_t", geometry.mask)))  # fmt: skip
-        with self._lock:
-            if key not in self._encoders:
-                self._encoders[key] = GpuEncoder(
-                    lambda: Stages(kind, nframes, geometry, params),
-                    device=self._device,
-                    nlanes=1,
-                    threads=self._threads,
-                    batch_nframes=nframes,
-                )
-            return self._encoders[key]
+        if key not in self._encoders:
+            self._encoders[key] = GpuEncoder(
+                lambda: Stages(kind, nframes, geometry, params),
+                device=self._device,
+                threads=self._threads,
+                batch_nframes=nframes,
+                has_threads=False,
+            )
+        return self._encoders[key]

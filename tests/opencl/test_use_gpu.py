@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,44 @@ def test_one_block_at_a_time(device: Device) -> None:
         pass
     with h5bragg.use_gpu(choice(device)):
         pass
+
+
+# Objects of h5py in reference cycles, which whoever makes objects next has to collect.
+_GARBAGE = """
+import gc, sys
+import h5py, numpy as np, h5bragg
+from h5bragg.opencl import lane
+
+def littering(self, frames):
+    gc.set_threshold(1, 1, 1)
+    _ = [[] for _ in range(10)]
+    gc.set_threshold(0)
+    return steps(self, frames)
+
+steps, lane.Lane.steps = lane.Lane.steps, littering
+geometry = h5bragg.Geometry.flat(shape=(64, 80), pixel_size_m=1e-4, distance_m=0.1,
+                                 beam_center_px=(30, 40), wavelength_m=1e-10)
+frame = np.random.default_rng(1).poisson(2, (64, 80)).astype("uint16")
+with h5py.File("x", "w", driver="core", backing_store=False) as file:
+    data = file.create_dataset("data", (5, 64, 80), "uint16", chunks=(1, 64, 80),
+                               **h5bragg.Bragg(geometry))
+    with h5bragg.use_gpu(sys.argv[1]):
+        for k in range(5):
+            gc.set_threshold(0)
+            cycle = [file["data"]]
+            cycle.append(cycle)
+            del cycle
+            data[k] = frame
+            file.flush()
+    assert gc.isenabled()
+    assert data.id.read_direct_chunk((4, 0, 0))[1] == h5bragg.encode(frame, geometry)
+print("done")
+"""
+
+
+def test_garbage_does_not_stop_it(device: Device) -> None:
+    """HDF5 is at work while the device encodes: a thread that wants it meanwhile would wait for
+    ever, and be waited for."""
+    command = [sys.executable, "-c", _GARBAGE, choice(device)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert found.stdout == "done\n"

@@ -11,9 +11,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
@@ -22,6 +22,9 @@ from ..peaks import EncodedChunk
 Frames = Sequence[NDArray[Any]]
 # Yields what tells whether the wait is over; returns the chunks.
 Steps = Generator[Callable[[], bool], None, list[EncodedChunk]]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 # How long to sleep between two looks: small batches are done soon.
 _SHORT_PAUSE_S, _NSHORT, _PAUSE_S = 5e-5, 8, 3e-4
@@ -154,3 +157,48 @@ class Driver:
             elif item[1].set_running_or_notify_cancel():
                 begun.append(_Run(self._free.pop(), *item))
         return begun
+
+
+class DirectDriver:
+    """Leads one lane in the thread that calls.
+
+    Who holds a lock that other threads may come to want, whatever they are doing, must not wait for
+    them: h5py's own is wanted wherever Python's garbage collection meets an object of h5py.
+
+    Parameters
+    ----------
+    lane : HasSteps
+    """
+
+    def __init__(self, lane: HasSteps) -> None:
+        self._lane = lane
+
+    def submit(self, frames: Frames) -> Future[list[EncodedChunk]]:
+        """Encode a batch; return a future that is done."""
+        run = _Run(self._lane, frames, Future())
+        while not run.future.done():
+            if not run.look():
+                time.sleep(_SHORT_PAUSE_S)
+        return run.future
+
+    def close(self) -> None:
+        """Do nothing: all batches are done."""
+
+
+class DirectExecutor(Executor):
+    """Calls functions at once, in the thread that submits them."""
+
+    def submit(
+        self,
+        fn: Callable[Arguments, Result],
+        /,
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Future[Result]:
+        """Return a future that is done."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..peaks import EncodedChunk
 from ..stages import Pool, Stages, Tiles
 from ..threads import usable_cpus
 from .devices import Device, find_device
-from .driver import Driver, Turns
+from .driver import DirectDriver, DirectExecutor, Driver, Turns
 from .lane import Lane
 from .lane_queue import LaneQueue
 from .layout import Layout
@@ -52,6 +52,8 @@ class GpuEncoder:
         Frames of a batch; None means as many as suit the device.  They are whole chunks.
     profile : bool
         Let `kernel_seconds` add up how long kernels take.
+    has_threads : bool
+        Without threads of Python, `submit` returns when all is done, and there is one lane.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class GpuEncoder:
         threads: int | None = None,
         batch_nframes: int | None = None,
         profile: bool = False,
+        has_threads: bool = True,
     ) -> None:
         device = device or find_device()
         ncpus = threads or usable_cpus()
@@ -79,12 +82,18 @@ class GpuEncoder:
         self.batch_nframes = layout.nframes
         wanted = _CPU_LANES if device.is_cpu else _lanes_wanted(layout, ncpus)
         self.nlanes = nlanes or min(wanted, _lanes_that_fit(layout, device))
+        if not has_threads:
+            self.nlanes = 1
         self.staging_nframes = self.batch_nframes * (self.nlanes + 1)
         self.wants_copies = not device.is_cpu  # drivers copy other memory by themselves, slowly
         self._queue = LaneQueue(self._session)
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._queue.constant(x) for x in (tiles.cell, mask))
-        self._waiters = ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-wait")
+        self._waiters: Executor = (
+            ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-wait")
+            if has_threads
+            else DirectExecutor()
+        )
         pool, uploads = Pool(ncpus), Turns(_MOST_UPLOADS)
         self._lanes = [
             Lane(
@@ -99,7 +108,7 @@ class GpuEncoder:
             )
             for _ in range(self.nlanes)
         ]
-        self._driver = Driver(self._lanes)
+        self._driver = Driver(self._lanes) if has_threads else DirectDriver(self._lanes[0])
 
     def allocate(self, nframes: int) -> NDArray[Any]:
         """Return memory for frames that the device reads at full speed.
