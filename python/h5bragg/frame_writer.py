@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -19,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .chunk_write import write_chunks
+from .chunk_sink import Batch, ChunkSink
 from .encoders import open_encoder
 from .errors import H5braggError, ParameterError
 from .geometry import Geometry
@@ -28,7 +26,7 @@ from .peaks import EncodedChunk, PeakParams
 from .pixels import check_shape
 from .stages import Stages
 from .staging import Staging
-from .written_dataset import frames_per_chunk, shrink
+from .written_dataset import frames_per_chunk
 
 # Batches that may wait to be encoded; and chunks of so many more to be written, for each batch that
 # is being encoded: one that takes longer than others must not keep the encoder waiting.
@@ -48,31 +46,6 @@ def _close_all() -> None:
 threading._register_atexit(_close_all)  # type: ignore[attr-defined]
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open_writers.clear)  # a child has none of the threads
-
-
-def _running() -> Future[None]:
-    """Return a future that nobody can cancel."""
-    future: Future[None] = Future()
-    future.set_running_or_notify_cancel()
-    return future
-
-
-@dataclass
-class _Batch:
-    """Frames on their way into the file; of those in `staged` the memory is to be used again."""
-
-    start: int
-    nframes: int = 0  # once they are on their way
-    frames: list[NDArray[Any]] = field(default_factory=list)
-    staged: list[NDArray[Any]] = field(default_factory=list)
-    written: Future[None] = field(default_factory=_running)
-
-    def split(self, nframes: int) -> _Batch:
-        """Take the first frames out; futures that were given stay those of the others."""
-        head = _Batch(self.start, frames=self.frames[:nframes])
-        self.start += nframes
-        self.frames = self.frames[nframes:]
-        return head
 
 
 class FrameWriter:
@@ -156,8 +129,7 @@ class FrameWriter:
                 f"min_peaks={min_peaks} needs peaks, and chunks of one frame: give "
                 "peaks=PeakParams() and create the dataset with such chunks"
             )
-        self._min_peaks, self._nleft_out = min_peaks, 0
-        self._dataset, self._geometry, self._on_chunk = dataset, geometry, on_chunk
+        self._dataset, self._geometry = dataset, geometry
         # These stay as they are, and asking h5py means to wait for the chunk that is being written.
         self._stack_shape, self._most = dataset.shape[1:], dataset.maxshape[0]
         self._dtype = dataset.dtype.newbyteorder("=")
@@ -171,18 +143,18 @@ class FrameWriter:
         self.device_name = self._encoder.name
         self.wants_copies = self._encoder.wants_copies
         self._next = start
-        self._batch = _Batch(start)
+        self._batch = Batch(start)
         self._staging = Staging(self._encoder.allocate, self._encoder.staging_nframes)
         most = self._encoder.staging_nframes // self._encoder.batch_nframes + _MOST_WAITING
         self._to_encode = threading.Semaphore(most)
-        self._to_write = threading.Semaphore((1 + _UNWRITTEN_SHARE) * most)
-        self._queue: queue.SimpleQueue[tuple[_Batch, Future[list[EncodedChunk]]] | None] = (
-            queue.SimpleQueue()
+        self._sink = ChunkSink(
+            dataset,
+            self._per_chunk,
+            on_chunk=on_chunk,
+            min_peaks=min_peaks,
+            most=(1 + _UNWRITTEN_SHARE) * most,
         )
-        self._error: BaseException | None = None
         self._is_closed = False
-        self._thread = threading.Thread(target=self._write_chunks, name="h5bragg-writer")
-        self._thread.start()
         _open_writers.add(self)
 
     def allocate(self, nframes: int) -> NDArray[Any]:
@@ -247,7 +219,7 @@ class FrameWriter:
         else:
             last = self._submit(self._batch.split(nwhole))
         last.exception()
-        self._raise_error()
+        self._sink.raise_error()
         try:
             self._dataset.flush()
         except RuntimeError as error:  # h5py's choice for some failures of the disk
@@ -268,14 +240,13 @@ class FrameWriter:
         self._is_closed = True
         _open_writers.discard(self)
         try:
-            if self._error is None and self._batch.frames:
+            if self._sink.error is None and self._batch.frames:
                 self._fill_up()
                 self._submit()
         finally:
-            self._queue.put(None)
-            self._thread.join()
+            self._sink.close()
             self._encoder.close()
-        self._raise_error()
+        self._sink.raise_error()
 
     def __enter__(self) -> FrameWriter:
         """Return itself."""
@@ -315,7 +286,7 @@ class FrameWriter:
             )
         return stack
 
-    def _add(self, frame: NDArray[Any], *, copy: bool) -> _Batch:
+    def _add(self, frame: NDArray[Any], *, copy: bool) -> Batch:
         """Put a frame into the batch; encode it when it is full."""
         batch = self._batch
         usable = frame.flags.c_contiguous and frame.dtype.isnative
@@ -340,13 +311,13 @@ class FrameWriter:
         zeros = np.zeros(self._geometry.shape, self._dtype)
         batch.frames += [zeros] * missing
 
-    def _submit(self, batch: _Batch | None = None) -> Future[None]:
+    def _submit(self, batch: Batch | None = None) -> Future[None]:
         """Begin to encode a batch, by default the one at work; return when it is written."""
         self._to_encode.acquire()
-        self._to_write.acquire()
+        self._sink.reserve()
         if batch is None:
-            batch, self._batch = self._batch, _Batch(self._next)
-        batch.nframes = len(batch.frames)
+            batch, self._batch = self._batch, Batch(self._next)
+        batch.nframes = min(len(batch.frames), self._next - batch.start)
         encoded: Future[list[EncodedChunk]] = Future()
         if batch.frames:
             encoded = self._encoder.submit(batch.frames)
@@ -354,62 +325,10 @@ class FrameWriter:
             encoded.set_result([])
         encoded.add_done_callback(partial(self._give_back, batch.staged))
         batch.frames, batch.staged = [], []  # while the chunks wait nobody needs them
-        self._queue.put((batch, encoded))
+        self._sink.put(batch, encoded)
         return batch.written
-
-    def _write_chunks(self) -> None:
-        """Write chunks in the order of their frames: what the thread does."""
-        while (item := self._queue.get()) is not None:
-            batch, encoded = item
-            try:
-                chunks = encoded.result()
-                if self._error is None:
-                    self._write_batch(batch, chunks)
-            except BaseException as error:
-                self._error = self._error or error
-            self._to_write.release()
-            if self._error is None:
-                batch.written.set_result(None)
-            else:
-                batch.written.set_exception(self._error)
-
-    def _write_batch(self, batch: _Batch, chunks: list[EncodedChunk]) -> None:
-        """Write the chunks of a batch; a dataset that grew for one that fails shrinks again."""
-        old = self._dataset.shape[0]
-        start = batch.start - self._nleft_out
-        kept = [chunk.data for chunk in chunks if self._is_kept(chunk)]
-        self._nleft_out += len(chunks) - len(kept)
-        end = min(batch.start + batch.nframes, self._next) - self._nleft_out
-        if end > old:
-            self._dataset.resize(end, axis=0)
-        nwritten = 0
-        try:
-            try:
-                for n in write_chunks(self._dataset, start, self._per_chunk, kept):
-                    nwritten = n
-            finally:
-                self._report(chunks, nwritten)
-        except BaseException:
-            shrink(self._dataset, max(old, min(start + nwritten * self._per_chunk, end)))
-            raise
-
-    def _report(self, chunks: list[EncodedChunk], nwritten: int) -> None:
-        """Tell of chunks, up to the first that is neither left out nor among those written."""
-        for chunk in chunks:
-            if self._is_kept(chunk):
-                if nwritten == 0:
-                    return
-                nwritten -= 1
-            self._on_chunk(chunk)
-
-    def _is_kept(self, chunk: EncodedChunk) -> bool:
-        return not self._min_peaks or len(chunk.peaks[0]) >= self._min_peaks
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise ParameterError("this FrameWriter is closed: open another one")
-        self._raise_error()
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
+        self._sink.raise_error()
