@@ -53,6 +53,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     if (!plane->memory || !plane->valid || !plane->sum || !plane->squares || !plane->largest ||
         !plane->has_large || !plane->bits)
         return H5BRAGG_NO_MEMORY;
+    memset(plane->valid + ring_map_ntiles(map), 0xFF, GROUP_NTILES * sizeof *plane->valid);
     /* Behind a row of zeros and, as behind every other row, 64 more of them. */
     const size_t first = plane->stride + ALIGNMENT;
     const size_t misplaced = (uintptr_t)plane->memory % ALIGNMENT;

@@ -116,19 +116,21 @@ static int are_possible(const picked_wide *w, uint32_t nlines, int64_t most)
 
 enum { SYMBOLS_AT_ONCE = 8 };
 
-/* Adds heights that have raw bits; returns 0 if a value is too large. */
-static int add_large(picked_reader *r, uint32_t start, uint32_t stop)
+/* Adds the heights from number k on that have raw bits, of which there are bits in `large`, a byte
+ * each; returns 0 if a value is too large. */
+static int add_large(picked_reader *r, uint32_t k, uint64_t large)
 {
     picked_wide *w = &r->wide;
     const int64_t most = pixel_maximum(r->model->noise.type);
     int is_good = 1;
-    for (uint32_t k = start; k < stop; k++) {
-        if (w->symbol[k] < NUMBER_DIRECT)
-            continue;
-        const uint64_t height = number_of(&w->heights.stream, w->symbol[k]);
-        r->value[k] -= w->symbol[k];
-        is_good &= picked_reader_value(r, k) + (int64_t)height <= most;
-        r->value[k] += (uint32_t)height;
+    while (large) {
+        const uint32_t byte = floor_log2(large & (0 - large)) / 8;
+        const uint32_t i = k + byte;
+        const uint64_t height = number_of(&w->heights.stream, w->symbol[i]);
+        r->value[i] -= w->symbol[i];
+        is_good &= picked_reader_value(r, i) + (int64_t)height <= most;
+        r->value[i] += (uint32_t)height;
+        large &= ~((uint64_t)0xFF << 8 * byte);
     }
     return is_good;
 }
@@ -136,6 +138,7 @@ static int add_large(picked_reader *r, uint32_t start, uint32_t stop)
 /* Makes values of least values; returns 0 if one is too large. */
 static int add_heights(picked_reader *r)
 {
+    const uint64_t not_direct = 0x0101010101010101u * (256u - NUMBER_DIRECT);
     uint32_t *restrict value = r->value;
     const uint8_t *restrict symbol = r->wide.symbol;
     const uint32_t n = r->n;
@@ -143,11 +146,11 @@ static int add_heights(picked_reader *r)
     for (uint32_t k = 0; k < n; k++)
         value[k] += symbol[k];
     for (uint32_t k = 0; k < n; k += SYMBOLS_AT_ONCE) {
-        const uint32_t stop = n - k < SYMBOLS_AT_ONCE ? n : k + SYMBOLS_AT_ONCE;
-        uint64_t eight;
-        memcpy(&eight, symbol + k, sizeof eight); /* anything behind the last */
-        if (eight & 0xF0F0F0F0F0F0F0F0u)
-            is_good &= add_large(r, k, stop);
+        const uint64_t eight = load_u32(symbol + k) | (uint64_t)load_u32(symbol + k + 4) << 32;
+        const uint64_t inside =
+            n - k < SYMBOLS_AT_ONCE ? ((uint64_t)1 << 8 * (n - k)) - 1 : UINT64_MAX;
+        if (eight & inside & not_direct)
+            is_good &= add_large(r, k, eight & inside & not_direct);
     }
     return is_good;
 }
