@@ -400,7 +400,7 @@ def test_a_killed_run_leaves_no_output_under_its_name(
 @pytest.mark.parametrize(
     "options",
     [
-        (),
+        pytest.param((), marks=pytest.mark.slow),
         pytest.param(("--local-counts", 0), marks=pytest.mark.slow),
         pytest.param(("--local-counts", 0, "--snr-pick", 1), marks=pytest.mark.slow),
         pytest.param(("--local-counts", 0, "--snr-pick", 3), marks=pytest.mark.slow),

@@ -78,9 +78,9 @@ def checksums(level: str | None) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     "level",
     [
-        "scalar",
+        pytest.param("scalar", marks=pytest.mark.slow),
         pytest.param("sse4", marks=pytest.mark.slow),
-        pytest.param("avx2", marks=pytest.mark.slow),
+        "avx2",
         pytest.param("avx512", marks=pytest.mark.slow),
         pytest.param("nonsense", marks=pytest.mark.slow),
     ],

@@ -48,7 +48,7 @@ def assert_unbiased(raw, params, geometry):
     [
         pytest.param("thaumatin", {}, id="thaumatin-local"),
         pytest.param("thaumatin", WAYS["2 sigma"], id="thaumatin-2 sigma"),
-        pytest.param("fine_slice", {}, id="fine_slice-local"),
+        pytest.param("fine_slice", {}, id="fine_slice-local", marks=pytest.mark.slow),
         *(
             pytest.param(frame, WAYS[name], id=f"{frame}-{name}", marks=pytest.mark.slow)
             for frame, names in {
