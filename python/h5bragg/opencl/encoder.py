@@ -22,11 +22,11 @@ from .memory import Session
 
 # Batches are of about so many pixels for each CPU, at most 32: launching and waiting cost little
 # then, and while a batch is on the bus or the device, others have the CPUs.  A frame is packed by
-# one CPU, so that large ones are no fewer than a fourth of the CPUs.
-_BATCH_NPIXELS, _MOST_CPUS = 3 << 20, 32
-_LEAST_BATCH, _CPUS_PER_FRAME = 3, 4
-# Batches on their way, as many as have eight frames for each CPU.
-_LEAST_LANES, _MOST_LANES, _FRAMES_PER_CPU = 8, 12, 8
+# one CPU, so that large ones are no fewer than three eighths of the CPUs.
+_BATCH_NPIXELS, _MOST_CPUS = 9 << 19, 32
+_LEAST_BATCH, _LARGE_SHARE = 3, 3 / 8
+# Batches on their way, as many as have twelve frames for each CPU.
+_LEAST_LANES, _MOST_LANES, _FRAMES_PER_CPU = 8, 12, 12
 _MOST_UPLOADS = 1
 # Kernels that run on the CPUs themselves leave nothing to overlap with: one batch is packed while
 # the next one is looked at.
@@ -158,7 +158,7 @@ def _fitting(stages: Stages, tiles: Tiles, batch_nframes: int | None, ncpus: int
     """Return the layout of batches of whole chunks."""
     npixels = stages.shape[0] * stages.shape[1]
     used = min(ncpus, _MOST_CPUS)
-    suitable = max(used * _BATCH_NPIXELS // npixels, used // _CPUS_PER_FRAME)
+    suitable = max(used * _BATCH_NPIXELS // npixels, int(_LARGE_SHARE * used))
     wanted = batch_nframes or max(_LEAST_BATCH, suitable)
     nframes = -(-wanted // stages.nframes) * stages.nframes
     return Layout(stages.shape, stages.dtype, tiles, nframes)
