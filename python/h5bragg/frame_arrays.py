@@ -9,7 +9,9 @@ together.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import h5py
 import numpy as np
@@ -38,7 +40,7 @@ def keep_frame_arrays(
 
     Arrays are taken for such if their first dimension is the number of frames of that input; those
     of modules and pixels are not.  An array that another of the inputs does not have goes: the
-    first one's entries alone would mislead.
+    first one's entries alone would mislead.  So does one that cannot be read.
 
     Parameters
     ----------
@@ -109,17 +111,37 @@ def _replace(
         name,
         shape=(len(numbers), *old.shape[1:]),
         dtype=np.result_type(*dtypes) if len(dtypes) > 1 else old.dtype,
-        compression="gzip" if old.id.get_create_plist().get_nfilters() else None,
+        compression="gzip" if old.size and old.id.get_create_plist().get_nfilters() else None,
     )
     copy_attributes(old, new)
-    starts = np.cumsum([0, *(len(part) for part in parts)])
-    at_once = max(1, _AT_ONCE_NBYTES // max(1, old.dtype.itemsize * int(np.prod(old.shape[1:]))))
     at = 0
-    for part, start in zip(parts, starts, strict=False):
-        inside = numbers[(numbers >= start) & (numbers < start + len(part))] - start
-        for k in range(0, len(inside), at_once):
-            rows = inside[k : k + at_once]
-            new[at : at + len(rows)] = part[rows]
+    try:
+        for rows in _entries(parts, numbers):
+            new[at : at + len(rows)] = rows
             at += len(rows)
+    except _UnreadableError as error:
+        _log.warning("%s is left out: %s", path, error)
+        del file[name], file[path]
+        return
     del file[path]
     file.move(name, path)
+
+
+class _UnreadableError(Exception):
+    """An array of an input cannot be read: nothing that the output is to fail for."""
+
+
+def _entries(parts: list[h5py.Dataset], numbers: NDArray[np.intp]) -> Iterator[NDArray[Any]]:
+    """Read the entries of some frames, some at a time."""
+    start = 0
+    for part in parts:
+        inside = numbers[(numbers >= start) & (numbers < start + len(part))] - start
+        start += len(part)
+        entry_nbytes = part.dtype.itemsize * math.prod(part.shape[1:])
+        at_once = max(1, _AT_ONCE_NBYTES // max(1, entry_nbytes))
+        for k in range(0, len(inside), at_once):
+            try:
+                rows: NDArray[Any] = part[inside[k : k + at_once]]
+            except (OSError, RuntimeError) as error:
+                raise _UnreadableError(f"{part.file.filename} has it unreadable") from error
+            yield rows

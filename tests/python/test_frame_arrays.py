@@ -135,3 +135,31 @@ def test_an_array_that_one_input_lacks_is_left_out(
         assert TIME not in file
         assert file[PULSES].dtype == "float64"
         assert file[PULSES][:, 0].tolist() == [100, 101, 0.5, 2.5]
+
+
+def test_an_array_that_cannot_be_read_is_left_out(
+    tmp_path: Path,
+    cli: Cli,
+    caplog: pytest.LogCaptureFixture,
+    stack: NDArray[np.uint32],
+    small_geometry: Geometry,
+) -> None:
+    """By a filter that nobody has: copied as it is where nothing is chosen."""
+    master = write_input(tmp_path / "master.h5", stack, small_geometry)
+    with h5py.File(master, "a") as file:
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((4,))
+        plist.set_filter(40123, h5py.h5z.FLAG_OPTIONAL, ())
+        space, name = h5py.h5s.create_simple((4,)), b"entry/strange"
+        data = h5py.h5d.create(file.id, name, h5py.h5t.NATIVE_INT32, space, plist)
+        data.write_direct_chunk((0,), b"compressed")
+    assert cli("compress", master, "-o", tmp_path / "all.h5", "--peaks").status == 0
+    with h5py.File(tmp_path / "all.h5") as file:
+        assert file["entry/strange"].id.read_direct_chunk((0,))[1] == b"compressed"
+    with caplog.at_level(logging.WARNING, "h5bragg"):
+        found = cli("compress", master, "-o", tmp_path / "hits.h5", "--min-peaks", 50)
+    assert found.status == 0
+    assert "/entry/strange is left out" in caplog.text
+    assert_arrays(tmp_path / "hits.h5", [1, 3], ninput=4)
+    with h5py.File(tmp_path / "hits.h5") as file:
+        assert not [name for name in file["entry"] if "strange" in name]
