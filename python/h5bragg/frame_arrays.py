@@ -24,10 +24,12 @@ from .tree_copy import copy_attributes
 
 _log = logging.getLogger("h5bragg")
 
-# What has other lengths, which may happen to be the number of frames.
-_OF_THE_DETECTOR = {
-    "countrate_correction_table", "flatfield", "orientation_matrix", "pixel_mask", "ub_matrix",
-    "unit_cell", "x_pixel_offset", "y_pixel_offset",
+# Arrays of other things, as NeXus and Eiger files have them, whose length may happen to be the
+# number of frames.
+_OF_OTHER_THINGS = {
+    "beam_center", "countrate_correction_table", "extent", "flatfield", "incident_beam_size",
+    "incident_polarization_stokes", "orientation_matrix", "pixel_mask", "ub_matrix", "unit_cell",
+    "x_pixel_offset", "y_pixel_offset",
 }  # fmt: skip
 _NUMBERS = "biuf"
 _AT_ONCE_NBYTES = 1 << 24
@@ -81,7 +83,7 @@ def _paths(file: h5py.File, source: Hdf5Source, own: Sequence[str]) -> Iterator[
         path = str(data.name)
         is_other = (
             f"{path}/".startswith(tuple(f"{name}/" for name in own))
-            or path.rsplit("/", 1)[1] in _OF_THE_DETECTOR
+            or path.rsplit("/", 1)[1] in _OF_OTHER_THINGS
             or data.shape == source.stack_shape
             or read_text(data.parent.attrs.get("NX_class", "")) == "NXdetector_module"
         )
