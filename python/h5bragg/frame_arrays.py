@@ -41,8 +41,9 @@ def keep_frame_arrays(
     """Give the arrays that were copied from the first input the entries of the output's frames.
 
     Arrays are taken for such if their first dimension is the number of frames of that input; those
-    of modules and pixels are not.  An array that another of the inputs does not have goes: the
-    first one's entries alone would mislead.  So does one that cannot be read.
+    of modules and pixels are not, nor is the rotation axis, which is written by itself.  An array
+    that another of the inputs does not have goes: the first one's entries alone would mislead.  So
+    does one that cannot be read.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def keep_frame_arrays(
         return
     if len(frames.sources) == 1 and len(numbers) == len(frames):
         return
-    for path in list(_paths(file, first, own)):
+    for path in _paths(file, first, own):
         parts = [_like(source, path, file[path]) for source in frames.sources]
         known = [part for part in parts if part is not None]
         if len(known) == len(parts):
@@ -70,25 +71,27 @@ def keep_frame_arrays(
             del file[path]
 
 
-def _paths(file: h5py.File, source: Hdf5Source, own: Sequence[str]) -> Iterator[str]:
+def _paths(file: h5py.File, source: Hdf5Source, own: Sequence[str]) -> list[str]:
     """Find the datasets with an entry a frame."""
-    found: list[h5py.Dataset] = []
+    axis = [] if source.rotation is None else [source.rotation.path, f"{source.rotation.path}_end"]
+    others = tuple(f"{name}/" for name in (*own, *axis))
+    found: list[str] = []
 
     def visit(_: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim and item.shape[0] == source.nframes:
-            found.append(item)
-
-    file.visititems(visit)
-    for data in found:
-        path = str(data.name)
+        if not (isinstance(item, h5py.Dataset) and item.ndim and item.shape[0] == source.nframes):
+            return
+        path = str(item.name)
         is_other = (
-            f"{path}/".startswith(tuple(f"{name}/" for name in own))
+            f"{path}/".startswith(others)
             or path.rsplit("/", 1)[1] in _OF_OTHER_THINGS
-            or data.shape == source.stack_shape
-            or read_text(data.parent.attrs.get("NX_class", "")) == "NXdetector_module"
+            or item.shape == source.stack_shape
+            or read_text(item.parent.attrs.get("NX_class", "")) == "NXdetector_module"
         )
         if not is_other:
-            yield path
+            found.append(path)
+
+    file.visititems(visit)
+    return found
 
 
 def _like(source: object, path: str, data: h5py.Dataset) -> h5py.Dataset | None:

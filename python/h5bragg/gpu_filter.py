@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .opencl import Device, GpuEncoder
 
 _active = threading.Lock()
+_log = logging.getLogger("h5bragg")
 
 
 class _GarbageCollection:
@@ -48,7 +49,6 @@ class _GarbageCollection:
 
 
 _garbage_collection = _GarbageCollection()
-_log = logging.getLogger("h5bragg")
 
 
 @contextmanager

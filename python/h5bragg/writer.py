@@ -66,17 +66,12 @@ class _Rotation:
         """Write the angles of all frames in the file, if every one is known."""
         known = [angle for angle in self.angles_deg if angle is not None]
         angles = known if len(known) == len(self.angles_deg) else []
-        axis = _axis_path(frames)
+        first = frames.first
+        axis = first.rotation if isinstance(first, Hdf5Source) else None
         is_other = len(frames.sources) > 1 or len(self.angles_deg) < len(frames)
-        if axis is not None and axis in file and is_other:
-            nxmx_file.extend_rotation(file, axis, angles)
-        nxmx_file.write_rotation(file, angles, self.widths_deg[0], frames.first.experiment.axis)
-
-
-def _axis_path(frames: FrameSequence) -> str | None:
-    """Return where the metadata that is copied has the rotation angles."""
-    axis = frames.first.rotation if isinstance(frames.first, Hdf5Source) else None
-    return axis.path if axis is not None else None
+        if axis is not None and axis.path in file and is_other:
+            nxmx_file.extend_rotation(file, axis.path, angles)
+        nxmx_file.write_rotation(file, angles, self.widths_deg[0], first.experiment.axis)
 
 
 @dataclass
@@ -175,10 +170,7 @@ class _Run:
                 numbers = self.table.hits
                 rotation = rotation.select(numbers)
                 self._data.resize(self.table.nhits, axis=0)
-        own = ["/entry/data", *([RESULT_PATH] if self.table else [])]
-        axis = _axis_path(self._frames)
-        if axis is not None:
-            own += [axis, f"{axis}_end"]
+        own = (nxmx_file.DATA_PATH, *([RESULT_PATH] if self.table else []))
         keep_frame_arrays(file, self._frames, numbers, own=own)
         rotation.write(file, self._frames)
 

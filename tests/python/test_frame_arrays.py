@@ -57,6 +57,14 @@ def write_input(
     return master
 
 
+def write_halves(folder: Path, stack: NDArray[np.integer], geometry: Geometry) -> list[Path]:
+    """Two inputs of two frames."""
+    return [
+        write_input(folder / f"{first}.h5", stack[first : first + 2], geometry, first=first)
+        for first in (0, 2)
+    ]
+
+
 def assert_arrays(path: Path, numbers: list[int], *, ninput: int) -> None:
     with h5py.File(path) as file:
         pulses = [[100 + k, 200 + k] for k in numbers]
@@ -97,10 +105,7 @@ def test_arrays_of_several_inputs_are_joined(
     tmp_path: Path, cli: Cli, stack: NDArray[np.uint32], small_geometry: Geometry, least: int
 ) -> None:
     """With hits there are as many as the first input has frames: nothing is chosen twice."""
-    inputs = [
-        write_input(tmp_path / f"{first}.h5", frames, small_geometry, first=first)
-        for first, frames in ((0, stack[:2]), (2, stack[2:]))
-    ]
+    inputs = write_halves(tmp_path, stack, small_geometry)
     out = tmp_path / "out.h5"
     found = cli("compress", *inputs, "-o", out, "--peaks", "--min-peaks", least)
     assert (found.status, found.err) == (0, "")
@@ -114,10 +119,7 @@ def test_an_array_that_one_input_lacks_is_left_out(
     stack: NDArray[np.uint32],
     small_geometry: Geometry,
 ) -> None:
-    inputs = [
-        write_input(tmp_path / f"{first}.h5", frames, small_geometry, first=first)
-        for first, frames in ((0, stack[:2]), (2, stack[2:]))
-    ]
+    inputs = write_halves(tmp_path, stack, small_geometry)
     with h5py.File(inputs[1], "a") as file:
         del file[ENERGY]
         del file[TIME]

@@ -11,9 +11,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -22,9 +22,6 @@ from ..peaks import EncodedChunk
 Frames = Sequence[NDArray[Any]]
 # Yields what tells whether the wait is over; returns the chunks.
 Steps = Generator[Callable[[], bool], None, list[EncodedChunk]]
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 # How long to sleep between two looks: small batches are done soon.
 _SHORT_PAUSE_S, _NSHORT, _PAUSE_S = 5e-5, 8, 3e-4
@@ -183,22 +180,3 @@ class DirectDriver:
 
     def close(self) -> None:
         """Do nothing: all batches are done."""
-
-
-class DirectExecutor(Executor):
-    """Calls functions at once, in the thread that submits them."""
-
-    def submit(
-        self,
-        fn: Callable[Arguments, Result],
-        /,
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> Future[Result]:
-        """Return a future that is done."""
-        future: Future[Result] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:
-            future.set_exception(error)
-        return future

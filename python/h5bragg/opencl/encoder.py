@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..peaks import EncodedChunk
 from ..stages import Pool, Stages, Tiles
 from ..threads import usable_cpus
 from .devices import Device, find_device
-from .driver import DirectDriver, DirectExecutor, Driver, Turns
+from .driver import DirectDriver, Driver, Turns
 from .lane import Lane
 from .lane_queue import LaneQueue
 from .layout import Layout
@@ -81,18 +81,17 @@ class GpuEncoder:
         layout = _fitting(self._stages, tiles, batch_nframes, ncpus)
         self.batch_nframes = layout.nframes
         wanted = _CPU_LANES if device.is_cpu else _lanes_wanted(layout, ncpus)
-        self.nlanes = nlanes or min(wanted, _lanes_that_fit(layout, device))
-        if not has_threads:
-            self.nlanes = 1
+        most = _lanes_that_fit(layout, device) if has_threads else 1
+        self.nlanes = nlanes or min(wanted, most)
         self.staging_nframes = self.batch_nframes * (self.nlanes + 1)
         self.wants_copies = not device.is_cpu  # drivers copy other memory by themselves, slowly
         self._queue = LaneQueue(self._session)
         mask = np.zeros(1, np.uint8) if tiles.mask is None else tiles.mask
         cells, masked = (self._queue.constant(x) for x in (tiles.cell, mask))
-        self._waiters: Executor = (
+        self._waiters = (
             ThreadPoolExecutor(self.nlanes, thread_name_prefix="h5bragg-wait")
             if has_threads
-            else DirectExecutor()
+            else None
         )
         pool, uploads = Pool(ncpus), Turns(_MOST_UPLOADS)
         self._lanes = [
@@ -150,7 +149,8 @@ class GpuEncoder:
     def close(self) -> None:
         """Wait for what has begun, and let go of the memory of the device."""
         self._driver.close()
-        self._waiters.shutdown()
+        if self._waiters is not None:
+            self._waiters.shutdown()
         self._lanes = []
 
 

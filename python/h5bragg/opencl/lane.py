@@ -46,8 +46,8 @@ class Lane:
         Buffers with the cells of tiles and the mask.
     pool : Pool
         For what the C library does.
-    waiters : Executor
-        A thread that waits for it.
+    waiters : Executor or None
+        A thread that waits for it; None: the one that leads the lane.
     uploads : Turns
         Of the lanes that share the bus: others wait, and so what is small gets through, too.
     profile : bool
@@ -62,7 +62,7 @@ class Lane:
         shared: tuple[Any, Any],
         *,
         pool: Pool,
-        waiters: Executor,
+        waiters: Executor | None,
         uploads: Turns,
         profile: bool = False,
     ) -> None:
@@ -297,7 +297,9 @@ class Lane:
         return self.queue.launch(self._kernels[name], size, (GROUP_SIZE, 1), *arguments)
 
     def _wait_for(self, call: Callable[[], Result]) -> Part[Result]:
-        """Let another thread wait for the C library."""
+        """Let another thread wait for the C library, if there is one."""
+        if self._waiters is None:
+            return call()
         future = self._waiters.submit(call)
         yield future.done
         return future.result()
