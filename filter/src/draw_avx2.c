@@ -18,15 +18,16 @@ KERNEL BRAGG_INLINE __m256i load_pair(const uint8_t *first, const uint8_t *secon
 }
 
 /* As with SSE: one lane draws the tiles t to t + 3, the other t + 4 to t + 7. */
-KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
-                              const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4])
+KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
+                              const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
+                              uint8_t *const rows[4])
 {
     size_t t = 0;
     for (; ntiles - t >= 8; t += 8) {
         __m256i tile[4];
         for (size_t i = 0; i < 4; i++)
             tile[i] = _mm256_shuffle_epi8(
-                load_pair(variant[t + i], variant[t + i + 4]),
+                load_pair(patterns + variant[t + i], patterns + variant[t + i + 4]),
                 load_pair(table[permutation[t + i]], table[permutation[t + i + 4]]));
         const __m256i low01 = _mm256_unpacklo_epi32(tile[0], tile[1]);
         const __m256i low23 = _mm256_unpacklo_epi32(tile[2], tile[3]);
@@ -38,7 +39,7 @@ KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *perm
         _mm256_storeu_si256((__m256i *)(rows[3] + 4 * t), _mm256_unpackhi_epi64(high01, high23));
     }
     uint8_t *const rest[4] = {rows[0] + 4 * t, rows[1] + 4 * t, rows[2] + 4 * t, rows[3] + 4 * t};
-    DRAW_KERNELS_SSE4.draw(variant + t, permutation + t, table, ntiles - t, rest);
+    DRAW_KERNELS_SSE4.draw(patterns, variant + t, permutation + t, table, ntiles - t, rest);
 }
 
 KERNEL static void widen(const uint8_t *in, size_t n, size_t pixel_nbytes, void *out)

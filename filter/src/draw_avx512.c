@@ -25,16 +25,18 @@ KERNEL BRAGG_INLINE __m512i load_lane(__m512i lanes, __mmask16 lane, const uint8
 }
 
 /* As with SSE: lane k draws the tiles t + 4 k to t + 4 k + 3. */
-KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
-                              const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4])
+KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
+                              const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
+                              uint8_t *const rows[4])
 {
     size_t t = 0;
     for (; ntiles - t >= 16; t += 16) {
         __m512i tile[4];
         for (size_t i = 0; i < 4; i++) {
-            const uint8_t *const *v = variant + t + i;
+            const uint32_t *v = variant + t + i;
             const uint8_t *p = permutation + t + i;
-            const __m512i pattern = LOAD_LANES(v[0], v[4], v[8], v[12]);
+            const __m512i pattern =
+                LOAD_LANES(patterns + v[0], patterns + v[4], patterns + v[8], patterns + v[12]);
             const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
             tile[i] = _mm512_shuffle_epi8(pattern, from);
         }
@@ -48,7 +50,7 @@ KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *perm
         _mm512_storeu_si512(rows[3] + 4 * t, _mm512_unpackhi_epi64(high01, high23));
     }
     uint8_t *const rest[4] = {rows[0] + 4 * t, rows[1] + 4 * t, rows[2] + 4 * t, rows[3] + 4 * t};
-    DRAW_KERNELS_AVX2.draw(variant + t, permutation + t, table, ntiles - t, rest);
+    DRAW_KERNELS_AVX2.draw(patterns, variant + t, permutation + t, table, ntiles - t, rest);
 }
 
 /* Pixels before the next multiple of 64 bytes: stores that straddle cache lines take twice the

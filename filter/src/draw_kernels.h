@@ -15,13 +15,15 @@
 enum { DRAW_NTILES = 4 }; /* strips are drawn in multiples of this */
 
 /*
- * Draws one row of tiles, a strip of four rows of pixels of a byte each.  variant[t] are the 16
- * bytes of the pattern of tile t, permutation[t] the number of its permutation in the table;
+ * Draws one row of tiles, a strip of four rows of pixels of a byte each.  The 16 bytes of the
+ * pattern of tile t begin at patterns[variant[t]]; permutation[t] is the number of its permutation
+ * in the table;
  * rows[k] + 4 t gets the pixels 4 k to 4 k + 3 of tile t.  ntiles is a multiple of DRAW_NTILES,
  * rows have 4 * ntiles bytes and overlap nothing; nothing need be aligned.
  */
-typedef void draw_strip_function(const uint8_t *const *variant, const uint8_t *permutation,
-                                 const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4]);
+typedef void draw_strip_function(const uint8_t *patterns, const uint32_t *variant,
+                                 const uint8_t *permutation, const uint8_t (*table)[16],
+                                 size_t ntiles, uint8_t *const rows[4]);
 
 /* Widens n bytes to pixels of 1, 2 or 4 bytes in the order of the machine; `out` need not be
  * aligned, but is faster if aligned to a pixel. */

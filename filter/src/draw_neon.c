@@ -18,14 +18,14 @@ BRAGG_INLINE void store_rows(uint32x4_t ab, uint32x4_t cd, uint8_t *first, uint8
 
 /* A tile is a shuffle of its pattern; four tiles are a 4 x 4 matrix of dwords, rows of pixels its
  * transpose. */
-static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
+static void draw_strip(const uint8_t *patterns, const uint32_t *variant, const uint8_t *permutation,
                        const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4])
 {
     for (size_t t = 0; t < ntiles; t += DRAW_NTILES) {
         uint32x4_t tile[4];
         for (size_t i = 0; i < 4; i++) {
             const uint8x16_t from = vld1q_u8(table[permutation[t + i]]);
-            tile[i] = vreinterpretq_u32_u8(vqtbl1q_u8(vld1q_u8(variant[t + i]), from));
+            tile[i] = vreinterpretq_u32_u8(vqtbl1q_u8(vld1q_u8(patterns + variant[t + i]), from));
         }
         store_rows(vzip1q_u32(tile[0], tile[1]), vzip1q_u32(tile[2], tile[3]), rows[0] + 4 * t,
                    rows[1] + 4 * t);

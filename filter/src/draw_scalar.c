@@ -7,13 +7,13 @@
 #include "noise_hash.h"
 #include "patterns.h"
 
-static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
+static void draw_strip(const uint8_t *patterns, const uint32_t *variant, const uint8_t *permutation,
                        const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4])
 {
     for (size_t t = 0; t < ntiles; t++) {
         const uint8_t *from = table[permutation[t]];
         for (size_t p = 0; p < PATTERN_NBYTES; p++)
-            rows[p / 4][4 * t + p % 4] = variant[t][from[p]];
+            rows[p / 4][4 * t + p % 4] = patterns[variant[t] + from[p]];
     }
 }
 

@@ -12,15 +12,17 @@
 
 /* A tile is a shuffle of its pattern; four tiles are a 4 x 4 matrix of dwords, rows of pixels its
  * transpose. */
-KERNEL static void draw_strip(const uint8_t *const *variant, const uint8_t *permutation,
-                              const uint8_t (*table)[16], size_t ntiles, uint8_t *const rows[4])
+KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
+                              const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
+                              uint8_t *const rows[4])
 {
     for (size_t t = 0; t < ntiles; t += DRAW_NTILES) {
         __m128i tile[4];
         for (size_t i = 0; i < 4; i++) {
             const uint8_t *from = table[permutation[t + i]];
-            tile[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)variant[t + i]),
-                                       _mm_load_si128((const __m128i *)from));
+            tile[i] =
+                _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(patterns + variant[t + i])),
+                                 _mm_load_si128((const __m128i *)from));
         }
         const __m128i low01 = _mm_unpacklo_epi32(tile[0], tile[1]);
         const __m128i low23 = _mm_unpacklo_epi32(tile[2], tile[3]);

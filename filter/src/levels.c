@@ -33,20 +33,26 @@ static void fill_moments(const double *weight, uint32_t largest, double total, l
     table->variance = variance / total;
 }
 
-static void fill_guide(uint32_t threshold, const level_table *table, uint32_t *guide)
+static void fill_guide(uint32_t threshold, level_table *table, uint32_t *guide)
 {
     uint32_t sum = 0;
+    table->first = PATTERN_MAX_SUM;
+    table->last = 0;
     for (uint32_t i = 0; i < LEVEL_GUIDE_SIZE; i++) {
         const uint32_t first = i << LEVEL_GUIDE_SHIFT;
         const uint32_t behind = (i + 1) << LEVEL_GUIDE_SHIFT;
         while (table->threshold[sum] <= first)
             sum++;
-        guide[i] = threshold * (PATTERN_MAX_SUM + 1) + sum;
-        if (table->threshold[sum] >= behind)
-            continue;
-        guide[i] |= (behind - table->threshold[sum]) << LEVEL_GUIDE_STEP_BIT;
-        if (table->threshold[sum + 1] < behind) /* the largest sum has a threshold, too */
+        const int has_step = table->threshold[sum] < behind;
+        guide[i] = threshold << PATTERN_SUM_NBITS | sum;
+        if (has_step)
+            guide[i] |= (behind - table->threshold[sum]) << LEVEL_GUIDE_STEP_BIT;
+        if (has_step && table->threshold[sum + 1] < behind) { /* the largest sum has one, too */
             guide[i] |= LEVEL_GUIDE_UNSURE;
+            continue;
+        }
+        table->first = sum < table->first ? sum : table->first;
+        table->last = sum + (uint32_t)has_step;
     }
 }
 
@@ -95,4 +101,15 @@ const level_table *level_get(uint32_t threshold, uint32_t level)
     }
     lock_release(LOCK_LEVELS);
     return is_there ? table : NULL;
+}
+
+int level_rows_make(pattern_book *book, uint32_t threshold, const level_table *table)
+{
+    const uint32_t run = pattern_run(book, threshold);
+    int has_all = 1;
+    if (pattern_run_first(run) <= table->first && table->last <= pattern_run_last(run))
+        return 1;
+    for (uint32_t sum = table->first; sum <= table->last; sum++)
+        has_all &= pattern_row(book, PATTERN_NBYTES, threshold, sum) != NULL;
+    return has_all;
 }

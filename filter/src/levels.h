@@ -24,6 +24,8 @@ enum { LEVEL_GUIDE_AT = 0x7FFF, LEVEL_GUIDE_STEP_BIT = 16 };
 static const uint32_t LEVEL_GUIDE_UNSURE = 0x80000000u;
 
 typedef struct level_table {
+    uint32_t first; /* the sums that the guide is sure of lie between these */
+    uint32_t last;
     uint32_t threshold[PATTERN_MAX_SUM + 1]; /* of sum S; UINT32_MAX for the largest and beyond */
     double mean;                             /* of the sum, under the exact weights */
     double variance;
@@ -42,6 +44,12 @@ typedef struct level_tables {
 } level_tables;
 
 level_tables level_tables_get(void);
+
+/*
+ * What a book must have before sums of the guide of a level, which level_get has made, are used
+ * unseen: their rows of full tiles.  Returns 0 if there is no memory.
+ */
+int level_rows_make(pattern_book *book, uint32_t threshold, const level_table *table);
 
 /* T * 512 + the sum for 16 random bits, which is the number of thresholds <= r16. */
 BRAGG_INLINE uint32_t level_draw(const level_tables *tables, uint32_t number, uint32_t r16)

@@ -15,6 +15,11 @@ struct pattern_slab {
 
 static pattern_book *cache_head; /* most recently used first, guarded as new rows are */
 
+static uint8_t *aligned(uint8_t *bytes)
+{
+    return bytes + (ROW_ALIGNMENT - (uintptr_t)bytes % ROW_ALIGNMENT) % ROW_ALIGNMENT;
+}
+
 static void free_book(pattern_book *book)
 {
     while (book->slabs) {
@@ -22,24 +27,75 @@ static void free_book(pattern_book *book)
         book->slabs = slab->next;
         free(slab);
     }
+    free(book->memory);
     free(book);
 }
 
 /* Room for one more row, or NULL. */
 static uint8_t *new_row(pattern_book *book)
 {
-    if (book->nrows == PATTERN_MAX_ROWS)
-        return NULL;
-    if (book->nrows % SLAB_NROWS == 0) {
+    if (book->nslab_rows % SLAB_NROWS == 0) {
         struct pattern_slab *slab = malloc(sizeof *slab);
         if (!slab)
             return NULL;
         slab->next = book->slabs;
         book->slabs = slab;
     }
-    uint8_t *bytes = book->slabs->bytes;
-    bytes += (ROW_ALIGNMENT - (uintptr_t)bytes % ROW_ALIGNMENT) % ROW_ALIGNMENT;
-    return bytes + (book->nrows++ % SLAB_NROWS) * PATTERN_ROW_NBYTES;
+    uint8_t *bytes = aligned(book->slabs->bytes);
+    return bytes + (book->nslab_rows++ % SLAB_NROWS) * PATTERN_ROW_NBYTES;
+}
+
+/* Puts a row of fewer pixels in its place. */
+static const uint8_t *place_part(pattern_book *book, uint32_t f, uint32_t at, const uint8_t *made)
+{
+    _Atomic(const uint8_t *) *slot = &book->rows[f - 1][at];
+    const uint8_t *row = atomic_load_explicit(slot, memory_order_relaxed);
+    uint8_t *room = NULL;
+    if (row || book->nrows == PATTERN_MAX_ROWS || !(room = new_row(book)))
+        return row;
+    memcpy(room, made, PATTERN_ROW_NBYTES);
+    book->nrows++;
+    atomic_store_explicit(slot, room, memory_order_release);
+    return room;
+}
+
+static int is_made(const pattern_book *book, uint32_t at)
+{
+    return atomic_load_explicit(&book->is_made[at], memory_order_relaxed);
+}
+
+/* A row of a full tile has come to the others: perhaps to the longest run of them. */
+static void note_run(pattern_book *book, uint32_t at)
+{
+    const uint32_t threshold = at >> PATTERN_SUM_NBITS;
+    const uint32_t start = threshold << PATTERN_SUM_NBITS;
+    const uint32_t stop = start + PATTERN_MAX_SUM;
+    const uint32_t known = pattern_run(book, threshold);
+    uint32_t first = at;
+    uint32_t last = at;
+    while (first > start && is_made(book, first - 1))
+        first--;
+    while (last < stop && is_made(book, last + 1))
+        last++;
+    if (last - first > pattern_run_last(known) - pattern_run_first(known))
+        atomic_store_explicit(&book->run[threshold],
+                              (first - start) << PATTERN_SUM_NBITS | (last - start),
+                              memory_order_release);
+}
+
+/* Likewise a row of a full tile.  That of the sum 0 is there, and others may be reading it. */
+static const uint8_t *place_full(pattern_book *book, uint32_t at, const uint8_t *made)
+{
+    if (is_made(book, at))
+        return book->full[at];
+    if (book->nrows == PATTERN_MAX_ROWS)
+        return NULL;
+    if (at & PATTERN_MAX_SUM)
+        memcpy(book->full[at], made, PATTERN_ROW_NBYTES);
+    book->nrows++;
+    atomic_store_explicit(&book->is_made[at], 1, memory_order_release);
+    note_run(book, at);
+    return book->full[at];
 }
 
 /* Rows are filled outside the lock: threads that start with an empty book share the work. */
@@ -52,17 +108,10 @@ const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t thresho
     pattern_row_fill(w, book->kind, f, threshold, sum, made);
     if (book->kind.order == PATTERNS_ARRANGED && f == PATTERN_NBYTES)
         pattern_row_arrange(made);
-    _Atomic(const uint8_t *) *slot = &book->rows[f - 1][threshold][sum];
+    const uint32_t at = threshold << PATTERN_SUM_NBITS | sum;
     lock_acquire(LOCK_PATTERN_BOOKS);
-    const uint8_t *row = atomic_load_explicit(slot, memory_order_relaxed);
-    if (!row) {
-        uint8_t *room = new_row(book);
-        if (room) {
-            memcpy(room, made, sizeof made);
-            atomic_store_explicit(slot, room, memory_order_release);
-        }
-        row = room;
-    }
+    const uint8_t *row =
+        f < PATTERN_NBYTES ? place_part(book, f, at, made) : place_full(book, at, made);
     lock_release(LOCK_PATTERN_BOOKS);
     return row;
 }
@@ -93,6 +142,23 @@ static pattern_book *take_cached(pattern_kind kind, int place)
     return NULL;
 }
 
+static pattern_book *new_book(pattern_kind kind)
+{
+    pattern_book *book = calloc(1, sizeof *book);
+    if (!book)
+        return NULL;
+    book->memory = calloc(1, PATTERN_NKINDS_OF_ROWS * sizeof *book->full + ROW_ALIGNMENT);
+    if (!book->memory) {
+        free(book);
+        return NULL;
+    }
+    book->full = (void *)aligned(book->memory);
+    book->kind = kind;
+    book->permutations = pattern_permutations(kind.order);
+    book->users = 1;
+    return book;
+}
+
 /* A book that is half full makes way for a new one, so that none fills up in the end. */
 h5bragg_status pattern_book_acquire(pattern_kind kind, pattern_book **result)
 {
@@ -102,11 +168,8 @@ h5bragg_status pattern_book_acquire(pattern_kind kind, pattern_book **result)
         drop_user(book);
         book = NULL;
     }
-    if (!book && (book = calloc(1, sizeof *book))) {
-        book->kind = kind;
-        book->permutations = pattern_permutations(kind.order);
-        book->users = 1;
-    }
+    if (!book)
+        book = new_book(kind);
     if (book) {
         book->next = cache_head;
         cache_head = book;

@@ -4,7 +4,7 @@
 
 #include "ring_map.h"
 
-const uint8_t CHOICE_EMPTY[PATTERN_NBYTES] = {0};
+enum { NO_COUNTS = 0 }; /* where in the rows of full tiles there is a pattern of zeros */
 
 static int by_level(const pattern_cells *cells, choice_row *r)
 {
@@ -12,7 +12,7 @@ static int by_level(const pattern_cells *cells, choice_row *r)
     int has_all = 1;
     r->has_general = 0;
     for (uint32_t k = 0; k < r->ntx; k++) {
-        r->variant[k] = CHOICE_EMPTY;
+        r->variant[k] = NO_COUNTS;
         if (r->open[k] == 0)
             continue;
         const uint32_t x = cells->level[r->cell[k]][(r->is_odd + k) & 1];
@@ -26,20 +26,38 @@ static int by_level(const pattern_cells *cells, choice_row *r)
     return has_all;
 }
 
+int choice_rows_make(const pattern_cells *cells, const choice_row *row, uint32_t first,
+                     uint32_t tiles)
+{
+    int has_all = 1;
+    for (uint32_t k = first; tiles; tiles >>= 1, k++) {
+        if (!(tiles & 1))
+            continue;
+        uint32_t *run = &cells->run[row->cell[k]];
+        const uint32_t threshold = *run >> 2 * PATTERN_SUM_NBITS;
+        has_all &=
+            choice_has_row(cells->book, threshold << PATTERN_SUM_NBITS | (uint32_t)row->sum[k]);
+        *run = pattern_run(cells->book, threshold);
+    }
+    return has_all;
+}
+
 int choice_by_sum_from(const pattern_cells *cells, choice_row *r, uint32_t first)
 {
     int has_all = 1;
     for (uint32_t k = first; k < r->ntx; k++) {
-        r->variant[k] = CHOICE_EMPTY;
+        r->variant[k] = NO_COUNTS;
         if (r->open[k] == 0 || r->is_coarse[k / MACRO_EDGE])
             continue;
-        const uint32_t rows = cells->rows[r->cell[k]];
-        if (rows == CHOICE_NO_PATTERN) {
+        const uint32_t run = cells->run[r->cell[k]];
+        if (run == CHOICE_NO_PATTERN) {
             r->has_general = 1;
             continue;
         }
         if (r->open[k] == 0xFFFF)
-            has_all &= choice_put(cells, r, k, rows + (uint32_t)r->sum[k]);
+            has_all &=
+                choice_put(cells, r, k,
+                           run >> 2 * PATTERN_SUM_NBITS << PATTERN_SUM_NBITS | (uint32_t)r->sum[k]);
         else
             r->cut[r->ncut++] = k;
     }

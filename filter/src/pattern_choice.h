@@ -15,7 +15,9 @@ static const uint32_t CHOICE_NO_PATTERN = 0x80000000u;
 /* What a frame's cells say. */
 typedef struct pattern_cells {
     pattern_book *book;
-    uint32_t *rows; /* per cell: T * 512, where the rows of whole tiles begin in the book */
+    /* Per cell: pattern_run of its threshold as it was some time ago; kernels bring it up to date
+     * where they meet sums that were missing. */
+    uint32_t *run;
     /* Per cell, without local counts, in even and odd places of the board: T * LEVEL_NLEVELS * 256
      * plus the level in units of 1/256. */
     uint32_t (*level)[2];
@@ -31,7 +33,7 @@ typedef struct choice_row {
     uint32_t *more;           /* H', without local counts; lost */
     const int64_t *sum;       /* with local counts */
     const uint8_t *is_coarse; /* likewise, per macro block */
-    const uint8_t **variant;
+    uint32_t *variant;        /* out: where in the rows of full tiles, in bytes */
     uint8_t *permutation;
     uint32_t *cut; /* with local counts: tiles of which only some pixels are drawn */
     uint32_t ncut;
@@ -48,7 +50,6 @@ typedef struct choice_kernels {
 
 const choice_kernels *choice_kernels_get(cpu_level level);
 
-extern const uint8_t CHOICE_EMPTY[PATTERN_NBYTES];
 extern const choice_kernels CHOICE_KERNELS_SCALAR;
 #if defined(BRAGG_X86_64)
 extern const choice_kernels CHOICE_KERNELS_AVX512;
@@ -61,14 +62,13 @@ int choice_by_sum_from(const pattern_cells *cells, choice_row *row, uint32_t fir
 
 enum { CHOICE_VARIANT_SHIFT = 17, CHOICE_PERMUTATION_SHIFT = 24 };
 
-/* A row of whole tiles, by T * 512 + S; NULL if there is no memory for it. */
-BRAGG_INLINE const uint8_t *choice_row_of(pattern_book *book, uint32_t at)
+/* Makes sure that a row of full tiles is there, by T * 512 + S; 0 if there is no memory for it. */
+BRAGG_INLINE int choice_has_row(pattern_book *book, uint32_t at)
 {
-    return pattern_row(book, PATTERN_NBYTES, at / (PATTERN_MAX_SUM + 1),
-                       at % (PATTERN_MAX_SUM + 1));
+    return pattern_row(book, PATTERN_NBYTES, at >> PATTERN_SUM_NBITS, at & PATTERN_MAX_SUM) != NULL;
 }
 
-/* What number of byte in a row a tile's variant begins at. */
+/* What number of byte in its row a tile's variant begins at. */
 BRAGG_INLINE uint32_t choice_variant(uint32_t hash)
 {
     return PATTERN_NBYTES * (hash >> CHOICE_VARIANT_SHIFT & (PATTERN_NVARIANTS - 1));
@@ -78,33 +78,14 @@ BRAGG_INLINE uint32_t choice_variant(uint32_t hash)
 BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t k, uint32_t at)
 {
     const uint32_t hash = r->hash[k];
-    const uint8_t *row = choice_row_of(cells->book, at);
-    r->variant[k] = row ? row + choice_variant(hash) : CHOICE_EMPTY;
+    r->variant[k] = at * PATTERN_ROW_NBYTES + choice_variant(hash);
     r->permutation[k] = (uint8_t)(hash >> CHOICE_PERMUTATION_SHIFT);
-    return row != NULL;
+    return choice_has_row(cells->book, at);
 }
 
-/* ThreadSanitizer is to see the pointers that a gather loads. */
-#if defined(__SANITIZE_THREAD__)
-#define SHOWS_GATHERS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SHOWS_GATHERS 1
-#endif
-#endif
-#if !defined(SHOWS_GATHERS)
-#define SHOWS_GATHERS 0
-#endif
-
-/* Loads rows of whole tiles again, by T * 512 + S, in some lanes: where SHOWS_GATHERS. */
-BRAGG_INLINE void choice_show_rows(pattern_book *book, const uint32_t *at, uint32_t lanes)
-{
-    for (; lanes; lanes >>= 1, at++) {
-        if (lanes & 1)
-            (void)atomic_load_explicit(&book->rows[PATTERN_NBYTES - 1][*at / (PATTERN_MAX_SUM + 1)]
-                                                  [*at % (PATTERN_MAX_SUM + 1)],
-                                       memory_order_acquire);
-    }
-}
+/* As choice_has_row, for the sums of tiles, given by bits from tile `first` on, that were not in
+ * the runs of their cells. */
+int choice_rows_make(const pattern_cells *cells, const choice_row *row, uint32_t first,
+                     uint32_t tiles);
 
 #endif

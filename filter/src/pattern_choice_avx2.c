@@ -39,65 +39,26 @@ KERNEL BRAGG_INLINE __m256i coarse_lanes(const uint8_t *is_coarse)
     return _mm256_cmpgt_epi32(blocks, _mm256_setzero_si256());
 }
 
-/*
- * The variants of four tiles, in the lanes that `lanes` has; adds to *missing where a row has not
- * been made.  As loads of the processor are whole and in order, what they point to has been.
- */
-KERNEL BRAGG_INLINE __m256i variants_at(const pattern_cells *cells, __m128i at, __m128i lanes,
-                                        __m128i offset, __m256i *missing)
-{
-    const long long *rows = (const void *)cells->book->rows[PATTERN_NBYTES - 1];
-    const __m256i zero = _mm256_setzero_si256();
-    const __m256i empty = _mm256_set1_epi64x((long long)(intptr_t)CHOICE_EMPTY);
-    const __m256i wide = _mm256_cvtepi32_epi64(lanes);
-    const __m256i row = _mm256_mask_i32gather_epi64(zero, rows, at, wide, 8);
-    *missing = _mm256_and_si256(wide, _mm256_cmpeq_epi64(row, zero));
-    return _mm256_blendv_epi8(empty, _mm256_add_epi64(row, _mm256_cvtepu32_epi64(offset)), wide);
-}
-
-/* Gives the tiles in some lanes the patterns of T * 512 + S, the others the empty one. */
-KERNEL BRAGG_INLINE int choose(const pattern_cells *cells, choice_row *r, uint32_t k, __m256i lanes,
-                               __m256i at)
+/* Gives the tiles in some lanes the patterns of T * 512 + S, the others that of no counts. */
+KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __m256i lanes, __m256i at)
 {
     const __m256i hash = _mm256_loadu_si256((const void *)(r->hash + k));
-    const __m256i offset =
+    const __m256i variant =
         _mm256_and_si256(_mm256_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 4),
                          _mm256_set1_epi32(PATTERN_NBYTES * (PATTERN_NVARIANTS - 1)));
+    const __m256i place = _mm256_or_si256(_mm256_slli_epi32(at, PATTERN_ROW_SHIFT), variant);
     const __m256i highest = _mm256_set1_epi32(0x0F0B0703); /* bytes of the lanes of a half */
     const __m256i permutation = _mm256_shuffle_epi8(hash, highest);
-    __m256i missing[2];
-    const __m256i low =
-        variants_at(cells, _mm256_castsi256_si128(at), _mm256_castsi256_si128(lanes),
-                    _mm256_castsi256_si128(offset), &missing[0]);
-    const __m256i high =
-        variants_at(cells, _mm256_extracti128_si256(at, 1), _mm256_extracti128_si256(lanes, 1),
-                    _mm256_extracti128_si256(offset, 1), &missing[1]);
-    if (SHOWS_GATHERS) {
-        uint32_t place[NLANES];
-        _mm256_storeu_si256((void *)place, at);
-        choice_show_rows(cells->book, place, bits_of(lanes));
-    }
-    _mm256_storeu_si256((void *)(r->variant + k), low);
-    _mm256_storeu_si256((void *)(r->variant + k + 4), high);
+    _mm256_storeu_si256((void *)(r->variant + k), _mm256_and_si256(lanes, place));
     store_u32(r->permutation + k, (uint32_t)_mm256_extract_epi32(permutation, 0));
     store_u32(r->permutation + k + 4, (uint32_t)_mm256_extract_epi32(permutation, 4));
-    const __m256i any = _mm256_or_si256(missing[0], missing[1]);
-    int has_all = 1;
-    if (!_mm256_testz_si256(any, any)) {
-        uint32_t place[NLANES];
-        _mm256_storeu_si256((void *)place, at);
-        for (uint32_t bits = bits_of(lanes), i = 0; bits; bits >>= 1, i++) {
-            if (bits & 1)
-                has_all &= choice_put(cells, r, k + i, place[i]);
-        }
-    }
-    return has_all;
 }
 
 KERNEL int choice_by_sum_avx2(const pattern_cells *cells, choice_row *r)
 {
     const __m256i none = _mm256_set1_epi32((int)CHOICE_NO_PATTERN);
     const __m256i zero = _mm256_setzero_si256();
+    const __m256i low_bits = _mm256_set1_epi32(PATTERN_MAX_SUM);
     int has_all = 1;
     uint32_t general = 0;
     uint32_t k = 0;
@@ -107,13 +68,22 @@ KERNEL int choice_by_sum_avx2(const pattern_cells *cells, choice_row *r)
         const __m256i closed = _mm256_or_si256(_mm256_cmpeq_epi32(open, zero),
                                                coarse_lanes(r->is_coarse + k / MACRO_EDGE));
         const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
-        const __m256i rows = _mm256_mask_i32gather_epi32(none, (const void *)cells->rows,
-                                                         load_16_bits(r->cell + k), drawn, 4);
-        const __m256i has_pattern = _mm256_andnot_si256(_mm256_srai_epi32(rows, 31), drawn);
+        const __m256i sum = load_sums(r->sum + k);
+        const __m256i run = _mm256_mask_i32gather_epi32(none, (const void *)cells->run,
+                                                        load_16_bits(r->cell + k), drawn, 4);
+        const __m256i high = _mm256_srli_epi32(run, PATTERN_SUM_NBITS); /* T * 512 + first */
+        const __m256i first = _mm256_and_si256(high, low_bits);
+        const __m256i last = _mm256_and_si256(run, low_bits);
+        const __m256i outside =
+            _mm256_or_si256(_mm256_cmpgt_epi32(first, sum), _mm256_cmpgt_epi32(sum, last));
+        const __m256i has_pattern = _mm256_andnot_si256(_mm256_srai_epi32(run, 31), drawn);
         const __m256i whole =
             _mm256_and_si256(has_pattern, _mm256_cmpeq_epi32(open, _mm256_set1_epi32(0xFFFF)));
         general |= bits_of(_mm256_andnot_si256(has_pattern, drawn));
-        has_all &= choose(cells, r, k, whole, _mm256_add_epi32(rows, load_sums(r->sum + k)));
+        const uint32_t missing = bits_of(_mm256_and_si256(whole, outside));
+        put(r, k, whole, _mm256_or_si256(_mm256_andnot_si256(low_bits, high), sum));
+        if (missing)
+            has_all &= choice_rows_make(cells, r, k, missing);
         for (uint32_t cut = bits_of(_mm256_andnot_si256(whole, has_pattern)); cut; cut &= cut - 1)
             r->cut[r->ncut++] = k + (uint32_t)__builtin_ctz(cut);
     }

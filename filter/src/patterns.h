@@ -15,13 +15,16 @@
 #include "pixel.h"
 
 enum {
-    PATTERN_MAX_SUM = 511,
+    PATTERN_SUM_NBITS = 9,
+    PATTERN_MAX_SUM = (1 << PATTERN_SUM_NBITS) - 1,
     PATTERN_MAX_THRESHOLD = 63,
     PATTERN_NVARIANTS = 64,
     PATTERN_NBYTES = 16, /* of a variant: pixels f to 15 are 0 */
-    PATTERN_ROW_NBYTES = PATTERN_NVARIANTS * PATTERN_NBYTES,
+    PATTERN_ROW_SHIFT = 10,
+    PATTERN_ROW_NBYTES = PATTERN_NVARIANTS * PATTERN_NBYTES, /* 2 to this power */
     PATTERN_MAX_DISPERSION = 64,
-    PATTERN_MAX_ROWS = 60 * 1024 /* of a book: with the pointers to them 64 MiB */
+    PATTERN_MAX_ROWS = 60 * 1024, /* of a book: with the pointers to them 64 MiB */
+    PATTERN_NKINDS_OF_ROWS = (PATTERN_MAX_THRESHOLD + 1) << PATTERN_SUM_NBITS /* by T and S */
 };
 
 /* Where the pixels of a full tile stand. */
@@ -38,14 +41,23 @@ typedef struct pattern_kind {
 } pattern_kind;
 
 typedef struct pattern_book {
-    /* By f - 1, T and S; NULL until made, then never changed.  The system gives the 4 MiB of
-     * pointers page by page: those of one f and T are a page. */
-    _Atomic(const uint8_t *) rows[PATTERN_NBYTES][PATTERN_MAX_THRESHOLD + 1][PATTERN_MAX_SUM + 1];
+    /*
+     * The rows of full tiles side by side, so that T * 512 + S says where one is: 0 until made, as
+     * is that of the sum 0, then never changed.  The system gives the 32 MiB page by page.
+     */
+    uint8_t (*full)[PATTERN_ROW_NBYTES];
+    atomic_uchar is_made[PATTERN_NKINDS_OF_ROWS]; /* of these */
+    atomic_uint run[PATTERN_MAX_THRESHOLD + 1];   /* pattern_run */
+    /* Of fewer than 16 pixels, by f - 1, T and S; NULL until made, then never changed.  The system
+     * gives the 4 MiB of pointers page by page: those of one f and T are a page. */
+    _Atomic(const uint8_t *) rows[PATTERN_NBYTES - 1][PATTERN_NKINDS_OF_ROWS];
     pattern_kind kind;
     const uint8_t (*permutations)[PATTERN_NBYTES]; /* that suit it */
-    uint32_t nrows;
-    uint32_t users; /* the cache itself counts as one */
+    uint32_t nrows;                                /* that are made */
+    uint32_t nslab_rows;                           /* of fewer than 16 pixels: in the slabs */
+    uint32_t users;                                /* the cache itself counts as one */
     struct pattern_slab *slabs;
+    void *memory; /* of `full` */
     struct pattern_book *next;
 } pattern_book;
 
@@ -66,10 +78,31 @@ const uint8_t *pattern_row_make(pattern_book *book, uint32_t f, uint32_t thresho
 BRAGG_INLINE const uint8_t *pattern_row(pattern_book *book, uint32_t f, uint32_t threshold,
                                         uint32_t sum)
 {
-    const uint8_t *row =
-        atomic_load_explicit(&book->rows[f - 1][threshold][sum], memory_order_acquire);
+    const uint32_t at = threshold << PATTERN_SUM_NBITS | sum;
+    const uint8_t *row = NULL;
+    if (f < PATTERN_NBYTES)
+        row = atomic_load_explicit(&book->rows[f - 1][at], memory_order_acquire);
+    else if (atomic_load_explicit(&book->is_made[at], memory_order_acquire))
+        row = book->full[at];
     return row ? row : pattern_row_make(book, f, threshold, sum);
 }
+
+/*
+ * The longest run of sums whose rows of full tiles are made for a threshold T, in one word:
+ * T << 18 | first sum << 9 | last sum.
+ */
+BRAGG_INLINE uint32_t pattern_run(const pattern_book *book, uint32_t threshold)
+{
+    return threshold << 2 * PATTERN_SUM_NBITS |
+           atomic_load_explicit(&book->run[threshold], memory_order_acquire);
+}
+
+BRAGG_INLINE uint32_t pattern_run_first(uint32_t run)
+{
+    return run >> PATTERN_SUM_NBITS & PATTERN_MAX_SUM;
+}
+
+BRAGG_INLINE uint32_t pattern_run_last(uint32_t run) { return run & PATTERN_MAX_SUM; }
 
 /*
  * The weights that rows and levels of one threshold are made of, process-wide.  `pixel` is w_n,

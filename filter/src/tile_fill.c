@@ -15,6 +15,13 @@
 
 enum { NOT_PATTERN = 0xFF, LEVEL_UNITS = 256 };
 
+/* A level of a cell and the rows of its sums. */
+static int set_level(const tile_fill *t, uint32_t threshold, uint32_t level)
+{
+    const level_table *table = level_get(threshold, level);
+    return table && level_rows_make(t->cells.book, threshold, table);
+}
+
 /* The levels x / 256 of a cell: on average over the 256 places between two of them, x. */
 static int set_levels(const tile_fill *t, uint32_t c, const ring_profile *ring)
 {
@@ -26,7 +33,7 @@ static int set_levels(const tile_fill *t, uint32_t c, const ring_profile *ring)
         const uint32_t second = x % LEVEL_UNITS ? first + 1 : first;
         t->cells.level[c][is_odd] =
             t->threshold[c] * (uint32_t)(LEVEL_NLEVELS * LEVEL_UNITS) + (uint32_t)x;
-        if (!level_get(t->threshold[c], first) || !level_get(t->threshold[c], second))
+        if (!set_level(t, t->threshold[c], first) || !set_level(t, t->threshold[c], second))
             return 0;
     }
     return 1;
@@ -40,14 +47,14 @@ static h5bragg_status set_cells(tile_fill *t)
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &m->profile[map->ring[c]];
         t->threshold[c] = NOT_PATTERN;
-        t->cells.rows[c] = t->cells.level[c][0] = t->cells.level[c][1] = CHOICE_NO_PATTERN;
+        t->cells.run[c] = t->cells.level[c][0] = t->cells.level[c][1] = CHOICE_NO_PATTERN;
         if (ring->is_general) {
             t->mean[c] = noise_mean(m->tables, c);
             continue;
         }
         const double mean = floor(profile_level_mean(ring) * map->normalisation[c] + 0.5);
         t->threshold[c] = (uint8_t)m->range[c].high;
-        t->cells.rows[c] = t->threshold[c] * (PATTERN_MAX_SUM + 1u);
+        t->cells.run[c] = pattern_run(t->cells.book, t->threshold[c]);
         t->mean[c] = mean < (double)m->range[c].high ? (int64_t)mean : m->range[c].high;
         if (has_levels && !set_levels(t, c, ring))
             return H5BRAGG_NO_MEMORY;
@@ -67,20 +74,18 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->fill = fill;
     t->stride = padded * TILE_EDGE;
     t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
-    t->variant = scratch_take(padded * sizeof *t->variant);
+    t->variant = scratch_take_zeros(padded, sizeof *t->variant);
     t->permutation = scratch_take_zeros(padded, 1);
     t->threshold = scratch_take(ncells);
     t->mean = scratch_take(ncells * sizeof *t->mean);
     t->cells.book = frame->model.book;
-    t->cells.rows = scratch_take(ncells * sizeof *t->cells.rows);
+    t->cells.run = scratch_take(ncells * sizeof *t->cells.run);
     t->cells.level = scratch_take(ncells * sizeof *t->cells.level);
     t->more = scratch_take(padded * sizeof *t->more);
     t->cut = scratch_take(padded * sizeof *t->cut);
-    if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->mean ||
-        !t->cells.rows || !t->cells.level || !t->more || !t->cut)
+    if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->mean || !t->cells.run ||
+        !t->cells.level || !t->more || !t->cut)
         return H5BRAGG_NO_MEMORY;
-    for (size_t k = 0; k < padded; k++)
-        t->variant[k] = CHOICE_EMPTY;
     return set_cells(t);
 }
 
@@ -91,7 +96,7 @@ void tile_fill_free(tile_fill *t)
     scratch_give(t->permutation);
     scratch_give(t->threshold);
     scratch_give(t->mean);
-    scratch_give(t->cells.rows);
+    scratch_give(t->cells.run);
     scratch_give(t->cells.level);
     scratch_give(t->more);
     scratch_give(t->cut);
@@ -187,7 +192,8 @@ static h5bragg_status draw_patterns(tile_fill *t, const tile_row *r)
     if (!choose(&t->cells, &choice))
         return H5BRAGG_NO_MEMORY;
     t->has_general[r->number % MACRO_EDGE] = choice.has_general;
-    t->kernels->draw(t->variant, t->permutation, t->frame->model.book->permutations,
+    const pattern_book *book = t->cells.book;
+    t->kernels->draw(book->full[0], t->variant, t->permutation, book->permutations,
                      t->stride / TILE_EDGE, r->pixels);
     return draw_cut_tiles(t, r, choice.ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }

@@ -12,12 +12,12 @@ typedef struct tile_fill {
     const draw_kernels *kernels;
     const choice_kernels *choice;
     h5bragg_fill fill;
-    size_t stride;           /* of the strip: whole quads */
-    uint8_t *strip;          /* the pixels of a row of macro blocks, a byte each */
-    const uint8_t **variant; /* ntx, padded */
-    uint8_t *permutation;    /* likewise */
-    uint8_t *threshold;      /* per cell of pattern rings; NOT_PATTERN for others */
-    int64_t *mean;           /* per cell: noise-free reading */
+    size_t stride;        /* of the strip: whole quads */
+    uint8_t *strip;       /* the pixels of a row of macro blocks, a byte each */
+    uint32_t *variant;    /* ntx, padded */
+    uint8_t *permutation; /* likewise */
+    uint8_t *threshold;   /* per cell of pattern rings; NOT_PATTERN for others */
+    int64_t *mean;        /* per cell: noise-free reading */
     pattern_cells cells;
     uint32_t *more;              /* without local counts: second hashes of a row of tiles */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */

@@ -8,7 +8,7 @@
 enum { NCELLS = 40, MAX_NTX = 90, NROUNDS = 60, LEVEL_UNITS = 256 };
 
 typedef struct chosen {
-    const uint8_t *variant[MAX_NTX];
+    uint32_t variant[MAX_NTX];
     uint8_t permutation[MAX_NTX];
     uint32_t cut[MAX_NTX];
     uint32_t more[MAX_NTX];
@@ -24,7 +24,7 @@ typedef struct tiles {
     uint8_t is_coarse[MAX_NTX];
 } tiles;
 
-static uint32_t rows_of[NCELLS];
+static uint32_t run_of[NCELLS];
 static uint32_t level_of[NCELLS][2];
 
 static uint32_t random_word(unsigned *state)
@@ -33,20 +33,22 @@ static uint32_t random_word(unsigned *state)
 }
 
 /* Cells of all thresholds; every seventh is of a general ring. */
-static void make_cells(unsigned *state)
+static void make_cells(pattern_book *book, unsigned *state)
 {
     for (uint32_t c = 0; c < NCELLS; c++) {
         const uint32_t threshold = (c * 63 + NCELLS - 2) / (NCELLS - 1) % 64;
-        rows_of[c] = level_of[c][0] = level_of[c][1] = CHOICE_NO_PATTERN;
+        run_of[c] = level_of[c][0] = level_of[c][1] = CHOICE_NO_PATTERN;
         if (c % 7 == 3)
             continue;
-        rows_of[c] = threshold * 512;
+        run_of[c] = pattern_run(book, threshold);
         for (int k = 0; k < 2; k++) {
             const uint32_t x =
                 c == 0 ? LEVEL_MAX * LEVEL_UNITS : random_bits(state) % (LEVEL_MAX * LEVEL_UNITS);
             level_of[c][k] = threshold * LEVEL_NLEVELS * LEVEL_UNITS + x;
-            CHECK(level_get(threshold, x / LEVEL_UNITS));
-            CHECK(level_get(threshold, (x + LEVEL_UNITS - 1) / LEVEL_UNITS));
+            for (uint32_t up = 0; up < LEVEL_UNITS; up += LEVEL_UNITS - 1) {
+                const level_table *table = level_get(threshold, (x + up) / LEVEL_UNITS);
+                CHECK(table && level_rows_make(book, threshold, table));
+            }
         }
     }
 }
@@ -62,7 +64,7 @@ static void make_tiles(unsigned *state, tiles *t)
         t->is_coarse[k] = random_bits(state) % 5 == 0;
         if (random_bits(state) % 4 == 0) /* the tails of levels */
             t->hash[k] = (t->hash[k] & 0xFFFF0000u) | (0xFFFF - random_bits(state) % 50);
-        const uint32_t threshold = t->open[k] ? rows_of[t->cell[k]] / 512 % 64 : 0;
+        const uint32_t threshold = t->open[k] ? run_of[t->cell[k]] >> 18 & 63 : 0;
         const uint32_t most = 16 * threshold < 511 ? 16 * threshold : 511;
         t->sum[k] = random_bits(state) % (most + 1);
     }
@@ -87,11 +89,34 @@ static void choose(const choice_kernels *kernels, int has_sum, const pattern_cel
     CHECK((has_sum ? kernels->by_sum : kernels->by_level)(cells, &result->row));
 }
 
+/* The rows of the patterns are there, whoever made them. */
+static void check_rows(const pattern_book *book, const tiles *t, int has_sum, const chosen *c)
+{
+    for (uint32_t k = 0; k < c->row.ntx; k++) {
+        const uint8_t *pattern = book->full[0] + c->variant[k];
+        uint32_t sum = 0;
+        for (uint32_t i = 0; i < PATTERN_NBYTES; i++)
+            sum += pattern[i];
+        CHECK(sum == (c->variant[k] / PATTERN_ROW_NBYTES & PATTERN_MAX_SUM));
+        if (has_sum && c->variant[k])
+            CHECK(t->open[k] == 0xFFFF && sum == t->sum[k]);
+    }
+}
+
+/* Runs as they were before anything was made, in some cells. */
+static void forget_runs(unsigned *state)
+{
+    for (uint32_t c = 0; c < NCELLS; c++) {
+        if (run_of[c] != CHOICE_NO_PATTERN && random_bits(state) % 3 == 0)
+            run_of[c] &= 63u << 18;
+    }
+}
+
 static void check_same(const chosen *a, const chosen *b)
 {
     CHECK(memcmp(a->variant, b->variant, sizeof a->variant) == 0);
     for (uint32_t k = 0; k < a->row.ntx; k++)
-        CHECK(a->variant[k] == CHOICE_EMPTY || a->permutation[k] == b->permutation[k]);
+        CHECK(a->variant[k] == 0 || a->permutation[k] == b->permutation[k]);
     CHECK(a->row.ncut == b->row.ncut && a->row.has_general == b->row.has_general);
     CHECK(memcmp(a->cut, b->cut, sizeof a->cut) == 0);
 }
@@ -99,19 +124,22 @@ static void check_same(const chosen *a, const chosen *b)
 int main(void)
 {
     const choice_kernels *kernels = choice_kernels_get(bragg_cpu_level());
-    pattern_cells cells = {.rows = rows_of, .level = level_of};
+    pattern_cells cells = {.run = run_of, .level = level_of};
     static chosen plain;
     static chosen other;
     tiles t;
     unsigned state = 5;
     CHECK(pattern_book_acquire((pattern_kind){PATTERNS_ARRANGED, 7, 4}, &cells.book) == H5BRAGG_OK);
-    make_cells(&state);
+    make_cells(cells.book, &state);
     for (uint32_t round = 0; round < NROUNDS; round++) {
         const uint32_t ntx = round < 40 ? 1 + round : 1 + random_bits(&state) % MAX_NTX;
         make_tiles(&state, &t);
+        forget_runs(&state);
         for (int has_sum = 0; has_sum < 2; has_sum++) { /* whoever is first makes the rows */
             choose(kernels, has_sum, &cells, &t, ntx, round & 1, &other);
+            check_rows(cells.book, &t, has_sum, &other);
             choose(&CHOICE_KERNELS_SCALAR, has_sum, &cells, &t, ntx, round & 1, &plain);
+            check_rows(cells.book, &t, has_sum, &plain);
             check_same(&plain, &other);
         }
     }

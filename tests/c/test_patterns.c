@@ -1,47 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Pattern rows, permutations and levels follow docs/format.md; every kernel equals plain C. */
+/* Pattern rows, permutations and levels follow docs/format.md. */
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
-#include "draw_kernels.h"
 #include "levels.h"
-#include "noise_hash.h"
-#include "patterns.h"
-
-static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
-static pattern_book *ordered_book_of(int dispersion, pattern_order order)
-{
-    pattern_book *book = NULL;
-    CHECK(pattern_book_acquire((pattern_kind){order, dispersion, 0}, &book) == H5BRAGG_OK);
-    return book;
-}
-
-static pattern_book *book_of(int dispersion)
-{
-    return ordered_book_of(dispersion, PATTERNS_SHUFFLED);
-}
-
-/* Checks that every variant has the sum, the range and zeros behind; returns the sum of squares. */
-static uint32_t check_row(const uint8_t *row, uint32_t f, uint32_t threshold, uint32_t sum)
-{
-    uint32_t squares = 0;
-    CHECK(row && (uintptr_t)row % 64 == 0);
-    for (uint32_t v = 0; v < PATTERN_NVARIANTS; v++) {
-        uint32_t total = 0;
-        for (uint32_t i = 0; i < PATTERN_NBYTES; i++) {
-            const uint32_t pixel = row[PATTERN_NBYTES * v + i];
-            CHECK(pixel <= (i < f ? threshold : 0));
-            total += pixel;
-            squares += pixel * pixel;
-        }
-        CHECK(total == sum);
-    }
-    return squares;
-}
+#include "pattern_rows.h"
 
 static void variants_have_their_sum_and_range(void)
 {
@@ -233,95 +197,6 @@ static void levels_follow_truncated_poisson_counts(void)
         check_level(CASES[i][0], CASES[i][1]);
 }
 
-enum { MAX_NTILES = 76, MAX_N = 300 };
-
-static void check_draw(const draw_kernels *kernels, unsigned *state)
-{
-    static uint8_t pool[1024];
-    const uint8_t(*table)[PATTERN_NBYTES] = pattern_permutations(PATTERNS_SHUFFLED);
-    const uint8_t *variant[MAX_NTILES] = {NULL};
-    uint8_t permutation[MAX_NTILES] = {0};
-    uint8_t expected[4][4 * MAX_NTILES + 1];
-    uint8_t got[4][4 * MAX_NTILES + 1]; /* odd, so that the rows are aligned differently */
-    for (size_t i = 0; i < sizeof pool; i++)
-        pool[i] = (uint8_t)random_bits(state);
-    for (size_t ntiles = 0; ntiles <= MAX_NTILES; ntiles += DRAW_NTILES) {
-        for (size_t t = 0; t < ntiles; t++) {
-            variant[t] = pool + random_bits(state) % (sizeof pool - 15);
-            permutation[t] = (uint8_t)random_bits(state);
-        }
-        memset(expected, 0xAA, sizeof expected);
-        memset(got, 0xAA, sizeof got);
-        uint8_t *const rows_expected[4] = {expected[0], expected[1], expected[2], expected[3]};
-        uint8_t *const rows_got[4] = {got[0], got[1], got[2], got[3]};
-        DRAW_KERNELS_SCALAR.draw(variant, permutation, table, ntiles, rows_expected);
-        kernels->draw(variant, permutation, table, ntiles, rows_got);
-        CHECK(memcmp(expected, got, sizeof got) == 0);
-        for (size_t t = 0; t < ntiles; t++)
-            for (size_t p = 0; p < 16; p++)
-                CHECK(got[p / 4][4 * t + p % 4] == variant[t][table[permutation[t]][p]]);
-    }
-}
-
-static void check_widen(const draw_kernels *kernels, unsigned *state)
-{
-    uint8_t in[MAX_N + 8];
-    uint8_t out[4 * MAX_N + 80];
-    for (size_t i = 0; i < sizeof in; i++)
-        in[i] = (uint8_t)random_bits(state);
-    for (size_t n = 0; n <= MAX_N; n += n < 70 ? 1 : 23) {
-        for (size_t nbytes = 1; nbytes <= 4; nbytes *= 2) {
-            const size_t shift = random_bits(state) % 72;
-            const uint8_t *from = in + random_bits(state) % 8;
-            memset(out, 0xAA, sizeof out);
-            kernels->widen(from, n, nbytes, out + shift);
-            for (size_t i = 0; i < n; i++) {
-                const uint8_t byte = from[i];
-                const uint16_t half = byte;
-                const uint32_t word = byte;
-                const void *expected = &word;
-                if (nbytes < 4)
-                    expected = nbytes == 1 ? (const void *)&byte : (const void *)&half;
-                CHECK(memcmp(out + shift + nbytes * i, expected, nbytes) == 0);
-            }
-            for (size_t i = 0; i < sizeof out; i++)
-                CHECK((i >= shift && i < shift + nbytes * n) || out[i] == 0xAA);
-        }
-    }
-}
-
-static void check_hashes(const draw_kernels *kernels, unsigned *state)
-{
-    uint32_t out[MAX_N + 1];
-    for (size_t n = 0; n <= MAX_N; n += n < 40 ? 1 : 37) {
-        const uint64_t seed = (uint64_t)random_bits(state) << 40 ^ random_bits(state);
-        const uint32_t first = n % 2 ? 0xFFFFFFF0u : random_bits(state);
-        out[n] = 0xAAAAAAAAu;
-        kernels->hash(seed, first, n, out);
-        CHECK(out[n] == 0xAAAAAAAAu);
-        for (size_t i = 0; i < n; i++)
-            CHECK(out[i] == noise_hash(seed, first + (uint32_t)i));
-    }
-}
-
-/* H5BRAGG_SIMD and the machine decide which level is the best; all below it work as well. */
-static void every_level_draws_the_same(void)
-{
-    const cpu_level best = bragg_cpu_level();
-    unsigned state = 7;
-    for (int level = CPU_SCALAR; level <= (int)best; level++) {
-        if (best == CPU_NEON && level != CPU_SCALAR && level != CPU_NEON)
-            continue;
-        const draw_kernels *kernels = draw_kernels_get((cpu_level)level);
-        CHECK(level == CPU_SCALAR || kernels != &DRAW_KERNELS_SCALAR);
-        for (int round = 0; round < 5; round++) {
-            check_draw(kernels, &state);
-            check_widen(kernels, &state);
-            check_hashes(kernels, &state);
-        }
-    }
-}
-
 /* ---- version 2: arranged patterns ---- */
 
 /* Sum of squared differences of the rectangles from their share, times 256. */
@@ -410,62 +285,8 @@ static void symmetries_keep_a_tile_as_even(void)
         CHECK(seen[p] == 256 / PATTERN_NBYTES); /* no pixel of a tile is special */
 }
 
-enum { NTHREADS = 4, NSUMS = 120, NBOOKS = 12 };
-
-static void *race(void *argument)
-{
-    const unsigned number = *(const unsigned *)argument;
-    const uint8_t *first[NSUMS];
-    pattern_book *book = book_of(3);
-    for (uint32_t i = 0; i < NSUMS; i++) {
-        const uint32_t sum = (i + 30 * number) % NSUMS;
-        first[sum] = pattern_row(book, 16, 11, sum);
-        check_row(first[sum], 16, 11, sum);
-        CHECK(book->permutations[17][0] == book->permutations[16][1]);
-        CHECK(level_get(11, sum) && level_get(11, sum)->mean <= 176.0);
-    }
-    for (unsigned k = 0; k < 4 * NBOOKS; k++) { /* more books than the cache holds */
-        pattern_book *other = book_of((int)((k + number) % NBOOKS) + 4);
-        check_row(pattern_row(other, 16, 5, 20), 16, 5, 20);
-        pattern_book_release(other);
-    }
-    for (uint32_t sum = 0; sum < NSUMS; sum++)
-        CHECK(pattern_row(book, 16, 11, sum) == first[sum]);
-    pattern_book_release(book);
-    return NULL;
-}
-
-static void threads_share_rows(void)
-{
-    pthread_t thread[NTHREADS];
-    unsigned number[NTHREADS];
-    for (unsigned k = 0; k < NTHREADS; k++) {
-        number[k] = k;
-        CHECK(pthread_create(&thread[k], NULL, race, &number[k]) == 0);
-    }
-    for (unsigned k = 0; k < NTHREADS; k++)
-        CHECK(pthread_join(thread[k], NULL) == 0);
-}
-
-/* `nrows` is set by hand: to fill a book takes seconds. */
-static void a_full_book_says_so_and_a_half_full_one_is_replaced(void)
-{
-    pattern_book *book = book_of(-1);
-    const uint8_t *row = pattern_row(book, 4, 4, 4);
-    book->nrows = PATTERN_MAX_ROWS;
-    CHECK(pattern_row(book, 4, 4, 5) == NULL);
-    CHECK(pattern_row(book, 4, 4, 4) == row);
-    pattern_book *fresh = book_of(-1);
-    CHECK(fresh != book && check_row(pattern_row(fresh, 4, 4, 5), 4, 4, 5) > 0);
-    CHECK(memcmp(pattern_row(fresh, 4, 4, 4), row, PATTERN_NVARIANTS * PATTERN_NBYTES) == 0);
-    pattern_book_release(book);
-    pattern_book_release(fresh);
-    pattern_book_release(NULL);
-}
-
 int main(void)
 {
-    threads_share_rows();
     arranged_tiles_are_even_and_hold_the_same_pixels();
     symmetries_keep_a_tile_as_even();
     variants_have_their_sum_and_range();
@@ -474,7 +295,5 @@ int main(void)
     tables_are_those_of_the_document();
     permutations_are_rotations_of_sixteen();
     levels_follow_truncated_poisson_counts();
-    every_level_draws_the_same();
-    a_full_book_says_so_and_a_half_full_one_is_replaced();
     return 0;
 }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Every kernel that draws, widens and hashes equals plain C. */
+#include <string.h>
+
+#include "check.h"
+#include "draw_kernels.h"
+#include "noise_hash.h"
+#include "patterns.h"
+
+enum { MAX_NTILES = 76, MAX_N = 300 };
+
+static void check_draw(const draw_kernels *kernels, unsigned *state)
+{
+    static uint8_t pool[1024];
+    const uint8_t(*table)[PATTERN_NBYTES] = pattern_permutations(PATTERNS_SHUFFLED);
+    uint32_t variant[MAX_NTILES] = {0};
+    uint8_t permutation[MAX_NTILES] = {0};
+    uint8_t expected[4][4 * MAX_NTILES + 1];
+    uint8_t got[4][4 * MAX_NTILES + 1]; /* odd, so that the rows are aligned differently */
+    for (size_t i = 0; i < sizeof pool; i++)
+        pool[i] = (uint8_t)random_bits(state);
+    for (size_t ntiles = 0; ntiles <= MAX_NTILES; ntiles += DRAW_NTILES) {
+        for (size_t t = 0; t < ntiles; t++) {
+            variant[t] = random_bits(state) % (sizeof pool - 15);
+            permutation[t] = (uint8_t)random_bits(state);
+        }
+        memset(expected, 0xAA, sizeof expected);
+        memset(got, 0xAA, sizeof got);
+        uint8_t *const rows_expected[4] = {expected[0], expected[1], expected[2], expected[3]};
+        uint8_t *const rows_got[4] = {got[0], got[1], got[2], got[3]};
+        DRAW_KERNELS_SCALAR.draw(pool, variant, permutation, table, ntiles, rows_expected);
+        kernels->draw(pool, variant, permutation, table, ntiles, rows_got);
+        CHECK(memcmp(expected, got, sizeof got) == 0);
+        for (size_t t = 0; t < ntiles; t++)
+            for (size_t p = 0; p < 16; p++)
+                CHECK(got[p / 4][4 * t + p % 4] == pool[variant[t] + table[permutation[t]][p]]);
+    }
+}
+
+static void check_widen(const draw_kernels *kernels, unsigned *state)
+{
+    uint8_t in[MAX_N + 8];
+    uint8_t out[4 * MAX_N + 80];
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (uint8_t)random_bits(state);
+    for (size_t n = 0; n <= MAX_N; n += n < 70 ? 1 : 23) {
+        for (size_t nbytes = 1; nbytes <= 4; nbytes *= 2) {
+            const size_t shift = random_bits(state) % 72;
+            const uint8_t *from = in + random_bits(state) % 8;
+            memset(out, 0xAA, sizeof out);
+            kernels->widen(from, n, nbytes, out + shift);
+            for (size_t i = 0; i < n; i++) {
+                const uint8_t byte = from[i];
+                const uint16_t half = byte;
+                const uint32_t word = byte;
+                const void *expected = &word;
+                if (nbytes < 4)
+                    expected = nbytes == 1 ? (const void *)&byte : (const void *)&half;
+                CHECK(memcmp(out + shift + nbytes * i, expected, nbytes) == 0);
+            }
+            for (size_t i = 0; i < sizeof out; i++)
+                CHECK((i >= shift && i < shift + nbytes * n) || out[i] == 0xAA);
+        }
+    }
+}
+
+static void check_hashes(const draw_kernels *kernels, unsigned *state)
+{
+    uint32_t out[MAX_N + 1];
+    for (size_t n = 0; n <= MAX_N; n += n < 40 ? 1 : 37) {
+        const uint64_t seed = (uint64_t)random_bits(state) << 40 ^ random_bits(state);
+        const uint32_t first = n % 2 ? 0xFFFFFFF0u : random_bits(state);
+        out[n] = 0xAAAAAAAAu;
+        kernels->hash(seed, first, n, out);
+        CHECK(out[n] == 0xAAAAAAAAu);
+        for (size_t i = 0; i < n; i++)
+            CHECK(out[i] == noise_hash(seed, first + (uint32_t)i));
+    }
+}
+
+/* H5BRAGG_SIMD and the machine decide which level is the best; all below it work as well. */
+static void every_level_draws_the_same(void)
+{
+    const cpu_level best = bragg_cpu_level();
+    unsigned state = 7;
+    for (int level = CPU_SCALAR; level <= (int)best; level++) {
+        if (best == CPU_NEON && level != CPU_SCALAR && level != CPU_NEON)
+            continue;
+        const draw_kernels *kernels = draw_kernels_get((cpu_level)level);
+        CHECK(level == CPU_SCALAR || kernels != &DRAW_KERNELS_SCALAR);
+        for (int round = 0; round < 5; round++) {
+            check_draw(kernels, &state);
+            check_widen(kernels, &state);
+            check_hashes(kernels, &state);
+        }
+    }
+}
+
+int main(void)
+{
+    every_level_draws_the_same();
+    return 0;
+}
