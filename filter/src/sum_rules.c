@@ -67,6 +67,19 @@ small_rule small_rule_of(const sum_rule *rule)
                         rule->context};
 }
 
+/*
+ * What a cell adds to a coarse block for a full tile, in one number: the expected sum and, from bit
+ * LOW_MOST_SHIFT, the largest value of a pixel.  As many pixels as a block has fit in either half.
+ */
+enum { LOW_MOST_SHIFT = 32 };
+static const uint64_t NOT_LOW = UINT64_MAX; /* of a general ring */
+
+static uint64_t low_cell_of(const frame_model *model, uint32_t cell)
+{
+    const cell_range *r = &model->range[cell];
+    return r->is_pattern ? model->expected[cell] | (uint64_t)r->high << LOW_MOST_SHIFT : NOT_LOW;
+}
+
 h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
 {
     const ring_map *map = model->noise.map;
@@ -82,6 +95,9 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->scale = scratch_take_zeros(grid->nblocks, 1);
     grid->scale_above = scratch_take_zeros(grid->nblocks, 1);
     grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
+    grid->coarse = scratch_take(grid->nblocks * sizeof *grid->coarse);
+    grid->low_cell = scratch_take((map->ncells + 1u) * sizeof *grid->low_cell);
+    grid->whole = scratch_take(grid->nblocks * sizeof *grid->whole);
     const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
     grid->kind = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->range = scratch_take(room * sizeof *grid->range);
@@ -92,8 +108,8 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
     if (!grid->full || !grid->small || !grid->nlow || !grid->least_cell || !grid->most_cell ||
         !grid->is_coarse || !grid->scale || !grid->scale_above || !grid->coarse_sum ||
-        !grid->kind || !grid->range || !grid->step || !grid->listed || !grid->odd ||
-        !grid->context || !grid->symbol)
+        !grid->coarse || !grid->low_cell || !grid->whole || !grid->kind || !grid->range ||
+        !grid->step || !grid->listed || !grid->odd || !grid->context || !grid->symbol)
         return H5BRAGG_NO_MEMORY;
     const uint64_t limit = model->noise.params->coarse_limit;
     for (uint32_t c = 0; c < map->ncells; c++) {
@@ -103,6 +119,8 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
                                              TILE_NPIXELS * model->expected[c] < SUM_UNITS * limit);
     }
     grid->may_be_coarse = grid->nlow[map->ncells] > 0;
+    for (uint32_t c = 0; c < map->ncells && grid->may_be_coarse; c++)
+        grid->low_cell[c] = low_cell_of(model, c);
     return H5BRAGG_OK;
 }
 
@@ -119,6 +137,9 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->scale);
     scratch_give(grid->scale_above);
     scratch_give(grid->coarse_sum);
+    scratch_give(grid->coarse);
+    scratch_give(grid->low_cell);
+    scratch_give(grid->whole);
     scratch_give(grid->kind);
     scratch_give(grid->range);
     scratch_give(grid->step);
@@ -133,20 +154,22 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
 {
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
-    uint64_t expected = 0;
-    uint64_t ntiles = 0;
+    uint64_t all = 0;
+    uint32_t ntiles = 0;
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
         for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
             if (cell[t] == BRAGG_NO_CELL)
                 continue;
-            if (!m->range[cell[t]].is_pattern)
+            if (grid->low_cell[cell[t]] == NOT_LOW)
                 return 0;
-            expected += m->expected[cell[t]];
+            all += grid->low_cell[cell[t]];
             ntiles++;
         }
     }
-    return TILE_NPIXELS * expected < (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
+    grid->whole[block] = ntiles == MACRO_EDGE * MACRO_EDGE ? all : 0;
+    return TILE_NPIXELS * (uint64_t)(uint32_t)all <
+           (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
 }
 
 /* Range of the numbers of the cells of four tiles below each other; blank ones are the largest. */
@@ -194,11 +217,40 @@ void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, cons
         grid->is_coarse[block] = block_has_low(grid, block) && block_is_coarse(grid, block);
 }
 
+/* Whether all pixels of a coarse block are open, and `whole` says what it is. */
+static int is_whole(const sum_grid *grid, uint32_t block)
+{
+    uint64_t all = UINT64_MAX;
+    if (!grid->is_coarse[block] || grid->whole[block] == 0)
+        return 0;
+    for (uint32_t row = 0; row < MACRO_EDGE; row++)
+        all &= open_quad(grid, row, block);
+    return all == UINT64_MAX;
+}
+
+static block_sums whole_block(const sum_grid *grid, uint32_t block, const tile_sums *sum)
+{
+    const uint32_t expected = (uint32_t)grid->whole[block];
+    const int64_t most = (int64_t)(grid->whole[block] >> LOW_MOST_SHIFT);
+    block_sums b = {.expected = expected,
+                    .variance = expected,
+                    .most = TILE_NPIXELS * most,
+                    .nopen = MACRO_EDGE * MACRO_EDGE};
+    for (uint32_t row = 0; sum && row < MACRO_EDGE; row++) {
+        const size_t first = (size_t)row * grid->model->noise.map->ntx + MACRO_EDGE * block;
+        for (uint32_t k = 0; k < MACRO_EDGE; k++)
+            b.sum += sum_of(sum, first + k);
+    }
+    return b;
+}
+
 block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums *sum)
 {
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
     block_sums b = {0};
+    if (is_whole(grid, block))
+        return whole_block(grid, block, sum);
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
         for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {

@@ -54,6 +54,21 @@ static inline uint32_t block_stop(const sum_grid *grid, uint32_t block)
     return stop < ntx ? stop : ntx;
 }
 
+/* The open pixels of the tiles of a macro block in a row of tiles, 16 bits each in any order. */
+static inline uint64_t open_quad(const sum_grid *grid, uint32_t row, uint32_t block)
+{
+    const uint32_t first = MACRO_EDGE * block;
+    const uint16_t *open = grid->open + (size_t)row * grid->model->noise.map->ntx + first;
+    uint64_t quad = 0;
+    if (block_stop(grid, block) - first == MACRO_EDGE) {
+        memcpy(&quad, open, sizeof quad);
+        return quad;
+    }
+    for (uint32_t k = 0; first + k < block_stop(grid, block); k++)
+        quad |= (uint64_t)open[k] << 16 * k;
+    return quad;
+}
+
 /* Context of the scale of a block. */
 static inline uint32_t scale_context(const sum_grid *grid, uint32_t block)
 {

@@ -5,13 +5,10 @@
 
 static int has_open(const sum_grid *grid, uint32_t block)
 {
-    for (uint32_t row = 0; row < grid->nrows; row++) {
-        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
-            if (grid->open[(size_t)row * grid->model->noise.map->ntx + t])
-                return 1;
-        }
-    }
-    return 0;
+    uint64_t any = 0;
+    for (uint32_t row = 0; row < grid->nrows; row++)
+        any |= open_quad(grid, row, block);
+    return any != 0;
 }
 
 /* The middle of step j, or of what of it sums can reach; -1 if that is nothing. */
@@ -37,22 +34,33 @@ static h5bragg_status read_scales(sum_grid *grid, symbol_reader *scales)
     return H5BRAGG_OK;
 }
 
-static h5bragg_status read_coarse(sum_grid *grid, wide_reader *sums)
+/* The rules of coarse blocks and their contexts; returns their number. */
+static uint32_t list_coarse(sum_grid *grid, uint8_t *context)
 {
+    uint32_t n = 0;
     for (uint32_t block = 0; grid->may_be_coarse && block < grid->nblocks; block++) {
         if (!grid->is_coarse[block] || !has_open(grid, block))
             continue;
         const block_sums b = sum_grid_block(grid, block, NULL);
-        const sum_rule rule = sum_grid_coarse_rule(grid, block, &b);
-        const uint8_t context = (uint8_t)rule.context;
-        uint8_t symbol;
-        wide_symbols_get(sums, &context, 1, &symbol);
-        const int64_t j = unzigzag(number_of(&sums->stream, symbol));
-        grid->coarse_sum[block] = restored(&rule, grid->hash[MACRO_EDGE * block], j);
-        if (grid->coarse_sum[block] < 0)
-            return H5BRAGG_CORRUPT;
+        grid->coarse[n] = (coarse_rule){sum_grid_coarse_rule(grid, block, &b), block};
+        context[n] = grid->coarse[n].rule.context;
+        n++;
     }
-    return H5BRAGG_OK;
+    return n;
+}
+
+/* The sums of n coarse blocks; returns a negative number if there is no such sum. */
+static int64_t restore_coarse(sum_grid *grid, uint32_t n, const uint8_t *symbol, symbol_reader *s)
+{
+    int64_t all = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t block = grid->coarse[k].block;
+        const int64_t j = unzigzag(number_of(s, symbol[k]));
+        grid->coarse_sum[block] =
+            restored(&grid->coarse[k].rule, grid->hash[MACRO_EDGE * block], j);
+        all |= grid->coarse_sum[block];
+    }
+    return all;
 }
 
 /* A row of the tiles at work. */
@@ -122,12 +130,12 @@ static int64_t restore_odd(const sum_grid *grid, const sum_row *row, const uint8
 }
 
 /* Symbols first, all at once; what they mean afterwards. */
-static h5bragg_status read_tiles(sum_grid *grid, wide_reader *sums, int64_t *sum)
+static h5bragg_status read_sums(sum_grid *grid, wide_reader *sums, int64_t *sum)
 {
     const sums_read_kernels *kernels = sums_read_kernels_get(bragg_cpu_level());
     uint32_t start[MACRO_EDGE]; /* of a row's symbols */
-    uint32_t n = 0;
-    int64_t all = 0;
+    const uint32_t ncoarse = list_coarse(grid, grid->context);
+    uint32_t n = ncoarse;
     for (uint32_t block = 0; block < grid->nblocks; block++)
         grid->kind[block] = (uint8_t)((grid->is_coarse[block] ? SUM_COARSE : 0) |
                                       (grid->scale[block] ? SUM_SCALED : 0));
@@ -138,6 +146,7 @@ static h5bragg_status read_tiles(sum_grid *grid, wide_reader *sums, int64_t *sum
         set_odd_rules(grid, &r, grid->context + start[row]);
     }
     wide_symbols_get(sums, grid->context, n, grid->symbol);
+    int64_t all = restore_coarse(grid, ncoarse, grid->symbol, &sums->stream);
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const sum_row r = row_at(grid, row);
         int64_t *at = sum + (size_t)row * r.ntiles;
@@ -149,8 +158,6 @@ static h5bragg_status read_tiles(sum_grid *grid, wide_reader *sums, int64_t *sum
 
 h5bragg_status sums_read_row(sum_grid *grid, symbol_reader *scales, wide_reader *sums, int64_t *sum)
 {
-    h5bragg_status status = read_scales(grid, scales);
-    if (!status)
-        status = read_coarse(grid, sums);
-    return status ? status : read_tiles(grid, sums, sum);
+    const h5bragg_status status = read_scales(grid, scales);
+    return status ? status : read_sums(grid, sums, sum);
 }

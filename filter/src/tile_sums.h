@@ -23,6 +23,12 @@ typedef struct sum_rule {
     uint8_t context;
 } sum_rule;
 
+/* That of a coarse block. */
+typedef struct coarse_rule {
+    sum_rule rule;
+    uint32_t block;
+} coarse_rule;
+
 /* The same in 16 bits, for cells whose numbers are small. */
 typedef struct small_rule {
     int16_t predicted;
@@ -41,6 +47,8 @@ typedef struct sum_grid {
     sum_rule *full;       /* per cell: a whole tile where the scale is 1 */
     small_rule *small;    /* likewise */
     int may_be_coarse;
+    uint64_t *low_cell;   /* per cell: see sum_rules.c */
+    uint64_t *whole;      /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
     uint32_t *nlow;       /* ncells + 1: cells before that a coarse block may be made of */
     uint16_t *least_cell; /* ntx: of the four tiles of a column, at work */
     uint16_t *most_cell;
@@ -49,7 +57,8 @@ typedef struct sum_grid {
     uint32_t *plain_expected;
     int8_t *scale; /* nblocks */
     int8_t *scale_above;
-    int64_t *coarse_sum; /* nblocks: restored */
+    int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
+    coarse_rule *coarse; /* nblocks: those at work */
     /* For reading, of a row of macro blocks: see sum_row. */
     uint8_t *kind;
     uint32_t *range;
