@@ -59,10 +59,16 @@ uint32_t noise_level(const noise_frame *f, const ring_profile *ring, uint32_t ce
     return (uint32_t)(x < UINT32_MAX ? x : UINT32_MAX);
 }
 
+static int threshold_fits_pattern(const noise_frame *f, const ring_profile *ring, uint32_t cell,
+                                  int64_t threshold)
+{
+    return f->is_counting && threshold <= PATTERN_MAX_THRESHOLD &&
+           noise_level(f, ring, cell) <= PROFILE_MAX_SPREAD;
+}
+
 int noise_fits_pattern(const noise_frame *f, const ring_profile *ring, uint32_t cell)
 {
-    return f->is_counting && noise_threshold(f, ring, cell) <= PATTERN_MAX_THRESHOLD &&
-           noise_level(f, ring, cell) <= PROFILE_MAX_SPREAD;
+    return threshold_fits_pattern(f, ring, cell, noise_threshold(f, ring, cell));
 }
 
 /* Single counts up to `high`: from zero, unless that is far below the background. */
@@ -101,9 +107,9 @@ static h5bragg_status pattern_ranges(const noise_frame *f, const ring_profile *r
                                      uint32_t last, cell_range *range)
 {
     for (uint32_t c = first; c < last; c++) {
-        if (!noise_fits_pattern(f, ring, c))
-            return H5BRAGG_CORRUPT;
         const int64_t high = noise_threshold(f, ring, c);
+        if (!threshold_fits_pattern(f, ring, c, high))
+            return H5BRAGG_CORRUPT;
         range[c] = (cell_range){0, high, 1, (uint32_t)high + 1, 0, 1};
     }
     return H5BRAGG_OK;

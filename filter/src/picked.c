@@ -13,17 +13,20 @@
 #include "symbols.h"
 
 /* Cells whose weights are summed side by side: a division waits for the one before it. */
-enum { NCELLS_AT_ONCE = 8 };
+enum { NCELLS_AT_ONCE = 16 };
 
 /* P(n <= threshold) of some cells. */
 static void sum_weights(const double *expected, const int64_t *threshold, double *sum)
 {
+    double exponent[NCELLS_AT_ONCE];
     double weight[NCELLS_AT_ONCE];
     int64_t most = 0;
     for (int i = 0; i < NCELLS_AT_ONCE; i++) {
-        weight[i] = sum[i] = portable_exp(-expected[i]);
+        exponent[i] = -expected[i];
         most = threshold[i] > most ? threshold[i] : most;
     }
+    portable_exp_all(exponent, NCELLS_AT_ONCE, weight);
+    memcpy(sum, weight, sizeof weight);
     for (int64_t n = 1; n <= most; n++) {
         for (int i = 0; i < NCELLS_AT_ONCE; i++) {
             weight[i] = weight[i] * expected[i] / (double)n;
