@@ -24,6 +24,16 @@ KERNEL BRAGG_INLINE __m512i load_lane(__m512i lanes, __mmask16 lane, const uint8
     return _mm512_mask_broadcast_i32x4(lanes, lane, _mm_loadu_si128((const __m128i *)from));
 }
 
+/* Patterns lie anywhere in a book that is larger than the caches: so far ahead they are asked for.
+ */
+enum { TILES_AHEAD = 32 };
+
+KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant[16])
+{
+    for (size_t i = 0; i < 16; i++)
+        _mm_prefetch((const char *)patterns + variant[i], _MM_HINT_T0);
+}
+
 /* As with SSE: lane k draws the tiles t + 4 k to t + 4 k + 3. */
 KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
                               const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
@@ -32,6 +42,8 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
     size_t t = 0;
     for (; ntiles - t >= 16; t += 16) {
         __m512i tile[4];
+        if (ntiles - t >= TILES_AHEAD + 16)
+            ask_for(patterns, variant + t + TILES_AHEAD);
         for (size_t i = 0; i < 4; i++) {
             const uint32_t *v = variant + t + i;
             const uint8_t *p = permutation + t + i;
