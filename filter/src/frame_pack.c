@@ -58,6 +58,9 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
                                          : picked_writer_make(model, &p->picked);
     if (!status && model->layout.has_local)
         status = sum_grid_prepare_writing(&p->grid);
+    if (!status && model->layout.has_local &&
+        !symbol_writer_room(&p->sum_symbols, (size_t)map->ntx * map->nty))
+        status = H5BRAGG_NO_MEMORY;
     return status;
 }
 

@@ -35,10 +35,11 @@ void symbol_writer_free(symbol_writer *w)
     *w = (symbol_writer){0};
 }
 
-/* Capacities double; counts of symbols are 32-bit numbers. */
+/* Memory that is not used is not touched, and costs less than copies; counts of symbols are 32-bit
+ * numbers. */
 static int next_capacity(size_t capacity, size_t *next)
 {
-    *next = 2 * capacity + 32768;
+    *next = 4 * capacity + 32768;
     return *next < UINT32_MAX / 2;
 }
 
