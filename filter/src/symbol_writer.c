@@ -147,9 +147,10 @@ static void settle(frequency_search *q, uint32_t sum)
 /* Frequencies of one context, 0 for symbols that do not occur; returns the number of symbols. */
 static uint64_t make_frequencies(const uint32_t *count, uint16_t *frequency)
 {
-    frequency_search q = {.n = 0};
+    frequency_search q;
     uint64_t total = 0;
     uint32_t sum = 0;
+    q.n = 0; /* and nothing else: it is large */
     for (uint32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
         total += count[symbol];
         frequency[symbol] = 0;
