@@ -26,7 +26,7 @@ KERNEL BRAGG_INLINE __m512i load_lane(__m512i lanes, __mmask16 lane, const uint8
 
 /* Patterns lie anywhere in a book that is larger than the caches: so far ahead they are asked for.
  */
-enum { TILES_AHEAD = 32 };
+enum { TILES_AHEAD = 64 };
 
 KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant[16])
 {
