@@ -32,17 +32,30 @@ typedef void widen_function(const uint8_t *in, size_t n, size_t pixel_nbytes, vo
 /* out[i] = hash(seed, first + i), i = 0 to n - 1. */
 typedef void tile_hashes_function(uint64_t seed, uint32_t first, size_t n, uint32_t *out);
 
+/*
+ * Throws n counts, at most 255, at npixels pixels, at most THROW_NPIXELS, from a state on that is
+ * not 0: each goes to pixel floor(next bits * npixels / 2^32).  count[] gets how many each pixel
+ * has, 0 behind npixels.  Returns 0 where one may have got more than `most`, 0 to 63; count[] is of
+ * no use then.
+ */
+enum { THROW_NPIXELS = 256 };
+typedef int throw_counts_function(uint32_t state, uint32_t n, uint32_t npixels, uint32_t most,
+                                  uint8_t count[THROW_NPIXELS]);
+
 typedef struct draw_kernels {
     draw_strip_function *draw;
     widen_function *widen;
     tile_hashes_function *hash;
+    throw_counts_function *throw_counts;
 } draw_kernels;
 
 /* The kernels of a level; those of plain C for a level that is not compiled in. */
 const draw_kernels *draw_kernels_get(cpu_level level);
 
 extern const draw_kernels DRAW_KERNELS_SCALAR;
+throw_counts_function throw_counts_plain;
 #if defined(BRAGG_X86_64)
+throw_counts_function throw_counts_avx512;
 extern const draw_kernels DRAW_KERNELS_SSE4;
 extern const draw_kernels DRAW_KERNELS_AVX2;
 extern const draw_kernels DRAW_KERNELS_AVX512;

@@ -43,7 +43,19 @@ static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
         out[i] = noise_hash(seed, first + (uint32_t)i);
 }
 
-const draw_kernels DRAW_KERNELS_SCALAR = {draw_strip, widen, tile_hashes};
+int throw_counts_plain(uint32_t state, uint32_t n, uint32_t npixels, uint32_t most,
+                       uint8_t count[THROW_NPIXELS])
+{
+    uint8_t largest = 0;
+    memset(count, 0, THROW_NPIXELS);
+    for (uint32_t i = 0; i < n; i++)
+        count[(uint64_t)next_bits(&state) * npixels >> 32]++;
+    for (uint32_t k = 0; k < THROW_NPIXELS; k++)
+        largest = count[k] > largest ? count[k] : largest;
+    return largest <= most;
+}
+
+const draw_kernels DRAW_KERNELS_SCALAR = {draw_strip, widen, tile_hashes, throw_counts_plain};
 
 const draw_kernels *draw_kernels_get(cpu_level level)
 {

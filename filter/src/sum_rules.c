@@ -98,6 +98,7 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->coarse = scratch_take(grid->nblocks * sizeof *grid->coarse);
     grid->low_cell = scratch_take((map->ncells + 1u) * sizeof *grid->low_cell);
     grid->whole = scratch_take(grid->nblocks * sizeof *grid->whole);
+    grid->least_high = scratch_take(grid->nblocks);
     const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
     grid->kind = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->range = scratch_take(room * sizeof *grid->range);
@@ -108,8 +109,9 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
     if (!grid->full || !grid->small || !grid->nlow || !grid->least_cell || !grid->most_cell ||
         !grid->is_coarse || !grid->scale || !grid->scale_above || !grid->coarse_sum ||
-        !grid->coarse || !grid->low_cell || !grid->whole || !grid->kind || !grid->range ||
-        !grid->step || !grid->listed || !grid->odd || !grid->context || !grid->symbol)
+        !grid->coarse || !grid->low_cell || !grid->whole || !grid->least_high || !grid->kind ||
+        !grid->range || !grid->step || !grid->listed || !grid->odd || !grid->context ||
+        !grid->symbol)
         return H5BRAGG_NO_MEMORY;
     const uint64_t limit = model->noise.params->coarse_limit;
     for (uint32_t c = 0; c < map->ncells; c++) {
@@ -140,6 +142,7 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->coarse);
     scratch_give(grid->low_cell);
     scratch_give(grid->whole);
+    scratch_give(grid->least_high);
     scratch_give(grid->kind);
     scratch_give(grid->range);
     scratch_give(grid->step);
@@ -155,6 +158,7 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
     uint64_t all = 0;
+    uint64_t least = UINT64_MAX;
     uint32_t ntiles = 0;
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
@@ -164,10 +168,12 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
             if (grid->low_cell[cell[t]] == NOT_LOW)
                 return 0;
             all += grid->low_cell[cell[t]];
+            least = grid->low_cell[cell[t]] < least ? grid->low_cell[cell[t]] : least;
             ntiles++;
         }
     }
     grid->whole[block] = ntiles == MACRO_EDGE * MACRO_EDGE ? all : 0;
+    grid->least_high[block] = (uint8_t)(least >> LOW_MOST_SHIFT);
     return TILE_NPIXELS * (uint64_t)(uint32_t)all <
            (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
 }
@@ -217,8 +223,7 @@ void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, cons
         grid->is_coarse[block] = block_has_low(grid, block) && block_is_coarse(grid, block);
 }
 
-/* Whether all pixels of a coarse block are open, and `whole` says what it is. */
-static int is_whole(const sum_grid *grid, uint32_t block)
+int sum_grid_is_whole(const sum_grid *grid, uint32_t block)
 {
     uint64_t all = UINT64_MAX;
     if (!grid->is_coarse[block] || grid->whole[block] == 0)
@@ -249,7 +254,7 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
     block_sums b = {0};
-    if (is_whole(grid, block))
+    if (sum_grid_is_whole(grid, block))
         return whole_block(grid, block, sum);
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;

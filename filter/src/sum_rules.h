@@ -28,6 +28,9 @@ static inline int64_t sum_of(const tile_sums *sum, size_t at)
     return sum->small[at] == SUM_ELSEWHERE ? sum->any[at] : sum->small[at];
 }
 
+/* Whether all pixels of a coarse block are open, and `whole` says what it is. */
+int sum_grid_is_whole(const sum_grid *grid, uint32_t block);
+
 /* Of a block of the row at work; sum is that of its tiles, or NULL. */
 block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums *sum);
 

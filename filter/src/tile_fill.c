@@ -6,8 +6,7 @@
  * cache: for each tile a pattern and a permutation are chosen, the kernel puts them in place, and
  * the rows are widened into the frame.  What has no pattern of 16 pixels is drawn afterwards.
  */
-#include "tile_fill.h"
-
+#include "coarse_fill.h"
 #include "noise_hash.h"
 #include "scratch.h"
 
@@ -198,96 +197,6 @@ static h5bragg_status draw_patterns(tile_fill *t, const tile_row *r)
     return draw_cut_tiles(t, r, choice.ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
-enum { BLOCK_NTILES = MACRO_EDGE * MACRO_EDGE, BLOCK_NPIXELS = BLOCK_NTILES * TILE_NPIXELS };
-
-/* A coarse block at work: where its tiles are in the strip, and what their pixels may hold. */
-typedef struct coarse_block {
-    uint8_t *tile[BLOCK_NTILES]; /* first pixels, by number in the block */
-    uint8_t most[BLOCK_NTILES];
-    uint16_t open[BLOCK_NTILES];
-    uint32_t nopen; /* tiles of which all pixels are drawn */
-} coarse_block;
-
-static void look_at_block(const tile_fill *t, uint32_t block, coarse_block *b)
-{
-    const sparse_frame *f = t->frame;
-    const ring_map *map = f->model.noise.map;
-    const uint16_t *cell = map->cell + (size_t)MACRO_EDGE * f->macro_row * map->ntx;
-    memset(b, 0, sizeof *b);
-    for (uint32_t n = 0; n < BLOCK_NTILES; n++) {
-        const uint32_t row = n / MACRO_EDGE;
-        const uint32_t column = MACRO_EDGE * block + n % MACRO_EDGE;
-        const size_t at = (size_t)row * map->ntx + column;
-        if (row >= f->nrows || column >= map->ntx || f->open[at] == 0)
-            continue;
-        b->tile[n] = t->strip + row * TILE_EDGE * t->stride + column * TILE_EDGE;
-        b->most[n] = t->threshold[cell[at]];
-        b->open[n] = f->open[at];
-        b->nopen += f->open[at] == 0xFFFF;
-    }
-}
-
-/* Pixel p of a tile. */
-BRAGG_INLINE uint8_t *block_pixel(const tile_fill *t, const coarse_block *b, uint32_t tile,
-                                  uint32_t p)
-{
-    return b->tile[tile] + p / TILE_EDGE * t->stride + p % TILE_EDGE;
-}
-
-/* Where all pixels are open, their number says where they are. */
-static void scatter_whole(const tile_fill *t, const coarse_block *b, uint32_t state, int64_t sum)
-{
-    for (; sum > 0; sum--) {
-        uint32_t k = next_bits(&state) / (uint32_t)(UINT64_C(0x100000000) / BLOCK_NPIXELS);
-        uint8_t *pixel = block_pixel(t, b, k / TILE_NPIXELS, k % TILE_NPIXELS);
-        while (*pixel == b->most[k / TILE_NPIXELS]) {
-            k = (k + 1) % BLOCK_NPIXELS;
-            pixel = block_pixel(t, b, k / TILE_NPIXELS, k % TILE_NPIXELS);
-        }
-        ++*pixel;
-    }
-}
-
-static void scatter_some(const tile_fill *t, const coarse_block *b, uint32_t state, int64_t sum)
-{
-    uint8_t *pixel[BLOCK_NPIXELS];
-    uint8_t most[BLOCK_NPIXELS];
-    uint32_t n = 0;
-    for (uint32_t tile = 0; tile < BLOCK_NTILES; tile++) {
-        for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-            if (!(b->open[tile] >> p & 1))
-                continue;
-            pixel[n] = block_pixel(t, b, tile, p);
-            most[n++] = b->most[tile];
-        }
-    }
-    for (; sum > 0 && n > 0; sum--) {
-        uint32_t k = (uint32_t)((uint64_t)next_bits(&state) * n >> 32);
-        while (*pixel[k] == most[k])
-            k = k + 1 < n ? k + 1 : 0;
-        ++*pixel[k];
-    }
-}
-
-/*
- * Throws the counts of a coarse block one by one; there is room for them.  Its tiles have the empty
- * pattern: all pixels are 0.
- */
-static void scatter(const tile_fill *t, uint32_t block)
-{
-    const sparse_frame *f = t->frame;
-    const uint32_t state = f->hash[MACRO_EDGE * block] | 1;
-    const int64_t sum = f->grid.coarse_sum[block];
-    coarse_block b;
-    if (sum == 0)
-        return;
-    look_at_block(t, block, &b);
-    if (b.nopen == BLOCK_NTILES)
-        scatter_whole(t, &b, state, sum);
-    else
-        scatter_some(t, &b, state, sum);
-}
-
 h5bragg_status tile_fill_start(tile_fill *t)
 {
     const sparse_frame *f = t->frame;
@@ -303,7 +212,7 @@ h5bragg_status tile_fill_start(tile_fill *t)
         return H5BRAGG_OK;
     for (uint32_t block = 0; block < f->grid.nblocks; block++) {
         if (f->grid.is_coarse[block])
-            scatter(t, block);
+            coarse_fill(t, block);
     }
     return H5BRAGG_OK;
 }

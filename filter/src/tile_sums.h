@@ -49,6 +49,7 @@ typedef struct sum_grid {
     int may_be_coarse;
     uint64_t *low_cell;   /* per cell: see sum_rules.c */
     uint64_t *whole;      /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
+    uint8_t *least_high;  /* nblocks: where there is that, the least of their largest values */
     uint32_t *nlow;       /* ncells + 1: cells before that a coarse block may be made of */
     uint16_t *least_cell; /* ntx: of the four tiles of a column, at work */
     uint16_t *most_cell;

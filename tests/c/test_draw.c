@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every kernel that draws, widens and hashes equals plain C. */
+/* Every kernel that draws, widens, hashes and throws counts equals plain C. */
 #include <string.h>
 
 #include "check.h"
@@ -78,6 +78,46 @@ static void check_hashes(const draw_kernels *kernels, unsigned *state)
     }
 }
 
+static uint32_t largest_of(const uint8_t count[THROW_NPIXELS])
+{
+    uint32_t largest = 0;
+    for (uint32_t k = 0; k < THROW_NPIXELS; k++)
+        largest = count[k] > largest ? count[k] : largest;
+    return largest;
+}
+
+/* From an empty block to one in which hardly a pixel has as few as it may. */
+static void check_throws(const draw_kernels *kernels, unsigned *state)
+{
+    uint8_t expected[THROW_NPIXELS];
+    uint8_t got[THROW_NPIXELS];
+    uint32_t nkept = 0;
+    for (uint32_t n = 0; n <= 255; n++) {
+        const uint32_t seed = random_bits(state) << 16 | random_bits(state) << 1 | 1;
+        const uint32_t npixels = n % 2 ? THROW_NPIXELS : 1 + random_bits(state) % THROW_NPIXELS;
+        const uint32_t most = random_bits(state) % 64;
+        const int is_kept = DRAW_KERNELS_SCALAR.throw_counts(seed, n, npixels, most, expected);
+        uint32_t next = seed;
+        uint32_t sum = 0;
+        for (uint32_t i = 0; i < n; i++)
+            expected[(uint64_t)next_bits(&next) * npixels >> 32]--;
+        for (uint32_t k = 0; k < THROW_NPIXELS; k++)
+            CHECK(expected[k] == 0);
+        CHECK(DRAW_KERNELS_SCALAR.throw_counts(seed, n, npixels, most, expected) == is_kept);
+        CHECK(is_kept == (largest_of(expected) <= most));
+        if (!kernels->throw_counts(seed, n, npixels, most, got)) {
+            CHECK(!is_kept || largest_of(expected) > 15); /* a kernel need not count farther */
+            continue;
+        }
+        CHECK(is_kept && memcmp(expected, got, sizeof got) == 0);
+        for (uint32_t k = 0; k < THROW_NPIXELS; k++)
+            sum += got[k];
+        CHECK(sum == n);
+        nkept++;
+    }
+    CHECK(nkept > 100);
+}
+
 /* H5BRAGG_SIMD and the machine decide which level is the best; all below it work as well. */
 static void every_level_draws_the_same(void)
 {
@@ -92,6 +132,7 @@ static void every_level_draws_the_same(void)
             check_draw(kernels, &state);
             check_widen(kernels, &state);
             check_hashes(kernels, &state);
+            check_throws(kernels, &state);
         }
     }
 }
