@@ -6,12 +6,11 @@
 
 enum { NO_COUNTS = 0 }; /* where in the rows of full tiles there is a pattern of zeros */
 
-static int by_level(const pattern_cells *cells, choice_row *r)
+int choice_by_level_from(const pattern_cells *cells, choice_row *r, uint32_t first)
 {
     const level_tables tables = level_tables_get();
     int has_all = 1;
-    r->has_general = 0;
-    for (uint32_t k = 0; k < r->ntx; k++) {
+    for (uint32_t k = first; k < r->ntx; k++) {
         r->variant[k] = NO_COUNTS;
         if (r->open[k] == 0)
             continue;
@@ -24,6 +23,12 @@ static int by_level(const pattern_cells *cells, choice_row *r)
         has_all &= choice_put(cells, r, k, level_draw(&tables, level, r->hash[k] & 0xFFFF));
     }
     return has_all;
+}
+
+static int by_level(const pattern_cells *cells, choice_row *r)
+{
+    r->has_general = 0;
+    return choice_by_level_from(cells, r, 0);
 }
 
 int choice_rows_make(const pattern_cells *cells, const choice_row *row, uint32_t first,
@@ -73,7 +78,7 @@ static int by_sum(const pattern_cells *cells, choice_row *r)
 
 const choice_kernels CHOICE_KERNELS_SCALAR = {by_level, by_sum};
 #if defined(BRAGG_X86_64)
-static const choice_kernels CHOICE_KERNELS_AVX2 = {by_level, choice_by_sum_avx2};
+static const choice_kernels CHOICE_KERNELS_AVX2 = {choice_by_level_avx2, choice_by_sum_avx2};
 #endif
 
 const choice_kernels *choice_kernels_get(cpu_level level)

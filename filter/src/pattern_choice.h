@@ -53,11 +53,13 @@ const choice_kernels *choice_kernels_get(cpu_level level);
 extern const choice_kernels CHOICE_KERNELS_SCALAR;
 #if defined(BRAGG_X86_64)
 extern const choice_kernels CHOICE_KERNELS_AVX512;
+choose_function choice_by_level_avx2;
 choose_function choice_by_sum_avx2;
 #endif
 
-/* As choose_function for by_sum, in plain C, of the tiles from `first` on: adds to ncut and
- * has_general. */
+/* As choose_function, in plain C, of the tiles from `first` on: they add to ncut and has_general.
+ */
+int choice_by_level_from(const pattern_cells *cells, choice_row *row, uint32_t first);
 int choice_by_sum_from(const pattern_cells *cells, choice_row *row, uint32_t first);
 
 enum { CHOICE_VARIANT_SHIFT = 17, CHOICE_PERMUTATION_SHIFT = 24 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The choice of patterns by sums with AVX2: 8 tiles at a time, whose tables are gathered. */
+/* The choice of patterns with AVX2: 8 tiles at a time, whose tables are gathered. */
 #include "pattern_choice.h"
 
 #if defined(BRAGG_X86_64)
@@ -52,6 +52,65 @@ KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __m256i lanes, __m
     _mm256_storeu_si256((void *)(r->variant + k), _mm256_and_si256(lanes, place));
     store_u32(r->permutation + k, (uint32_t)_mm256_extract_epi32(permutation, 0));
     store_u32(r->permutation + k + 4, (uint32_t)_mm256_extract_epi32(permutation, 4));
+}
+
+/* T * 512 + S of the tiles in some lanes, from numbers of tables of levels, as level_draw gives it;
+ * the highest bit is set where it is not sure. */
+KERNEL BRAGG_INLINE __m256i draw_sums(const level_tables *tables, __m256i number, __m256i hash,
+                                      __m256i lanes)
+{
+    const __m256i low_byte = _mm256_set1_epi32(0xFF);
+    const __m256i high_byte =
+        _mm256_and_si256(_mm256_srli_epi32(hash, LEVEL_GUIDE_SHIFT), low_byte);
+    const __m256i place = _mm256_or_si256(_mm256_slli_epi32(number, LEVEL_GUIDE_SHIFT), high_byte);
+    const __m256i guide = _mm256_mask_i32gather_epi32(_mm256_setzero_si256(),
+                                                      (const void *)tables->guide, place, lanes, 4);
+    const __m256i step = _mm256_and_si256(_mm256_srli_epi32(guide, LEVEL_GUIDE_STEP_BIT), low_byte);
+    const __m256i more = _mm256_srli_epi32(_mm256_add_epi32(_mm256_and_si256(hash, low_byte), step),
+                                           LEVEL_GUIDE_SHIFT);
+    const __m256i at = _mm256_and_si256(guide, _mm256_set1_epi32(LEVEL_GUIDE_AT));
+    const __m256i unsure = _mm256_set1_epi32((int)LEVEL_GUIDE_UNSURE);
+    return _mm256_or_si256(_mm256_add_epi32(at, more), _mm256_and_si256(guide, unsure));
+}
+
+KERNEL int choice_by_level_avx2(const pattern_cells *cells, choice_row *r)
+{
+    const level_tables tables = level_tables_get();
+    const __m256i none = _mm256_set1_epi32((int)CHOICE_NO_PATTERN);
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i one = _mm256_set1_epi32(1);
+    const __m256i is_odd =
+        _mm256_and_si256(_mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+                                          _mm256_set1_epi32((int)r->is_odd)),
+                         one);
+    int has_all = 1;
+    uint32_t general = 0;
+    uint32_t k = 0;
+    for (; k + NLANES <= r->ntx; k += NLANES) {
+        const __m256i closed = _mm256_cmpeq_epi32(load_16_bits(r->open + k), zero);
+        const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
+        const __m256i cell = load_16_bits(r->cell + k);
+        const __m256i place = _mm256_add_epi32(_mm256_add_epi32(cell, cell), is_odd);
+        const __m256i x =
+            _mm256_mask_i32gather_epi32(none, (const void *)cells->level, place, drawn, 4);
+        const __m256i more = _mm256_loadu_si256((const void *)(r->more + k));
+        const __m256i number = _mm256_srai_epi32(
+            _mm256_add_epi32(x, _mm256_and_si256(more, _mm256_set1_epi32(0xFF))), 8);
+        const __m256i lanes = _mm256_andnot_si256(_mm256_srai_epi32(x, 31), drawn);
+        const __m256i hash = _mm256_loadu_si256((const void *)(r->hash + k));
+        const __m256i at = draw_sums(&tables, number, hash, lanes);
+        general |= bits_of(_mm256_andnot_si256(lanes, drawn));
+        put(r, k, lanes, at);
+        uint32_t numbers[NLANES];
+        _mm256_storeu_si256((void *)numbers, number);
+        for (uint32_t unsure = bits_of(at); unsure; unsure &= unsure - 1) {
+            const uint32_t i = (uint32_t)__builtin_ctz(unsure);
+            has_all &= choice_put(cells, r, k + i,
+                                  level_draw(&tables, numbers[i], r->hash[k + i] & 0xFFFF));
+        }
+    }
+    r->has_general = general != 0;
+    return choice_by_level_from(cells, r, k) & has_all;
 }
 
 KERNEL int choice_by_sum_avx2(const pattern_cells *cells, choice_row *r)

@@ -109,6 +109,17 @@ static void set_odd_rules(const sum_grid *grid, const sum_row *row, uint8_t *con
     }
 }
 
+/* The rule of a tile, from what lies there where it is small. */
+static sum_rule listed_rule(const sum_grid *grid, const sum_row *row, uint32_t tile)
+{
+    const uint32_t range = row->range[tile];
+    const uint32_t step = row->step[tile];
+    if (step >> 16 == NOT_SMALL)
+        return rule_at(grid, row, tile);
+    return (sum_rule){(int16_t)(uint16_t)range, (int16_t)(range >> 16), (uint16_t)step,
+                      (uint8_t)(step >> 16)};
+}
+
 /* The sums of odd tiles; returns a negative number if there is no such sum. */
 static int64_t restore_odd(const sum_grid *grid, const sum_row *row, const uint8_t *symbol,
                            symbol_reader *s, int64_t *sum)
@@ -119,7 +130,7 @@ static int64_t restore_odd(const sum_grid *grid, const sum_row *row, const uint8
         for (uint32_t odd = row->odd[group]; odd; odd &= odd - 1) {
             const uint32_t k = lowest_bit(odd);
             const uint32_t t = group * SUM_NLANES + k;
-            const sum_rule rule = rule_at(grid, row, t);
+            const sum_rule rule = listed_rule(grid, row, t);
             const int64_t j = unzigzag(number_of(s, symbol[count_bits(listed & ((1u << k) - 1))]));
             sum[t] = restored(&rule, row->hash[t], j);
             all |= sum[t];
