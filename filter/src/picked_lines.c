@@ -2,12 +2,14 @@
 /*
  * Lines with picked pixels: docs/format.md, "Picked pixels".
  *
- * Which tiles have any is a matter of chance.  So nothing here branches on it: more is put down
- * than there is, and the next overwrites what is none.
+ * Which tiles have any, and how many, is a matter of chance.  So hardly anything here branches on
+ * it: tiles without are gone past eight at a time, and of the others more is put down than there
+ * is, and the next overwrites what is none.
  */
 #include "cpu_level.h"
 #include "picked.h"
 #include "scratch.h"
+#include "symbols.h" /* floor_log2 */
 
 /* By the symbol of the tile above: eight times the class, (number of set bits + 1) / 2. */
 static const uint8_t class_shift[16] = {0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 8, 16, 8, 16, 16, 16};
@@ -48,21 +50,42 @@ picked_lines picked_lines_from(const picked_lines *lines, uint32_t n)
     return (picked_lines){lines->line + n, lines->cell + n, lines->pixels + n, lines->context + n};
 }
 
+enum { TILES_AT_ONCE = 8 };
+
+/* The highest bits of the bytes of eight tiles that have lines. */
+BRAGG_INLINE uint64_t tiles_with_lines(const uint8_t *symbol, uint32_t nleft)
+{
+    uint8_t some[TILES_AT_ONCE] = {0};
+    if (nleft < TILES_AT_ONCE) {
+        memcpy(some, symbol, nleft);
+        symbol = some;
+    }
+    const uint64_t eight = load_u32(symbol) | (uint64_t)load_u32(symbol + 4) << 32;
+    return ((eight & 0x0F0F0F0F0F0F0F0Fu) + 0x7F7F7F7F7F7F7F7Fu) & 0x8080808080808080u;
+}
+
+/* Number of the lowest byte of which a bit is set. */
+BRAGG_INLINE uint32_t lowest_byte(uint64_t bits) { return floor_log2(bits & (0 - bits)) / 8; }
+
 uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
                                  const uint16_t *pixels, uint32_t ntiles, const picked_lines *to)
 {
     uint32_t n = 0;
-    for (uint32_t t = 0; t < ntiles; t++) {
-        const uint32_t lines = symbol[t] & 0xF;
-        const uint32_t nlines = PICKED_NBITS[lines];
-        for (uint32_t k = 0; k < TILE_EDGE; k++) {
-            const uint32_t line = PICKED_BITS[lines][k];
-            to->line[n + k] = (uint16_t)(TILE_EDGE * t + line);
-            to->cell[n + k] = cell[t];
-            to->pixels[n + k] = (uint8_t)((uint32_t)pixels[t] >> LINE_NPIXELS * line & 0xF);
+    for (uint32_t first = 0; first < ntiles; first += TILES_AT_ONCE) {
+        uint64_t left = tiles_with_lines(symbol + first, ntiles - first);
+        for (; left; left &= left - 1) {
+            const uint32_t t = first + lowest_byte(left);
+            const uint32_t lines = symbol[t] & 0xF;
+            const uint32_t nlines = PICKED_NBITS[lines];
+            for (uint32_t k = 0; k < TILE_EDGE; k++) {
+                const uint32_t line = PICKED_BITS[lines][k];
+                to->line[n + k] = (uint16_t)(TILE_EDGE * t + line);
+                to->cell[n + k] = cell[t];
+                to->pixels[n + k] = (uint8_t)((uint32_t)pixels[t] >> LINE_NPIXELS * line & 0xF);
+            }
+            store_u32(to->context + n, (nlines - 1) * 0x01010101u);
+            n += nlines;
         }
-        store_u32(to->context + n, (nlines - 1) * 0x01010101u);
-        n += nlines;
     }
     return n;
 }
