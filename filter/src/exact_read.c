@@ -8,6 +8,7 @@
  */
 #include "exact_stream.h"
 
+#include "cpu_level.h"
 #include "tile_sums.h" /* count_bits */
 
 enum { BATCH_NTILES = 256, BATCH_NVALUES = BATCH_NTILES * TILE_NPIXELS };
@@ -94,6 +95,67 @@ static const uint8_t *restore_values(symbol_reader *s, const exact_rule *rule,
     return symbol;
 }
 
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+/* Raw bits of a number, of which a lane of 32 bits holds any at any place in a byte. */
+enum { LANE_NBITS = 24, LANE_MAX_SYMBOL = NUMBER_DIRECT + 4 * (LANE_NBITS - 2) + 3 };
+
+/*
+ * The numbers of sixteen symbols, if all bits of any of them were there and none is larger than a
+ * byte; otherwise 0, and nothing is taken.
+ */
+__attribute__((target("avx512f,avx512bw,avx512vl"))) static int
+restore_bytes_avx512(symbol_reader *s, const uint8_t *symbol, uint8_t *number)
+{
+    const uint64_t most_nbytes = (TILE_NPIXELS * LANE_NBITS + 7) / 8;
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)symbol));
+    const __mmask16 has_bits = _mm512_cmpge_epu32_mask(x, _mm512_set1_epi32(NUMBER_DIRECT));
+    const __m512i nbits =
+        _mm512_maskz_sub_epi32(has_bits, _mm512_srli_epi32(x, 2), _mm512_set1_epi32(2));
+    const __m512i head = _mm512_mask_or_epi32(x, has_bits, _mm512_set1_epi32(4),
+                                              _mm512_and_si512(x, _mm512_set1_epi32(3)));
+    __m512i sum = _mm512_add_epi32(nbits, _mm512_alignr_epi32(nbits, zero, 15));
+    sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, zero, 14));
+    sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, zero, 12));
+    sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, zero, 8));
+    if (_mm512_cmpgt_epu32_mask(x, _mm512_set1_epi32(LANE_MAX_SYMBOL)) ||
+        (s->bit_at >> 3) + most_nbytes > s->raw_nbytes) /* where 8 more bytes may be looked at */
+        return 0;
+    const __m512i at =
+        _mm512_add_epi32(_mm512_sub_epi32(sum, nbits), _mm512_set1_epi32((int)(s->bit_at & 7)));
+    const __m512i word =
+        _mm512_i32gather_epi32(_mm512_srli_epi32(at, 3), s->raw + (s->bit_at >> 3), 1);
+    const __m512i mask =
+        _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), nbits), _mm512_set1_epi32(1));
+    const __m512i bits =
+        _mm512_and_si512(_mm512_srlv_epi32(word, _mm512_and_si512(at, _mm512_set1_epi32(7))), mask);
+    const __m512i numbers = _mm512_or_si512(_mm512_sllv_epi32(head, nbits), bits);
+    if (_mm512_cmpgt_epu32_mask(numbers, _mm512_set1_epi32(UINT8_MAX)))
+        return 0;
+    _mm_storeu_si128((void *)number, _mm512_cvtepi32_epi8(numbers));
+    s->bit_at += (uint32_t)_mm_extract_epi32(_mm512_extracti32x4_epi32(sum, 3), 3);
+    return 1;
+}
+#endif
+
+/* Restores the values of a tile all of whose pixels are valid, if they are all bytes; or returns 0.
+ */
+static int restore_bytes(symbol_reader *s, const uint8_t *symbol, uint8_t *byte)
+{
+    if (are_direct(symbol)) {
+        memcpy(byte, symbol, TILE_NPIXELS);
+        return 1;
+    }
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512)
+        return restore_bytes_avx512(s, symbol, byte);
+#endif
+    (void)s;
+    return 0;
+}
+
 static void read_values(exact_reader *r, const exact_rule *const *rule, exact_tile *tile,
                         uint32_t n)
 {
@@ -102,13 +164,11 @@ static void read_values(exact_reader *r, const exact_rule *const *rule, exact_ti
     const size_t nvalues = list_contexts(r, rule, tile, n, b.context);
     wide_symbols_get(&r->value_symbols, b.context, nvalues, b.symbol);
     for (uint32_t k = 0; k < n; k++) {
-        tile[k].is_narrow = tile[k].valid == 0xFFFF && rule[k]->is_counting && are_direct(symbol);
-        if (!tile[k].is_narrow) {
-            symbol = restore_values(&r->value_symbols.stream, rule[k], symbol, &tile[k]);
-            continue;
-        }
-        memcpy(tile[k].byte, symbol, TILE_NPIXELS);
-        symbol += TILE_NPIXELS;
+        symbol_reader *s = &r->value_symbols.stream;
+        tile[k].is_narrow = tile[k].valid == 0xFFFF && rule[k]->is_counting &&
+                            restore_bytes(s, symbol, tile[k].byte);
+        symbol = tile[k].is_narrow ? symbol + TILE_NPIXELS
+                                   : restore_values(s, rule[k], symbol, &tile[k]);
     }
 }
 
