@@ -125,7 +125,7 @@ static void search_suspects(const box_suspects *s)
     for (uint32_t start = 0; start < s->nfound; start += 8) {
         uint64_t left = load_u64(s->found + start);
         for (; left; left &= left - 1)
-            box_search_tile(s, s->first + start + floor_log2(left & (0 - left)) / 8);
+            box_search_tile(s, s->first + start + lowest_bit(left) / 8);
     }
 }
 

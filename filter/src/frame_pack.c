@@ -141,7 +141,7 @@ static void pack_picked_row(frame_packer *p, uint32_t tile_row)
     for (uint32_t start = 0; start < ntx; start += GROUP_NTILES) {
         uint32_t special = p->picked.special[start / GROUP_NTILES];
         for (; special; special &= special - 1) {
-            const uint32_t column = start + floor_log2(special & (0 - special));
+            const uint32_t column = start + lowest_bit(special);
             if (is_exact(s, (size_t)tile_row * ntx + column))
                 pack_exact(p, tile_row, column);
         }
@@ -175,7 +175,7 @@ static void pack_local_row(frame_packer *p, uint32_t tile_row, size_t at)
     for (uint32_t start = 0; start < ntx; start += TILES_AT_ONCE) {
         uint64_t tiles = restless_bits(s->calm + first + start, ntx - start);
         for (; tiles; tiles &= tiles - 1) {
-            const uint32_t column = start + floor_log2(tiles & (0 - tiles));
+            const uint32_t column = start + lowest_bit(tiles);
             if (!is_exact(s, first + column)) {
                 pack_sum(p, first + column, at + column);
                 continue;

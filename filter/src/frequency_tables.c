@@ -105,7 +105,7 @@ static void round_weights(uint16_t *weight, uint32_t m, uint32_t q)
         weight[s] = (uint16_t)((weight[s] + half) >> dropped << dropped);
         all |= weight[s];
     }
-    const uint32_t nzeros = floor_log2(all & (0u - all));
+    const uint32_t nzeros = lowest_bit(all);
     for (uint32_t s = 0; s < m; s++)
         weight[s] = (uint16_t)(weight[s] >> nzeros);
 }

@@ -84,7 +84,7 @@ static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uin
     const uint8_t *value = s->plane->value + TILE_EDGE * (tile_row * stride + (size_t)column);
     uint32_t left = bright_pixels(value, stride);
     for (; left; left &= left - 1) {
-        const uint32_t p = floor_log2(left & (0 - left));
+        const uint32_t p = lowest_bit(left);
         const uint8_t byte = value[p / TILE_EDGE * stride + p % TILE_EDGE];
         const h5bragg_status status = count_pixel(s, tile_row, column, p, byte, h);
         if (status)
@@ -118,7 +118,7 @@ static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histog
     for (uint32_t start = 0; start < map->ntx; start += 8) {
         uint64_t left = bright_tiles(row.largest + start, map->ntx - start);
         while (left) {
-            const uint32_t t = floor_log2(left & (0 - left)) / 8;
+            const uint32_t t = lowest_bit(left) / 8;
             left &= ~((uint64_t)0xFF << 8 * t);
             if (h->cell[start + t] == last)
                 continue;

@@ -239,7 +239,7 @@ static h5bragg_status share_of_odd(const frame_source *s, uint32_t nbins, double
         for (size_t t = 0; t < AT_ONCE; t += 8) {
             uint64_t left = load_u32(is_partial + t) | (uint64_t)load_u32(is_partial + t + 4) << 32;
             for (; left; left &= left - 1)
-                take_off(s, first + t + floor_log2(left & (0 - left)) / 8, npixels);
+                take_off(s, first + t + lowest_bit(left) / 8, npixels);
         }
     }
     for (uint32_t ring = 0; ring < nbins; ring++) {

@@ -145,7 +145,7 @@ static h5bragg_status look_at_tile(chunk_search *s, const exact_tile *tile)
             needs = put_needed(s, down, column, needs);
     }
     for (; needs; needs &= needs - 1)
-        put_absent(s, column, floor_log2(needs & (0 - needs)));
+        put_absent(s, column, lowest_bit(needs));
     return peak_window_find(s->rules, &s->window, candidates, s->list);
 }
 

@@ -179,7 +179,7 @@ static h5bragg_status look_at_tile(picked_search *s, uint32_t tile)
         const picked_band *band = &s->band[slow / BAND_EDGE % NBANDS];
         const uint32_t *value = band->value + (size_t)(slow % BAND_EDGE) * s->map->nx;
         for (; bits; bits &= bits - 1) {
-            const uint32_t j = floor_log2(bits & (0 - bits));
+            const uint32_t j = lowest_bit(bits);
             const uint32_t fast = TILE_EDGE * column + j - WINDOW_MARGIN;
             peak_window_put(&s->window, peak_window_cell(&s->window, WINDOW_EDGE * i + j),
                             WINDOW_EDGE * i + j, value_of(s, value[fast]));

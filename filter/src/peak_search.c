@@ -121,7 +121,7 @@ BRAGG_INLINE void fill_window(const h5bragg_pixel_type type, search *s, size_t t
     put_tile(type, s, tile, WINDOW_OWN);
     *candidates = peak_window_candidates(&s->rules, &s->window);
     for (uint32_t needs = peak_window_needs(&s->rules, *candidates); needs; needs &= needs - 1)
-        put_tile(type, s, tile, floor_log2(needs & (0 - needs)));
+        put_tile(type, s, tile, lowest_bit(needs));
 }
 
 static h5bragg_status look_at_tile(search *s, size_t tile)
@@ -156,7 +156,7 @@ static h5bragg_status search_kept(search *s)
     for (size_t first = 0; first < ntiles && !status; first += 8) {
         uint64_t left = stored_tiles(s, first, ntiles - first < 8 ? ntiles - first : 8);
         for (; left && !status; left &= left - 1) {
-            const size_t tile = first + floor_log2(left & (0 - left)) / 8;
+            const size_t tile = first + lowest_bit(left) / 8;
             if (may_be_high(s, tile))
                 status = look_at_tile(s, tile);
         }

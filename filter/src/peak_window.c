@@ -130,7 +130,7 @@ static int is_largest(const peak_window *w, uint32_t at, uint64_t patch)
 {
     const int64_t value = w->value[at];
     for (uint64_t left = patch & w->known; left; left &= left - 1) {
-        const uint32_t other = floor_log2(left & (0 - left));
+        const uint32_t other = lowest_bit(left);
         if (w->value[other] > value || (w->value[other] == value && other < at))
             return 0;
     }
@@ -160,7 +160,7 @@ static patch_sums sum_patch(const peak_window *w, uint32_t at, uint64_t patch)
     const double fast = at % WINDOW_EDGE;
     patch_sums s = {0};
     for (uint64_t left = patch & w->known; left; left &= left - 1) {
-        const uint32_t other = floor_log2(left & (0 - left));
+        const uint32_t other = lowest_bit(left);
         const peak_cell *cell = peak_window_cell(w, other);
         const double signal = (double)w->value[other] - cell->expected;
         const double mass = signal > 0 ? signal : 0;
@@ -204,12 +204,12 @@ static void add_wings(const peak_window *w, uint32_t at, uint64_t patch, patch_s
     spot_weights(s->slow / s->mass, slow);
     spot_weights(s->fast / s->mass, fast);
     for (uint64_t left = patch & w->known; left; left &= left - 1) {
-        const uint32_t place = floor_log2(left & (0 - left)) - first;
+        const uint32_t place = lowest_bit(left) - first;
         known += slow[place / WINDOW_EDGE] * fast[place % WINDOW_EDGE];
     }
     const double height = s->signal / known;
     for (uint64_t left = drawn; left; left &= left - 1) {
-        const uint32_t place = floor_log2(left & (0 - left)) - first;
+        const uint32_t place = lowest_bit(left) - first;
         const int down = (int)(place / WINDOW_EDGE) - WINDOW_MARGIN;
         const int right = (int)(place % WINDOW_EDGE) - WINDOW_MARGIN;
         const double counts = height * slow[place / WINDOW_EDGE] * fast[place % WINDOW_EDGE];
@@ -258,9 +258,9 @@ static h5bragg_peak measure(const peak_rules *r, const peak_window *w, uint32_t 
 /* The largest of some pixels; of equal ones the first. */
 static uint32_t largest_of(const peak_window *w, uint64_t pixels)
 {
-    uint32_t largest = floor_log2(pixels & (0 - pixels));
+    uint32_t largest = lowest_bit(pixels);
     for (uint64_t left = pixels & (pixels - 1); left; left &= left - 1) {
-        const uint32_t at = floor_log2(left & (0 - left));
+        const uint32_t at = lowest_bit(left);
         largest = w->value[at] > w->value[largest] ? at : largest;
     }
     return largest;
@@ -300,7 +300,7 @@ h5bragg_status peak_window_find(const peak_rules *r, const peak_window *w, uint6
 {
     h5bragg_status status = H5BRAGG_OK;
     for (; candidates && !status; candidates &= candidates - 1) {
-        const uint32_t at = floor_log2(candidates & (0 - candidates));
+        const uint32_t at = lowest_bit(candidates);
         const uint64_t patch = patch_of(r, at);
         if (count_bits64(patch & w->beside) <= r->connected || !is_largest(w, at, patch))
             continue;

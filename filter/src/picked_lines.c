@@ -9,7 +9,7 @@
 #include "cpu_level.h"
 #include "picked.h"
 #include "scratch.h"
-#include "symbols.h" /* floor_log2 */
+#include "symbols.h" /* lowest_bit */
 
 /* By the symbol of the tile above: eight times the class, (number of set bits + 1) / 2. */
 static const uint8_t class_shift[16] = {0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 8, 16, 8, 16, 16, 16};
@@ -65,7 +65,7 @@ BRAGG_INLINE uint64_t tiles_with_lines(const uint8_t *symbol, uint32_t nleft)
 }
 
 /* Number of the lowest byte of which a bit is set. */
-BRAGG_INLINE uint32_t lowest_byte(uint64_t bits) { return floor_log2(bits & (0 - bits)) / 8; }
+BRAGG_INLINE uint32_t lowest_byte(uint64_t bits) { return lowest_bit(bits) / 8; }
 
 uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
                                  const uint16_t *pixels, uint32_t ntiles, const picked_lines *to)

@@ -124,7 +124,7 @@ static int add_large(picked_reader *r, uint32_t k, uint64_t large)
     const int64_t most = pixel_maximum(r->model->noise.type);
     int is_good = 1;
     while (large) {
-        const uint32_t byte = floor_log2(large & (0 - large)) / 8;
+        const uint32_t byte = lowest_bit(large) / 8;
         const uint32_t i = k + byte;
         const uint64_t height = number_of(&w->heights.stream, w->symbol[i]);
         r->value[i] -= w->symbol[i];

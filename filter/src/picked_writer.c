@@ -83,7 +83,7 @@ static uint32_t next_special(const picked_writer *p, const frame_source *s, size
             column = (group + 1) * GROUP_NTILES;
             continue;
         }
-        column += floor_log2(left & (0 - left));
+        column += lowest_bit(left);
         if (is_drawn(s, first + column))
             return column;
         column++;
@@ -126,7 +126,7 @@ static void find_listed(picked_writer *p, const listed_pixels *listed, const pic
         const int is_special = (rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t];
         p->special[t / GROUP_NTILES] |= (uint16_t)(is_special << t % GROUP_NTILES);
         for (uint32_t bits = p->above[t]; bits; bits &= bits - 1) {
-            const uint32_t k = floor_log2(bits & (0 - bits));
+            const uint32_t k = lowest_bit(bits);
             p->excess[t * TILE_NPIXELS + k] = listed->excess[p->nlisted++];
         }
     }

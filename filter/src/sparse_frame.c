@@ -136,13 +136,14 @@ static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bi
     uint32_t n = 0;
     for (uint32_t first = 0; first < map->ntx; first += SORT_NLANES) {
         for (uint32_t left = bits[first / SORT_NLANES]; left; left &= left - 1) {
-            const uint32_t column = first + count_bits((left & (0u - left)) - 1);
+            const uint32_t column = first + lowest_bit(left);
             const uint16_t cell = map->cell[start + column];
             tile[n].column = column;
             tile[n].row = (uint8_t)row;
             tile[n].valid = frame->mask.valid[start + column];
             rule[n] = &frame->exact[cell == BRAGG_NO_CELL ? map->ncells : cell];
-            frame->nexact += count_bits(tile[n++].valid);
+            frame->nexact += tile[n].valid == 0xFFFF ? TILE_NPIXELS : count_bits(tile[n].valid);
+            n++;
         }
     }
     return n;

@@ -88,9 +88,6 @@ static sum_rule rule_at(const sum_grid *grid, const sum_row *row, uint32_t tile)
                               grid->scale[tile / MACRO_EDGE]);
 }
 
-/* Number of the lowest set bit. */
-BRAGG_INLINE uint32_t lowest_bit(uint32_t bits) { return count_bits((bits & (0u - bits)) - 1); }
-
 /* The rules and contexts of odd tiles. */
 static void set_odd_rules(const sum_grid *grid, const sum_row *row, uint8_t *context)
 {

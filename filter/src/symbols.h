@@ -108,6 +108,16 @@ static inline uint32_t floor_log2(uint64_t x)
 #endif
 }
 
+/* Number of the lowest set bit of x > 0. */
+static inline uint32_t lowest_bit(uint64_t x)
+{
+#if defined(__GNUC__)
+    return (uint32_t)__builtin_ctzll(x);
+#else
+    return floor_log2(x & (0 - x));
+#endif
+}
+
 /* x < 2^34 */
 static inline void number_put(symbol_writer *w, uint32_t context, uint64_t x)
 {

@@ -148,7 +148,7 @@ static void choose_others(frame_source *s, const frame_model *m, const choice_ti
         uint64_t others = load_u32(tiles->others + start);
         others |= (uint64_t)load_u32(tiles->others + start + 4) << 32;
         for (; others; others &= others - 1) {
-            const size_t tile = tiles->first + start + floor_log2(others & (0 - others)) / 8;
+            const size_t tile = tiles->first + start + lowest_bit(others) / 8;
             if (s->map->cell[tile] == BRAGG_NO_CELL)
                 s->kept[tile] = 0;
             else if (!s->kept[tile] && s->plane.valid[tile])
@@ -280,7 +280,7 @@ static void drop_faint_of(frame_source *s, const faint_limits *limits, size_t fi
     const uint8_t *kept = s->kept + first;
     uint64_t left = load_u32(kept) | (uint64_t)load_u32(kept + 4) << 32;
     while (left) {
-        const uint32_t t = floor_log2(left & (0 - left)) / 8;
+        const uint32_t t = lowest_bit(left) / 8;
         drop_if_faint(s, limits, first + t);
         left &= ~((uint64_t)0xFF << 8 * t);
     }
