@@ -133,19 +133,25 @@ static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bi
 {
     const ring_map *map = frame->model.noise.map;
     const size_t start = (size_t)(MACRO_EDGE * frame->macro_row + row) * map->ntx;
+    const uint16_t *cells = map->cell + start;
+    const uint16_t *valid = frame->mask.valid + start;
+    const exact_rule *rules = frame->exact;
+    const uint32_t ntx = map->ntx;
+    const uint32_t ncells = map->ncells;
+    uint32_t npixels = 0;
     uint32_t n = 0;
-    for (uint32_t first = 0; first < map->ntx; first += SORT_NLANES) {
-        for (uint32_t left = bits[first / SORT_NLANES]; left; left &= left - 1) {
+    for (uint32_t first = 0; first < ntx; first += SORT_NLANES) {
+        for (uint32_t left = bits[first / SORT_NLANES]; left; left &= left - 1, n++) {
             const uint32_t column = first + lowest_bit(left);
-            const uint16_t cell = map->cell[start + column];
+            const uint16_t cell = cells[column];
             tile[n].column = column;
             tile[n].row = (uint8_t)row;
-            tile[n].valid = frame->mask.valid[start + column];
-            rule[n] = &frame->exact[cell == BRAGG_NO_CELL ? map->ncells : cell];
-            frame->nexact += tile[n].valid == 0xFFFF ? TILE_NPIXELS : count_bits(tile[n].valid);
-            n++;
+            tile[n].valid = valid[column];
+            rule[n] = &rules[cell == BRAGG_NO_CELL ? ncells : cell];
+            npixels += valid[column] == 0xFFFF ? TILE_NPIXELS : count_bits(valid[column]);
         }
     }
+    frame->nexact += npixels;
     return n;
 }
 
