@@ -137,10 +137,22 @@ static void write_bytes_of(exact_writer *w, const exact_item *item, const uint8_
     w->value_symbols.npairs += TILE_NPIXELS;
 }
 
+enum { ITEMS_AHEAD = 12 };
+
+/* The bytes of a tile lie in rows of pixels far apart, and have not been looked at for a while. */
+BRAGG_INLINE void ask_for_bytes(const exact_writer *w, const exact_item *item)
+{
+    for (uint32_t i = 0; i < TILE_EDGE && item->byte; i++)
+        __builtin_prefetch(item->byte + i * w->stride);
+}
+
 void exact_writer_end_row(exact_writer *w)
 {
-    for (const exact_item *item = w->item; item < w->item + w->nitems; item++) {
+    const exact_item *end = w->item + w->nitems;
+    for (const exact_item *item = w->item; item < end; item++) {
         uint8_t context[TILE_NPIXELS];
+        if (end - item > ITEMS_AHEAD)
+            ask_for_bytes(w, item + ITEMS_AHEAD);
         symbol_put(&w->level_symbols, exact_level_context(&w->levels, item->rule, item->place),
                    item->level);
         exact_value_contexts(&w->levels, item->rule, item->place, context);

@@ -52,10 +52,11 @@ typedef struct pattern_book {
      * gives the 4 MiB of pointers page by page: those of one f and T are a page. */
     _Atomic(const uint8_t *) rows[PATTERN_NBYTES - 1][PATTERN_NKINDS_OF_ROWS];
     pattern_kind kind;
-    const uint8_t (*permutations)[PATTERN_NBYTES]; /* that suit it */
-    uint32_t nrows;                                /* that are made */
-    uint32_t nslab_rows;                           /* of fewer than 16 pixels: in the slabs */
-    uint32_t users;                                /* the cache itself counts as one */
+    /* Those that suit it. */
+    const uint8_t (*permutations)[PATTERN_NBYTES];
+    uint32_t nrows;      /* that are made */
+    uint32_t nslab_rows; /* of fewer than 16 pixels: in the slabs */
+    uint32_t users;      /* the cache itself counts as one */
     struct pattern_slab *slabs;
     void *memory; /* of `full` */
     struct pattern_book *next;
