@@ -46,7 +46,61 @@ void find_picked_plain(const pick_row *row, const found_row *found)
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
+#define KERNEL4 __attribute__((target("ssse3,sse4.1")))
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+/* Thresholds of the tiles of a group, 255 for special ones, whose bits it returns, and behind the
+ * last. */
+static uint32_t group_thresholds(const pick_row *row, uint32_t first,
+                                 uint8_t threshold[GROUP_NTILES])
+{
+    uint32_t special = 0;
+    memset(threshold, 255, GROUP_NTILES);
+    for (uint32_t k = 0; k < GROUP_NTILES && first + k < row->ntx; k++) {
+        const uint32_t t = first + k;
+        const uint32_t rule = row->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
+        const uint32_t is_special = (rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t];
+        threshold[k] = (uint8_t)(rule | (0 - is_special));
+        special |= is_special << k;
+    }
+    return special;
+}
+
+/* Bits of a tile; the excess of its pixels is stored. */
+KERNEL4 BRAGG_INLINE uint16_t bits_of_tile(__m128i tile, uint8_t threshold, uint8_t *excess)
+{
+    const __m128i most = _mm_set1_epi8((char)threshold);
+    const __m128i below = _mm_cmpeq_epi8(_mm_subs_epu8(tile, most), _mm_setzero_si128());
+    const __m128i above = _mm_sub_epi8(tile, most);
+    _mm_storeu_si128((void *)excess, _mm_add_epi8(above, _mm_set1_epi8(-1)));
+    return (uint16_t)~_mm_movemask_epi8(below);
+}
+
+/* Four tiles at a time. */
+KERNEL4 static void find_picked_sse4(const pick_row *row, const found_row *found)
+{
+    for (uint32_t first = 0; first < row->ntx; first += GROUP_NTILES) {
+        uint8_t threshold[GROUP_NTILES];
+        found->special[first / GROUP_NTILES] = (uint16_t)group_thresholds(row, first, threshold);
+        for (uint32_t k = 0; k < GROUP_NTILES; k += TILE_EDGE) {
+            const uint32_t t = first + k;
+            const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
+            __m128i r[TILE_EDGE];
+            for (uint32_t i = 0; i < TILE_EDGE; i++)
+                r[i] = _mm_loadu_si128((const void *)(value + i * row->stride));
+            const __m128i low01 = _mm_unpacklo_epi32(r[0], r[1]);
+            const __m128i low23 = _mm_unpacklo_epi32(r[2], r[3]);
+            const __m128i high01 = _mm_unpackhi_epi32(r[0], r[1]);
+            const __m128i high23 = _mm_unpackhi_epi32(r[2], r[3]);
+            const __m128i tile[4] = {
+                _mm_unpacklo_epi64(low01, low23), _mm_unpackhi_epi64(low01, low23),
+                _mm_unpacklo_epi64(high01, high23), _mm_unpackhi_epi64(high01, high23)};
+            for (uint32_t j = 0; j < 4; j++)
+                found->above[t + j] = bits_of_tile(tile[j], threshold[k + j],
+                                                   found->excess + (size_t)(t + j) * TILE_NPIXELS);
+        }
+    }
+}
 
 /* Thresholds of 16 tiles, 255 for special ones, as four bytes each. */
 KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __mmask16 inside,
@@ -115,6 +169,8 @@ find_picked_function *find_picked_kernel(void)
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
         return find_picked_avx512;
+    if (bragg_cpu_level() >= CPU_SSE4)
+        return find_picked_sse4;
 #endif
     return find_picked_plain;
 }
