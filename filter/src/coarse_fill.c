@@ -49,7 +49,7 @@ static void look_at_block(const tile_fill *t, const coarse_block *b, uint32_t *n
             if (open == 0)
                 continue;
             const uint32_t most = t->threshold[b->cell[row * b->ntx + k]];
-            *n += open == 0xFFFF ? TILE_NPIXELS : count_bits(open);
+            *n += count_pixels(open);
             *least = most < *least ? most : *least;
         }
     }
@@ -73,7 +73,7 @@ static void list_most(const tile_fill *t, const coarse_block *b, uint8_t *most)
     for (uint32_t row = 0; row < b->nrows; row++) {
         for (uint32_t k = 0; k < b->ncolumns; k++) {
             const size_t at = row * b->ntx + k;
-            const uint32_t f = count_bits(b->open[at]);
+            const uint32_t f = count_pixels(b->open[at]);
             if (f)
                 memset(most, t->threshold[b->cell[at]], f);
             most += f;

@@ -114,7 +114,7 @@ static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
     const uint16_t cell = map->cell[tile];
     const uint16_t valid = s->plane.valid[tile];
     const exact_rule *rule = &p->rule[cell == BRAGG_NO_CELL ? map->ncells : cell];
-    p->header.nexact += valid == 0xFFFF ? TILE_NPIXELS : count_bits(valid);
+    p->header.nexact += count_pixels(valid);
     const int are_listed = !s->listed || s->listed->exact;
     const int are_bytes = are_listed && valid == 0xFFFF && !s->plane.has_large[tile];
     const uint8_t *byte = are_bytes ? exact_bytes(p, tile_row, column) : NULL;

@@ -148,7 +148,7 @@ static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bi
             tile[n].row = (uint8_t)row;
             tile[n].valid = valid[column];
             rule[n] = &rules[cell == BRAGG_NO_CELL ? ncells : cell];
-            npixels += valid[column] == 0xFFFF ? TILE_NPIXELS : count_bits(valid[column]);
+            npixels += count_pixels(valid[column]);
         }
     }
     frame->nexact += npixels;

@@ -260,7 +260,7 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
         for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
             const size_t at = (size_t)row * map->ntx + t;
-            const uint32_t f = count_bits(grid->open[at]);
+            const uint32_t f = count_pixels(grid->open[at]);
             if (f == 0)
                 continue;
             b.expected += m->expected[cell[t]] * f / TILE_NPIXELS;
@@ -288,5 +288,5 @@ sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, 
 {
     if (open == 0xFFFF && scale == 0)
         return grid->full[cell];
-    return tile_rule(grid->model, cell, count_bits(open), scale);
+    return tile_rule(grid->model, cell, count_pixels(open), scale);
 }

@@ -13,7 +13,7 @@ KERNEL BRAGG_INLINE __m512i load_wide(const uint16_t *from, __mmask16 inside)
 }
 
 /* Set bits of 16-bit numbers. */
-KERNEL BRAGG_INLINE __m512i count_pixels(__m512i open)
+KERNEL BRAGG_INLINE __m512i pixels_in(__m512i open)
 {
     const __m512i ones = _mm512_set1_epi32(0x5555);
     const __m512i twos = _mm512_set1_epi32(0x3333);
@@ -48,7 +48,7 @@ KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
         const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
         const __m512i whole = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), is_open, cell,
                                                           (const void *)rows->expected, 4);
-        const __m512i e = _mm512_srli_epi32(_mm512_mullo_epi32(whole, count_pixels(open)), 4);
+        const __m512i e = _mm512_srli_epi32(_mm512_mullo_epi32(whole, pixels_in(open)), 4);
         expected = _mm512_add_epi32(expected, e);
         sum = _mm512_mask_add_epi32(sum, is_open, sum, s);
         any = _mm512_or_si512(any, open);

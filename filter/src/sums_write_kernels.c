@@ -15,7 +15,7 @@ static block_bits look(const sum_rows *rows, uint32_t first)
         for (uint32_t row = 0; row < rows->nrows; row++) {
             for (uint32_t t = start; t < stop; t++) {
                 const size_t at = (size_t)row * rows->ntx + t;
-                const uint32_t f = count_bits(rows->open[at]);
+                const uint32_t f = count_pixels(rows->open[at]);
                 if (f == 0)
                     continue;
                 expected += rows->expected[rows->cell[at]] * f / TILE_NPIXELS;

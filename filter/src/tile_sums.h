@@ -108,4 +108,10 @@ static inline uint32_t count_bits(uint32_t x)
     return x * 0x01010101u >> 24;
 }
 
+/* Of the pixels of a tile, by their bits: most have all. */
+static inline uint32_t count_pixels(uint32_t bits)
+{
+    return bits == 0xFFFF ? TILE_NPIXELS : count_bits(bits);
+}
+
 #endif
