@@ -23,20 +23,22 @@ typedef struct chunk_search {
 } chunk_search;
 
 /*
- * Whether a byte is above a limit.  The bytes of narrow tiles are single symbols, below 16: adding
- * 127 - limit sets the top bits of those above, and carries nothing over.
+ * Whether a byte is above a limit.  Bytes as 16-bit numbers: adding 0x7FFF - limit carries into the
+ * top bit of those that are.
  */
 static int has_high_byte(const exact_tile *tile, int64_t limit)
 {
-    const uint64_t tops = 0x8080808080808080u;
-    if (limit >= NUMBER_DIRECT)
-        return 0;
-    const uint64_t add = (uint64_t)(0x7F - (limit < -1 ? -1 : limit)) * 0x0101010101010101u;
-    uint64_t low;
-    uint64_t high;
-    memcpy(&low, tile->byte, sizeof low);
-    memcpy(&high, tile->byte + sizeof low, sizeof high);
-    return (((low + add) | (high + add)) & tops) != 0;
+    const uint64_t ones = 0x0001000100010001u;
+    const uint64_t bytes = 0xFF * ones;
+    uint64_t half[2];
+    uint64_t sums = 0;
+    if (limit < 0 || limit >= UINT8_MAX)
+        return limit < 0;
+    const uint64_t more = (0x7FFF - (uint64_t)limit) * ones;
+    memcpy(half, tile->byte, sizeof half);
+    for (uint32_t k = 0; k < 2; k++)
+        sums |= ((half[k] & bytes) + more) | ((half[k] >> 8 & bytes) + more);
+    return (sums & 0x8000 * ones) != 0;
 }
 
 /* Whether a pixel is high; a value that the pixel type does not have is *wrong. */
