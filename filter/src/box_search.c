@@ -24,11 +24,6 @@ typedef struct box_hits {
     uint32_t peak;
 } box_hits;
 
-static uint64_t load_u64(const uint8_t *p)
-{
-    return load_u32(p) | (uint64_t)load_u32(p + TILE_EDGE) << 32;
-}
-
 /* Bits of four 16-bit numbers below 2^15, those of the pixels 0, 2, 1 and 3 of a row, above cut. */
 static uint32_t bits_above(uint64_t sums, uint32_t cut)
 {

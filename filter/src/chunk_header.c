@@ -50,7 +50,7 @@ static h5bragg_status check_start(const uint8_t *chunk, size_t nbytes)
     const uint32_t version = load_u32(chunk + VERSION_AT);
     if (version < OLDEST_VERSION || version > H5BRAGG_FORMAT_VERSION)
         return H5BRAGG_BAD_VERSION;
-    const uint64_t size = load_u32(chunk + SIZE_AT) | (uint64_t)load_u32(chunk + SIZE_AT + 4) << 32;
+    const uint64_t size = load_u64(chunk + SIZE_AT);
     if (size != nbytes)
         return size > nbytes ? H5BRAGG_TRUNCATED : H5BRAGG_CORRUPT;
     const uint32_t crc = bragg_crc32c(0, chunk + CHUNK_START_NBYTES, nbytes - CHUNK_START_NBYTES);

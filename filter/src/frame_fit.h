@@ -43,7 +43,7 @@ static inline uint64_t restless_tiles(const uint8_t *calm, uint32_t nleft)
     uint8_t bytes[CALM_NTILES];
     memset(bytes, 1, sizeof bytes);
     memcpy(bytes, calm, nleft < CALM_NTILES ? nleft : CALM_NTILES);
-    return (load_u32(bytes) | (uint64_t)load_u32(bytes + 4) << 32) ^ 0x0101010101010101u;
+    return load_u64(bytes) ^ 0x0101010101010101u;
 }
 
 /* The valid pixels of a tile, as they are in the frame; value[p] of others is 0. */

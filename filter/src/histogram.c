@@ -96,7 +96,7 @@ static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uin
 /* Of eight tiles those with pixels that kernels do not count. */
 static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
 {
-    const uint64_t all = load_u32(largest) | (uint64_t)load_u32(largest + 4) << 32;
+    const uint64_t all = load_u64(largest);
     const uint64_t inside = nleft < 8 ? ((uint64_t)1 << 8 * nleft) - 1 : UINT64_MAX;
     return all & inside & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
 }

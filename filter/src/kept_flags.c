@@ -57,8 +57,8 @@ int kept_flags_read(kept_flags *flags, wide_reader *s)
 /* Bits of 16 tiles side by side, each 0 or 1. */
 static uint32_t collect_bits(const uint8_t *kept)
 {
-    const uint64_t low = load_u32(kept) | (uint64_t)load_u32(kept + 4) << 32;
-    const uint64_t high = load_u32(kept + 8) | (uint64_t)load_u32(kept + 12) << 32;
+    const uint64_t low = load_u64(kept);
+    const uint64_t high = load_u64(kept + 8);
     return (uint32_t)(low * 0x0102040810204080u >> 56) |
            (uint32_t)(high * 0x0102040810204080u >> 56) << 8;
 }

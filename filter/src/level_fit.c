@@ -237,7 +237,7 @@ static h5bragg_status share_of_odd(const frame_source *s, uint32_t nbins, double
         find_partial(s->plane.valid + first, s->kept + first,
                      ntiles - first < AT_ONCE ? ntiles - first : AT_ONCE, is_partial);
         for (size_t t = 0; t < AT_ONCE; t += 8) {
-            uint64_t left = load_u32(is_partial + t) | (uint64_t)load_u32(is_partial + t + 4) << 32;
+            uint64_t left = load_u64(is_partial + t);
             for (; left; left &= left - 1)
                 take_off(s, first + t + lowest_bit(left) / 8, npixels);
         }

@@ -39,10 +39,8 @@ int choice_rows_make(const pattern_cells *cells, const choice_row *row, uint32_t
         if (!(tiles & 1))
             continue;
         uint32_t *run = &cells->run[row->cell[k]];
-        const uint32_t threshold = *run >> 2 * PATTERN_SUM_NBITS;
-        has_all &=
-            choice_has_row(cells->book, threshold << PATTERN_SUM_NBITS | (uint32_t)row->sum[k]);
-        *run = pattern_run(cells->book, threshold);
+        has_all &= choice_has_row(cells->book, choice_at(*run, row->sum[k]));
+        *run = pattern_run(cells->book, *run >> 2 * PATTERN_SUM_NBITS);
     }
     return has_all;
 }
@@ -60,9 +58,7 @@ int choice_by_sum_from(const pattern_cells *cells, choice_row *r, uint32_t first
             continue;
         }
         if (r->open[k] == 0xFFFF)
-            has_all &=
-                choice_put(cells, r, k,
-                           run >> 2 * PATTERN_SUM_NBITS << PATTERN_SUM_NBITS | (uint32_t)r->sum[k]);
+            has_all &= choice_put(cells, r, k, choice_at(run, r->sum[k]));
         else
             r->cut[r->ncut++] = k;
     }

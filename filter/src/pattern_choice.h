@@ -62,12 +62,20 @@ choose_function choice_by_sum_avx2;
 int choice_by_level_from(const pattern_cells *cells, choice_row *row, uint32_t first);
 int choice_by_sum_from(const pattern_cells *cells, choice_row *row, uint32_t first);
 
+_Static_assert(PATTERN_ROW_NBYTES == 1 << PATTERN_ROW_SHIFT, "kernels shift");
+
 enum { CHOICE_VARIANT_SHIFT = 17, CHOICE_PERMUTATION_SHIFT = 24 };
 
 /* Makes sure that a row of full tiles is there, by T * 512 + S; 0 if there is no memory for it. */
 BRAGG_INLINE int choice_has_row(pattern_book *book, uint32_t at)
 {
     return pattern_row(book, PATTERN_NBYTES, at >> PATTERN_SUM_NBITS, at & PATTERN_MAX_SUM) != NULL;
+}
+
+/* T * 512 + S, T being that of a run. */
+BRAGG_INLINE uint32_t choice_at(uint32_t run, int64_t sum)
+{
+    return run >> 2 * PATTERN_SUM_NBITS << PATTERN_SUM_NBITS | (uint32_t)sum;
 }
 
 /* What number of byte in its row a tile's variant begins at. */

@@ -146,7 +146,7 @@ static uint64_t stored_tiles(const search *s, size_t first, size_t n)
 {
     uint8_t kept[8] = {0};
     memcpy(kept, s->source->kept + first, n);
-    return load_u32(kept) | (uint64_t)load_u32(kept + 4) << 32;
+    return load_u64(kept);
 }
 
 static h5bragg_status search_kept(search *s)

@@ -17,38 +17,6 @@ BRAGG_INLINE uint32_t bits_above(const uint8_t *byte, size_t stride, uint32_t th
     return bits;
 }
 
-static void find_group(const pick_row *row, uint32_t first, uint32_t ntiles, const found_row *found)
-{
-    uint32_t special = 0;
-    for (uint32_t t = first; t < first + ntiles; t++) {
-        const uint32_t rule = row->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
-        const uint32_t threshold = rule & PICK_THRESHOLD;
-        const uint8_t *byte = row->value + (size_t)t * TILE_EDGE;
-        found->above[t] = 0;
-        if ((rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t]) {
-            special |= 1u << (t - first);
-            continue;
-        }
-        found->above[t] = (uint16_t)bits_above(byte, row->stride, threshold);
-        for (uint32_t p = 0; found->above[t] && p < TILE_NPIXELS; p++)
-            found->excess[t * TILE_NPIXELS + p] =
-                (uint8_t)(byte[p / TILE_EDGE * row->stride + p % TILE_EDGE] - threshold - 1);
-    }
-    found->special[first / GROUP_NTILES] = (uint16_t)special;
-}
-
-void find_picked_plain(const pick_row *row, const found_row *found)
-{
-    for (uint32_t t = 0; t < row->ntx; t += GROUP_NTILES)
-        find_group(row, t, row->ntx - t < GROUP_NTILES ? row->ntx - t : GROUP_NTILES, found);
-}
-
-#if defined(BRAGG_X86_64)
-#include <immintrin.h>
-
-#define KERNEL4 __attribute__((target("ssse3,sse4.1")))
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
-
 /* Thresholds of the tiles of a group, 255 for special ones, whose bits it returns, and behind the
  * last. */
 static uint32_t group_thresholds(const pick_row *row, uint32_t first,
@@ -65,6 +33,28 @@ static uint32_t group_thresholds(const pick_row *row, uint32_t first,
     }
     return special;
 }
+
+void find_picked_plain(const pick_row *row, const found_row *found)
+{
+    for (uint32_t first = 0; first < row->ntx; first += GROUP_NTILES) {
+        uint8_t threshold[GROUP_NTILES];
+        found->special[first / GROUP_NTILES] = (uint16_t)group_thresholds(row, first, threshold);
+        for (uint32_t t = first; t < first + GROUP_NTILES && t < row->ntx; t++) {
+            const uint32_t most = threshold[t - first];
+            const uint8_t *byte = row->value + (size_t)t * TILE_EDGE;
+            found->above[t] = (uint16_t)bits_above(byte, row->stride, most);
+            for (uint32_t p = 0; found->above[t] && p < TILE_NPIXELS; p++)
+                found->excess[t * TILE_NPIXELS + p] =
+                    (uint8_t)(byte[p / TILE_EDGE * row->stride + p % TILE_EDGE] - most - 1);
+        }
+    }
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#define KERNEL4 __attribute__((target("ssse3,sse4.1")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
 /* Bits of a tile; the excess of its pixels is stored. */
 KERNEL4 BRAGG_INLINE uint16_t bits_of_tile(__m128i tile, uint8_t threshold, uint8_t *excess)

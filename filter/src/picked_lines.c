@@ -60,12 +60,9 @@ BRAGG_INLINE uint64_t tiles_with_lines(const uint8_t *symbol, uint32_t nleft)
         memcpy(some, symbol, nleft);
         symbol = some;
     }
-    const uint64_t eight = load_u32(symbol) | (uint64_t)load_u32(symbol + 4) << 32;
+    const uint64_t eight = load_u64(symbol);
     return ((eight & 0x0F0F0F0F0F0F0F0Fu) + 0x7F7F7F7F7F7F7F7Fu) & 0x8080808080808080u;
 }
-
-/* Number of the lowest byte of which a bit is set. */
-BRAGG_INLINE uint32_t lowest_byte(uint64_t bits) { return lowest_bit(bits) / 8; }
 
 uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
                                  const uint16_t *pixels, uint32_t ntiles, const picked_lines *to)
@@ -74,7 +71,7 @@ uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
     for (uint32_t first = 0; first < ntiles; first += TILES_AT_ONCE) {
         uint64_t left = tiles_with_lines(symbol + first, ntiles - first);
         for (; left; left &= left - 1) {
-            const uint32_t t = first + lowest_byte(left);
+            const uint32_t t = first + lowest_bit(left) / 8;
             const uint32_t lines = symbol[t] & 0xF;
             const uint32_t nlines = PICKED_NBITS[lines];
             for (uint32_t k = 0; k < TILE_EDGE; k++) {

@@ -146,7 +146,7 @@ static int add_heights(picked_reader *r)
     for (uint32_t k = 0; k < n; k++)
         value[k] += symbol[k];
     for (uint32_t k = 0; k < n; k += SYMBOLS_AT_ONCE) {
-        const uint64_t eight = load_u32(symbol + k) | (uint64_t)load_u32(symbol + k + 4) << 32;
+        const uint64_t eight = load_u64(symbol + k);
         const uint64_t inside =
             n - k < SYMBOLS_AT_ONCE ? ((uint64_t)1 << 8 * (n - k)) - 1 : UINT64_MAX;
         if (eight & inside & not_direct)

@@ -254,7 +254,7 @@ static inline uint32_t raw_bits_get(symbol_reader *s, uint32_t n)
 {
     const uint64_t byte = s->bit_at >> 3;
     const uint8_t *p = s->raw + (byte < s->raw_nbytes ? byte : s->raw_nbytes);
-    const uint64_t bits = (load_u32(p) | (uint64_t)load_u32(p + 4) << 32) >> (s->bit_at & 7);
+    const uint64_t bits = load_u64(p) >> (s->bit_at & 7);
     s->bit_at += n;
     return (uint32_t)(bits & (((uint64_t)1 << n) - 1));
 }

@@ -145,8 +145,7 @@ static choose_kernel choose_kernel_of(cpu_level level)
 static void choose_others(frame_source *s, const frame_model *m, const choice_tiles *tiles)
 {
     for (uint32_t start = 0; start < tiles->n; start += 8) {
-        uint64_t others = load_u32(tiles->others + start);
-        others |= (uint64_t)load_u32(tiles->others + start + 4) << 32;
+        uint64_t others = load_u64(tiles->others + start);
         for (; others; others &= others - 1) {
             const size_t tile = tiles->first + start + lowest_bit(others) / 8;
             if (s->map->cell[tile] == BRAGG_NO_CELL)
@@ -278,7 +277,7 @@ static void drop_if_faint(frame_source *s, const faint_limits *limits, size_t ti
 static void drop_faint_of(frame_source *s, const faint_limits *limits, size_t first)
 {
     const uint8_t *kept = s->kept + first;
-    uint64_t left = load_u32(kept) | (uint64_t)load_u32(kept + 4) << 32;
+    uint64_t left = load_u64(kept);
     while (left) {
         const uint32_t t = lowest_bit(left) / 8;
         drop_if_faint(s, limits, first + t);
