@@ -56,7 +56,7 @@ class Hdf5Source:
         self.stack_shape = _stack_shape(self.datasets[0])
         self.shape = flat_shape(self.stack_shape)
         self.dtype = stored_dtype(self.datasets[0].dtype, f"{path} ({self.datasets[0].name})")
-        self._raw = [RawChunks(data) if RawChunks.suits(data) else None for data in self.datasets]
+        self._raw = [RawChunks.of(data) for data in self.datasets]
         self._ends = list(accumulate(_count(data) for data in self.datasets))
         self.nframes = self._ends[-1]
         self.rotation: RotationAxis | None = find_rotation(self.file, self.nframes)
@@ -113,11 +113,11 @@ class Hdf5Source:
         which, local = self._place(index)
         data, raw = self.datasets[which], self._raw[which]
         where = f"{self.path} ({data.name}, frame {local})"
-        pixels = raw.read(local) if raw else None
         try:
+            pixels = raw.read(local) if raw else None
             if pixels is None:
                 pixels = data[()] if data.ndim == 2 else data[local]
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise InputError(f"{where} cannot be read ({_first_line(error)})") from error
         angle, width = self.rotation.frame(index) if self.rotation else (None, None)
         return Frame(as_stored(pixels.reshape(self.shape), self.dtype, where), angle, width)

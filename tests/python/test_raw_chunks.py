@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from h5py._objects import phil
 
+from h5bragg.bitshuffle import Bitshuffle
 from h5bragg.frame_source import InputError
 from h5bragg.hdf5_frames import Hdf5Source
 from h5bragg.raw_chunks import RawChunks
@@ -42,15 +43,21 @@ def create(file: h5py.File, frames: np.ndarray[Any, Any], **options: Any) -> h5p
     return file.create_dataset("data", data=frames, **{"chunks": chunks, **LZ4, **options})
 
 
+def raw_chunks(data: h5py.Dataset) -> RawChunks:
+    found = RawChunks.of(data)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i2", "i4", "u8"])
 @pytest.mark.parametrize("options", [{"cname": "lz4"}, {"cname": "zstd"}, {"cname": "none"}])
 def test_frames_are_those_that_hdf5_reads(
     file: h5py.File, dtype: str, options: dict[str, Any]
 ) -> None:
     data = create(file, stack(dtype), **hdf5plugin.Bitshuffle(**options))
-    assert RawChunks.suits(data)
+    raw = raw_chunks(data)
     for k in range(3):
-        found = RawChunks(data).read(k)
+        found = raw.read(k)
         assert found is not None
         assert found.dtype == data.dtype
         np.testing.assert_array_equal(found, data[k])
@@ -59,12 +66,12 @@ def test_frames_are_those_that_hdf5_reads(
 def test_big_endian_frames_and_stacks_of_modules(file: h5py.File) -> None:
     data = create(file, stack("u2", (2, 4, 16, 20)), dtype=">u2")
     for k in range(2):
-        np.testing.assert_array_equal(RawChunks(data).read(k), data[k])
+        np.testing.assert_array_equal(raw_chunks(data).read(k), data[k])
 
 
 def test_a_block_size_of_the_writer_is_used(file: h5py.File) -> None:
     data = create(file, stack("u2"), **hdf5plugin.Bitshuffle(nelems=512, cname="lz4"))
-    np.testing.assert_array_equal(RawChunks(data).read(2), data[2])
+    np.testing.assert_array_equal(raw_chunks(data).read(2), data[2])
 
 
 @pytest.mark.parametrize(
@@ -78,47 +85,96 @@ def test_a_block_size_of_the_writer_is_used(file: h5py.File) -> None:
     ids=["two frames a chunk", "half a frame a chunk", "gzip", "two filters"],
 )
 def test_what_is_stored_otherwise_does_not_suit(file: h5py.File, options: dict[str, Any]) -> None:
-    assert not RawChunks.suits(create(file, stack("u2"), **options))
+    assert RawChunks.of(create(file, stack("u2"), **options)) is None
 
 
 def test_contiguous_virtual_and_single_frames_do_not_suit(file: h5py.File, path: Path) -> None:
-    assert not RawChunks.suits(file.create_dataset("plain", data=stack("u2")))
-    assert not RawChunks.suits(file.create_dataset("one", data=stack("u2")[0], chunks=True))
+    assert RawChunks.of(file.create_dataset("plain", data=stack("u2"))) is None
+    assert RawChunks.of(file.create_dataset("one", data=stack("u2")[0], chunks=True)) is None
     layout = h5py.VirtualLayout((3, 61, 70), "u2")
     layout[:] = h5py.VirtualSource(path, "plain", (3, 61, 70))
-    assert not RawChunks.suits(file.create_virtual_dataset("virtual", layout))
+    assert RawChunks.of(file.create_virtual_dataset("virtual", layout)) is None
 
 
 def test_what_is_unusual_is_left_to_hdf5(file: h5py.File, path: Path) -> None:
-    frames = stack("u2", (5, 61, 70))
+    frames = stack("u2", (2, 61, 70))
     data = create(file, frames)
     missing = file.create_dataset(
         "missing", (2, 61, 70), "u2", chunks=(1, 61, 70), fillvalue=7, **LZ4
     )
-    chunk = data.id.read_direct_chunk((1, 0, 0))[1]
     data.id.write_direct_chunk((1, 0, 0), frames[1].tobytes(), filter_mask=1)  # not compressed
-    data.id.write_direct_chunk((2, 0, 0), chunk[:12] + b"\0\0\0\1" + chunk[16:])  # of a block
-    data.id.write_direct_chunk((3, 0, 0), b"\0" * 12)
-    data.id.write_direct_chunk((4, 0, 0), b"\xff" * len(chunk))
-    raw = RawChunks(data)
+    raw = raw_chunks(data)
     np.testing.assert_array_equal(raw.read(0), frames[0])
-    assert [raw.read(k) for k in range(1, 5)] == [None] * 4
-    assert RawChunks(missing).read(0) is None
+    assert raw.read(1) is None
+    assert raw_chunks(missing).read(0) is None
     file.close()
     source = Hdf5Source(path, "data")
     np.testing.assert_array_equal(source.read(1).pixels, frames[1])
-    for k in range(2, 5):
-        with pytest.raises(InputError, match=rf"frame {k}\) cannot be read"):
-            source.read(k)
     source.close()
     with_fill = Hdf5Source(path, "missing")
     assert (with_fill.read(1).pixels == 7).all()
     with_fill.close()
 
 
+def damaged(chunk: bytes) -> Iterator[tuple[bytes, str]]:
+    """Chunks of the file's frames that bitshuffle itself reads on behind the end of, or refuses."""
+    for nbytes in (1, 11):
+        yield chunk[:nbytes], "shorter than its header"
+    for nbytes in (12, 15, 16, 400, len(chunk) - 300, len(chunk) - 12, len(chunk) - 1):
+        yield chunk[:nbytes], "ends elsewhere"
+    yield chunk + b"\0", "ends elsewhere"
+    for length in (0, 1, 2**31 - 1, 2**31, 2**32 - 1):
+        yield chunk[:12] + length.to_bytes(4, "big") + chunk[16:], "ends elsewhere"
+    yield (8).to_bytes(8, "big") + chunk[8:], "of 8 bytes, not of 8540"
+    yield b"\xff" * len(chunk), "of 18446744073709551615 bytes"
+    for block_nbytes in (8, 14, 2**32 - 2):
+        words = chunk[:8] + block_nbytes.to_bytes(4, "big") + chunk[12:]
+        yield words, "has blocks of" if block_nbytes % 16 else "ends elsewhere"
+    yield chunk[:16] + b"\xff" * 64 + chunk[80:], "is damaged"
+
+
+@pytest.mark.parametrize("cname", ["lz4", "zstd"])
+def test_damaged_chunks_are_refused_before_bitshuffle_reads_behind_them(
+    file: h5py.File, path: Path, cname: str
+) -> None:
+    frames = stack("u2", (1, 61, 70)) % 17
+    chunk = create(file, frames, **hdf5plugin.Bitshuffle(cname=cname)).id.read_direct_chunk(
+        (0, 0, 0)
+    )[1]
+    chunks = list(damaged(chunk))
+    data = file.create_dataset(
+        "damaged", (len(chunks), 61, 70), "u2", chunks=(1, 61, 70),
+        **hdf5plugin.Bitshuffle(cname=cname),
+    )  # fmt: skip
+    for k, (content, _) in enumerate(chunks):
+        data.id.write_direct_chunk((k, 0, 0), content)
+    file.close()
+    source = Hdf5Source(path, "damaged")
+    for k, (_, words) in enumerate(chunks):
+        sentence = rf"frame {k}\) cannot be read \(the bitshuffle chunk .*{words}"
+        with pytest.raises(InputError, match=sentence):
+            source.read(k)
+    source.close()
+
+
+def test_chunks_without_compression_are_of_one_size(file: h5py.File) -> None:
+    data = create(file, stack("u2"), **hdf5plugin.Bitshuffle(cname="none"))
+    chunk = data.id.read_direct_chunk((0, 0, 0))[1]
+    for content in (b"\0", chunk[:-1], chunk + b"\0"):
+        data.id.write_direct_chunk((1, 0, 0), content)
+        with pytest.raises(ValueError, match=f"is of {len(content)} bytes, not of {len(chunk)}"):
+            raw_chunks(data).read(1)
+
+
+@pytest.mark.parametrize("words", [(), (0, 4), (0, 4, 0, 0, 2), (0, 4, 2, 0, 7)])
+def test_cd_values_of_another_filter_are_refused(words: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"cd_values .* are none of bitshuffle"):
+        Bitshuffle(words)
+
+
 def test_decompression_waits_for_no_lock_of_hdf5(file: h5py.File) -> None:
     data = create(file, stack("u4"))
-    raw, chunk = RawChunks(data), data.id.read_direct_chunk((2, 0, 0))[1]
+    raw, chunk = raw_chunks(data), data.id.read_direct_chunk((2, 0, 0))[1]
     found: list[Any] = []
     reader = threading.Thread(target=lambda: found.append(raw._decompressed(chunk)))
     with phil:
@@ -130,7 +186,7 @@ def test_decompression_waits_for_no_lock_of_hdf5(file: h5py.File) -> None:
 
 def test_many_threads_read_what_one_reads(file: h5py.File) -> None:
     frames = stack("u2", (16, 61, 70))
-    raw = RawChunks(create(file, frames))
+    raw = raw_chunks(create(file, frames))
     found: list[Any] = [None] * 64
 
     def read(k: int) -> None:
