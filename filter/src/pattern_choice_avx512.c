@@ -3,7 +3,7 @@
 #include "pattern_choice.h"
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_avx512.h"
 
 #include "ring_map.h"
 
@@ -51,8 +51,10 @@ KERNEL static void list_tables(const pattern_cells *cells, choice_row *r, uint32
         const __m512i cell = load_16_bits(inside, r->cell + k);
         const __m512i more = _mm512_maskz_loadu_epi32(inside, r->more + k);
         const __mmask16 drawn = _mm512_test_epi32_mask(open, open);
-        const __m512i x = _mm512_mask_i32gather_epi32(
-            none, drawn, _mm512_add_epi32(_mm512_add_epi32(cell, cell), is_odd), cells->level, 4);
+        const __m512i x = _mm512_mask_mov_epi32(
+            none, drawn,
+            look_up_16(cells->level,
+                       _mm512_maskz_add_epi32(drawn, _mm512_add_epi32(cell, cell), is_odd)));
         const __m512i level = _mm512_srai_epi32(
             _mm512_add_epi32(x, _mm512_and_si512(more, _mm512_set1_epi32(0xFF))), 8);
         _mm512_mask_storeu_epi32(table + k, inside, level);
@@ -73,10 +75,10 @@ KERNEL static int draw_sums(const pattern_cells *cells, choice_row *r, const uin
         const __mmask16 lanes = (__mmask16)(inside & ~_mm512_movepi32_mask(number));
         const __m512i high_byte =
             _mm512_and_si512(_mm512_srli_epi32(hash, LEVEL_GUIDE_SHIFT), low_byte);
-        const __m512i guide = _mm512_mask_i32gather_epi32(
-            _mm512_setzero_si512(), lanes,
-            _mm512_add_epi32(_mm512_slli_epi32(number, LEVEL_GUIDE_SHIFT), high_byte), tables.guide,
-            4);
+        const __m512i guide = _mm512_maskz_mov_epi32(
+            lanes, look_up_16(tables.guide,
+                              _mm512_maskz_add_epi32(
+                                  lanes, _mm512_slli_epi32(number, LEVEL_GUIDE_SHIFT), high_byte)));
         const __m512i step =
             _mm512_and_si512(_mm512_srli_epi32(guide, LEVEL_GUIDE_STEP_BIT), low_byte);
         const __m512i more = _mm512_srli_epi32(
@@ -126,8 +128,9 @@ KERNEL static int by_sum(const pattern_cells *cells, choice_row *r)
             1);
         const __mmask16 drawn =
             (__mmask16)(_mm512_test_epi32_mask(open, open) & ~coarse_lanes(r, k));
-        const __m512i run = _mm512_mask_i32gather_epi32(_mm512_set1_epi32((int)CHOICE_NO_PATTERN),
-                                                        drawn, cell, cells->run, 4);
+        const __m512i run =
+            _mm512_mask_mov_epi32(_mm512_set1_epi32((int)CHOICE_NO_PATTERN), drawn,
+                                  look_up_16(cells->run, _mm512_maskz_mov_epi32(drawn, cell)));
         const __mmask16 has_pattern = (__mmask16)(drawn & ~_mm512_movepi32_mask(run));
         r->has_general |= has_pattern != drawn;
         const __mmask16 whole =

@@ -51,7 +51,7 @@ void find_picked_plain(const pick_row *row, const found_row *found)
 }
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_avx512.h"
 
 #define KERNEL4 __attribute__((target("ssse3,sse4.1")))
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
@@ -99,7 +99,7 @@ KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __m
     const __m512i cell = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, row->cell + t));
     const __m512i blank = _mm512_set1_epi32((int)row->ncells);
     const __m512i at = _mm512_mask_min_epu32(blank, inside, cell, blank);
-    const __m512i rule = _mm512_i32gather_epi32(at, (const void *)row->rule, 4);
+    const __m512i rule = look_up_16(row->rule, at);
     const __m128i exact = _mm_or_si128(_mm_maskz_loadu_epi8(inside, row->kept + t),
                                        _mm_maskz_loadu_epi8(inside, row->has_large + t));
     *special = (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PICK_SPECIAL)) |

@@ -88,7 +88,7 @@ uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
 }
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_avx512.h"
 
 #define KERNEL                                                                                     \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,popcnt")))
@@ -109,7 +109,7 @@ KERNEL static void contexts_avx512(const picked_contexts *contexts, const picked
         const __m128i above = _mm_maskz_loadu_epi8(inside, tiles->above + t);
         const __m512i at =
             _mm512_mask_cvtepu16_epi32(ncells, _mm256_test_epi16_mask(open, open), cell);
-        const __m512i four = _mm512_i32gather_epi32(at, (const void *)contexts->lines, 4);
+        const __m512i four = look_up_16(contexts->lines, at);
         const __m512i shift = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(shift_of, above));
         _mm_mask_storeu_epi8(context + t, inside,
                              _mm512_cvtepi32_epi8(_mm512_srlv_epi32(four, shift)));

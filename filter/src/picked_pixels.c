@@ -69,7 +69,7 @@ uint32_t picked_pixels_list_plain(const picked_base *base, const picked_places *
 }
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_avx512.h"
 
 #define KERNEL                                                                                     \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,popcnt")))
@@ -110,8 +110,8 @@ KERNEL static uint32_t list_avx512(const picked_base *base, const picked_places 
             _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, lines->line + j));
         const __m512i cell =
             _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, lines->cell + j));
-        const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(cell), base, 8);
-        const __m512i high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(cell, 1), base, 8);
+        const __m512i low = look_up_8_pairs(base, _mm512_castsi512_si256(cell));
+        const __m512i high = look_up_8_pairs(base, _mm512_extracti64x4_epi64(cell, 1));
         const __m512i least = _mm512_permutex2var_epi32(low, even, high);
         const __m512i more = _mm512_permutex2var_epi32(low, odd, high);
         const __m512i at = _mm512_add_epi32(

@@ -3,7 +3,7 @@
 #include "sums_read_kernels.h"
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_avx512.h"
 
 #include "sum_rules.h"
 
@@ -31,12 +31,9 @@ KERNEL BRAGG_INLINE void gather_rules(const small_rule *small, __m256i cell, __m
 {
     const __m512i even =
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m512i index = _mm512_cvtepu16_epi32(cell);
-    const __m512i zero = _mm512_setzero_si512();
-    const __m512i low = _mm512_mask_i32gather_epi64(zero, (__mmask8)listed,
-                                                    _mm512_castsi512_si256(index), small, 8);
-    const __m512i high = _mm512_mask_i32gather_epi64(zero, (__mmask8)(listed >> 8),
-                                                     _mm512_extracti64x4_epi64(index, 1), small, 8);
+    const __m512i index = _mm512_maskz_cvtepu16_epi32(listed, cell);
+    const __m512i low = look_up_8_pairs(small, _mm512_castsi512_si256(index));
+    const __m512i high = look_up_8_pairs(small, _mm512_extracti64x4_epi64(index, 1));
     *range = _mm512_permutex2var_epi32(low, even, high);
     *step = _mm512_permutex2var_epi32(low, _mm512_or_si512(even, _mm512_set1_epi32(1)), high);
 }

@@ -3,7 +3,7 @@
 #include "sums_write_kernels.h"
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_avx512.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
@@ -46,8 +46,8 @@ KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
         const __m512i cell = load_wide(rows->cell + at, inside);
         const __m512i s = load_wide(rows->sum + at, inside);
         const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
-        const __m512i whole = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), is_open, cell,
-                                                          (const void *)rows->expected, 4);
+        const __m512i whole = _mm512_maskz_mov_epi32(
+            is_open, look_up_16(rows->expected, _mm512_maskz_mov_epi32(is_open, cell)));
         const __m512i e = _mm512_srli_epi32(_mm512_mullo_epi32(whole, pixels_in(open)), 4);
         expected = _mm512_add_epi32(expected, e);
         sum = _mm512_mask_add_epi32(sum, is_open, sum, s);
@@ -82,8 +82,8 @@ KERNEL static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uin
     const __m512i low = _mm512_set1_epi32(0xFFFF);
     const __m512i cell = load_wide(rows->cell + at, is_open);
     const __m512i sum = load_wide(rows->sum + at, is_open);
-    const __m512i rule = _mm512_mask_i32gather_epi32(_mm512_set1_epi32(1 << PLAIN_STEP_SHIFT),
-                                                     is_open, cell, (const void *)rows->plain, 4);
+    const __m512i rule = _mm512_mask_mov_epi32(_mm512_set1_epi32(1 << PLAIN_STEP_SHIFT), is_open,
+                                               look_up_16(rows->plain, cell));
     const __m512i step =
         _mm512_and_si512(_mm512_srli_epi32(rule, PLAIN_STEP_SHIFT), _mm512_set1_epi32(PLAIN_STEP));
     const __m512i hash = _mm512_maskz_loadu_epi32(is_open, rows->hash + at);

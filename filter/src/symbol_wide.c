@@ -36,7 +36,7 @@ static void get_plainly(wide_reader *s, const uint8_t *context, size_t n, uint8_
 }
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_avx512.h"
 
 enum {
     AVX512_LANES = 16,
@@ -54,72 +54,104 @@ BRAGG_INLINE int has_words(const symbol_reader *r, size_t word_at, size_t n)
     return r->nwords >= n && word_at <= r->nwords - n;
 }
 
-/* The states whose turn is after k symbols. */
-BRAGG_INLINE uint32_t *states_after(wide_reader *s, size_t k)
+/* A stream at work: its states in registers, in the order of their turns. */
+typedef struct lanes512 {
+    __m512i state[AVX512_NVECTORS];
+    __m512i seen;
+    const uint32_t *table;
+    const uint8_t *words;
+    size_t word_at;
+} lanes512;
+
+/* The states from number `first` on, and behind the last those before it. */
+KERNEL512 BRAGG_INLINE void turn_states(uint32_t first, __m512i state[AVX512_NVECTORS])
 {
-    return s->state + (s->next + k) % SYMBOLS_WIDE_NSTATES;
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i from0 = _mm512_add_epi32(lane, _mm512_set1_epi32((int)first));
+    const __m512i from1 = _mm512_add_epi32(from0, _mm512_set1_epi32(AVX512_LANES));
+    const __m512i turned0 = _mm512_permutex2var_epi32(state[0], from0, state[1]);
+    state[1] = _mm512_permutex2var_epi32(state[0], from1, state[1]);
+    state[0] = turned0;
 }
 
-/* Sixteen symbols and what becomes of their states; `word_at` goes on behind the words they took.
- */
-KERNEL512 BRAGG_INLINE __m512i step_avx512(const uint32_t *table, const uint8_t *words,
-                                           const uint8_t *context, __m512i *state, size_t *word_at)
+KERNEL512 BRAGG_INLINE lanes512 lanes_load(const wide_reader *s)
+{
+    lanes512 x = {
+        .state = {_mm512_loadu_si512(s->state), _mm512_loadu_si512(s->state + AVX512_LANES)},
+        .seen = _mm512_setzero_si512(),
+        .table = s->stream.table,
+        .words = s->stream.words,
+        .word_at = s->stream.word_at};
+    turn_states(s->next, x.state);
+    return x;
+}
+
+/* After n symbols. */
+KERNEL512 BRAGG_INLINE void lanes_store(lanes512 *x, size_t n, wide_reader *s)
+{
+    turn_states(SYMBOLS_WIDE_NSTATES - s->next, x->state);
+    _mm512_storeu_si512(s->state, x->state[0]);
+    _mm512_storeu_si512(s->state + AVX512_LANES, x->state[1]);
+    s->next = (uint32_t)((s->next + n) % SYMBOLS_WIDE_NSTATES);
+    s->stream.word_at = x->word_at;
+    s->stream.seen |= (uint32_t)_mm512_reduce_or_epi32(x->seen);
+}
+
+/* The symbols of some of sixteen states, and what becomes of these; `word_at` goes on behind the
+ * words they took. */
+KERNEL512 BRAGG_INLINE __m128i step_avx512(lanes512 *x, size_t v, __m128i context, __mmask16 lanes)
 {
     const __m512i low_bits = _mm512_set1_epi32(SYMBOLS_TOTAL - 1);
-    const __m512i x = *state;
-    const __m512i c = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)context));
-    const __m512i slot = _mm512_or_si512(_mm512_slli_epi32(c, SYMBOLS_PROBABILITY_BITS),
-                                         _mm512_and_si512(x, low_bits));
-    const __m512i entry = _mm512_i32gather_epi32(slot, (const void *)table, 4);
+    const __m512i state = x->state[v];
+    const __m512i slot =
+        _mm512_or_si512(_mm512_slli_epi32(_mm512_cvtepu8_epi32(context), SYMBOLS_PROBABILITY_BITS),
+                        _mm512_and_si512(state, low_bits));
+    const __m512i entry = look_up_16(x->table, slot);
     const __m512i frequency = _mm512_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
     const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), low_bits);
     const __m512i next = _mm512_add_epi32(
-        _mm512_mullo_epi32(frequency, _mm512_srli_epi32(x, SYMBOLS_PROBABILITY_BITS)), bias);
-    const __mmask16 is_low = _mm512_cmplt_epu32_mask(next, _mm512_set1_epi32(SYMBOLS_LOWEST_STATE));
+        _mm512_mullo_epi32(frequency, _mm512_srli_epi32(state, SYMBOLS_PROBABILITY_BITS)), bias);
+    const __mmask16 is_low =
+        _mm512_mask_cmplt_epu32_mask(lanes, next, _mm512_set1_epi32(SYMBOLS_LOWEST_STATE));
     const __m512i word = _mm512_cvtepu16_epi32(
-        _mm256_loadu_si256((const __m256i *)(const void *)(words + 2 * *word_at)));
+        _mm256_loadu_si256((const __m256i *)(const void *)(x->words + 2 * x->word_at)));
     const __m512i refilled =
         _mm512_or_si512(_mm512_slli_epi32(next, 16), _mm512_maskz_expand_epi32(is_low, word));
-    *state = _mm512_mask_mov_epi32(next, is_low, refilled);
-    *word_at += (size_t)__builtin_popcount(is_low);
-    return entry;
+    const __m512i taken = _mm512_mask_mov_epi32(state, lanes, next);
+    x->state[v] = _mm512_mask_mov_epi32(taken, is_low, refilled);
+    x->word_at += (size_t)__builtin_popcount(is_low);
+    x->seen = _mm512_mask_or_epi32(x->seen, lanes, x->seen, entry);
+    return _mm512_cvtepi32_epi8(entry);
 }
 
-/*
- * Symbols while there are words for all of a vector; returns how many it read.  As long as there
- * are enough, states stay in registers, which take turns.
- */
+/* Symbols of all of sixteen states. */
+KERNEL512 BRAGG_INLINE void get_16(lanes512 *x, size_t v, const uint8_t *context, uint8_t *symbol)
+{
+    const __m128i contexts = _mm_loadu_si128((const __m128i *)(const void *)context);
+    _mm_storeu_si128((__m128i *)(void *)symbol, step_avx512(x, v, contexts, 0xFFFF));
+}
+
+/* Symbols while there are words for all states of a vector; returns how many it read. */
 KERNEL512 static size_t get_avx512(wide_reader *s, const uint8_t *context, size_t n,
                                    uint8_t *symbol)
 {
-    symbol_reader *r = &s->stream;
-    const uint32_t *table = r->table;
-    const uint8_t *words = r->words;
-    __m512i state[AVX512_NVECTORS];
-    __m512i seen = _mm512_setzero_si512();
-    size_t word_at = r->word_at;
+    lanes512 x = lanes_load(s);
     size_t k = 0;
-    for (size_t v = 0; v < AVX512_NVECTORS; v++)
-        state[v] = _mm512_loadu_si512(states_after(s, v * AVX512_LANES));
-    for (; k + SYMBOLS_WIDE_NSTATES <= n && has_words(r, word_at, SYMBOLS_WIDE_NSTATES);) {
-        for (size_t v = 0; v < AVX512_NVECTORS; v++, k += AVX512_LANES) {
-            const __m512i entry = step_avx512(table, words, context + k, &state[v], &word_at);
-            _mm_storeu_si128((__m128i *)(symbol + k), _mm512_cvtepi32_epi8(entry));
-            seen = _mm512_or_si512(seen, entry);
-        }
+    for (; k + SYMBOLS_WIDE_NSTATES <= n && has_words(&s->stream, x.word_at, SYMBOLS_WIDE_NSTATES);
+         k += SYMBOLS_WIDE_NSTATES) {
+        get_16(&x, 0, context + k, symbol + k);
+        get_16(&x, 1, context + k + AVX512_LANES, symbol + k + AVX512_LANES);
     }
-    for (size_t v = 0; v < AVX512_NVECTORS; v++)
-        _mm512_storeu_si512(states_after(s, v * AVX512_LANES), state[v]);
-    for (; k + AVX512_LANES <= n && has_words(r, word_at, AVX512_LANES); k += AVX512_LANES) {
-        state[0] = _mm512_loadu_si512(states_after(s, k));
-        const __m512i entry = step_avx512(table, words, context + k, &state[0], &word_at);
-        _mm512_storeu_si512(states_after(s, k), state[0]);
-        _mm_storeu_si128((__m128i *)(symbol + k), _mm512_cvtepi32_epi8(entry));
-        seen = _mm512_or_si512(seen, entry);
+    for (size_t v = 0; v < AVX512_NVECTORS && k < n; v++) {
+        const size_t nlanes = n - k < AVX512_LANES ? n - k : AVX512_LANES;
+        const __mmask16 lanes = (__mmask16)((1u << nlanes) - 1);
+        if (!has_words(&s->stream, x.word_at, AVX512_LANES))
+            break;
+        const __m128i contexts = _mm_maskz_loadu_epi8(lanes, context + k);
+        _mm_mask_storeu_epi8(symbol + k, lanes, step_avx512(&x, v, contexts, lanes));
+        k += nlanes;
     }
-    s->next = (uint32_t)((s->next + k) % SYMBOLS_WIDE_NSTATES);
-    r->word_at = word_at;
-    r->seen |= (uint32_t)_mm512_reduce_or_epi32(seen);
+    lanes_store(&x, k, s);
     return k;
 }
 
@@ -147,7 +179,13 @@ KERNEL2 BRAGG_INLINE void store_bytes(uint8_t *to, __m256i lanes)
     store_u32(to + 4, (uint32_t)_mm256_extract_epi32(bytes, 4));
 }
 
-/* As step_avx512, of eight symbols. */
+/* The states whose turn is after k symbols. */
+BRAGG_INLINE uint32_t *states_after(wide_reader *s, size_t k)
+{
+    return s->state + (s->next + k) % SYMBOLS_WIDE_NSTATES;
+}
+
+/* Eight symbols and what becomes of their states; `word_at` goes on behind the words they took. */
 KERNEL2 BRAGG_INLINE __m256i step_avx2(const uint32_t *table, const uint8_t *words,
                                        const uint8_t *context, __m256i *state, size_t *word_at)
 {
@@ -173,8 +211,9 @@ KERNEL2 BRAGG_INLINE __m256i step_avx2(const uint32_t *table, const uint8_t *wor
     return entry;
 }
 
-/* As get_avx512. */
-KERNEL2 static size_t get_avx2(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
+/* Symbols of whole vectors of states, while there are words for all of one; returns how many. */
+KERNEL2 static size_t get_avx2_vectors(wide_reader *s, const uint8_t *context, size_t n,
+                                       uint8_t *symbol)
 {
     symbol_reader *r = &s->stream;
     const uint32_t *table = r->table;
@@ -211,19 +250,22 @@ KERNEL2 static size_t get_avx2(wide_reader *s, const uint8_t *context, size_t n,
     return k;
 }
 
+static size_t get_avx2(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
+{
+    size_t head = (AVX2_LANES - s->next % AVX2_LANES) % AVX2_LANES; /* up to whole vectors */
+    head = head < n ? head : n;
+    get_plainly(s, context, head, symbol);
+    if (n - head < AVX2_LANES)
+        return head; /* perhaps in the middle of a vector of states */
+    return head + get_avx2_vectors(s, context + head, n - head, symbol + head);
+}
+
 static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
 {
     const cpu_level level = bragg_cpu_level();
-    if (level != CPU_AVX512 && level != CPU_AVX2)
-        return 0;
-    const size_t nlanes = level == CPU_AVX512 ? AVX512_LANES : AVX2_LANES;
-    size_t head = (nlanes - s->next % nlanes) % nlanes; /* up to whole vectors of states */
-    head = head < n ? head : n;
-    get_plainly(s, context, head, symbol);
-    if (n - head < nlanes)
-        return head; /* perhaps in the middle of a vector of states */
-    return head + (level == CPU_AVX512 ? get_avx512(s, context + head, n - head, symbol + head)
-                                       : get_avx2(s, context + head, n - head, symbol + head));
+    if (level == CPU_AVX512)
+        return get_avx512(s, context, n, symbol);
+    return level == CPU_AVX2 ? get_avx2(s, context, n, symbol) : 0;
 }
 #else
 static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
