@@ -3,7 +3,7 @@
 #include "pattern_choice.h"
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+#include "look_up_simd.h"
 
 #include "bytes.h"
 #include "ring_map.h"
@@ -63,8 +63,8 @@ KERNEL BRAGG_INLINE __m256i draw_sums(const level_tables *tables, __m256i number
     const __m256i high_byte =
         _mm256_and_si256(_mm256_srli_epi32(hash, LEVEL_GUIDE_SHIFT), low_byte);
     const __m256i place = _mm256_or_si256(_mm256_slli_epi32(number, LEVEL_GUIDE_SHIFT), high_byte);
-    const __m256i guide = _mm256_mask_i32gather_epi32(_mm256_setzero_si256(),
-                                                      (const void *)tables->guide, place, lanes, 4);
+    const __m256i guide =
+        _mm256_and_si256(lanes, look_up_8(tables->guide, _mm256_and_si256(lanes, place)));
     const __m256i step = _mm256_and_si256(_mm256_srli_epi32(guide, LEVEL_GUIDE_STEP_BIT), low_byte);
     const __m256i more = _mm256_srli_epi32(_mm256_add_epi32(_mm256_and_si256(hash, low_byte), step),
                                            LEVEL_GUIDE_SHIFT);
@@ -91,8 +91,8 @@ KERNEL int choice_by_level_avx2(const pattern_cells *cells, choice_row *r)
         const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
         const __m256i cell = load_16_bits(r->cell + k);
         const __m256i place = _mm256_add_epi32(_mm256_add_epi32(cell, cell), is_odd);
-        const __m256i x =
-            _mm256_mask_i32gather_epi32(none, (const void *)cells->level, place, drawn, 4);
+        const __m256i x = _mm256_blendv_epi8(
+            none, look_up_8(cells->level, _mm256_and_si256(drawn, place)), drawn);
         const __m256i more = _mm256_loadu_si256((const void *)(r->more + k));
         const __m256i number = _mm256_srai_epi32(
             _mm256_add_epi32(x, _mm256_and_si256(more, _mm256_set1_epi32(0xFF))), 8);
@@ -128,8 +128,8 @@ KERNEL int choice_by_sum_avx2(const pattern_cells *cells, choice_row *r)
                                                coarse_lanes(r->is_coarse + k / MACRO_EDGE));
         const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
         const __m256i sum = load_sums(r->sum + k);
-        const __m256i run = _mm256_mask_i32gather_epi32(none, (const void *)cells->run,
-                                                        load_16_bits(r->cell + k), drawn, 4);
+        const __m256i run = _mm256_blendv_epi8(
+            none, look_up_8(cells->run, _mm256_and_si256(drawn, load_16_bits(r->cell + k))), drawn);
         const __m256i high = _mm256_srli_epi32(run, PATTERN_SUM_NBITS); /* T * 512 + first */
         const __m256i first = _mm256_and_si256(high, low_bits);
         const __m256i last = _mm256_and_si256(run, low_bits);

@@ -3,7 +3,7 @@
 #include "pattern_choice.h"
 
 #if defined(BRAGG_X86_64)
-#include "look_up_avx512.h"
+#include "look_up_simd.h"
 
 #include "ring_map.h"
 

@@ -51,7 +51,7 @@ void find_picked_plain(const pick_row *row, const found_row *found)
 }
 
 #if defined(BRAGG_X86_64)
-#include "look_up_avx512.h"
+#include "look_up_simd.h"
 
 #define KERNEL4 __attribute__((target("ssse3,sse4.1")))
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))

@@ -88,7 +88,7 @@ uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
 }
 
 #if defined(BRAGG_X86_64)
-#include "look_up_avx512.h"
+#include "look_up_simd.h"
 
 #define KERNEL                                                                                     \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,popcnt")))

@@ -3,7 +3,7 @@
 #include "sums_read_kernels.h"
 
 #if defined(BRAGG_X86_64)
-#include "look_up_avx512.h"
+#include "look_up_simd.h"
 
 #include "sum_rules.h"
 

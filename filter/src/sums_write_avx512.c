@@ -3,7 +3,7 @@
 #include "sums_write_kernels.h"
 
 #if defined(BRAGG_X86_64)
-#include "look_up_avx512.h"
+#include "look_up_simd.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 

@@ -8,18 +8,22 @@
 #include "cpu_level.h"
 #include "pixel.h" /* BRAGG_INLINE */
 
-enum { NSYMBOLS = 256, RECIPROCAL_BITS = 43 };
+enum { RECIPROCAL_BITS = 43 };
 
-void coding_entries_make(const uint16_t *frequency, coding_entry *entry)
+void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency)
 {
+    coding_entry *entry = tables->entry + (size_t)context * CODING_NSYMBOLS;
+    uint32_t *step = tables->step + (size_t)context * CODING_NSYMBOLS;
     uint32_t start = 0;
-    for (uint32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
+    for (uint32_t symbol = 0; symbol < CODING_NSYMBOLS; symbol++) {
         const uint32_t f = frequency[symbol];
         if (f == 0)
             continue;
+        const uint32_t complement = SYMBOLS_TOTAL - f;
         entry[symbol] = (coding_entry){(((uint64_t)1 << RECIPROCAL_BITS) + f - 1) / f,
-                                       (uint32_t)(((uint64_t)f << 21) - 1),
-                                       (uint16_t)(SYMBOLS_TOTAL - f), (uint16_t)start};
+                                       (uint32_t)(((uint64_t)f << 21) - 1), (uint16_t)complement,
+                                       (uint16_t)start};
+        step[symbol] = complement | start << 16;
         start += f;
     }
 }
@@ -75,15 +79,15 @@ static void start_states(uint32_t *state, uint32_t nstates)
         state[k] = SYMBOLS_LOWEST_STATE;
 }
 
-const uint16_t *pairs_code_plain(const coding_entry *entry, uint16_t *pair, size_t n,
+const uint16_t *pairs_code_plain(const coding_tables *tables, uint16_t *pair, size_t n,
                                  uint32_t *state, uint32_t nstates)
 {
     start_states(state, nstates);
     if (nstates == SYMBOLS_WIDE_NSTATES)
-        return code_each(entry, pair, 0, n, state, SYMBOLS_WIDE_NSTATES, pair + n);
+        return code_each(tables->entry, pair, 0, n, state, SYMBOLS_WIDE_NSTATES, pair + n);
     const size_t stop = n - n % SYMBOLS_NSTATES;
-    uint16_t *top = code_each(entry, pair, stop, n, state, SYMBOLS_NSTATES, pair + n);
-    return code_narrow(entry, pair, stop, state, top);
+    uint16_t *top = code_each(tables->entry, pair, stop, n, state, SYMBOLS_NSTATES, pair + n);
+    return code_narrow(tables->entry, pair, stop, state, top);
 }
 
 #if defined(BRAGG_X86_64)
@@ -106,18 +110,28 @@ KERNEL BRAGG_INLINE __m512i divide(__m512i y, __m512i f)
     return _mm512_mask_add_epi32(q, _mm512_cmpge_epu32_mask(rest, f), q, _mm512_set1_epi32(1));
 }
 
+/* Of four symbols. */
+KERNEL BRAGG_INLINE __m128i four_steps(const uint32_t *step, const uint16_t *pair)
+{
+    __m128i four = _mm_cvtsi32_si128((int)step[pair[0]]);
+    four = _mm_insert_epi32(four, (int)step[pair[1]], 1);
+    four = _mm_insert_epi32(four, (int)step[pair[2]], 2);
+    return _mm_insert_epi32(four, (int)step[pair[3]], 3);
+}
+
 /*
  * Codes sixteen symbols, each into a state of its own.  Words go below `top`, the first lowest;
  * the store clears what lies below them, down to the place of the first pair.
  */
-KERNEL BRAGG_INLINE uint16_t *code_lanes(const coding_entry *entry, const uint16_t *pair,
-                                         __m512i *x, uint16_t *top)
+KERNEL BRAGG_INLINE uint16_t *code_lanes(const uint32_t *step, const uint16_t *pair, __m512i *x,
+                                         uint16_t *top)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i at =
-        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)pair));
-    const __m512i e = _mm512_i32gather_epi32(
-        _mm512_slli_epi32(at, 1), (const void *)&entry->complement, sizeof(coding_entry) / 2);
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(four_steps(step, pair)),
+                                                four_steps(step, pair + 4), 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(four_steps(step, pair + 8)),
+                                                 four_steps(step, pair + 12), 1);
+    const __m512i e = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
     const __m512i complement = _mm512_and_si512(e, _mm512_set1_epi32(0xFFFF));
     const __m512i f = _mm512_sub_epi32(_mm512_set1_epi32(SYMBOLS_TOTAL), complement);
     const __m512i most = _mm512_sub_epi32(_mm512_slli_epi32(f, 21), _mm512_set1_epi32(1));
@@ -134,34 +148,34 @@ KERNEL BRAGG_INLINE uint16_t *code_lanes(const coding_entry *entry, const uint16
 }
 
 /* Codes pairs [0, n), n divisible by 32. */
-KERNEL static uint16_t *code_avx512(const coding_entry *entry, const uint16_t *pair, size_t n,
+KERNEL static uint16_t *code_avx512(const uint32_t *step, const uint16_t *pair, size_t n,
                                     uint32_t *state, uint16_t *top)
 {
     __m512i x0 = _mm512_loadu_si512(state);
     __m512i x1 = _mm512_loadu_si512(state + LANES);
     for (size_t i = n; i; i -= SYMBOLS_WIDE_NSTATES) {
-        top = code_lanes(entry, pair + i - LANES, &x1, top);
-        top = code_lanes(entry, pair + i - SYMBOLS_WIDE_NSTATES, &x0, top);
+        top = code_lanes(step, pair + i - LANES, &x1, top);
+        top = code_lanes(step, pair + i - SYMBOLS_WIDE_NSTATES, &x0, top);
     }
     _mm512_storeu_si512(state, x0);
     _mm512_storeu_si512(state + LANES, x1);
     return top;
 }
 
-const uint16_t *pairs_code(const coding_entry *entry, uint16_t *pair, size_t n, uint32_t *state,
+const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,
                            uint32_t nstates)
 {
     if (nstates != SYMBOLS_WIDE_NSTATES || bragg_cpu_level() != CPU_AVX512)
-        return pairs_code_plain(entry, pair, n, state, nstates);
+        return pairs_code_plain(tables, pair, n, state, nstates);
     const size_t stop = n - n % SYMBOLS_WIDE_NSTATES;
     start_states(state, nstates);
-    uint16_t *top = code_each(entry, pair, stop, n, state, SYMBOLS_WIDE_NSTATES, pair + n);
-    return code_avx512(entry, pair, stop, state, top);
+    uint16_t *top = code_each(tables->entry, pair, stop, n, state, SYMBOLS_WIDE_NSTATES, pair + n);
+    return code_avx512(tables->step, pair, stop, state, top);
 }
 #else
-const uint16_t *pairs_code(const coding_entry *entry, uint16_t *pair, size_t n, uint32_t *state,
+const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,
                            uint32_t nstates)
 {
-    return pairs_code_plain(entry, pair, n, state, nstates);
+    return pairs_code_plain(tables, pair, n, state, nstates);
 }
 #endif

@@ -17,20 +17,29 @@ typedef struct coding_entry {
     uint16_t start;      /* C */
 } coding_entry;
 
-/* Entries of a context's 256 symbols; those of frequency 0 are left alone. */
-void coding_entries_make(const uint16_t *frequency, coding_entry *entry);
+enum { CODING_NSYMBOLS = 256, CODING_NPAIRS = SYMBOLS_MAX_CONTEXTS * CODING_NSYMBOLS };
+
+/* By pair, context << 8 | symbol. */
+typedef struct coding_tables {
+    coding_entry entry[CODING_NPAIRS];
+    uint32_t step[CODING_NPAIRS]; /* complement | start << 16, closer together for vectors */
+} coding_tables;
+
+/* What a context's symbols of these frequencies are coded with; those of frequency 0 are left
+ * alone. */
+void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency);
 
 /*
- * Codes n pairs, which are numbers of entries, last to first with states state[0] to
+ * Codes n pairs last to first with states state[0] to
  * state[nstates - 1].  The words take the place of the pairs: a symbol puts out at most one word,
  * so those of the symbols behind it leave its own place free.  Returns the first word; the last is
  * where the last pair was.
  */
-const uint16_t *pairs_code(const coding_entry *entry, uint16_t *pair, size_t n, uint32_t *state,
+const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,
                            uint32_t nstates);
 
 /* The same in plain C. */
-const uint16_t *pairs_code_plain(const coding_entry *entry, uint16_t *pair, size_t n,
+const uint16_t *pairs_code_plain(const coding_tables *tables, uint16_t *pair, size_t n,
                                  uint32_t *state, uint32_t nstates);
 
 #endif

@@ -36,7 +36,7 @@ static void get_plainly(wide_reader *s, const uint8_t *context, size_t n, uint8_
 }
 
 #if defined(BRAGG_X86_64)
-#include "look_up_avx512.h"
+#include "look_up_simd.h"
 
 enum {
     AVX512_LANES = 16,
@@ -194,7 +194,7 @@ KERNEL2 BRAGG_INLINE __m256i step_avx2(const uint32_t *table, const uint8_t *wor
     const __m256i c = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)context));
     const __m256i slot = _mm256_or_si256(_mm256_slli_epi32(c, SYMBOLS_PROBABILITY_BITS),
                                          _mm256_and_si256(x, low_bits));
-    const __m256i entry = _mm256_i32gather_epi32((const int *)(const void *)table, slot, 4);
+    const __m256i entry = look_up_8(table, slot);
     const __m256i frequency = _mm256_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
     const __m256i bias = _mm256_and_si256(_mm256_srli_epi32(entry, 8), low_bits);
     const __m256i next = _mm256_add_epi32(

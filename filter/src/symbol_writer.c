@@ -15,7 +15,7 @@ struct symbol_model {
      * does the processor take them for the same, as it does at distances of whole 4096 bytes. */
     uint32_t count[NCOUNTERS][NPAIRS + APART];
     uint16_t frequency[NPAIRS];
-    coding_entry entry[NPAIRS];
+    coding_tables coding;
 };
 
 void symbol_writer_reset(symbol_writer *w)
@@ -198,7 +198,7 @@ static void write_tables(struct symbol_model *m, uint32_t ncontexts, byte_writer
         const uint32_t first = context * NSYMBOLS;
         const uint64_t count = make_frequencies(m->count[0] + first, m->frequency + first);
         frequency_table_write(&bits, count, m->frequency + first);
-        coding_entries_make(m->frequency + first, m->entry + first);
+        coding_tables_set(&m->coding, context, m->frequency + first);
     }
     bit_writer_finish(&bits);
 }
@@ -239,7 +239,7 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates,
     uint32_t state[SYMBOLS_WIDE_NSTATES];
     count_symbols(w, ncontexts);
     write_tables(w->model, ncontexts, &header);
-    const uint16_t *word = pairs_code(w->model->entry, w->pair, w->npairs, state, nstates);
+    const uint16_t *word = pairs_code(&w->model->coding, w->pair, w->npairs, state, nstates);
     const size_t nwords = (size_t)(w->pair + w->npairs - word);
     const size_t tables_nbytes = (size_t)(header.at - tables);
     const size_t raw_nbytes = w->raw_nbytes + (w->buffer_nbits + 7) / 8;
