@@ -11,7 +11,7 @@ times faster h5bragg is, and only ratios mean anything on another machine.
 Cases are the defaults (4 sigma, with local counts) and 1, 2 and 3 sigma without local counts.
 
     python benchmarks/codec_speed.py [--frame FILE.cbf ...] [--snr-pick 1 2 3] [--rounds 15]
-        [--no-peer] [--simd scalar|sse4|avx2|avx512]
+        [--no-peer] [--simd scalar|sse4|avx2|avx512|avx512+gathers ...]
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ import h5bragg
 
 # What a kernel asks of the processor, as Linux calls it.
 CPU_FLAG = {"scalar": "", "sse4": "sse4_1", "avx2": "avx2", "avx512": "avx512_bitalg"}
+LOOK_UPS = ("+loads", "+gathers")  # for avx2 and avx512, see docs/architecture.md
+SIMD = (*CPU_FLAG, *(level + how for level in ("avx2", "avx512") for how in LOOK_UPS))
 PEERS = ("sparsify", "densify")
 HEADS = (
     f"{'':38s} {'times smaller':>18s} {'memcpy':>8s} {'encode (ms)':>25s} {'decode (ms)':>25s}\n"
@@ -115,7 +117,7 @@ def measure(case: Case, rounds: int, *, with_peer: bool) -> Result:
 def use_simd(parser: argparse.ArgumentParser, level: str) -> None:
     """Ask for kernels of one instruction set; the library looks when it first encodes."""
     info = Path("/proc/cpuinfo")
-    if info.is_file() and CPU_FLAG[level] not in info.read_text():
+    if info.is_file() and CPU_FLAG[level.partition("+")[0]] not in info.read_text():
         parser.error(f"this machine has no {level}")
     os.environ["H5BRAGG_SIMD"] = level
 
@@ -144,7 +146,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--no-peer", action="store_true", help="without pyFAI and FabIO")
-    parser.add_argument("--simd", choices=list(CPU_FLAG), help="instruction set of h5bragg")
+    parser.add_argument("--simd", choices=SIMD, help="instruction set of h5bragg")
     options = parser.parse_args()
     if options.simd:
         use_simd(parser, options.simd)

@@ -5,7 +5,6 @@
  */
 #include "cpu_level.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,29 +30,64 @@ static int machine_has(cpu_level level)
     return level == CPU_SCALAR;
 }
 
-static cpu_level find_level(void)
+static int is_gathering_slow(void)
+{
+#if defined(BRAGG_X86_64)
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+#else
+    return 0;
+#endif
+}
+
+/* What the environment asks for, LEVEL or LEVEL+LOOK_UPS. */
+typedef struct wish {
+    const char *name;
+    size_t length; /* of the level */
+} wish;
+
+static int is_level(const wish *wanted, const char *level)
+{
+    return strlen(level) == wanted->length && strncmp(wanted->name, level, wanted->length) == 0;
+}
+
+static cpu_level find_level(const wish *wanted)
 {
     static const char *const NAMES[] = {"scalar", "sse4", "avx2", "avx512", "neon"};
-    const char *wanted = getenv("H5BRAGG_SIMD");
     int best = CPU_SCALAR;
     for (int level = CPU_SCALAR; level <= CPU_NEON; level++) {
         if (!machine_has((cpu_level)level))
             continue;
-        if (wanted && strcmp(wanted, NAMES[level]) == 0)
+        if (is_level(wanted, NAMES[level]))
             return (cpu_level)level;
         best = level;
     }
     return (cpu_level)best;
 }
 
-/* Threads that race find the same level. */
+static int find_slow(const wish *wanted)
+{
+    const char *look_ups = wanted->name + wanted->length;
+    if (strcmp(look_ups, "+loads") == 0)
+        return 1;
+    return strcmp(look_ups, "+gathers") != 0 && is_gathering_slow();
+}
+
+enum { KNOWN = 1, LEVEL_SHIFT = 2 };
+
+atomic_int bragg_machine;
+
+/* Threads that race find the same. */
 cpu_level bragg_cpu_level(void)
 {
-    static atomic_int known; /* level + 1 */
-    int level = atomic_load_explicit(&known, memory_order_relaxed);
-    if (level == 0) {
-        level = (int)find_level() + 1;
-        atomic_store_explicit(&known, level, memory_order_relaxed);
+    int machine = atomic_load_explicit(&bragg_machine, memory_order_relaxed);
+    if (machine == 0) {
+        const char *name = getenv("H5BRAGG_SIMD");
+        wish wanted = {.name = name ? name : ""};
+        wanted.length = strcspn(wanted.name, "+");
+        machine = KNOWN | (find_slow(&wanted) ? MACHINE_SLOW_GATHERS : 0) |
+                  (int)find_level(&wanted) << LEVEL_SHIFT;
+        atomic_store_explicit(&bragg_machine, machine, memory_order_relaxed);
     }
-    return (cpu_level)(level - 1);
+    return (cpu_level)(machine >> LEVEL_SHIFT);
 }

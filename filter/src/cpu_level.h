@@ -3,6 +3,8 @@
 #ifndef BRAGG_CPU_LEVEL_H
 #define BRAGG_CPU_LEVEL_H
 
+#include <stdatomic.h>
+
 /* Architectures that have kernels of their own, where the compiler can make them. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #define BRAGG_X86_64 1
@@ -24,5 +26,20 @@ typedef enum cpu_level {
  * the same results; the variable is for tests.  Determined at the first call; safe from any thread.
  */
 cpu_level bragg_cpu_level(void);
+
+/* What is known of the machine, 0 before the first call of bragg_cpu_level: see cpu_level.c. */
+extern atomic_int bragg_machine;
+
+enum { MACHINE_SLOW_GATHERS = 2 };
+
+/*
+ * Whether single loads are faster than gathers, which AMD's processors make of microcode: see
+ * look_up_simd.h.  Adding +loads or +gathers to a level in H5BRAGG_SIMD chooses, likewise for
+ * tests. For kernels, which know that the level has been determined.
+ */
+static inline int bragg_gathers_are_slow(void)
+{
+    return (atomic_load_explicit(&bragg_machine, memory_order_relaxed) & MACHINE_SLOW_GATHERS) != 0;
+}
 
 #endif

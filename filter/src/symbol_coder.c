@@ -111,12 +111,28 @@ KERNEL BRAGG_INLINE __m512i divide(__m512i y, __m512i f)
 }
 
 /* Of four symbols. */
-KERNEL BRAGG_INLINE __m128i four_steps(const uint32_t *step, const uint16_t *pair)
+KERNEL BRAGG_INLINE __m128i load_4_steps(const uint32_t *step, const uint16_t *pair)
 {
     __m128i four = _mm_cvtsi32_si128((int)step[pair[0]]);
     four = _mm_insert_epi32(four, (int)step[pair[1]], 1);
     four = _mm_insert_epi32(four, (int)step[pair[2]], 2);
     return _mm_insert_epi32(four, (int)step[pair[3]], 3);
+}
+
+/* As look_up_16, by indices in memory. */
+KERNEL BRAGG_INLINE __m512i steps_of(const uint32_t *step, const uint16_t *pair)
+{
+    if (!bragg_gathers_are_slow()) {
+        const __m256i index = _mm256_loadu_si256((const __m256i *)(const void *)pair);
+        return _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(index), (const void *)step, 4);
+    }
+    const __m128i part0 = load_4_steps(step, pair);
+    const __m128i part2 = load_4_steps(step, pair + 8);
+    const __m256i low =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(part0), load_4_steps(step, pair + 4), 1);
+    const __m256i high =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(part2), load_4_steps(step, pair + 12), 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /*
@@ -127,11 +143,7 @@ KERNEL BRAGG_INLINE uint16_t *code_lanes(const uint32_t *step, const uint16_t *p
                                          uint16_t *top)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(four_steps(step, pair)),
-                                                four_steps(step, pair + 4), 1);
-    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(four_steps(step, pair + 8)),
-                                                 four_steps(step, pair + 12), 1);
-    const __m512i e = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    const __m512i e = steps_of(step, pair);
     const __m512i complement = _mm512_and_si512(e, _mm512_set1_epi32(0xFFFF));
     const __m512i f = _mm512_sub_epi32(_mm512_set1_epi32(SYMBOLS_TOTAL), complement);
     const __m512i most = _mm512_sub_epi32(_mm512_slli_epi32(f, 21), _mm512_set1_epi32(1));

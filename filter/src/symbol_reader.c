@@ -10,12 +10,13 @@
 #include "scratch.h"
 #include "symbols.h"
 
-enum { NOT_A_NUMBER = 255 };
+enum { NOT_A_NUMBER = 255, ENTRIES_AT_ONCE = 4 };
 
 /* What an empty stream's reader looks at in place of words and raw bits. */
 static const uint8_t nothing[8] = {0};
 
-/* `symbol` has f values of u from `start` on, in the table of a context. */
+/* `symbol` has f values of u from `start` on, in the table of a context.  Behind them in a wide one
+ * ENTRIES_AT_ONCE - 1 more are put down, which those of the next symbol or context overwrite. */
 static void fill_entries(void *table, int is_wide, uint32_t symbol, uint32_t start, uint32_t f,
                          uint32_t flags)
 {
@@ -29,8 +30,10 @@ static void fill_entries(void *table, int is_wide, uint32_t symbol, uint32_t sta
         entries[SYMBOLS_TOTAL / sizeof *entries + symbol] = entry | start;
         return;
     }
-    for (uint32_t bias = 0; bias < f; bias++)
-        entries[start + bias] = (entry | symbol) + (bias << 8);
+    for (uint32_t bias = 0; bias < f; bias += ENTRIES_AT_ONCE) {
+        for (uint32_t k = 0; k < ENTRIES_AT_ONCE; k++)
+            entries[start + bias + k] = (entry | symbol) + ((bias + k) << 8);
+    }
 }
 
 static void fill_bad(void *table, int is_wide)
@@ -147,7 +150,8 @@ static h5bragg_status read_tables(byte_reader *in, uint32_t version, uint32_t nc
     const int is_empty = bytes_left(in) == 0;
     const size_t wide_nbytes = SYMBOLS_TOTAL * sizeof *s->memory;
     const size_t table_nbytes = is_wide ? wide_nbytes : SYMBOLS_CONTEXT_NBYTES;
-    h5bragg_status status = reserve(s, ncontexts * table_nbytes);
+    h5bragg_status status =
+        reserve(s, ncontexts * table_nbytes + ENTRIES_AT_ONCE * sizeof *s->memory);
     if (status)
         return status;
     open_empty(s);

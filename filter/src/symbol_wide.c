@@ -40,6 +40,7 @@ static void get_plainly(wide_reader *s, const uint8_t *context, size_t n, uint8_
 
 enum {
     AVX512_LANES = 16,
+    ALL_LANES = 0xFFFF,
     AVX512_NVECTORS = SYMBOLS_WIDE_NSTATES / AVX512_LANES,
     AVX2_LANES = 8,
     AVX2_NVECTORS = SYMBOLS_WIDE_NSTATES / AVX2_LANES
@@ -97,62 +98,87 @@ KERNEL512 BRAGG_INLINE void lanes_store(lanes512 *x, size_t n, wide_reader *s)
     s->stream.seen |= (uint32_t)_mm512_reduce_or_epi32(x->seen);
 }
 
-/* The symbols of some of sixteen states, and what becomes of these; `word_at` goes on behind the
- * words they took. */
-KERNEL512 BRAGG_INLINE __m128i step_avx512(lanes512 *x, size_t v, __m128i context, __mmask16 lanes)
+/* The entries of sixteen states' next symbols. */
+KERNEL512 BRAGG_INLINE __m512i entries_avx512(const lanes512 *x, size_t v, __m128i context,
+                                              const int by_loads)
 {
-    const __m512i low_bits = _mm512_set1_epi32(SYMBOLS_TOTAL - 1);
+    const __m512i low_bits = _mm512_and_si512(x->state[v], _mm512_set1_epi32(SYMBOLS_TOTAL - 1));
+    const __m512i contexts = _mm512_cvtepu8_epi32(context);
+    return look_up_16_by(
+        by_loads, x->table,
+        _mm512_or_si512(_mm512_slli_epi32(contexts, SYMBOLS_PROBABILITY_BITS), low_bits));
+}
+
+/* What becomes of some of sixteen states, `lanes` being a constant if it is all of them; `word_at`
+ * goes on behind the words they took. */
+KERNEL512 BRAGG_INLINE void take_avx512(lanes512 *x, size_t v, __m512i entry, __mmask16 lanes)
+{
     const __m512i state = x->state[v];
-    const __m512i slot =
-        _mm512_or_si512(_mm512_slli_epi32(_mm512_cvtepu8_epi32(context), SYMBOLS_PROBABILITY_BITS),
-                        _mm512_and_si512(state, low_bits));
-    const __m512i entry = look_up_16(x->table, slot);
     const __m512i frequency = _mm512_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
-    const __m512i bias = _mm512_and_si512(_mm512_srli_epi32(entry, 8), low_bits);
-    const __m512i next = _mm512_add_epi32(
-        _mm512_mullo_epi32(frequency, _mm512_srli_epi32(state, SYMBOLS_PROBABILITY_BITS)), bias);
+    const __m512i bias =
+        _mm512_and_si512(_mm512_srli_epi32(entry, 8), _mm512_set1_epi32(SYMBOLS_TOTAL - 1));
+    const __m512i high = _mm512_srli_epi32(state, SYMBOLS_PROBABILITY_BITS);
+    const __m512i next = _mm512_add_epi32(_mm512_mullo_epi32(frequency, high), bias);
     const __mmask16 is_low =
-        _mm512_mask_cmplt_epu32_mask(lanes, next, _mm512_set1_epi32(SYMBOLS_LOWEST_STATE));
+        _mm512_cmplt_epu32_mask(next, _mm512_set1_epi32(SYMBOLS_LOWEST_STATE)) & lanes;
     const __m512i word = _mm512_cvtepu16_epi32(
         _mm256_loadu_si256((const __m256i *)(const void *)(x->words + 2 * x->word_at)));
     const __m512i refilled =
         _mm512_or_si512(_mm512_slli_epi32(next, 16), _mm512_maskz_expand_epi32(is_low, word));
-    const __m512i taken = _mm512_mask_mov_epi32(state, lanes, next);
+    const __m512i taken = lanes == ALL_LANES ? next : _mm512_mask_mov_epi32(state, lanes, next);
+    const __m512i seen = lanes == ALL_LANES ? entry : _mm512_maskz_mov_epi32(lanes, entry);
     x->state[v] = _mm512_mask_mov_epi32(taken, is_low, refilled);
     x->word_at += (size_t)__builtin_popcount(is_low);
-    x->seen = _mm512_mask_or_epi32(x->seen, lanes, x->seen, entry);
-    return _mm512_cvtepi32_epi8(entry);
+    x->seen = _mm512_or_si512(x->seen, seen);
 }
 
 /* Symbols of all of sixteen states. */
-KERNEL512 BRAGG_INLINE void get_16(lanes512 *x, size_t v, const uint8_t *context, uint8_t *symbol)
+KERNEL512 BRAGG_INLINE void get_16(lanes512 *x, size_t v, const uint8_t *context, uint8_t *symbol,
+                                   const int by_loads)
 {
-    const __m128i contexts = _mm_loadu_si128((const __m128i *)(const void *)context);
-    _mm_storeu_si128((__m128i *)(void *)symbol, step_avx512(x, v, contexts, 0xFFFF));
+    const __m512i entry =
+        entries_avx512(x, v, _mm_loadu_si128((const __m128i *)(const void *)context), by_loads);
+    take_avx512(x, v, entry, ALL_LANES);
+    _mm_storeu_si128((__m128i *)(void *)symbol, _mm512_cvtepi32_epi8(entry));
+}
+
+/* Symbols of the first n of sixteen states. */
+KERNEL512 BRAGG_INLINE void get_some(lanes512 *x, size_t v, const uint8_t *context, size_t n,
+                                     uint8_t *symbol, const int by_loads)
+{
+    const __mmask16 lanes = (__mmask16)((1u << n) - 1);
+    const __m512i entry = entries_avx512(x, v, _mm_maskz_loadu_epi8(lanes, context), by_loads);
+    _mm_mask_storeu_epi8(symbol, lanes, _mm512_cvtepi32_epi8(entry));
+    take_avx512(x, v, entry, lanes);
 }
 
 /* Symbols while there are words for all states of a vector; returns how many it read. */
-KERNEL512 static size_t get_avx512(wide_reader *s, const uint8_t *context, size_t n,
-                                   uint8_t *symbol)
+KERNEL512 BRAGG_INLINE size_t get_avx512_by(const int by_loads, wide_reader *s,
+                                            const uint8_t *context, size_t n, uint8_t *symbol)
 {
     lanes512 x = lanes_load(s);
     size_t k = 0;
     for (; k + SYMBOLS_WIDE_NSTATES <= n && has_words(&s->stream, x.word_at, SYMBOLS_WIDE_NSTATES);
          k += SYMBOLS_WIDE_NSTATES) {
-        get_16(&x, 0, context + k, symbol + k);
-        get_16(&x, 1, context + k + AVX512_LANES, symbol + k + AVX512_LANES);
+        get_16(&x, 0, context + k, symbol + k, by_loads);
+        get_16(&x, 1, context + k + AVX512_LANES, symbol + k + AVX512_LANES, by_loads);
     }
     for (size_t v = 0; v < AVX512_NVECTORS && k < n; v++) {
         const size_t nlanes = n - k < AVX512_LANES ? n - k : AVX512_LANES;
-        const __mmask16 lanes = (__mmask16)((1u << nlanes) - 1);
         if (!has_words(&s->stream, x.word_at, AVX512_LANES))
             break;
-        const __m128i contexts = _mm_maskz_loadu_epi8(lanes, context + k);
-        _mm_mask_storeu_epi8(symbol + k, lanes, step_avx512(&x, v, contexts, lanes));
+        get_some(&x, v, context + k, nlanes, symbol + k, by_loads);
         k += nlanes;
     }
     lanes_store(&x, k, s);
     return k;
+}
+
+KERNEL512 static size_t get_avx512(wide_reader *s, const uint8_t *context, size_t n,
+                                   uint8_t *symbol)
+{
+    return bragg_gathers_are_slow() ? get_avx512_by(1, s, context, n, symbol)
+                                    : get_avx512_by(0, s, context, n, symbol);
 }
 
 /* Of eight lanes by their bits, how many before each are set, a byte each. */

@@ -29,7 +29,7 @@ static void make_frequencies(uint16_t *frequency, uint8_t *symbol, uint32_t nsym
 
 static void wide_streams_are_coded_as_in_plain_c(void)
 {
-    static coding_entry entry[NCONTEXTS * 256];
+    static coding_tables tables;
     static uint16_t pair[2][NPAIRS];
     for (uint32_t round = 0; round < NROUNDS; round++) {
         uint16_t frequency[256];
@@ -39,15 +39,16 @@ static void wide_streams_are_coded_as_in_plain_c(void)
         for (uint32_t c = 0; c < NCONTEXTS; c++) {
             nsymbols[c] = 1 + below(c == 0 ? 3 : 64);
             make_frequencies(frequency, symbol[c], nsymbols[c]);
-            coding_entries_make(frequency, entry + 256 * c);
+            coding_tables_set(&tables, c, frequency);
         }
         const uint32_t n = below(round < 100 ? 100 : NPAIRS);
         for (uint32_t k = 0; k < n; k++) {
             const uint32_t c = below(NCONTEXTS);
             pair[0][k] = pair[1][k] = (uint16_t)(c << 8 | symbol[c][below(nsymbols[c])]);
         }
-        const uint16_t *plain = pairs_code_plain(entry, pair[0], n, state[0], SYMBOLS_WIDE_NSTATES);
-        const uint16_t *fast = pairs_code(entry, pair[1], n, state[1], SYMBOLS_WIDE_NSTATES);
+        const uint16_t *plain =
+            pairs_code_plain(&tables, pair[0], n, state[0], SYMBOLS_WIDE_NSTATES);
+        const uint16_t *fast = pairs_code(&tables, pair[1], n, state[1], SYMBOLS_WIDE_NSTATES);
         const size_t nwords = (size_t)(pair[0] + n - plain);
         CHECK((size_t)(pair[1] + n - fast) == nwords);
         CHECK(memcmp(plain, fast, nwords * sizeof *plain) == 0);

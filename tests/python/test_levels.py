@@ -80,8 +80,10 @@ def checksums(level: str | None) -> dict[str, list[str]]:
     [
         pytest.param("scalar", marks=pytest.mark.slow),
         pytest.param("sse4", marks=pytest.mark.slow),
-        "avx2",
-        pytest.param("avx512", marks=pytest.mark.slow),
+        "avx2+gathers",
+        pytest.param("avx2+loads", marks=pytest.mark.slow),
+        pytest.param("avx512+gathers", marks=pytest.mark.slow),
+        pytest.param("avx512+loads", marks=pytest.mark.slow),
         pytest.param("nonsense", marks=pytest.mark.slow),
     ],
 )
