@@ -11,83 +11,134 @@
  *
  * With v the pixels, the unevenness is v Q v.  Exchanging pixels i and j, v_j being larger by d,
  * changes it by 2 d (g_i - g_j) + d^2 (Q_ii + Q_jj - 2 Q_ij), where g = Q v is kept up to date.
+ *
+ * Variants go through the same pairs of pixels side by side, and each exchanges what it has to: the
+ * innermost loops are over variants, and become vectors.
  */
 #include "patterns.h"
 
-enum { EDGE = 4, NPIXELS = EDGE * EDGE, MAX_ROUNDS = 8 };
+#include "cpu_level.h"
 
-typedef int32_t share_matrix[NPIXELS][NPIXELS];
+enum { EDGE = 4, NPIXELS = EDGE * EDGE, MAX_ROUNDS = 8, NLANES = 32 };
 
-/* Adds a rectangle: pixel i counts 16 - area if it lies inside, else -area. */
-static void add_rectangle(uint32_t top, uint32_t left, uint32_t nrows, uint32_t ncolumns,
-                          share_matrix q)
+/*
+ * Q, which hangs on how far apart two pixels are, by rows and columns downwards and to the right.
+ * Every rectangle adds (16 x_i - a b)(16 x_j - a b).
+ */
+static const int32_t SHARES[EDGE][EDGE] = {{7360, 1984, 192, 1984},
+                                           {1984, -1088, -2112, -1088},
+                                           {192, -2112, -2880, -2112},
+                                           {1984, -1088, -2112, -1088}};
+
+/* Some variants: pixel by pixel, what numbers they have and what Q makes of them. */
+typedef struct lanes {
+    int32_t v[NPIXELS][NLANES]; /* at most 63 */
+    int32_t g[NPIXELS][NLANES]; /* below 2^22 */
+} lanes;
+
+BRAGG_INLINE int32_t share_of(uint32_t i, uint32_t j)
 {
-    int32_t x[NPIXELS];
-    for (uint32_t i = 0; i < NPIXELS; i++) {
-        const int is_inside =
-            (i / EDGE - top) % EDGE < nrows && (i % EDGE - left) % EDGE < ncolumns;
-        x[i] = (is_inside ? NPIXELS : 0) - (int32_t)(nrows * ncolumns);
-    }
+    return SHARES[(j / EDGE - i / EDGE) % EDGE][(j - i) % EDGE];
+}
+
+BRAGG_INLINE void lanes_make(const uint8_t *variants, lanes *x)
+{
     for (uint32_t i = 0; i < NPIXELS; i++)
+        for (uint32_t k = 0; k < NLANES; k++)
+            x->v[i][k] = variants[k * NPIXELS + i];
+    for (uint32_t i = 0; i < NPIXELS; i++) {
+        for (uint32_t k = 0; k < NLANES; k++)
+            x->g[i][k] = 0;
         for (uint32_t j = 0; j < NPIXELS; j++)
-            q[i][j] += x[i] * x[j];
+            for (uint32_t k = 0; k < NLANES; k++)
+                x->g[i][k] += share_of(i, j) * x->v[j][k];
+    }
 }
 
-/* One that is as high or wide as the tile is the same wherever it begins. */
-static void make_matrix(share_matrix q)
+/* By how much pixel j is larger than i, in variants that are evener with both exchanged, otherwise
+ * 0; returns whether there are some. */
+BRAGG_INLINE int find_exchanges(const lanes *x, uint32_t i, uint32_t j, int32_t d[NLANES])
 {
-    for (uint32_t a = 1; a <= EDGE; a++)
-        for (uint32_t b = 1; b <= EDGE; b++)
-            for (uint32_t top = 0; top < (a < EDGE ? EDGE : 1); top++)
-                for (uint32_t left = 0; left < (b < EDGE ? EDGE : 1); left++)
-                    add_rectangle(top, left, a, b, q); /* the whole tile adds 0 */
+    const int32_t curvature = 2 * (share_of(i, i) - share_of(i, j));
+    int32_t some = 0;
+    for (uint32_t k = 0; k < NLANES; k++) {
+        const int32_t more = x->v[j][k] - x->v[i][k];
+        const int32_t slope = 2 * (x->g[i][k] - x->g[j][k]) + more * curvature;
+        const int32_t is_evener = 0 - (int32_t)(((more ^ slope) < 0) & (slope != 0));
+        d[k] = more & is_evener;
+        some |= d[k];
+    }
+    return some != 0;
 }
 
-static void exchange(const share_matrix q, uint32_t i, uint32_t j, int64_t *v, int64_t *g)
+BRAGG_INLINE void exchange(lanes *x, uint32_t i, uint32_t j, const int32_t d[NLANES])
 {
-    const int64_t d = v[j] - v[i];
-    for (uint32_t k = 0; k < NPIXELS; k++)
-        g[k] += d * (q[i][k] - q[j][k]);
-    v[i] += d;
-    v[j] -= d;
+    for (uint32_t p = 0; p < NPIXELS; p++) {
+        const int32_t change = share_of(i, p) - share_of(j, p);
+        for (uint32_t k = 0; k < NLANES; k++)
+            x->g[p][k] += d[k] * change;
+    }
+    for (uint32_t k = 0; k < NLANES; k++) {
+        x->v[i][k] += d[k];
+        x->v[j][k] -= d[k];
+    }
 }
 
-static int arrange_round(const share_matrix q, int64_t *v, int64_t *g)
+BRAGG_INLINE int arrange_round(lanes *x)
 {
+    int32_t d[NLANES];
     int has_changed = 0;
     for (uint32_t i = 0; i < NPIXELS - 1; i++) {
         for (uint32_t j = i + 1; j < NPIXELS; j++) {
-            const int64_t d = v[j] - v[i];
-            const int64_t curvature = q[i][i] + q[j][j] - 2 * q[i][j];
-            if (d * (2 * (g[i] - g[j]) + d * curvature) < 0) {
-                exchange(q, i, j, v, g);
-                has_changed = 1;
-            }
+            if (!find_exchanges(x, i, j, d))
+                continue;
+            exchange(x, i, j, d);
+            has_changed = 1;
         }
     }
     return has_changed;
 }
 
-static void arrange(const share_matrix q, uint8_t *pixel)
+/* A variant that a round leaves as it is stays so. */
+BRAGG_INLINE void arrange_some(uint8_t *variants)
 {
-    int64_t v[NPIXELS];
-    int64_t g[NPIXELS] = {0};
-    for (uint32_t i = 0; i < NPIXELS; i++)
-        v[i] = pixel[i];
-    for (uint32_t i = 0; i < NPIXELS; i++)
-        for (uint32_t j = 0; j < NPIXELS; j++)
-            g[i] += q[i][j] * v[j];
+    lanes x;
+    lanes_make(variants, &x);
     for (int round = 0; round < MAX_ROUNDS; round++)
-        if (!arrange_round(q, v, g))
+        if (!arrange_round(&x))
             break;
     for (uint32_t i = 0; i < NPIXELS; i++)
-        pixel[i] = (uint8_t)v[i];
+        for (uint32_t k = 0; k < NLANES; k++)
+            variants[k * NPIXELS + i] = (uint8_t)x.v[i][k];
 }
+
+BRAGG_INLINE void arrange(uint8_t *row)
+{
+    for (uint32_t k = 0; k < PATTERN_NVARIANTS; k += NLANES)
+        arrange_some(row + k * NPIXELS);
+}
+
+#if defined(BRAGG_X86_64)
+__attribute__((target("avx2"))) static void arrange_avx2(uint8_t *row) { arrange(row); }
+
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))) static void
+arrange_avx512(uint8_t *row)
+{
+    arrange(row);
+}
+#endif
 
 void pattern_row_arrange(uint8_t *row)
 {
-    share_matrix q = {{0}};
-    make_matrix(q);
-    for (uint32_t i = 0; i < PATTERN_NVARIANTS; i++)
-        arrange(q, row + i * PATTERN_NBYTES);
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512) {
+        arrange_avx512(row);
+        return;
+    }
+    if (bragg_cpu_level() == CPU_AVX2) {
+        arrange_avx2(row);
+        return;
+    }
+#endif
+    arrange(row);
 }

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu_level.h"
 #include "noise_hash.h"
 #include "sum_step.h"
 
-enum { NCANDIDATES = 256, MAX_ROUNDS = 64 };
+enum { NCANDIDATES = 256, DRAWN_AT_ONCE = 4, MAX_ROUNDS = 64 };
 
 /* By the number k of pixels not yet drawn, less 1: the first pixel of f is at f - 1. */
 typedef struct candidate_set {
@@ -86,38 +87,50 @@ double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum)
 
 /* ---- candidates ---- */
 
+/* Of numbers that are not negative, in the same order. */
+BRAGG_INLINE int64_t double_bits(double x)
+{
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 /*
  * Draws a pixel, with k - 1 more behind it, of some candidates that have s left: pixel[i] from
- * u[i]. They share the cumulated weights, which are made as far as the largest u needs.  The last
- * one is W_k(s) itself, sum for sum, and u is below it: there always is one that exceeds u.
+ * u[i], given as bits. They share the cumulated weights, which are made as far as the largest u
+ * needs.  The last one is W_k(s) itself, sum for sum, and u is below it: there always is one that
+ * exceeds u.  Behind the candidates up to DRAWN_AT_ONCE - 1 more are drawn, which are drawn again
+ * or are none.
  */
-static void draw_group(const pattern_weights *w, uint32_t k, uint32_t threshold, uint32_t s,
-                       uint32_t ngroup, const double *u, int64_t *pixel)
+BRAGG_INLINE void draw_group(const pattern_weights *w, uint32_t k, uint32_t threshold, uint32_t s,
+                             size_t ngroup, const int64_t *restrict u, int64_t *restrict pixel)
 {
-    double largest = u[0];
-    for (uint32_t i = 0; i < ngroup; i++) {
+    int64_t largest = u[0];
+    for (size_t i = 1; i < ngroup; i++)
         largest = u[i] > largest ? u[i] : largest;
-        pixel[i] = 0;
-    }
+    for (size_t i = 0; i < ngroup; i += DRAWN_AT_ONCE)
+        memset(pixel + i, 0, DRAWN_AT_ONCE * sizeof *pixel);
     double cumulated = 0.0;
     for (uint32_t n = 0; n <= min_u32(threshold, s); n++) {
         cumulated += w->pixel[n] * w->sum[k - 1][s - n];
-        if (cumulated > largest)
+        const int64_t reached = double_bits(cumulated);
+        if (reached > largest)
             break;
-        for (uint32_t i = 0; i < ngroup; i++)
-            pixel[i] += cumulated <= u[i];
+        for (size_t i = 0; i < ngroup; i += DRAWN_AT_ONCE)
+            for (size_t j = 0; j < DRAWN_AT_ONCE; j++)
+                pixel[i + j] += reached <= u[i + j];
     }
 }
 
 /* Draws one pixel of all candidates, in groups that have the same sum left: from `low` to `high`.
  */
-static void draw_pixel(const pattern_weights *w, uint32_t k, uint32_t threshold, uint32_t low,
-                       uint32_t high, candidate_set *set)
+BRAGG_INLINE void draw_pixel(const pattern_weights *w, uint32_t k, uint32_t threshold, uint32_t low,
+                             uint32_t high, candidate_set *set)
 {
     uint16_t end[PATTERN_MAX_SUM + 2];
     uint8_t order[NCANDIDATES];
-    double u[NCANDIDATES];
-    int64_t pixel[NCANDIDATES];
+    int64_t u[NCANDIDATES + DRAWN_AT_ONCE] = {0};
+    int64_t pixel[NCANDIDATES + DRAWN_AT_ONCE];
     memset(end + low, 0, (high - low + 2) * sizeof *end);
     for (uint32_t c = 0; c < NCANDIDATES; c++)
         end[set->left[c] + 1]++;
@@ -127,7 +140,7 @@ static void draw_pixel(const pattern_weights *w, uint32_t k, uint32_t threshold,
         const uint32_t s = set->left[c];
         const uint32_t at = end[s]++; /* the group's beginning becomes its end */
         order[at] = (uint8_t)c;
-        u[at] = set->bits[k - 1][c] * 0x1p-32 * w->sum[k][s];
+        u[at] = double_bits(set->bits[k - 1][c] * 0x1p-32 * w->sum[k][s]);
     }
     uint32_t begin = 0;
     for (uint32_t s = low; s <= high; s++) {
@@ -145,7 +158,7 @@ static void draw_pixel(const pattern_weights *w, uint32_t k, uint32_t threshold,
  * Candidates are drawn one after another, f random numbers each.  Their pixels are made the other
  * way round, one pixel of all candidates at a time, where many have the same sum left.
  */
-static void draw_candidates(const pattern_weights *w, uint32_t f, uint32_t threshold, uint32_t sum,
+BRAGG_INLINE void draw_with(const pattern_weights *w, uint32_t f, uint32_t threshold, uint32_t sum,
                             candidate_set *set)
 {
     uint32_t state = noise_hash(0x9E3779B97F4A7C15u, f * 65536 + threshold * 1024 + sum) | 1;
@@ -163,6 +176,27 @@ static void draw_candidates(const pattern_weights *w, uint32_t f, uint32_t thres
         }
         draw_pixel(w, k, threshold, low, high, set);
     }
+}
+
+#if defined(BRAGG_X86_64)
+__attribute__((target("avx2"))) static void draw_with_avx2(const pattern_weights *w, uint32_t f,
+                                                           uint32_t threshold, uint32_t sum,
+                                                           candidate_set *set)
+{
+    draw_with(w, f, threshold, sum, set);
+}
+#endif
+
+static void draw_candidates(const pattern_weights *w, uint32_t f, uint32_t threshold, uint32_t sum,
+                            candidate_set *set)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512 || bragg_cpu_level() == CPU_AVX2) {
+        draw_with_avx2(w, f, threshold, sum, set);
+        return;
+    }
+#endif
+    draw_with(w, f, threshold, sum, set);
 }
 
 /* ---- the choice of 64 ---- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Pattern rows, permutations and levels follow docs/format.md. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "levels.h"
@@ -222,13 +221,29 @@ static int64_t unevenness(const uint8_t *pixel)
     return total;
 }
 
-static int compare_bytes(const void *a, const void *b)
+/* docs/format.md, "Arrangement", word for word. */
+static void arrange_plainly(uint8_t *v)
 {
-    return *(const uint8_t *)a - *(const uint8_t *)b;
+    int has_changed = 1;
+    for (int round = 0; round < 8 && has_changed; round++) {
+        has_changed = 0;
+        for (uint32_t i = 0; i < 15; i++) {
+            for (uint32_t j = i + 1; j < 16; j++) {
+                uint8_t other[PATTERN_NBYTES];
+                memcpy(other, v, sizeof other);
+                other[i] = v[j];
+                other[j] = v[i];
+                if (unevenness(other) < unevenness(v)) {
+                    memcpy(v, other, sizeof other);
+                    has_changed = 1;
+                }
+            }
+        }
+    }
 }
 
-/* Arranging moves pixels about and makes tiles much more even; no exchange makes them more so. */
-static void arranged_tiles_are_even_and_hold_the_same_pixels(void)
+/* Arranging makes tiles much more even; no exchange makes them more so. */
+static void arranged_tiles_are_those_of_the_document_and_even(void)
 {
     static const uint32_t SUMS[][2] = {{1, 5}, {5, 3}, {7, 25}, {9, 40}, {20, 130}, {63, 511}};
     pattern_book *shuffled = ordered_book_of(3, PATTERNS_SHUFFLED);
@@ -242,6 +257,8 @@ static void arranged_tiles_are_even_and_hold_the_same_pixels(void)
             memcpy(b, pattern_row(arranged, 16, SUMS[k][0], SUMS[k][1]) + 16 * v, 16);
             const int64_t even = unevenness(b);
             before += unevenness(a);
+            arrange_plainly(a);
+            CHECK(memcmp(a, b, 16) == 0);
             after += even;
             for (uint32_t i = 0; i < 16; i++) {
                 for (uint32_t j = 0; j < i; j++) {
@@ -253,9 +270,6 @@ static void arranged_tiles_are_even_and_hold_the_same_pixels(void)
                     b[i] = swapped;
                 }
             }
-            qsort(a, 16, 1, compare_bytes);
-            qsort(b, 16, 1, compare_bytes);
-            CHECK(memcmp(a, b, 16) == 0);
         }
         CHECK(4 * after < 3 * before);
     }
@@ -287,7 +301,7 @@ static void symmetries_keep_a_tile_as_even(void)
 
 int main(void)
 {
-    arranged_tiles_are_even_and_hold_the_same_pixels();
+    arranged_tiles_are_those_of_the_document_and_even();
     symmetries_keep_a_tile_as_even();
     variants_have_their_sum_and_range();
     squares_are_those_of_all_ways_to_share_the_sum();
