@@ -21,6 +21,7 @@ from .hdf5_links import external_files, missing_file
 from .hdf5_open import open_hdf5
 from .raw_chunks import RawChunks
 from .rotation_axis import RotationAxis, find_rotation
+from .virtual_chunks import VirtualChunks
 
 # A frame, frames, and frames of modules.
 _RANKS = (2, 3, 4)
@@ -56,7 +57,7 @@ class Hdf5Source:
         self.stack_shape = _stack_shape(self.datasets[0])
         self.shape = flat_shape(self.stack_shape)
         self.dtype = stored_dtype(self.datasets[0].dtype, f"{path} ({self.datasets[0].name})")
-        self._raw = [RawChunks.of(data) for data in self.datasets]
+        self._raw = [RawChunks.of(data) or VirtualChunks.of(data) for data in self.datasets]
         self._ends = list(accumulate(_count(data) for data in self.datasets))
         self.nframes = self._ends[-1]
         self.rotation: RotationAxis | None = find_rotation(self.file, self.nframes)
@@ -124,6 +125,9 @@ class Hdf5Source:
 
     def close(self) -> None:
         """Close the file and those that its frames are linked from."""
+        for raw in self._raw:
+            if isinstance(raw, VirtualChunks):
+                raw.close()
         for data in self.datasets:
             if data:  # False once its file is closed
                 data.file.close()

@@ -79,6 +79,17 @@ def missing_file(data: h5py.Dataset) -> Path | None:
 def _virtual_files(data: h5py.Dataset) -> list[Path]:
     if not data.is_virtual:
         return []
+    return [source_path(data, source.file_name) for source in data.virtual_sources()]
+
+
+def source_path(data: h5py.Dataset, name: str) -> Path:
+    """Return where a file is from which a virtual dataset takes frames.
+
+    Parameters
+    ----------
+    data : h5py.Dataset
+    name : str
+        As stored with the dataset; "." is its own file.
+    """
     home = Path(data.file.filename)
-    names = [source.file_name for source in data.virtual_sources()]
-    return [home if name == "." else home.parent / name for name in names]
+    return home if name == "." else home.parent / name
