@@ -42,8 +42,9 @@ def write_input(path: Path, nframes: int) -> None:
 
 
 def read_all(read: Callable[[int], Any], nframes: int, threads: int) -> None:
-    for _ in ordered_map(read, range(nframes), threads=threads):
-        pass
+    with ordered_map(read, range(nframes), threads=threads) as results:
+        for _ in results:
+            pass
 
 
 def main() -> None:

@@ -196,9 +196,10 @@ class Comparer:
         def compare_chunk(start: int) -> Comparison:
             return self._compare_chunk(start, handover)
 
-        for part in ordered_map(compare_chunk, self._sparse.starts(), threads=threads):
-            total.add(part)
-            progress(part.frames)
+        with ordered_map(compare_chunk, self._sparse.starts(), threads=threads) as parts:
+            for part in parts:
+                total.add(part)
+                progress(part.frames)
         return total
 
     def pair(self, index: int) -> FramePair:

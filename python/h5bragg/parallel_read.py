@@ -133,5 +133,6 @@ def _read_sparse(
         for place, number in places[1:] if in_place else places:
             stack[place] = frames[number]
 
-    for _ in ordered_map(read, wanted, threads=threads):
-        pass
+    with ordered_map(read, wanted, threads=threads) as results:
+        for _ in results:
+            pass

@@ -109,8 +109,9 @@ class PeakScan:
         ParameterError
             Peaks are asked for that are weaker than what chunks store exactly.
         """
-        for found in ordered_map(self._find, self._chunks, threads=threads):
-            yield from found
+        with ordered_map(self._find, self._chunks, threads=threads) as results:
+            for found in results:
+                yield from found
 
     def view(self, index: int) -> PeakView:
         """Return one frame with its peaks.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -95,8 +96,9 @@ def read_back(
                     raise ReadBackError(f"frame {start + k} differs from the input: {reason}")
             return stored.nframes
 
-        for count in ordered_map(check, sparse.starts(), threads=threads):
-            progress(count)
+        with ordered_map(check, sparse.starts(), threads=threads) as counts:
+            for count in counts:
+                progress(count)
 
 
 def read_dense_back(
@@ -129,16 +131,23 @@ def read_dense_back(
     with open_hdf5(path) as file:
         for name, sparse in written:
             dense = file[name]
-            frames = sparse.frames(threads=threads, fill=fill)
-            for start, expected in zip(sparse.starts(), frames, strict=True):
-                rows = np.s_[start : start + len(expected)]
-                try:
-                    found = dense[rows] if dense.ndim > len(sparse.stack_shape) else dense[()]
-                except (OSError, RuntimeError) as error:
-                    raise ReadBackError(f"{name}, frame {start}, cannot be read back") from error
-                if not np.array_equal(found.reshape(expected.shape), expected):
-                    raise ReadBackError(f"{name}, frame {start}, differs from the input")
-                progress(len(expected))
+            with sparse.frames(threads=threads, fill=fill) as frames:
+                for start, expected in zip(sparse.starts(), frames, strict=True):
+                    _compare_dense(dense, sparse, start, expected)
+                    progress(len(expected))
+
+
+def _compare_dense(
+    dense: h5py.Dataset, sparse: SparseDataset, start: int, expected: NDArray[Any]
+) -> None:
+    """Compare frames of a dense dataset from number `start` on."""
+    rows = np.s_[start : start + len(expected)]
+    try:
+        found = dense[rows] if dense.ndim > len(sparse.stack_shape) else dense[()]
+    except (OSError, RuntimeError) as error:
+        raise ReadBackError(f"{dense.name}, frame {start}, cannot be read back") from error
+    if not np.array_equal(found.reshape(expected.shape), expected):
+        raise ReadBackError(f"{dense.name}, frame {start}, differs from the input")
 
 
 @dataclass(frozen=True)

@@ -117,14 +117,14 @@ def densify(
         )
         copy_attributes(data, dense)
         written.append((dense.name, item))
-        starts = item.starts()
-        for start, frames in zip(starts, item.frames(threads=threads, fill=fill), strict=True):
-            if single:
-                dense[start : start + len(frames)] = frames.reshape(-1, *item.stack_shape)
-            else:
-                dense[...] = frames.reshape(data.shape)
-            count += len(frames)
-            progress(len(frames))
+        with item.frames(threads=threads, fill=fill) as decoded:
+            for start, frames in zip(item.starts(), decoded, strict=True):
+                if single:
+                    dense[start : start + len(frames)] = frames.reshape(-1, *item.stack_shape)
+                else:
+                    dense[...] = frames.reshape(data.shape)
+                count += len(frames)
+                progress(len(frames))
         return True
 
     with output_hdf5(output, force=force, inputs=inputs, check=check) as file:

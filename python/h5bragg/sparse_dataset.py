@@ -20,7 +20,7 @@ from .codec import Fill, decode_expected
 from .errors import ChunkError, ForeignChunkError
 from .frame_source import InputError
 from .geometry.stack_shape import flat_shape
-from .threads import ordered_map
+from .threads import OrderedResults, ordered_map
 
 Progress = Callable[[int], None]
 
@@ -202,8 +202,12 @@ class SparseDataset:
         except ChunkError as error:
             raise InputError(f"{self.where}, frame {start}: {error}") from error
 
-    def frames(self, *, threads: int | None = None, fill: Fill = "noise") -> Iterator[NDArray[Any]]:
-        """Yield the frames of one chunk after another, decoded in threads.
+    def frames(
+        self, *, threads: int | None = None, fill: Fill = "noise"
+    ) -> OrderedResults[NDArray[Any]]:
+        """Return an iterator over the frames of one chunk after another, decoded in threads.
+
+        Whoever may stop before its end uses ``with``: see `threads.ordered_map`.
 
         Parameters
         ----------

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,10 +30,67 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+class OrderedResults(Generic[Result]):
+    """What `ordered_map` returns: an iterator, and a context manager that ends the work.
+
+    Leaving it waits for the items that have begun.  So does the end, or an error of an item.  But
+    nobody waits where Python collects one that nobody has left: that may be at any moment in any
+    thread, whatever locks it holds.
+
+    Parameters
+    ----------
+    function, items
+        See `ordered_map`.
+    workers : int
+        Threads.
+    """
+
+    def __init__(
+        self, function: Callable[[Any], Result], items: Iterable[Any], workers: int
+    ) -> None:
+        self._function, self._items = function, iter(items)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="h5bragg")
+        self._most = workers + 2
+        self._pending: deque[Future[Result]] = deque()
+
+    def __iter__(self) -> OrderedResults[Result]:
+        """Return itself."""
+        return self
+
+    def __next__(self) -> Result:
+        """Return the result of the next item."""
+        try:
+            for item in islice(self._items, self._most - len(self._pending)):
+                self._pending.append(self._pool.submit(self._function, item))
+            if self._pending:
+                return self._pending.popleft().result()
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        raise StopIteration
+
+    def close(self) -> None:
+        """Drop the items that have not begun, and wait for the others."""
+        self._items = iter(())
+        # The last first: an item that begins in the meantime may wait for those before it.
+        while self._pending:
+            self._pending.pop().cancel()
+        self._pool.shutdown()
+
+    def __enter__(self) -> OrderedResults[Result]:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
-) -> Iterator[Result]:
-    """Apply a function to items in threads and yield the results in the order of the items.
+) -> OrderedResults[Result]:
+    """Apply a function to items in threads and give the results in the order of the items.
 
     Two items more than threads are in flight at most, so a slow consumer never fills the memory.
     The function should release the GIL for most of its time, as the C library does.
@@ -44,6 +102,11 @@ def ordered_map(
     threads : int or None
         None means one a CPU, at most 16.
 
+    Returns
+    -------
+    OrderedResults
+        An iterator; whoever may stop before its end uses ``with``.
+
     Raises
     ------
     Exception
@@ -51,23 +114,12 @@ def ordered_map(
 
     Examples
     --------
-    >>> list(ordered_map(abs, [-1, 2, -3], threads=2))
+    >>> with ordered_map(abs, [-1, 2, -3], threads=2) as results:
+    ...     list(results)
     [1, 2, 3]
     """
     workers = max(1, min(usable_cpus(), _MOST_THREADS) if threads is None else threads)
-    pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="h5bragg") as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(function, item))
-                if len(pending) >= workers + 2:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            # The last first: an item that begins in the meantime may wait for those before it.
-            for future in reversed(pending):
-                future.cancel()
+    return OrderedResults(function, items, workers)
 
 
 class Handover(Generic[Result]):

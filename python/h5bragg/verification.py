@@ -135,9 +135,10 @@ def _verify_dataset(
         except InputError as error:
             return count, _damage(start, start + count - 1, error)
 
-    for count, what in ordered_map(verify_chunk, sparse.starts(), threads=threads):
-        counts.append((count, what))
-        progress(count)
+    with ordered_map(verify_chunk, sparse.starts(), threads=threads) as results:
+        for count, what in results:
+            counts.append((count, what))
+            progress(count)
     return _summary(data.name, sparse.nframes, counts)
 
 

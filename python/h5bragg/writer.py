@@ -121,14 +121,15 @@ class _Run:
             pixels = decode(chunk).reshape(-1, *self._frames.shape)
             return kept, EncodedChunk(np.frombuffer(chunk, np.uint8), peaks), pixels
 
-        for kept, chunk, pixels in ordered_map(read, self._partial.kept, threads=threads):
-            if self._is_hit(chunk):
-                offset = (self._nwritten, *(0,) * (self._data.ndim - 1))
-                self._data.id.write_direct_chunk(offset, chunk.data)
-            for angles, frame in zip(kept.rotation, pixels, strict=False):
-                self.rotation.add(*(None if math.isnan(angle) else angle for angle in angles))
-                self.bits.add(frame)  # mask codes come back exactly
-            self._count(chunk, len(kept.rotation))
+        with ordered_map(read, self._partial.kept, threads=threads) as results:
+            for kept, chunk, pixels in results:
+                if self._is_hit(chunk):
+                    offset = (self._nwritten, *(0,) * (self._data.ndim - 1))
+                    self._data.id.write_direct_chunk(offset, chunk.data)
+                for angles, frame in zip(kept.rotation, pixels, strict=False):
+                    self.rotation.add(*(None if math.isnan(angle) else angle for angle in angles))
+                    self.bits.add(frame)  # mask codes come back exactly
+                self._count(chunk, len(kept.rotation))
 
     def write_new(
         self,
@@ -143,18 +144,21 @@ class _Run:
         numbers = range(self._partial.nframes, len(self._frames))
         if not numbers:
             return
-        with FrameWriter(
-            self._data,
-            geometry,
-            params,
-            device=device,
-            threads=threads,
-            start=self._nwritten,
-            on_chunk=self._keep,
-            peaks=wanted,
-            min_peaks=self.table.min_peaks if self.table else 0,
-        ) as writer:
-            for frame in ordered_map(self._frames.read, numbers, threads=threads):
+        with (
+            FrameWriter(
+                self._data,
+                geometry,
+                params,
+                device=device,
+                threads=threads,
+                start=self._nwritten,
+                on_chunk=self._keep,
+                peaks=wanted,
+                min_peaks=self.table.min_peaks if self.table else 0,
+            ) as writer,
+            ordered_map(self._frames.read, numbers, threads=threads) as frames,
+        ):
+            for frame in frames:
                 self.rotation.add(frame.angle_deg, frame.width_deg)
                 writer.write(frame.pixels, copy=writer.wants_copies)
                 self.bits.add(frame.pixels)

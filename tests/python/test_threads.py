@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Items mapped in threads: in order, few at a time, errors at their turn."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -47,6 +50,46 @@ def test_an_error_comes_at_its_turn_and_ends_the_work() -> None:
     with pytest.raises(ValueError, match="five"):
         next(results)
     assert len(seen) < 20
+
+
+def test_what_is_left_is_waited_for() -> None:
+    ended: list[int] = []
+
+    def work(item: int) -> int:
+        if item:
+            time.sleep(0.05)
+        ended.append(item)
+        return item
+
+    with ordered_map(work, range(9), threads=2) as results:
+        assert next(results) == 0
+    count = len(ended)
+    time.sleep(0.1)
+    assert len(ended) == count < 9
+    assert list(results) == []
+
+
+def test_nobody_waits_for_what_is_collected() -> None:
+    """It may be collected in a thread that holds a lock which the items, or threading, want."""
+    may_end = threading.Event()
+
+    def work(item: int) -> int:
+        if item:
+            may_end.wait(timeout=30)
+        return item
+
+    results = ordered_map(work, range(9), threads=2)
+    assert next(results) == 0
+    cycle: list[Any] = [results]
+    cycle.append(cycle)
+    pool = weakref.ref(results._pool)
+    del results, cycle
+    start = time.monotonic()
+    with getattr(threading, "_shutdown_locks_lock", threading.Lock()):  # until Python 3.12
+        gc.collect()
+    assert time.monotonic() - start < 10
+    assert pool() is None
+    may_end.set()
 
 
 def test_work_runs_in_other_threads_at_the_same_time() -> None:
