@@ -30,7 +30,7 @@ static int machine_has(cpu_level level)
     return level == CPU_SCALAR;
 }
 
-static int is_gathering_slow(void)
+static int machine_has_slow_gathers(void)
 {
 #if defined(BRAGG_X86_64)
     __builtin_cpu_init();
@@ -65,12 +65,12 @@ static cpu_level find_level(const wish *wanted)
     return (cpu_level)best;
 }
 
-static int find_slow(const wish *wanted)
+static int wants_loads(const wish *wanted)
 {
     const char *look_ups = wanted->name + wanted->length;
     if (strcmp(look_ups, "+loads") == 0)
         return 1;
-    return strcmp(look_ups, "+gathers") != 0 && is_gathering_slow();
+    return strcmp(look_ups, "+gathers") != 0 && machine_has_slow_gathers();
 }
 
 enum { KNOWN = 1, LEVEL_SHIFT = 2 };
@@ -85,7 +85,7 @@ cpu_level bragg_cpu_level(void)
         const char *name = getenv("H5BRAGG_SIMD");
         wish wanted = {.name = name ? name : ""};
         wanted.length = strcspn(wanted.name, "+");
-        machine = KNOWN | (find_slow(&wanted) ? MACHINE_SLOW_GATHERS : 0) |
+        machine = KNOWN | (wants_loads(&wanted) ? MACHINE_SLOW_GATHERS : 0) |
                   (int)find_level(&wanted) << LEVEL_SHIFT;
         atomic_store_explicit(&bragg_machine, machine, memory_order_relaxed);
     }

@@ -34,8 +34,8 @@ enum { MACHINE_SLOW_GATHERS = 2 };
 
 /*
  * Whether single loads are faster than gathers, which AMD's processors make of microcode: see
- * look_up_simd.h.  Adding +loads or +gathers to a level in H5BRAGG_SIMD chooses, likewise for
- * tests. For kernels, which know that the level has been determined.
+ * look_up_simd.h.  Adding +loads or +gathers to a level in H5BRAGG_SIMD chooses, likewise for tests
+ * and timings.  For kernels, which know that the level has been determined.
  */
 static inline int bragg_gathers_are_slow(void)
 {

@@ -30,10 +30,9 @@ typedef struct coding_tables {
 void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency);
 
 /*
- * Codes n pairs last to first with states state[0] to
- * state[nstates - 1].  The words take the place of the pairs: a symbol puts out at most one word,
- * so those of the symbols behind it leave its own place free.  Returns the first word; the last is
- * where the last pair was.
+ * Codes n pairs last to first with states state[0] to state[nstates - 1].  The words take the place
+ * of the pairs: a symbol puts out at most one word, so those of the symbols behind it leave its own
+ * place free.  Returns the first word; the last is where the last pair was.
  */
 const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,
                            uint32_t nstates);

@@ -9,7 +9,7 @@
 #include "scratch.h"
 #include "symbol_coder.h"
 
-enum { NSYMBOLS = 256, NPAIRS = SYMBOLS_MAX_CONTEXTS * NSYMBOLS, NCOUNTERS = 4, APART = 80 };
+enum { NSYMBOLS = CODING_NSYMBOLS, NPAIRS = CODING_NPAIRS, NCOUNTERS = 4, APART = 80 };
 struct symbol_model {
     /* Equal symbols in a row use different counters, which then need not wait for one another: nor
      * does the processor take them for the same, as it does at distances of whole 4096 bytes. */
