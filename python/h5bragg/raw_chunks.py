@@ -22,6 +22,13 @@ _BITSHUFFLE_ID = 32008
 class RawChunks:
     """Frames of a dataset whose chunks are a frame each, with bitshuffle alone.
 
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        One that `of` accepts.
+    bitshuffle : Bitshuffle
+        Its filter.
+
     Examples
     --------
     >>> import h5py, hdf5plugin, numpy as np

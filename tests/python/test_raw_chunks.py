@@ -12,7 +12,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from h5py._objects import phil
+from hdf5_lock import done_beside_the_lock
 
 from h5bragg.bitshuffle import Bitshuffle
 from h5bragg.frame_source import InputError
@@ -175,13 +175,8 @@ def test_cd_values_of_another_filter_are_refused(words: tuple[int, ...]) -> None
 def test_decompression_waits_for_no_lock_of_hdf5(file: h5py.File) -> None:
     data = create(file, stack("u4"))
     raw, chunk = raw_chunks(data), data.id.read_direct_chunk((2, 0, 0))[1]
-    found: list[Any] = []
-    reader = threading.Thread(target=lambda: found.append(raw._decompressed(chunk)))
-    with phil:
-        reader.start()
-        reader.join(timeout=60)
-        assert not reader.is_alive()
-    np.testing.assert_array_equal(found[0], data[2])
+    found = done_beside_the_lock(lambda: raw._decompressed(chunk))
+    np.testing.assert_array_equal(found, data[2])
 
 
 def test_many_threads_read_what_one_reads(file: h5py.File) -> None:

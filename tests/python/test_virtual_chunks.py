@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from h5py._objects import phil
+from hdf5_lock import done_beside_the_lock
 
 from h5bragg.frame_source import InputError
 from h5bragg.hdf5_frames import Hdf5Source
@@ -70,13 +69,8 @@ def test_reading_waits_for_no_lock_but_that_of_a_chunk(master: Path) -> None:
     assert chunks is not None
     raw = chunks._pieces[0].chunks
     chunk = raw._dataset.id.read_direct_chunk((1, 0, 0))[1]
-    found: list[Any] = []
-    reader = threading.Thread(target=lambda: found.append(raw._decompressed(chunk)))
-    with phil:
-        reader.start()
-        reader.join(timeout=60)
-        assert not reader.is_alive()
-    np.testing.assert_array_equal(found[0], chunks.read(1))
+    found = done_beside_the_lock(lambda: raw._decompressed(chunk))
+    np.testing.assert_array_equal(found, chunks.read(1))
     chunks.close()
 
 
