@@ -4,7 +4,9 @@
  * version 2.
  *
  * Both directions go through a frame in rows of macro blocks: all its exact tiles are marked, then
- * levels put down, and only then the contexts of values asked for.
+ * levels put down, and only then the contexts of values asked for.  What a context takes from the
+ * tiles around its own is found for all places of the grid around it at once, whether there are
+ * exact tiles or not: these are bytes, many in a vector.
  */
 #ifndef BRAGG_EXACT_LEVELS_H
 #define BRAGG_EXACT_LEVELS_H
@@ -13,16 +15,21 @@
 #include "scratch.h"
 
 enum { EXACT_NLEVELS = 11, EXACT_NCONTEXTS = 31, EXACT_SLOPES = 9 };
+enum { EXACT_RUN = 64, EXACT_NSHAPES = EXACT_SLOPES * EXACT_SLOPES + 1 };
 
 /*
  * Rows of the grid: the last one of the row of macro blocks before, those at work, and one without
  * tiles, which has a column more on either side: there and elsewhere 0 is no exact tile, others
- * are 1 + level.
+ * are 1 + level.  The other arrays are alike.
  */
 typedef struct exact_levels {
     uint8_t *grid;
+    uint8_t *ndigits; /* those of the rule of a marked tile */
+    uint8_t *beside;  /* k */
+    uint8_t *shape;   /* number of a shade: 9 (X + 4) + Y + 4, or the last for level 0 */
+    uint8_t *is_used; /* of runs of EXACT_RUN places, from those at work on: a tile is marked */
     uint32_t stride;
-    uint8_t shade[EXACT_SLOPES * EXACT_SLOPES][TILE_NPIXELS]; /* 0 to 2, by X + 4 and Y + 4 */
+    uint8_t shade[EXACT_NSHAPES][TILE_NPIXELS]; /* 0 to 2; the last of zeros */
 } exact_levels;
 
 /* Free with exact_levels_free, also after an error. */
@@ -39,9 +46,11 @@ static inline uint32_t exact_place(const exact_levels *levels, uint32_t row, uin
 }
 
 /* Tells that there is an exact tile. */
-static inline void exact_levels_mark(exact_levels *levels, uint32_t place)
+static inline void exact_levels_mark(exact_levels *levels, const exact_rule *rule, uint32_t place)
 {
     levels->grid[place] = 1;
+    levels->ndigits[place] = rule->ndigits;
+    levels->is_used[(place - levels->stride) / EXACT_RUN] = 1;
 }
 
 static inline void exact_levels_put(exact_levels *levels, uint32_t place, uint32_t level)
@@ -49,42 +58,27 @@ static inline void exact_levels_put(exact_levels *levels, uint32_t place, uint32
     levels->grid[place] = (uint8_t)(1 + level);
 }
 
-/* Once all tiles are marked. */
+/* Once all tiles are marked, or have levels, and before their contexts are asked for. */
+void exact_levels_look_beside(exact_levels *levels);
+
+/* Once all levels are put, and before the contexts of values are asked for. */
+void exact_levels_look_around(exact_levels *levels);
+
 static inline uint8_t exact_level_context(const exact_levels *levels, const exact_rule *rule,
                                           uint32_t place)
 {
-    const uint8_t *at = levels->grid + place;
-    const int nbeside = !!at[-1] + !!at[1] + !!*(at - levels->stride) + !!at[levels->stride];
-    const int k = (nbeside > 1) + (nbeside > 2);
-    return (uint8_t)(rule->is_blank ? 0 : 1 + 3 * rule->ndigits + k);
+    return (uint8_t)(rule->is_blank ? 0 : 1 + 3 * rule->ndigits + levels->beside[place]);
 }
 
-BRAGG_INLINE uint32_t exact_slope(int32_t more, int32_t less)
+/* The contexts of a tile's sixteen pixels. */
+BRAGG_INLINE void exact_value_contexts(const exact_levels *levels, uint32_t place,
+                                       uint8_t context[TILE_NPIXELS])
 {
-    enum { MOST = EXACT_SLOPES / 2 };
-    const int32_t x = more - less;
-    return (uint32_t)((x < -MOST ? -MOST : x > MOST ? MOST : x) + MOST);
-}
-
-/* Once all levels are put: the contexts of a tile's sixteen pixels. */
-BRAGG_INLINE void exact_value_contexts(const exact_levels *levels, const exact_rule *rule,
-                                       uint32_t place, uint8_t context[TILE_NPIXELS])
-{
-    const uint8_t *at = levels->grid + place;
-    const int32_t level = *at - 1;
-    const int32_t least = level - 1 < rule->ndigits ? level - 1 : rule->ndigits;
-    const int32_t left = at[-1] ? at[-1] - 1 : least;
-    const int32_t right = at[1] ? at[1] - 1 : least;
-    const int32_t above = *(at - levels->stride) ? *(at - levels->stride) - 1 : least;
-    const int32_t below = at[levels->stride] ? at[levels->stride] - 1 : least;
-    const uint8_t *shade =
-        levels->shade[EXACT_SLOPES * exact_slope(left, right) + exact_slope(above, below)];
-    if (level == 0) {
-        memset(context, 0, TILE_NPIXELS);
-        return;
-    }
+    const uint8_t *shade = levels->shade[levels->shape[place]];
+    const uint32_t level = levels->grid[place] - 1u;
+    const uint8_t first = (uint8_t)(level ? 3 * level - 2 : 0);
     for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        context[p] = (uint8_t)(3 * level - 2 + shade[p]);
+        context[p] = (uint8_t)(first + shade[p]);
 }
 
 #endif

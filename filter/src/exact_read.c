@@ -53,12 +53,12 @@ static uint32_t drop_invalid(uint8_t *context, uint32_t valid)
 }
 
 /* The contexts of n tiles' values; returns how many they are. */
-static size_t list_contexts(const exact_reader *r, const exact_rule *const *rule,
-                            const exact_tile *tile, uint32_t n, uint8_t *context)
+static size_t list_contexts(const exact_reader *r, const exact_tile *tile, uint32_t n,
+                            uint8_t *context)
 {
     uint8_t *at = context; /* for every tile there is room for a whole one */
     for (uint32_t k = 0; k < n; k++) {
-        exact_value_contexts(&r->levels, rule[k], place_of(r, &tile[k]), at);
+        exact_value_contexts(&r->levels, place_of(r, &tile[k]), at);
         at += tile[k].valid == 0xFFFF ? TILE_NPIXELS : drop_invalid(at, tile[k].valid);
     }
     return (size_t)(at - context);
@@ -140,33 +140,47 @@ restore_bytes_avx512(symbol_reader *s, const uint8_t *symbol, uint8_t *number)
 }
 #endif
 
-/* Restores the values of a tile all of whose pixels are valid, if they are all bytes; or returns 0.
- */
-static int restore_bytes(symbol_reader *s, const uint8_t *symbol, uint8_t *byte)
+/* Restores sixteen numbers if they are all bytes, or returns 0 and takes nothing. */
+typedef int restore_function(symbol_reader *s, const uint8_t *symbol, uint8_t *number);
+
+static int restore_no_bytes(symbol_reader *s, const uint8_t *symbol, uint8_t *number)
 {
-    if (are_direct(symbol)) {
-        memcpy(byte, symbol, TILE_NPIXELS);
-        return 1;
-    }
+    (void)s, (void)symbol, (void)number;
+    return 0;
+}
+
+static restore_function *restore_kernel(void)
+{
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
-        return restore_bytes_avx512(s, symbol, byte);
+        return restore_bytes_avx512;
 #endif
-    (void)s;
-    return 0;
+    return restore_no_bytes;
+}
+
+/* Restores the values of a tile all of whose pixels are valid, if they are all bytes; or returns 0.
+ */
+BRAGG_INLINE int restore_bytes(restore_function *restore, symbol_reader *s, const uint8_t *symbol,
+                               uint8_t *byte)
+{
+    if (!are_direct(symbol))
+        return restore(s, symbol, byte);
+    memcpy(byte, symbol, TILE_NPIXELS);
+    return 1;
 }
 
 static void read_values(exact_reader *r, const exact_rule *const *rule, exact_tile *tile,
                         uint32_t n)
 {
     tile_batch b;
+    restore_function *restore = restore_kernel();
     const uint8_t *symbol = b.symbol;
-    const size_t nvalues = list_contexts(r, rule, tile, n, b.context);
+    const size_t nvalues = list_contexts(r, tile, n, b.context);
     wide_symbols_get(&r->value_symbols, b.context, nvalues, b.symbol);
     for (uint32_t k = 0; k < n; k++) {
         symbol_reader *s = &r->value_symbols.stream;
         tile[k].is_narrow = tile[k].valid == 0xFFFF && rule[k]->is_counting &&
-                            restore_bytes(s, symbol, tile[k].byte);
+                            restore_bytes(restore, s, symbol, tile[k].byte);
         symbol = tile[k].is_narrow ? symbol + TILE_NPIXELS
                                    : restore_values(s, rule[k], symbol, &tile[k]);
     }
@@ -203,11 +217,13 @@ int exact_tiles_read(exact_reader *r, const exact_rule *const *rule, exact_tile 
                      uint32_t ntiles)
 {
     for (uint32_t k = 0; k < ntiles; k++)
-        exact_levels_mark(&r->levels, place_of(r, &tile[k]));
+        exact_levels_mark(&r->levels, rule[k], place_of(r, &tile[k]));
+    exact_levels_look_beside(&r->levels);
     for (uint32_t k = 0; k < ntiles; k += BATCH_NTILES) {
         if (!read_levels(r, rule + k, tile + k, batch_at(k, ntiles)))
             return 0;
     }
+    exact_levels_look_around(&r->levels);
     for (uint32_t k = 0; k < ntiles; k += BATCH_NTILES)
         read_values(r, rule + k, tile + k, batch_at(k, ntiles));
     exact_levels_next_row(&r->levels);

@@ -4,7 +4,18 @@
 
 #include <math.h>
 
+#include "scratch.h"
+
 enum { MOST_ABSENT = 2040, MOST_DIGITS = 9 };
+
+exact_tile *exact_tiles_take(size_t n)
+{
+    const size_t tile_nbytes = sizeof(exact_tile) + TILE_NPIXELS * sizeof(int64_t);
+    exact_tile *tile = n > SIZE_MAX / tile_nbytes ? NULL : scratch_take(n * tile_nbytes);
+    for (size_t k = 0; tile && k < n; k++)
+        tile[k].value = (int64_t *)(void *)(tile + n) + TILE_NPIXELS * k;
+    return tile;
+}
 
 /* Version 1: floor(8 * x) within limits. */
 static int32_t absent_of(double x)

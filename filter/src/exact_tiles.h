@@ -50,13 +50,16 @@ static inline int64_t exact_value(const exact_rule *rule, uint64_t t)
 
 /* An exact tile of a row of macro blocks. */
 typedef struct exact_tile {
+    _Alignas(8) int64_t *value; /* of valid pixels, elsewhere: few tiles need so much room */
     uint32_t column;
     uint16_t valid;
     uint8_t row;       /* of tiles in it */
     uint8_t is_narrow; /* all pixels are valid, and in `byte` in place of `value` */
     uint8_t byte[TILE_NPIXELS];
-    int64_t value[TILE_NPIXELS]; /* of valid pixels */
 } exact_tile;
+
+/* Memory for n tiles and their values, to be given to scratch_give; NULL if there is none. */
+exact_tile *exact_tiles_take(size_t n);
 
 static inline int64_t exact_tile_value(const exact_tile *tile, uint32_t p)
 {

@@ -43,6 +43,7 @@ void exact_writer_free(exact_writer *w)
 static void add(exact_writer *w, exact_item item, uint32_t row, uint32_t column)
 {
     item.place = exact_place(&w->levels, row, column);
+    exact_levels_mark(&w->levels, item.rule, item.place);
     exact_levels_put(&w->levels, item.place, item.level);
     w->item[w->nitems++] = item;
 }
@@ -149,13 +150,15 @@ BRAGG_INLINE void ask_for_bytes(const exact_writer *w, const exact_item *item)
 void exact_writer_end_row(exact_writer *w)
 {
     const exact_item *end = w->item + w->nitems;
+    exact_levels_look_beside(&w->levels);
+    exact_levels_look_around(&w->levels);
     for (const exact_item *item = w->item; item < end; item++) {
         uint8_t context[TILE_NPIXELS];
         if (end - item > ITEMS_AHEAD)
             ask_for_bytes(w, item + ITEMS_AHEAD);
         symbol_put(&w->level_symbols, exact_level_context(&w->levels, item->rule, item->place),
                    item->level);
-        exact_value_contexts(&w->levels, item->rule, item->place, context);
+        exact_value_contexts(&w->levels, item->place, context);
         if (item->byte)
             write_bytes_of(w, item, context);
         else

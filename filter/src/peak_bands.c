@@ -10,8 +10,9 @@ h5bragg_status peak_bands_make(sparse_frame *frame, peak_bands *b)
     memset(b, 0, sizeof *b);
     b->frame = frame;
     for (int k = 0; k < NBANDS; k++) {
-        b->band[k].tile = scratch_take(ntiles * sizeof *b->band[k].tile);
-        if (!b->band[k].tile)
+        b->band[k].tile = exact_tiles_take(ntiles);
+        b->band[k].number = scratch_take_zeros(ntiles, sizeof *b->band[k].number);
+        if (!b->band[k].tile || !b->band[k].number)
             return H5BRAGG_NO_MEMORY;
     }
     return H5BRAGG_OK;
@@ -19,19 +20,34 @@ h5bragg_status peak_bands_make(sparse_frame *frame, peak_bands *b)
 
 void peak_bands_free(peak_bands *b)
 {
-    for (int k = 0; k < NBANDS; k++)
+    for (int k = 0; k < NBANDS; k++) {
         scratch_give(b->band[k].tile);
+        scratch_give(b->band[k].number);
+    }
     memset(b, 0, sizeof *b);
+}
+
+/* Numbers the tiles of a band, or takes their numbers back. */
+static void number_tiles(peak_band *band, uint32_t ntx, int is_there)
+{
+    for (uint32_t row = 0; row < MACRO_EDGE; row++) {
+        uint32_t *number = band->number + (size_t)row * ntx;
+        for (uint32_t k = band->start[row]; k < band->start[row + 1]; k++)
+            number[band->tile[k].column] = is_there ? k + 1 : 0;
+    }
 }
 
 /* Takes over the exact tiles that the frame has read; it gets memory for the next ones. */
 static void take_exact(peak_bands *b, peak_band *band)
 {
+    const uint32_t ntx = b->frame->model.noise.map->ntx;
     exact_tile *tile = b->frame->tile;
+    number_tiles(band, ntx, 0);
     b->frame->tile = band->tile;
     band->tile = tile;
     for (uint32_t k = 0; k <= MACRO_EDGE; k++)
         band->start[k] = b->frame->tile_start[k < b->frame->nrows ? k : b->frame->nrows];
+    number_tiles(band, ntx, 1);
 }
 
 h5bragg_status peak_bands_read(peak_bands *b)

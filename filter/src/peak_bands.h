@@ -12,6 +12,7 @@
 typedef struct peak_band {
     exact_tile *tile; /* row by row, in each in the order of columns */
     uint32_t start[MACRO_EDGE + 1];
+    uint32_t *number; /* MACRO_EDGE * ntx: 1 + number in `tile`, or 0 */
 } peak_band;
 
 /* Exact tiles of a row of tiles. */
@@ -40,5 +41,15 @@ h5bragg_status peak_bands_read(peak_bands *bands);
 
 /* A row of tiles of those at hand; an empty one if it is not in the frame. */
 exact_row peak_bands_row(const peak_bands *bands, uint32_t row);
+
+/* A tile of the frame of a row at hand, or NULL if it is not exact. */
+static inline const exact_tile *peak_bands_tile(const peak_bands *bands, uint32_t row,
+                                                uint32_t column)
+{
+    const peak_band *band = &bands->band[row / MACRO_EDGE % NBANDS];
+    const uint32_t ntx = bands->frame->model.noise.map->ntx;
+    const uint32_t number = band->number[(size_t)(row % MACRO_EDGE) * ntx + column];
+    return number ? &band->tile[number - 1] : NULL;
+}
 
 #endif

@@ -3,29 +3,30 @@
  * Finds peaks among the picked pixels of a chunk.
  *
  * They are many, and most of them alone.  So they are only put where they belong in a few rows of
- * pixels, with a bit for each; the tiles of those that may be the largest of a peak are listed, and
- * looked at when the next row of macro blocks is there, too.
+ * bytes; the tiles of those that may be the largest of a peak are listed, and looked at when the
+ * next row of macro blocks is there, too.
  */
 #include "peak_picked.h"
 
 #include <stdlib.h>
 
-#include "peak_window.h"
+#include "peak_block.h"
+#include "plane_kernels.h" /* BYTE_LOOKUP */
 #include "scratch.h"
 #include "symbols.h"
 
 enum {
     NBANDS = 3,
     BAND_EDGE = TILE_EDGE * MACRO_EDGE, /* rows of pixels in a row of macro blocks */
-    BITS_BEFORE = 8,                    /* of a row of bits */
-    BITS_BEHIND = 16,
+    SLACK = 8,                          /* blocks may begin before a row, and end behind it */
     INVERSE_SHIFT = 44
 };
 
 /* A row of macro blocks. */
 typedef struct picked_band {
-    uint32_t *value; /* BAND_EDGE * nx, modulo 2^32; set where the bit is */
-    uint8_t *known;  /* BAND_EDGE rows of bits */
+    uint8_t *memory;
+    uint8_t *byte;   /* BAND_EDGE * nx, in `memory`; 0 where no pixel is known */
+    uint32_t *value; /* likewise, modulo 2^32; set where the byte is BYTE_LOOKUP */
     uint32_t *hot;   /* tiles that may have a peak, by their numbers in the frame */
     uint32_t nhot;
 } picked_band;
@@ -35,9 +36,9 @@ typedef struct picked_search {
     const peak_rules *rules;
     const ring_map *map;
     picked_band band[NBANDS];
-    peak_window window;
-    size_t row_nbytes;    /* of bits */
+    peak_block block;
     uint64_t inverse_row; /* 2^INVERSE_SHIFT / nx: positions are divided by nx with it */
+    uint32_t least_limit; /* of all cells, no more than BYTE_LOOKUP */
     int is_signed;
     h5bragg_peak_list *list;
 } picked_search;
@@ -45,23 +46,29 @@ typedef struct picked_search {
 static void free_bands(picked_search *s)
 {
     for (int k = 0; k < NBANDS; k++) {
+        scratch_give(s->band[k].memory);
         scratch_give(s->band[k].value);
-        scratch_give(s->band[k].known);
         scratch_give(s->band[k].hot);
     }
 }
 
 static h5bragg_status make_bands(picked_search *s)
 {
-    s->row_nbytes = (BITS_BEFORE + (size_t)s->map->nx + BITS_BEHIND + 7) / 8;
+    const size_t npixels = (size_t)BAND_EDGE * s->map->nx;
     s->inverse_row = ((uint64_t)1 << INVERSE_SHIFT) / s->map->nx + 1;
+    s->least_limit = BYTE_LOOKUP;
+    for (uint32_t c = 0; c < s->map->ncells; c++) {
+        const uint32_t limit = s->rules->byte_limit[c];
+        s->least_limit = limit < s->least_limit ? limit : s->least_limit;
+    }
     for (int k = 0; k < NBANDS; k++) {
         picked_band *band = &s->band[k];
-        band->value = scratch_take((size_t)BAND_EDGE * s->map->nx * sizeof *band->value);
-        band->known = scratch_take_zeros(BAND_EDGE, s->row_nbytes);
+        band->memory = scratch_take_zeros(npixels + 2 * (size_t)SLACK, 1);
+        band->value = scratch_take(npixels * sizeof *band->value);
         band->hot = scratch_take((size_t)MACRO_EDGE * s->map->ntx * sizeof *band->hot);
-        if (!band->value || !band->known || !band->hot)
+        if (!band->memory || !band->value || !band->hot)
             return H5BRAGG_NO_MEMORY;
+        band->byte = band->memory + SLACK;
     }
     return H5BRAGG_OK;
 }
@@ -72,15 +79,20 @@ static int64_t value_of(const picked_search *s, uint32_t raw)
 }
 
 /* Puts a pixel of a row of macro blocks in, and its tile into the list if it may be a peak. */
-BRAGG_INLINE void put_pixel(picked_search *s, picked_band *band, uint32_t slow, uint32_t fast,
-                            uint32_t raw)
+BRAGG_INLINE void put_pixel(picked_search *s, picked_band *band, uint32_t at, uint32_t raw)
 {
+    const int is_byte = raw - 1 < BYTE_LOOKUP - 1;
+    band->byte[at] = (uint8_t)(is_byte ? raw : BYTE_LOOKUP);
+    if (!is_byte)
+        band->value[at] = raw;
+    if (raw < s->least_limit) /* most of them */
+        return;
+    /* Positions are below 2^20: multiplying divides exactly. */
+    const uint32_t slow = (uint32_t)(at * s->inverse_row >> INVERSE_SHIFT);
+    const uint32_t fast = at - slow * s->map->nx;
     const uint32_t tile =
         (MACRO_EDGE * s->frame->macro_row + slow / TILE_EDGE) * s->map->ntx + fast / TILE_EDGE;
     const uint16_t cell = s->map->cell[tile];
-    const uint32_t bit = fast + BITS_BEFORE;
-    band->value[(size_t)slow * s->map->nx + fast] = raw;
-    band->known[slow * s->row_nbytes + bit / 8] |= (uint8_t)(1u << bit % 8);
     /* As unsigned numbers negative ones are large: they are looked at. */
     if (cell == BRAGG_NO_CELL || raw < s->rules->byte_limit[cell])
         return;
@@ -88,16 +100,11 @@ BRAGG_INLINE void put_pixel(picked_search *s, picked_band *band, uint32_t slow, 
         band->hot[band->nhot++] = tile;
 }
 
-/* The picked pixels of the row at work.  Positions are below 2^20: multiplying divides exactly. */
 static void put_picked(picked_search *s, picked_band *band)
 {
     const picked_reader *picked = &s->frame->picked;
-    const uint32_t nx = s->map->nx;
-    for (uint32_t k = 0; k < picked->n; k++) {
-        const uint32_t at = picked->at[k];
-        const uint32_t slow = (uint32_t)(at * s->inverse_row >> INVERSE_SHIFT);
-        put_pixel(s, band, slow, at - slow * nx, picked->value[k]);
-    }
+    for (uint32_t k = 0; k < picked->n; k++)
+        put_pixel(s, band, picked->at[k], picked->value[k]);
 }
 
 static int by_number(const void *a, const void *b)
@@ -107,26 +114,40 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The pixels of exact tiles, of which there are few; a value that the type does not have is wrong.
- */
-static h5bragg_status put_exact(picked_search *s, picked_band *band)
+/* Pixels of an exact tile of a cell; of those that are not above its threshold none is known. */
+static h5bragg_status put_tile(picked_search *s, picked_band *band, const exact_tile *tile,
+                               int64_t stored)
 {
     const int64_t least = pixel_minimum(s->frame->model.noise.type);
     const int64_t most = pixel_maximum(s->frame->model.noise.type);
+    for (uint32_t left = tile->valid; left; left &= left - 1) {
+        const uint32_t p = lowest_bit(left);
+        const int64_t value = exact_tile_value(tile, p);
+        if (value < least || value > most)
+            return H5BRAGG_CORRUPT;
+        if (value > stored)
+            put_pixel(s, band,
+                      (TILE_EDGE * tile->row + p / TILE_EDGE) * s->map->nx +
+                          TILE_EDGE * tile->column + p % TILE_EDGE,
+                      (uint32_t)value);
+    }
+    return H5BRAGG_OK;
+}
+
+/* Exact tiles, of which there are few. */
+static h5bragg_status put_exact(picked_search *s, picked_band *band)
+{
     const uint32_t npicked = band->nhot;
     for (uint32_t row = 0; row < s->frame->nrows; row++) {
+        const size_t first = (size_t)(MACRO_EDGE * s->frame->macro_row + row) * s->map->ntx;
         const exact_tile *tile;
         const uint32_t ntiles = sparse_frame_exact_tiles(s->frame, row, &tile);
         for (const exact_tile *end = tile + ntiles; tile < end; tile++) {
-            for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-                if (!(tile->valid >> p & 1))
-                    continue;
-                const int64_t value = exact_tile_value(tile, p);
-                if (value < least || value > most)
-                    return H5BRAGG_CORRUPT;
-                put_pixel(s, band, TILE_EDGE * row + p / TILE_EDGE,
-                          TILE_EDGE * tile->column + p % TILE_EDGE, (uint32_t)value);
-            }
+            const uint16_t cell = s->map->cell[first + tile->column];
+            const int64_t stored = cell == BRAGG_NO_CELL ? INT64_MAX : s->rules->cell[cell].stored;
+            const h5bragg_status status = put_tile(s, band, tile, stored);
+            if (status)
+                return status;
         }
     }
     if (band->nhot > npicked)
@@ -137,7 +158,7 @@ static h5bragg_status put_exact(picked_search *s, picked_band *band)
 static h5bragg_status read_band(picked_search *s, uint32_t macro_row)
 {
     picked_band *band = &s->band[macro_row % NBANDS];
-    memset(band->known, 0, BAND_EDGE * s->row_nbytes);
+    memset(band->byte, 0, (size_t)BAND_EDGE * s->map->nx);
     band->nhot = 0;
     const h5bragg_status status = sparse_frame_read_row(s->frame, macro_row, 0);
     if (status)
@@ -146,47 +167,103 @@ static h5bragg_status read_band(picked_search *s, uint32_t macro_row)
     return put_exact(s, band);
 }
 
-/* Bits of the eight pixels of a row of the window. */
-static uint32_t bits_of_row(const picked_search *s, uint32_t slow, uint32_t tile_column)
+/* Bits of the pixels of a tile that are in the frame and not under the mask. */
+static uint32_t usable_pixels(const picked_search *s, size_t tile)
 {
-    const picked_band *band = &s->band[slow / BAND_EDGE % NBANDS];
-    const uint32_t first = BITS_BEFORE + TILE_EDGE * tile_column - WINDOW_MARGIN;
-    const uint8_t *bits = band->known + slow % BAND_EDGE * s->row_nbytes + first / 8;
-    return load_u16(bits) >> first % 8 & 0xFF;
+    const uint32_t row = (uint32_t)(tile / s->map->ntx);
+    const uint32_t column = (uint32_t)(tile % s->map->ntx);
+    return peak_uncovered(s->rules, tile, tile_inside(s->map, row, column));
 }
 
-static uint64_t usable_places(picked_search *s)
+/* Known values of a band are taken from where its byte says so. */
+static int64_t value_at(const picked_search *s, const picked_band *band, size_t at)
 {
-    uint64_t places = 0;
-    for (uint32_t k = 0; k < WINDOW_NTILES * WINDOW_NTILES; k++)
-        places |= peak_window_place(k, peak_window_usable(s->rules, &s->window, k / WINDOW_NTILES,
-                                                          k % WINDOW_NTILES, 0xFFFF));
-    return places;
+    return band->byte[at] == BYTE_LOOKUP ? value_of(s, band->value[at]) : (int64_t)band->byte[at];
 }
 
-static h5bragg_status look_at_tile(picked_search *s, uint32_t tile)
+/* Bytes of usable tiles of the block, and which pixels they stand for. */
+static void fill_bytes(const picked_search *s, peak_block *b)
+{
+    const uint64_t usable = b->known;
+    uint64_t large = 0;
+    b->known = 0;
+    for (uint32_t i = 0; i < BLOCK_EDGE; i++) {
+        const uint32_t inside = (uint32_t)(usable >> BLOCK_EDGE * i & 0xFF);
+        const uint32_t slow = TILE_EDGE * b->tile_row + i;
+        b->row[i] = 0;
+        if (!inside)
+            continue;
+        const picked_band *band = &s->band[slow / BAND_EDGE % NBANDS];
+        const uint8_t *byte = band->byte + (size_t)(slow % BAND_EDGE) * s->map->nx +
+                              (ptrdiff_t)TILE_EDGE * (int32_t)b->tile_column;
+        b->row[i] = load_u64(byte) & peak_bytes_of_bits(inside);
+        b->known |= (uint64_t)peak_bytes_there(b->row[i]) << BLOCK_EDGE * i;
+        /* A byte of 255 is what becomes 0 when all bits are changed. */
+        large |= (~b->row[i] - 0x0101010101010101u) & b->row[i] & 0x8080808080808080u;
+    }
+    b->is_narrow &= large == 0;
+}
+
+static void fill_values(const picked_search *s, peak_block *b)
+{
+    for (uint64_t left = b->known; left; left &= left - 1) {
+        const uint32_t at = lowest_bit(left);
+        const uint32_t slow = TILE_EDGE * b->tile_row + at / BLOCK_EDGE;
+        const uint32_t fast = TILE_EDGE * b->tile_column + at % BLOCK_EDGE;
+        const picked_band *band = &s->band[slow / BAND_EDGE % NBANDS];
+        b->value[at] = value_at(s, band, (size_t)(slow % BAND_EDGE) * s->map->nx + fast);
+    }
+}
+
+static void fill_block(picked_search *s, peak_block *b)
+{
+    for (uint32_t k = 0; k < BLOCK_NTILES; k++) {
+        const size_t tile = peak_block_tile(s->rules, b, k);
+        if (tile != SIZE_MAX)
+            b->known |= peak_block_bits(k, usable_pixels(s, tile));
+    }
+    fill_bytes(s, b);
+    if (!b->is_narrow)
+        fill_values(s, b);
+}
+
+/* Pixels of a tile that may be peaks. */
+static uint32_t candidates_of(const picked_search *s, const picked_band *band, uint32_t tile)
+{
+    const peak_cell *cell = &s->rules->cell[s->map->cell[tile]];
+    const size_t first = (size_t)(tile / s->map->ntx % MACRO_EDGE * TILE_EDGE) * s->map->nx +
+                         (size_t)(tile % s->map->ntx) * TILE_EDGE;
+    const uint32_t usable = usable_pixels(s, tile);
+    uint8_t byte[TILE_NPIXELS];
+    int64_t value[TILE_NPIXELS];
+    uint32_t known = 0;
+    int is_large = 0;
+    for (uint32_t i = 0; i < TILE_EDGE; i++)
+        memcpy(byte + TILE_EDGE * i, band->byte + first + (size_t)i * s->map->nx, TILE_EDGE);
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
+        is_large |= byte[p] == BYTE_LOOKUP;
+    if (!is_large && cell->is_small && usable == 0xFFFF)
+        return peak_candidates_bytes(s->rules, cell, byte);
+    for (uint32_t left = usable; left; left &= left - 1) {
+        const uint32_t p = lowest_bit(left);
+        const size_t at = first + (size_t)(p / TILE_EDGE) * s->map->nx + p % TILE_EDGE;
+        value[p] = value_at(s, band, at);
+        known |= (uint32_t)(byte[p] != 0) << p;
+    }
+    return peak_candidates(s->rules, cell, known, value);
+}
+
+static h5bragg_status look_at_tile(picked_search *s, const picked_band *band, uint32_t tile)
 {
     const uint32_t row = tile / s->map->ntx;
     const uint32_t column = tile % s->map->ntx;
-    peak_window_start(s->rules, row, column, &s->window);
-    const uint64_t usable = usable_places(s);
-    for (uint32_t i = 0; i < WINDOW_EDGE; i++) {
-        const uint32_t slow = TILE_EDGE * row + i - WINDOW_MARGIN; /* beyond all above the frame */
-        uint32_t bits = (uint32_t)(usable >> WINDOW_EDGE * i & 0xFF);
-        if (!bits || slow >= s->map->ny)
-            continue;
-        bits &= bits_of_row(s, slow, column);
-        const picked_band *band = &s->band[slow / BAND_EDGE % NBANDS];
-        const uint32_t *value = band->value + (size_t)(slow % BAND_EDGE) * s->map->nx;
-        for (; bits; bits &= bits - 1) {
-            const uint32_t j = lowest_bit(bits);
-            const uint32_t fast = TILE_EDGE * column + j - WINDOW_MARGIN;
-            peak_window_put(&s->window, peak_window_cell(&s->window, WINDOW_EDGE * i + j),
-                            WINDOW_EDGE * i + j, value_of(s, value[fast]));
-        }
+    h5bragg_status status = H5BRAGG_OK;
+    for (uint32_t left = candidates_of(s, band, tile); left && !status; left &= left - 1) {
+        peak_block_start(s->rules, row, column, lowest_bit(left), &s->block);
+        fill_block(s, &s->block);
+        status = peak_block_look(s->rules, &s->block, s->list);
     }
-    return peak_window_find(s->rules, &s->window, peak_window_candidates(s->rules, &s->window),
-                            s->list);
+    return status;
 }
 
 static h5bragg_status search_band(picked_search *s, uint32_t macro_row)
@@ -195,7 +272,7 @@ static h5bragg_status search_band(picked_search *s, uint32_t macro_row)
     h5bragg_status status = H5BRAGG_OK;
     for (uint32_t k = 0; k < band->nhot && !status; k++) {
         if (k == 0 || band->hot[k] != band->hot[k - 1])
-            status = look_at_tile(s, band->hot[k]);
+            status = look_at_tile(s, band, band->hot[k]);
     }
     return status;
 }

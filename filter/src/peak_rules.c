@@ -8,6 +8,8 @@
  */
 #include "peak_rules.h"
 
+#include <math.h>
+
 #include "scratch.h"
 
 static const double LEAST_SNR = 1.0 / 512;
@@ -43,6 +45,8 @@ static uint8_t byte_limit_of(int64_t limit)
     return (uint8_t)(limit < 0 ? 0 : limit + 1 < BYTE_ANY ? limit + 1 : BYTE_ANY);
 }
 
+static int is_byte_limit(int64_t limit) { return limit >= 0 && limit < BYTE_ANY; }
+
 static void set_cell(const frame_model *m, double snr_pick, uint32_t cell, peak_rules *rules)
 {
     const noise_frame *f = &m->noise;
@@ -51,12 +55,17 @@ static void set_cell(const frame_model *m, double snr_pick, uint32_t cell, peak_
     const double sigma = noise_sigma(f, ring, cell);
     const int64_t limit = noise_threshold_at(f, expected, sigma, snr_pick, 1);
     const int64_t beside = noise_threshold_at(f, expected, sigma, snr_pick, 0);
+    const int64_t stored = rules->has_local ? INT64_MIN : noise_threshold(f, ring, cell);
+    const int64_t whole = (int64_t)floor(expected);
     rules->cell[cell] = (peak_cell){
         .limit = limit,
         .beside = beside,
-        .stored = rules->has_local ? INT64_MIN : noise_threshold(f, ring, cell),
+        .stored = stored,
+        .whole_expected = whole,
         .expected = expected,
         .variance = sigma * sigma,
+        .is_small = is_byte_limit(limit) && is_byte_limit(beside) && is_byte_limit(whole) &&
+                    (rules->has_local || is_byte_limit(stored)),
     };
     rules->byte_limit[cell] = byte_limit_of(limit);
     rules->byte_beside[cell] = byte_limit_of(beside);
@@ -82,5 +91,7 @@ h5bragg_status peak_rules_make(const frame_model *m, const h5bragg_geometry *geo
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         set_cell(m, peaks->snr_pick, c, rules);
+    rules->byte_limit[map->ncells] = rules->byte_beside[map->ncells] = BYTE_ANY;
+    rules->cell[map->ncells] = (peak_cell){.is_small = 1};
     return H5BRAGG_OK;
 }

@@ -8,11 +8,13 @@
 
 /* What a cell means for peaks. */
 typedef struct peak_cell {
-    int64_t limit;  /* the largest pixel of a peak is above */
-    int64_t beside; /* and so many others are above this */
-    int64_t stored; /* and above this are stored exactly, whatever their tile */
+    int64_t limit;          /* the largest pixel of a peak is above */
+    int64_t beside;         /* and so many others are above this */
+    int64_t stored;         /* and above this are stored exactly, whatever their tile */
+    int64_t whole_expected; /* floor of the next: what is above it is above that */
     double expected;
     double variance; /* of the background of a pixel */
+    int is_small;    /* bytes can be compared with all of these limits: they are 0 to 254 */
 } peak_cell;
 
 typedef struct peak_rules {
@@ -22,7 +24,7 @@ typedef struct peak_rules {
     uint32_t reach;                   /* of the patch to either side */
     uint32_t connected;
     int has_local;
-    peak_cell *cell;      /* ncells */
+    peak_cell *cell;      /* ncells + 1, the last that of tiles without a cell */
     uint8_t *byte_limit;  /* ncells: a tile whose largest byte is less has no peak */
     uint8_t *byte_beside; /* ncells: likewise, of the others */
 } peak_rules;

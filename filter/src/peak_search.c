@@ -9,129 +9,142 @@
 
 #include <stdlib.h>
 
-#include "peak_window.h"
+#include "peak_block.h"
 #include "scratch.h"
 #include "symbols.h"
 
-enum { ASKED_AHEAD = 6 /* tiles */ };
+enum { ASKED_AHEAD = 6 /* tiles */, ASKED_BEFORE = 2, ASKED_EDGE = 8 /* pixels */ };
 
 /* The frame and what is looked for in it. */
 typedef struct search {
     const frame_source *source;
     peak_rules rules;
-    peak_window window;
+    peak_block block;
     h5bragg_peak_list *list;
 } search;
 
-/* Rows of pixels: those of the frame, or its bytes, which are fewer and at hand. */
-typedef struct pixel_rows {
-    const void *pixels;
-    size_t stride;
-} pixel_rows;
-
-/* Where the part of a tile that lies in the window begins. */
-static size_t first_pixel(const search *s, const pixel_rows *from, uint32_t k)
+/* Whether a tile is stored exactly if its pixels are high enough. */
+static int is_stored(const search *s, size_t tile)
 {
-    const uint32_t down = k / WINDOW_NTILES;
-    const uint32_t right = k % WINDOW_NTILES;
-    const size_t slow = TILE_EDGE * (s->window.tile_row + down - 1) + WINDOW_PART[down].first;
-    const size_t fast = TILE_EDGE * (s->window.tile_column + right - 1) + WINDOW_PART[right].first;
-    return slow * from->stride + fast;
+    return !s->rules.has_local || s->source->kept[tile];
 }
 
-BRAGG_INLINE void put_row(const h5bragg_pixel_type type, const void *pixels, size_t pixel,
-                          const peak_cell *cell, uint32_t at, uint32_t n, peak_window *window)
+/* Whether the bytes of a tile are its values. */
+static int has_bytes(const search *s, size_t tile)
 {
-    int64_t value[TILE_EDGE];
-    for (uint32_t k = 0; k < n; k++)
-        value[k] = pixel_get(pixels, type, pixel + k);
-    peak_window_put_row(window, cell, at, n, value);
+    return !s->source->listed && !s->source->plane.has_large[tile];
 }
 
-/* Puts a tile in of which some pixels are usable. */
-BRAGG_INLINE void put_some(const h5bragg_pixel_type type, const pixel_rows *from, uint32_t k,
-                           uint32_t usable, search *s)
+/* The bytes of the block that are in the frame. */
+static void load_bytes(const search *s, peak_block *b)
 {
-    const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
-    const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
-    size_t pixel = first_pixel(s, from, k);
-    for (uint32_t i = 0; i < rows.n; i++, pixel += from->stride) {
-        const uint32_t bits = usable >> (TILE_EDGE * (rows.first + i) + columns.first);
-        const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
-        for (uint32_t j = 0; j < columns.n; j++) {
-            if (bits >> j & 1)
-                peak_window_put(&s->window, s->window.cell[k], at + j,
-                                pixel_get(from->pixels, type, pixel + j));
+    const counts_plane *plane = &s->source->plane;
+    for (uint32_t half = 0; half < 2; half++) {
+        const uint32_t shift = 32 * half;
+        uint64_t *row = b->row + TILE_EDGE * half;
+        if (!(b->known >> shift & UINT32_MAX)) {
+            memset(row, 0, TILE_EDGE * sizeof *row);
+            continue;
         }
+        /* The tile before the first one of a row is among the zeros before the plane. */
+        const uint8_t *value = plane->value +
+                               (size_t)TILE_EDGE * (b->tile_row + half) * plane->stride +
+                               (ptrdiff_t)TILE_EDGE * (int32_t)b->tile_column;
+        for (uint32_t i = 0; i < TILE_EDGE; i++)
+            row[i] = load_u64(value + i * plane->stride);
     }
 }
 
-/* Puts a tile in all of whose pixels are usable, with local counts. */
-BRAGG_INLINE void put_whole(const h5bragg_pixel_type type, const pixel_rows *from, uint32_t k,
-                            search *s)
+/* Without local counts: pixels that are above their thresholds of being stored are known. */
+static void drop_bytes_below(peak_block *b)
 {
-    const window_part rows = WINDOW_PART[k / WINDOW_NTILES];
-    const window_part columns = WINDOW_PART[k % WINDOW_NTILES];
-    const peak_cell *cell = s->window.cell[k];
-    size_t pixel = first_pixel(s, from, k);
-    for (uint32_t i = 0; i < rows.n; i++, pixel += from->stride) {
-        const uint32_t at = WINDOW_EDGE * (rows.at + i) + columns.at;
-        if (columns.n == TILE_EDGE)
-            put_row(type, from->pixels, pixel, cell, at, TILE_EDGE, &s->window);
-        else
-            put_row(type, from->pixels, pixel, cell, at, WINDOW_MARGIN, &s->window);
+    for (uint32_t i = 0; i < BLOCK_EDGE; i++) {
+        const peak_cell *const *cell = &b->cell[i / TILE_EDGE * 2];
+        const uint64_t left = (uint32_t)cell[0]->stored * 0x01010101u;
+        const uint64_t right = (uint32_t)cell[1]->stored * 0x01010101u;
+        const uint32_t above = peak_bytes_above(b->row[i], left | right << 32);
+        b->known &= ~((uint64_t)(~above & 0xFF) << BLOCK_EDGE * i);
     }
 }
 
-BRAGG_INLINE void put_usable(const h5bragg_pixel_type type, const pixel_rows *from, uint32_t k,
-                             uint32_t usable, search *s)
+static void fill_bytes(const search *s, peak_block *b)
 {
-    if (usable == 0xFFFF && s->rules.has_local)
-        put_whole(type, from, k, s);
-    else
-        put_some(type, from, k, usable, s);
+    load_bytes(s, b);
+    if (!s->rules.has_local)
+        drop_bytes_below(b);
+    for (uint32_t i = 0; b->known != UINT64_MAX && i < BLOCK_EDGE; i++)
+        b->row[i] &= peak_bytes_of_bits((uint32_t)(b->known >> BLOCK_EDGE * i & 0xFF));
 }
 
-/* Puts tile k of the window in, if it is stored. */
-BRAGG_INLINE void put_tile(const h5bragg_pixel_type type, search *s, size_t tile, uint32_t k)
+BRAGG_INLINE void fill_values(const h5bragg_pixel_type type, const search *s, peak_block *b)
+{
+    for (uint64_t left = b->known; left; left &= left - 1) {
+        const uint32_t at = lowest_bit(left);
+        const uint32_t slow = TILE_EDGE * b->tile_row + at / BLOCK_EDGE; /* may wrap around and */
+        const uint32_t fast = TILE_EDGE * b->tile_column + at % BLOCK_EDGE; /* come back */
+        const size_t pixel = (size_t)slow * s->rules.map->nx + fast;
+        b->value[at] = pixel_get(s->source->frame.pixels, type, pixel);
+        if (b->value[at] <= peak_cell_at(b, at)->stored)
+            b->known &= ~((uint64_t)1 << at);
+    }
+}
+
+/* What a chunk would have of the four tiles. */
+static void fill_block(const search *s, peak_block *b)
+{
+    for (uint32_t k = 0; k < BLOCK_NTILES; k++) {
+        const size_t tile = peak_block_tile(&s->rules, b, k);
+        if (tile == SIZE_MAX)
+            continue;
+        const uint32_t pixels = peak_uncovered(&s->rules, tile, s->source->plane.valid[tile]);
+        if (!is_stored(s, tile)) {
+            b->drawn |= peak_block_bits(k, pixels);
+            continue;
+        }
+        b->known |= peak_block_bits(k, pixels);
+        b->is_narrow &= has_bytes(s, tile);
+    }
+    if (b->is_narrow) {
+        fill_bytes(s, b);
+        return;
+    }
+    DISPATCH_PIXEL_TYPE(s->source->frame.type, fill_values, s, b)
+}
+
+/* Pixels of a tile that may be peaks. */
+static uint32_t candidates_of(const search *s, size_t tile)
 {
     const frame_source *source = s->source;
-    const uint32_t down = k / WINDOW_NTILES;
-    const uint32_t right = k % WINDOW_NTILES;
-    const uint32_t ntx = s->rules.map->ntx;
-    const size_t other = tile + (size_t)down * ntx + right - ntx - 1; /* if it is in the frame */
-    uint32_t usable = peak_window_usable(&s->rules, &s->window, down, right, 0xFFFF);
-    if (usable && s->rules.has_local && !source->kept[other])
-        peak_window_put_drawn(&s->rules, &s->window, k, source->plane.valid[other]);
-    if (!usable || (s->rules.has_local && !source->kept[other]))
-        return;
-    usable &= source->plane.valid[other];
-    const pixel_rows frame = {source->frame.pixels, s->rules.map->nx};
-    const pixel_rows bytes = {source->plane.value, source->plane.stride};
-    if (!source->listed && !source->plane.has_large[other])
-        put_usable(H5BRAGG_U8, &bytes, k, usable, s);
-    else
-        put_usable(type, &frame, k, usable, s);
-}
-
-/* The tile itself, and then those around it that matter; gives the candidates. */
-BRAGG_INLINE void fill_window(const h5bragg_pixel_type type, search *s, size_t tile,
-                              uint64_t *candidates)
-{
-    put_tile(type, s, tile, WINDOW_OWN);
-    *candidates = peak_window_candidates(&s->rules, &s->window);
-    for (uint32_t needs = peak_window_needs(&s->rules, *candidates); needs; needs &= needs - 1)
-        put_tile(type, s, tile, lowest_bit(needs));
+    const ring_map *map = s->rules.map;
+    const uint32_t row = (uint32_t)(tile / map->ntx);
+    const uint32_t column = (uint32_t)(tile % map->ntx);
+    const peak_cell *cell = &s->rules.cell[map->cell[tile]];
+    const uint32_t pixels = peak_uncovered(&s->rules, tile, source->plane.valid[tile]);
+    if (has_bytes(s, tile) && cell->is_small && pixels == 0xFFFF) {
+        const uint8_t *value =
+            source->plane.value + (size_t)TILE_EDGE * (row * source->plane.stride + column);
+        uint8_t byte[TILE_NPIXELS];
+        for (uint32_t i = 0; i < TILE_EDGE; i++)
+            memcpy(byte + TILE_EDGE * i, value + i * source->plane.stride, TILE_EDGE);
+        return peak_candidates_bytes(&s->rules, cell, byte);
+    }
+    int64_t value[TILE_NPIXELS];
+    frame_source_tile(source, tile, value);
+    return peak_candidates(&s->rules, cell, pixels, value);
 }
 
 static h5bragg_status look_at_tile(search *s, size_t tile)
 {
     const ring_map *map = s->rules.map;
-    uint64_t candidates = 0;
-    peak_window_start(&s->rules, (uint32_t)(tile / map->ntx), (uint32_t)(tile % map->ntx),
-                      &s->window);
-    DISPATCH_PIXEL_TYPE(s->source->frame.type, fill_window, s, tile, &candidates)
-    return peak_window_find(&s->rules, &s->window, candidates, s->list);
+    const uint32_t row = (uint32_t)(tile / map->ntx);
+    const uint32_t column = (uint32_t)(tile % map->ntx);
+    h5bragg_status status = H5BRAGG_OK;
+    for (uint32_t left = candidates_of(s, tile); left && !status; left &= left - 1) {
+        peak_block_start(&s->rules, row, column, lowest_bit(left), &s->block);
+        fill_block(s, &s->block);
+        status = peak_block_look(&s->rules, &s->block, s->list);
+    }
+    return status;
 }
 
 /* Whether a tile that is stored may have a high pixel. */
@@ -193,13 +206,13 @@ static void ask_for_tile(const search *s, size_t tile)
     const size_t nbytes = h5bragg_pixel_nbytes(s->source->frame.type);
     const size_t row = tile / map->ntx * TILE_EDGE;
     const size_t column = tile % map->ntx * TILE_EDGE;
-    const size_t first = row > WINDOW_MARGIN ? row - WINDOW_MARGIN : 0;
-    const size_t left = column > WINDOW_MARGIN ? column - WINDOW_MARGIN : 0;
+    const size_t first = row > ASKED_BEFORE ? row - ASKED_BEFORE : 0;
+    const size_t left = column > ASKED_BEFORE ? column - ASKED_BEFORE : 0;
     const uint8_t *at =
         (const uint8_t *)s->source->frame.pixels + (first * map->nx + left) * nbytes;
-    for (uint32_t i = 0; i < WINDOW_EDGE && first + i < map->ny; i++, at += map->nx * nbytes) {
+    for (uint32_t i = 0; i < ASKED_EDGE && first + i < map->ny; i++, at += map->nx * nbytes) {
         __builtin_prefetch(at);
-        __builtin_prefetch(at + (WINDOW_EDGE - 1) * nbytes);
+        __builtin_prefetch(at + (ASKED_EDGE - 1) * nbytes);
     }
 #else
     (void)s;
@@ -225,7 +238,7 @@ static h5bragg_status search_given(search *s, const uint32_t *tile, uint64_t nti
         if (sorted[k] >= nall)
             status = H5BRAGG_BAD_ARGUMENT;
         else if ((k == 0 || sorted[k] != sorted[k - 1]) && may_be_high(s, sorted[k]) &&
-                 (!s->rules.has_local || s->source->kept[sorted[k]]))
+                 is_stored(s, sorted[k]))
             status = look_at_tile(s, sorted[k]);
     }
     scratch_give(sorted);

@@ -3,6 +3,8 @@
 #include "sparse_frame.h"
 #include "scratch.h"
 
+enum { LISTED_AT_ONCE = 64 / SORT_NLANES };
+
 static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
 {
     const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
@@ -11,7 +13,7 @@ static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
     frame->hash = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->hash);
     frame->sum = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->sum);
     frame->exact_bits = scratch_take((map->ntx + SORT_NLANES) * sizeof *frame->exact_bits);
-    frame->tile = scratch_take(ntiles * sizeof *frame->tile);
+    frame->tile = exact_tiles_take(ntiles);
     frame->tile_rule = scratch_take(ntiles * sizeof *frame->tile_rule);
     if (!frame->exact || !frame->open || !frame->hash || !frame->sum || !frame->exact_bits ||
         !frame->tile || !frame->tile_rule)
@@ -126,6 +128,15 @@ void sparse_frame_close(sparse_frame *frame)
     memset(frame, 0, sizeof *frame);
 }
 
+/* The bits of up to LISTED_AT_ONCE groups of tiles: long words end loops less often. */
+static uint64_t bits_from(const uint16_t *bits, uint32_t first, uint32_t ntx)
+{
+    uint64_t all = 0;
+    for (uint32_t k = 0; k < LISTED_AT_ONCE && first + k * SORT_NLANES < ntx; k++)
+        all |= (uint64_t)bits[first / SORT_NLANES + k] << k * SORT_NLANES;
+    return all;
+}
+
 /* Lists the exact tiles of a row of tiles of the macro blocks, given by bits, and their rules;
  * returns their number. */
 static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bits,
@@ -140,8 +151,8 @@ static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bi
     const uint32_t ncells = map->ncells;
     uint32_t npixels = 0;
     uint32_t n = 0;
-    for (uint32_t first = 0; first < ntx; first += SORT_NLANES) {
-        for (uint32_t left = bits[first / SORT_NLANES]; left; left &= left - 1, n++) {
+    for (uint32_t first = 0; first < ntx; first += LISTED_AT_ONCE * SORT_NLANES) {
+        for (uint64_t left = bits_from(bits, first, ntx); left; left &= left - 1, n++) {
             const uint32_t column = first + lowest_bit(left);
             const uint16_t cell = cells[column];
             tile[n].column = column;

@@ -260,7 +260,7 @@ class EncodedChunk:
 def peaks_from_c(pointer: Any, count: int) -> Peaks:
     """Copy an array of h5bragg_peak."""
     buffer = ffi.buffer(pointer, count * _PEAK.itemsize) if count else b""
-    table = np.frombuffer(buffer, _PEAK).copy()
+    table = np.frombuffer(buffer, np.uint8).copy().view(_PEAK)  # fields would be copied one by one
     return Peaks(**{name: table[name] for name in _PEAK.names or ()})
 
 

@@ -21,6 +21,7 @@ static struct {
     uint32_t row_start[MAX_NTY + 1];
     exact_rule rule[MAX_NTILES];
     exact_tile tile[MAX_NTILES];
+    int64_t value[MAX_NTILES][TILE_NPIXELS];
 } frame;
 
 static unsigned seed = 1;
@@ -63,8 +64,8 @@ static void make_frame(uint32_t rarity, content c, int is_counting)
             if (below(rarity))
                 continue;
             exact_rule *rule = &frame.rule[frame.ntiles];
-            exact_tile *tile = &frame.tile[frame.ntiles++];
-            memset(tile, 0, sizeof *tile);
+            exact_tile *tile = &frame.tile[frame.ntiles];
+            *tile = (exact_tile){.value = frame.value[frame.ntiles++]};
             *rule = make_rule(is_counting);
             tile->column = column;
             tile->row = (uint8_t)(row % MACRO_EDGE);
@@ -127,6 +128,7 @@ static int is_same_tile(const exact_tile *a, const exact_tile *b)
 static int read_frame(size_t nbytes)
 {
     static exact_tile tile[MAX_NTILES];
+    static int64_t value[MAX_NTILES][TILE_NPIXELS];
     static const exact_rule *rule[MAX_NTILES];
     const ring_map map = {.ntx = frame.ntx, .nty = frame.nty};
     exact_reader r = {.levels = {.grid = NULL}};
@@ -135,7 +137,7 @@ static int read_frame(size_t nbytes)
     for (uint32_t k = 0; k < frame.ntiles; k++) {
         rule[k] = &frame.rule[k];
         tile[k] = frame.tile[k];
-        memset(tile[k].value, 0xA5, sizeof tile[k].value);
+        tile[k].value = memset(value[k], 0xA5, sizeof value[k]);
     }
     for (uint32_t row = 0; is_good && row < frame.nty; row += MACRO_EDGE) {
         const uint32_t stop = row + MACRO_EDGE < frame.nty ? row + MACRO_EDGE : frame.nty;
@@ -215,7 +217,8 @@ static void levels_that_do_not_exist_are_refused(void)
         frame.ntx = frame.nty = frame.ntiles = frame.row_start[1] = 1;
         frame.row_start[0] = 0;
         frame.rule[0] = (exact_rule){.is_counting = 1, .is_blank = 1};
-        frame.tile[0] = (exact_tile){.valid = 1, .value = {40}};
+        frame.value[0][0] = 40;
+        frame.tile[0] = (exact_tile){.valid = 1, .value = frame.value[0]};
         symbol_put(&levels, 0, level);
         number_put(&values, EXACT_NCONTEXTS - 2, 40);
         symbols_write(&levels, EXACT_NCONTEXTS, SYMBOLS_WIDE_NSTATES, &out);
