@@ -72,6 +72,7 @@ KERNEL4 static void find_picked_sse4(const pick_row *row, const found_row *found
     for (uint32_t first = 0; first < row->ntx; first += GROUP_NTILES) {
         uint8_t threshold[GROUP_NTILES];
         found->special[first / GROUP_NTILES] = (uint16_t)group_thresholds(row, first, threshold);
+        ask_for_next_group(row->value + (size_t)first * TILE_EDGE, row->stride);
         for (uint32_t k = 0; k < GROUP_NTILES; k += TILE_EDGE) {
             const uint32_t t = first + k;
             const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
@@ -134,6 +135,7 @@ KERNEL static void find_picked_avx512(const pick_row *row, const found_row *foun
         const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
         uint8_t *excess = found->excess + (size_t)t * TILE_NPIXELS;
         __mmask16 special;
+        ask_for_next_group(value, row->stride);
         const __m512i threshold = tile_thresholds(row, t, inside, &special);
         __m512i r[TILE_EDGE];
         for (uint32_t i = 0; i < TILE_EDGE; i++)

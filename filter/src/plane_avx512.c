@@ -153,7 +153,9 @@ LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
     _Alignas(64) uint8_t counts[GROUP_NTILES * HISTOGRAM_NDARK];
     for (size_t first = 0; first < row->ngroups * GROUP_NTILES; first += GROUP_NTILES) {
         const uint16_t *cell = row->cell + first;
-        count_group(row->value + TILE_EDGE * first, row->stride, row->valid + first, counts);
+        const uint8_t *value = row->value + TILE_EDGE * first;
+        ask_for_next_group(value, row->stride);
+        count_group(value, row->stride, row->valid + first, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++)
             add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK,
                        counts + t % 4 * 64 + t / 4 * 16);

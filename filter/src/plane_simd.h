@@ -208,6 +208,7 @@ LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
     uint8_t counts[GROUP_NTILES * COUNTS_AT_ONCE];
     for (size_t first = 0; first < row->ngroups * GROUP_NTILES; first += GROUP_NTILES) {
         const uint16_t *cell = row->cell + first;
+        ask_for_next_group(row->value + TILE_EDGE * first, row->stride);
         count_bytes(row, first, 0, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++) {
             uint32_t *c = counter + (size_t)cell[t] * HISTOGRAM_NDARK;
@@ -257,6 +258,8 @@ LEVEL_TARGET static void box(const uint8_t *value, size_t stride, size_t ngroups
         vec even[TILE_EDGE + 2];
         vec odd[TILE_EDGE + 2];
         const uint8_t *at = value + TILE_EDGE * t - stride;
+        if (t % GROUP_NTILES == 0) /* and the row below that was looked at just now */
+            ask_for_next_group(value + TILE_EDGE * t + stride, stride);
         for (int row = 0; row < TILE_EDGE + 2; row++, at += stride) {
             const row_sums sums = sum_three(at);
             even[row] = sums.even;
