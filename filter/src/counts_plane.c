@@ -26,6 +26,7 @@ void counts_plane_free(counts_plane *plane)
     scratch_give(plane->squares);
     scratch_give(plane->largest);
     scratch_give(plane->has_large);
+    scratch_give(plane->codes);
     scratch_give(plane->bits);
     *plane = (counts_plane){.kernels = plane->kernels};
 }
@@ -49,9 +50,10 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     plane->squares = scratch_take(ntiles * sizeof *plane->squares);
     plane->largest = scratch_take(ntiles);
     plane->has_large = scratch_take(ntiles);
+    plane->codes = scratch_take(map->nty);
     plane->bits = scratch_take(TILE_EDGE * ngroups * sizeof *plane->bits);
     if (!plane->memory || !plane->valid || !plane->sum || !plane->squares || !plane->largest ||
-        !plane->has_large || !plane->bits)
+        !plane->has_large || !plane->codes || !plane->bits)
         return H5BRAGG_NO_MEMORY;
     memset(plane->valid + ring_map_ntiles(map), 0xFF, GROUP_NTILES * sizeof *plane->valid);
     /* Behind a row of zeros and, as behind every other row, 64 more of them. */
@@ -86,18 +88,19 @@ static narrow_kernel narrow_of(const plane_kernels *kernels, size_t pixel_nbytes
                                : kernels->narrow32;
 }
 
-static void narrow_row(const plane_source *s, uint32_t row, uint8_t *value, group_bits *bits)
+/* Returns which codes there are. */
+static uint32_t narrow_row(const plane_source *s, uint32_t row, uint8_t *value, group_bits *bits)
 {
     const size_t nx = s->frame->nx;
     const size_t nwhole = nx / GROUP_NPIXELS;
     const size_t nleft = nx % GROUP_NPIXELS;
     const uint8_t *pixels = (const uint8_t *)s->frame->pixels + row * nx * s->pixel_nbytes;
-    s->narrow(pixels, nwhole, &s->codes, value, bits);
+    const uint32_t found = s->narrow(pixels, nwhole, &s->codes, value, bits);
     if (nleft == 0)
-        return;
+        return found;
     uint32_t rest[GROUP_NPIXELS] = {0};
     memcpy(rest, pixels + nwhole * GROUP_NPIXELS * s->pixel_nbytes, nleft * s->pixel_nbytes);
-    s->narrow(rest, 1, &s->codes, value + nwhole * GROUP_NPIXELS, bits + nwhole);
+    return found | s->narrow(rest, 1, &s->codes, value + nwhole * GROUP_NPIXELS, bits + nwhole);
 }
 
 /* Which of n <= 64 bytes are not zero. */
@@ -185,6 +188,7 @@ static void make_tile_row(const plane_source *s, uint32_t tile_row, counts_plane
     uint8_t *value = plane->value + (size_t)tile_row * TILE_EDGE * plane->stride;
     const tile_outputs out = {plane->sum + first, plane->squares + first, plane->largest + first,
                               plane->has_large + first};
+    uint32_t codes = 0;
     for (uint32_t i = 0; i < TILE_EDGE; i++) {
         const uint32_t row = tile_row * TILE_EDGE + i;
         group_bits *bits = plane->bits + i * s->ngroups;
@@ -192,11 +196,12 @@ static void make_tile_row(const plane_source *s, uint32_t tile_row, counts_plane
             memset(bits, 0, s->ngroups * sizeof *bits);
             continue;
         }
-        narrow_row(s, row, value + i * plane->stride, bits);
+        codes |= narrow_row(s, row, value + i * plane->stride, bits);
         if (s->static_mask)
             apply_static_mask(s, row, value + i * plane->stride, bits);
         look_up_row(s, row, bits, plane);
     }
+    plane->codes[tile_row] = (uint8_t)codes;
     mark_valid(s, tile_row, plane->bits, plane->valid + first);
     plane->total += plane->kernels->describe(value, plane->stride, s->ngroups, &out);
 }

@@ -253,8 +253,9 @@ h5bragg_status frame_pack(const frame_source *s, const frame_model *m, byte_writ
         p.header.flags = m->noise.is_counting ? FRAME_IS_COUNTING : 0;
         p.header.dispersion = m->dispersion;
         p.header.seed = frame_seed(s, m, profile, (size_t)(w->at - profile));
-        status =
-            mask_write(&s->frame, &m->noise.codes, s->plane.valid, s->map, w, &p.header.nmasked);
+        const mask_source mask = {&s->frame, &m->noise.codes, s->plane.valid,
+                                  s->listed ? NULL : s->plane.codes};
+        status = mask_write(&mask, s->map, w, &p.header.nmasked);
     }
     if (!status) {
         pack_rows(&p);

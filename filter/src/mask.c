@@ -140,33 +140,42 @@ BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *
     }
 }
 
-BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const bragg_frame *frame,
-                               const bragg_mask_codes *codes, const uint16_t *valid,
+/* Whether the masked pixels of a row of tiles, and of that above, all have the same code. */
+static int has_one_code(const uint8_t *found, uint32_t tile_row)
+{
+    const uint32_t codes = found ? found[tile_row] | (tile_row ? found[tile_row - 1] : 0u) : 3;
+    return (codes & (codes - 1)) == 0;
+}
+
+BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const mask_source *source,
                                const ring_map *map, change_list *c)
 {
+    const bragg_frame *frame = source->frame;
+    const uint16_t *valid = source->valid;
     const uint16_t *above = valid;
     for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++, valid += map->ntx) {
         const uint32_t first = TILE_EDGE * tile_row;
         const uint32_t last = frame->ny - first < TILE_EDGE ? frame->ny : first + TILE_EDGE;
-        const mask_tiles tiles = {frame, map, tile_row, valid, above};
+        const mask_tiles tiles = {frame, map,   tile_row,
+                                  valid, above, has_one_code(source->found, tile_row)};
         const uint32_t nquads = list_quads(&tiles, c);
         for (uint32_t i = first; i < last && nquads; i++) {
-            collect_row(type, frame, codes, valid, above, map, i, nquads, c);
+            collect_row(type, frame, source->codes, valid, above, map, i, nquads, c);
             above = valid;
         }
         above = valid;
     }
 }
 
-h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes,
-                          const uint16_t *valid, const ring_map *map, byte_writer *w,
+h5bragg_status mask_write(const mask_source *source, const ring_map *map, byte_writer *w,
                           uint32_t *nmasked)
 {
+    const bragg_frame *frame = source->frame;
     change_list c = {.above = scratch_take_zeros((size_t)map->ntx * TILE_EDGE + TILE_NPIXELS, 1)};
     c.quad = scratch_take((map->ntx / QUAD_NTILES + 1u) * sizeof *c.quad);
     c.failed = !c.above || !c.quad;
     if (!c.failed) {
-        DISPATCH_PIXEL_TYPE(frame->type, collect_rows, frame, codes, valid, map, &c)
+        DISPATCH_PIXEL_TYPE(frame->type, collect_rows, source, map, &c)
     }
     h5bragg_status status = c.failed ? H5BRAGG_NO_MEMORY : H5BRAGG_OK;
     if (!status)

@@ -33,12 +33,19 @@ typedef struct frame_mask {
     uint32_t nmasked;
 } frame_mask;
 
+/* What is known of the masked pixels of a frame. */
+typedef struct mask_source {
+    const bragg_frame *frame;
+    const bragg_mask_codes *codes;
+    const uint16_t *valid; /* per tile: which of its pixels carry none */
+    const uint8_t *found;  /* per row of tiles: bits of codes that there are; NULL if not known */
+} mask_source;
+
 /*
- * Writes the rectangles of mask codes of a frame.  valid has for each tile which of its pixels
- * carry none: where all do, the pixels are not looked at.
+ * Writes the rectangles of mask codes of a frame.  Pixels are not looked at where what is known of
+ * them says all.
  */
-h5bragg_status mask_write(const bragg_frame *frame, const bragg_mask_codes *codes,
-                          const uint16_t *valid, const ring_map *map, byte_writer *w,
+h5bragg_status mask_write(const mask_source *source, const ring_map *map, byte_writer *w,
                           uint32_t *nmasked);
 
 /* Reads a mask of a version of the format.  Free with frame_mask_free, also after an error. */

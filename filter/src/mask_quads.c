@@ -19,6 +19,36 @@ static uint32_t list_plain(const mask_tiles *tiles, uint32_t t, uint32_t *quad)
     return n;
 }
 
+/*
+ * Bits of the pixels of the quad in column t whose being masked differs from the row above, which
+ * the first row of a frame has not; *masked are those that are.
+ */
+BRAGG_INLINE uint64_t new_bits(const mask_tiles *tiles, uint32_t t, uint64_t *masked)
+{
+    const uint32_t j = TILE_EDGE * t;
+    const uint32_t nleft = tiles->frame->ny - TILE_EDGE * tiles->row;
+    const uint32_t nrows = nleft < TILE_EDGE ? nleft : TILE_EDGE;
+    const uint32_t inside =
+        tiles->frame->nx - j < TILE_NPIXELS ? (1u << (tiles->frame->nx - j)) - 1 : 0xFFFF;
+    const uint64_t here = valid_of_quad(tiles->valid, tiles->map, t);
+    const uint64_t above = valid_of_quad(tiles->above, tiles->map, t);
+    *masked = masked_rows(here) & inside * 0x0001000100010001u;
+    const uint64_t before = *masked << 16 | (masked_rows(above) >> 48 & inside);
+    return (*masked ^ before) << 16 * (TILE_EDGE - nrows);
+}
+
+/* Where all codes are the same. */
+static uint32_t drop_equal(const mask_tiles *tiles, uint32_t *quad, uint32_t n)
+{
+    uint32_t nkept = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        uint64_t masked;
+        quad[nkept] = quad[k];
+        nkept += new_bits(tiles, quad[k], &masked) != 0;
+    }
+    return nkept;
+}
+
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
@@ -62,18 +92,12 @@ KERNEL BRAGG_INLINE uint32_t drop_avx512(const mask_tiles *tiles, uint32_t *quad
     const uint8_t *pixels = (const uint8_t *)tiles->frame->pixels + first * row_nbytes;
     uint32_t nkept = 0;
     for (uint32_t k = 0; k < n; k++) {
-        const uint32_t j = TILE_EDGE * quad[k];
-        const uint32_t inside =
-            tiles->frame->nx - j < TILE_NPIXELS ? (1u << (tiles->frame->nx - j)) - 1 : 0xFFFF;
-        const uint64_t here = valid_of_quad(tiles->valid, tiles->map, quad[k]);
-        const uint64_t above = valid_of_quad(tiles->above, tiles->map, quad[k]);
-        const uint8_t *row = pixels + j * nbytes;
+        const uint8_t *row = pixels + TILE_EDGE * quad[k] * nbytes;
+        uint64_t masked;
+        uint32_t changed = new_bits(tiles, quad[k], &masked) != 0;
         /* Gaps go on below; where they are narrow, the processor does not foresee it. */
         for (uint32_t i = 0; i < TILE_EDGE && nleft >= 2 * TILE_EDGE; i++)
             _mm_prefetch((const char *)row + (TILE_EDGE + i) * row_nbytes, _MM_HINT_T0);
-        const uint64_t masked = masked_rows(here) & inside * 0x0001000100010001u;
-        const uint64_t before = masked << 16 | (masked_rows(above) >> 48 & inside);
-        uint32_t changed = (masked ^ before) << 16 * (TILE_EDGE - nrows) != 0;
         for (uint32_t i = 0; i < nrows; i++, row += row_nbytes)
             changed |= changed_bits(row, row - row_nbytes, masked >> 16 * i & 0xFFFF, nbytes);
         quad[nkept] = quad[k];
@@ -104,6 +128,8 @@ uint32_t mask_quads_list(const mask_tiles *tiles, uint32_t *quad)
 
 uint32_t mask_quads_drop(const mask_tiles *tiles, uint32_t *quad, uint32_t n)
 {
+    if (tiles->row > 0 && tiles->has_one_code)
+        return drop_equal(tiles, quad, n);
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512 && tiles->row > 0) {
         const size_t nbytes = h5bragg_pixel_nbytes(tiles->frame->type);
@@ -113,7 +139,5 @@ uint32_t mask_quads_drop(const mask_tiles *tiles, uint32_t *quad, uint32_t n)
             return drop32_avx512(tiles, quad, n);
     }
 #endif
-    (void)tiles;
-    (void)quad;
     return n;
 }

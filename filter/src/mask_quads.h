@@ -13,6 +13,7 @@ typedef struct mask_tiles {
     uint32_t row;
     const uint16_t *valid; /* ntx */
     const uint16_t *above; /* likewise */
+    int has_one_code;      /* masked pixels of both rows are known to be all equal */
 } mask_tiles;
 
 /* The pixels of a quad that are valid, 16 bits a tile; all of tiles beyond the edge. */

@@ -66,9 +66,12 @@ typedef struct counted_row {
     const uint8_t *largest;
 } counted_row;
 
-/* Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits. */
-typedef void (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
-                              uint8_t *value, group_bits *bits);
+/*
+ * Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits; returns which codes they carry, bit k
+ * being code k.
+ */
+typedef uint32_t (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
+                                  uint8_t *value, group_bits *bits);
 
 typedef struct plane_kernels {
     narrow_kernel narrow8;
