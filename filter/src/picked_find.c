@@ -34,8 +34,9 @@ static uint32_t group_thresholds(const pick_row *row, uint32_t first,
     return special;
 }
 
-void find_picked_plain(const pick_row *row, const found_row *found)
+uint32_t find_picked_plain(const pick_row *row, const found_row *found)
 {
+    uint32_t n = 0;
     for (uint32_t first = 0; first < row->ntx; first += GROUP_NTILES) {
         uint8_t threshold[GROUP_NTILES];
         found->special[first / GROUP_NTILES] = (uint16_t)group_thresholds(row, first, threshold);
@@ -43,32 +44,41 @@ void find_picked_plain(const pick_row *row, const found_row *found)
             const uint32_t most = threshold[t - first];
             const uint8_t *byte = row->value + (size_t)t * TILE_EDGE;
             found->above[t] = (uint16_t)bits_above(byte, row->stride, most);
-            for (uint32_t p = 0; found->above[t] && p < TILE_NPIXELS; p++)
-                found->excess[t * TILE_NPIXELS + p] =
-                    (uint8_t)(byte[p / TILE_EDGE * row->stride + p % TILE_EDGE] - most - 1);
+            for (uint32_t left = found->above[t]; left; left &= left - 1) {
+                const uint32_t p = lowest_bit(left);
+                const uint32_t value = byte[p / TILE_EDGE * row->stride + p % TILE_EDGE];
+                found->height[n++] = (uint8_t)(value - most - 1);
+            }
         }
     }
+    return n;
 }
 
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
 #define KERNEL4 __attribute__((target("ssse3,sse4.1")))
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2")))
 
-/* Bits of a tile; the excess of its pixels is stored. */
-KERNEL4 BRAGG_INLINE uint16_t bits_of_tile(__m128i tile, uint8_t threshold, uint8_t *excess)
+/* Bits of a tile; heights of its pixels are added. */
+KERNEL4 BRAGG_INLINE uint16_t bits_of_tile(__m128i tile, uint8_t threshold, uint8_t *height,
+                                           uint32_t *n)
 {
     const __m128i most = _mm_set1_epi8((char)threshold);
     const __m128i below = _mm_cmpeq_epi8(_mm_subs_epu8(tile, most), _mm_setzero_si128());
     const __m128i above = _mm_sub_epi8(tile, most);
+    const uint16_t bits = (uint16_t)~_mm_movemask_epi8(below);
+    uint8_t excess[TILE_NPIXELS];
     _mm_storeu_si128((void *)excess, _mm_add_epi8(above, _mm_set1_epi8(-1)));
-    return (uint16_t)~_mm_movemask_epi8(below);
+    for (uint32_t left = bits; left; left &= left - 1)
+        height[(*n)++] = excess[lowest_bit(left)];
+    return bits;
 }
 
 /* Four tiles at a time. */
-KERNEL4 static void find_picked_sse4(const pick_row *row, const found_row *found)
+KERNEL4 static uint32_t find_picked_sse4(const pick_row *row, const found_row *found)
 {
+    uint32_t n = 0;
     for (uint32_t first = 0; first < row->ntx; first += GROUP_NTILES) {
         uint8_t threshold[GROUP_NTILES];
         found->special[first / GROUP_NTILES] = (uint16_t)group_thresholds(row, first, threshold);
@@ -87,10 +97,10 @@ KERNEL4 static void find_picked_sse4(const pick_row *row, const found_row *found
                 _mm_unpacklo_epi64(low01, low23), _mm_unpackhi_epi64(low01, low23),
                 _mm_unpacklo_epi64(high01, high23), _mm_unpackhi_epi64(high01, high23)};
             for (uint32_t j = 0; j < 4; j++)
-                found->above[t + j] = bits_of_tile(tile[j], threshold[k + j],
-                                                   found->excess + (size_t)(t + j) * TILE_NPIXELS);
+                found->above[t + j] = bits_of_tile(tile[j], threshold[k + j], found->height, &n);
         }
     }
+    return n;
 }
 
 /* Thresholds of 16 tiles, 255 for special ones, as four bytes each. */
@@ -112,28 +122,32 @@ KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __m
 
 /*
  * Bits of the tiles 4 k to 4 k + 3 of 16, in the order of places, with the thresholds of all 16;
- * the excess of their pixels is stored.
+ * the heights of their pixels are added.
  */
-KERNEL BRAGG_INLINE uint64_t bits_of_four(__m512i tiles, __m512i threshold, int k, uint8_t *excess)
+KERNEL BRAGG_INLINE uint64_t bits_of_four(__m512i tiles, __m512i threshold, int k, uint8_t *height,
+                                          uint32_t *n)
 {
     const __m512i lane = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
     const __m512i from = _mm512_add_epi32(lane, _mm512_set1_epi32(4 * k));
     const __m512i of_tile = _mm512_permutexvar_epi32(from, threshold);
+    const __mmask64 bits = _mm512_cmpgt_epu8_mask(tiles, of_tile);
     const __m512i above = _mm512_sub_epi8(tiles, of_tile);
-    _mm512_storeu_si512(excess + 64 * k, _mm512_add_epi8(above, _mm512_set1_epi8(-1)));
-    return _mm512_cmpgt_epu8_mask(tiles, of_tile);
+    const __m512i heights = _mm512_add_epi8(above, _mm512_set1_epi8(-1));
+    _mm512_storeu_si512(height + *n, _mm512_maskz_compress_epi8(bits, heights));
+    *n += (uint32_t)__builtin_popcountll(bits);
+    return bits;
 }
 
 /* 16 tiles at a time: their rows are brought together, a tile in each quarter of a vector. */
-KERNEL static void find_picked_avx512(const pick_row *row, const found_row *found)
+KERNEL static uint32_t find_picked_avx512(const pick_row *row, const found_row *found)
 {
+    uint32_t n = 0;
     const __m512i quarters =
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     for (uint32_t t = 0; t < row->ntx; t += GROUP_NTILES) {
         const uint32_t left = row->ntx - t;
         const __mmask16 inside = (__mmask16)(left < GROUP_NTILES ? (1u << left) - 1 : 0xFFFF);
         const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
-        uint8_t *excess = found->excess + (size_t)t * TILE_NPIXELS;
         __mmask16 special;
         ask_for_next_group(value, row->stride);
         const __m512i threshold = tile_thresholds(row, t, inside, &special);
@@ -145,14 +159,15 @@ KERNEL static void find_picked_avx512(const pick_row *row, const found_row *foun
         const __m512i high01 = _mm512_unpackhi_epi32(r[0], r[1]);
         const __m512i high23 = _mm512_unpackhi_epi32(r[2], r[3]);
         const uint64_t bits[4] = {
-            bits_of_four(_mm512_unpacklo_epi64(low01, low23), threshold, 0, excess),
-            bits_of_four(_mm512_unpackhi_epi64(low01, low23), threshold, 1, excess),
-            bits_of_four(_mm512_unpacklo_epi64(high01, high23), threshold, 2, excess),
-            bits_of_four(_mm512_unpackhi_epi64(high01, high23), threshold, 3, excess),
+            bits_of_four(_mm512_unpacklo_epi64(low01, low23), threshold, 0, found->height, &n),
+            bits_of_four(_mm512_unpackhi_epi64(low01, low23), threshold, 1, found->height, &n),
+            bits_of_four(_mm512_unpacklo_epi64(high01, high23), threshold, 2, found->height, &n),
+            bits_of_four(_mm512_unpackhi_epi64(high01, high23), threshold, 3, found->height, &n),
         };
         memcpy(found->above + t, bits, sizeof bits);
         found->special[t / GROUP_NTILES] = (uint16_t)(special & inside);
     }
+    return n;
 }
 #endif
 

@@ -3,8 +3,9 @@
 #include "picked_writer.h"
 
 #include "scratch.h"
+#include "tile_sums.h" /* count_bits */
 
-enum { MOST_BYTE = 254, MAX_RAW_NBYTES = 1 /* of a height that is a byte: 5 bits */ };
+enum { MOST_BYTE = 254 };
 
 h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
 {
@@ -14,7 +15,8 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     memset(p, 0, sizeof *p);
     p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);
     p->above = scratch_take_zeros(ntiles, sizeof *p->above);
-    p->excess = scratch_take(ntiles * TILE_NPIXELS);
+    p->height = scratch_take(ntiles * TILE_NPIXELS + PICKED_SLACK);
+    p->large = scratch_take(ntiles * TILE_NPIXELS + PICKED_SLACK);
     p->special = scratch_take(ngroups * sizeof *p->special);
     p->open = scratch_take(ntiles * sizeof *p->open);
     p->symbol = scratch_take_zeros(ntiles, 1);
@@ -26,8 +28,8 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     h5bragg_status status = picked_lines_make(ntiles * TILE_EDGE, &p->line);
     if (!status)
         status = picked_contexts_make(model, &p->contexts);
-    if (status || !p->rule || !p->above || !p->excess || !p->special || !p->open || !p->symbol ||
-        !p->symbol_above || !p->line_symbol || !p->place || !p->context)
+    if (status || !p->rule || !p->above || !p->height || !p->large || !p->special || !p->open ||
+        !p->symbol || !p->symbol_above || !p->line_symbol || !p->place || !p->context)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++) {
         const int64_t threshold = p->contexts.cell[c].least - 1;
@@ -46,7 +48,8 @@ void picked_writer_free(picked_writer *p)
     symbol_writer_free(&p->heights);
     scratch_give(p->rule);
     scratch_give(p->above);
-    scratch_give(p->excess);
+    scratch_give(p->height);
+    scratch_give(p->large);
     scratch_give(p->special);
     scratch_give(p->open);
     scratch_give(p->symbol);
@@ -119,20 +122,20 @@ static void set_open(const pick_row *row, const uint16_t *restrict valid, uint16
 static void find_listed(picked_writer *p, const listed_pixels *listed, const pick_row *row,
                         size_t first)
 {
+    uint32_t n = 0;
     memcpy(p->above, listed->above + first, row->ntx * sizeof *p->above);
     memset(p->special, 0, (row->ntx + GROUP_NTILES - 1) / GROUP_NTILES * sizeof *p->special);
     for (uint32_t t = 0; t < row->ntx; t++) {
         const uint32_t rule = p->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
         const int is_special = (rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t];
         p->special[t / GROUP_NTILES] |= (uint16_t)(is_special << t % GROUP_NTILES);
-        for (uint32_t bits = p->above[t]; bits; bits &= bits - 1) {
-            const uint32_t k = lowest_bit(bits);
-            p->excess[t * TILE_NPIXELS + k] = listed->excess[p->nlisted++];
-        }
+        n += count_bits(p->above[t]);
     }
+    memcpy(p->height, listed->excess + p->nlisted, n);
+    p->nlisted += n;
 }
 
-/* Looks at a row of tiles: sets above, excess, special and open. */
+/* Looks at a row of tiles: sets above, height, special and open. */
 static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
 {
     const ring_map *map = s->map;
@@ -147,7 +150,8 @@ static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
                           map->ntx,
                           p->rule,
                           map->ncells};
-    const found_row found = {p->above, p->excess, p->special};
+    const found_row found = {p->above, p->height, p->special};
+    p->nput = 0;
     if (s->listed)
         find_listed(p, s->listed, &row, first);
     else
@@ -212,20 +216,9 @@ static uint32_t put_pixels(picked_writer *p, uint32_t n)
 /* Heights of listed pixels, `from` to `to`, that are bytes. */
 static void put_bytes(picked_writer *p, uint32_t from, uint32_t to)
 {
-    fast_writer w;
-    if (from == to ||
-        !fast_writer_open(&w, &p->heights, to - from, MAX_RAW_NBYTES * (size_t)(to - from)))
-        return;
-    fast_writer f = w; /* in registers, as these */
-    const number_symbols *numbers = &p->numbers;
-    const uint8_t *restrict context = p->context;
-    const uint8_t *restrict excess = p->excess;
-    const uint32_t *restrict place = p->place;
-    for (uint32_t i = from; i < to; i++) {
-        fast_put_number(&f, numbers, context[i], excess[place[i]]);
-        fast_flush(&f);
-    }
-    fast_writer_close(&f, &p->heights);
+    put_heights_kernel()(&p->heights, &p->numbers, p->height + p->nput, p->context + from,
+                         to - from, p->large);
+    p->nput += to - from;
 }
 
 /* Heights of n listed pixels. */

@@ -4,8 +4,8 @@
  * pixels").
  *
  * Which pixels of a tile are above the threshold is a matter of chance.  So the loops over them
- * have no branches: bits of all tiles of a row come first, lists of lines and pixels next, symbols
- * and raw bits last.
+ * have no branches: bits of all tiles of a row come first, and their heights one behind the other,
+ * lists of lines and pixels next, symbols and raw bits last.
  */
 #ifndef BRAGG_PICKED_WRITER_H
 #define BRAGG_PICKED_WRITER_H
@@ -30,7 +30,7 @@ typedef struct picked_writer {
     uint32_t *rule; /* ncells, and that of blank tiles */
     /* Of the row at work, with room for whole groups of tiles: */
     uint16_t *above;   /* bits of pixels above the threshold; 0 in tiles that are not drawn */
-    uint8_t *excess;   /* by place: of these pixels, less 1; of others anything */
+    uint8_t *height;   /* of these pixels, in the order of their places, but for special tiles */
     uint16_t *special; /* per group: bits of tiles that are kept, blank or not all in bytes */
     uint16_t *open;    /* pixels that are drawn */
     uint8_t *symbol;   /* of lines */
@@ -39,6 +39,8 @@ typedef struct picked_writer {
     uint8_t *line_symbol;
     uint32_t *place; /* of picked pixels, from the first of the row */
     uint8_t *context;
+    uint8_t *large; /* heights with raw bits */
+    uint32_t nput;  /* of the heights of the row */
     size_t nlisted; /* of the frame: what has been used of listed_pixels.excess */
 } picked_writer;
 
@@ -64,18 +66,34 @@ typedef struct pick_row {
     uint32_t ncells;
 } pick_row;
 
-/* What is found, as in a picked_writer; above is 0 in special tiles. */
+/* What is found, as in a picked_writer, with room for PICKED_SLACK more heights; above is 0 in
+ * special tiles. */
 typedef struct found_row {
     uint16_t *above;
-    uint8_t *excess;
+    uint8_t *height;
     uint16_t *special;
 } found_row;
 
-typedef void find_picked_function(const pick_row *row, const found_row *found);
+enum { PICKED_SLACK = 64 };
+
+/* Returns the number of heights. */
+typedef uint32_t find_picked_function(const pick_row *row, const found_row *found);
 
 /* That of this machine. */
 find_picked_function *find_picked_kernel(void);
 
 find_picked_function find_picked_plain; /* the reference */
+
+/*
+ * Puts n heights that are bytes below 255, with their contexts.  large has room for n numbers and
+ * PICKED_SLACK more.
+ */
+typedef void put_heights_function(symbol_writer *s, const number_symbols *numbers,
+                                  const uint8_t *height, const uint8_t *context, uint32_t n,
+                                  uint8_t *large);
+
+put_heights_function *put_heights_kernel(void);
+
+put_heights_function put_heights_plain;
 
 #endif

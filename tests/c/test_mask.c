@@ -21,7 +21,20 @@ static void find_valid(const int32_t *pixels, const bragg_mask_codes *codes, uin
     }
 }
 
+/* Which codes the pixels of rows of tiles carry. */
+static void find_codes(const int32_t *pixels, const bragg_mask_codes *codes, uint8_t *found)
+{
+    memset(found, 0, NTILES / NTX);
+    for (uint32_t i = 0; i < NY; i++) {
+        for (uint32_t j = 0; j < NX; j++) {
+            const uint8_t number = mask_number(codes, pixels[i * NX + j]);
+            found[i / TILE_EDGE] |= (uint8_t)(number ? 1 << (number - 1) : 0);
+        }
+    }
+}
+
 static uint8_t runs[NY * NX * 20];
+static uint8_t other_runs[NY * NX * 20];
 
 static size_t round_trip(const int32_t *pixels)
 {
@@ -30,9 +43,18 @@ static size_t round_trip(const int32_t *pixels)
     const bragg_mask_codes codes = {3, {-1, -2, INT32_MIN}};
     uint32_t nmasked = 0;
     uint32_t found = 0;
+    uint32_t other_nmasked = 0;
+    uint8_t codes_found[NTILES / NTX];
     byte_writer w = {runs, runs + sizeof runs, 0};
+    byte_writer other = {other_runs, other_runs + sizeof other_runs, 0};
     find_valid(pixels, &codes, valid);
-    CHECK(mask_write(&frame, &codes, valid, &MAP, &w, &nmasked) == H5BRAGG_OK);
+    find_codes(pixels, &codes, codes_found);
+    const mask_source all = {&frame, &codes, valid, codes_found};
+    const mask_source unknown = {&frame, &codes, valid, NULL};
+    CHECK(mask_write(&all, &MAP, &w, &nmasked) == H5BRAGG_OK);
+    CHECK(mask_write(&unknown, &MAP, &other, &other_nmasked) == H5BRAGG_OK);
+    CHECK(nmasked == other_nmasked && w.at - runs == other.at - other_runs);
+    CHECK(memcmp(runs, other_runs, (size_t)(w.at - runs)) == 0);
     byte_reader r = {runs, w.at, 0};
     frame_mask mask;
     CHECK(mask_read(&r, 2, &MAP, codes.n, &mask) == H5BRAGG_OK);
@@ -66,10 +88,18 @@ static void check_quads(const int32_t *pixels)
     static uint16_t valid[NTILES];
     const bragg_frame frame = {pixels, H5BRAGG_I32, NY, NX};
     const bragg_mask_codes codes = {3, {-1, -2, INT32_MIN}};
+    uint8_t found[NTILES / NTX];
     uint32_t quad[NTX / QUAD_NTILES];
     find_valid(pixels, &codes, valid);
+    find_codes(pixels, &codes, found);
     for (uint32_t row = 1; row < MAP.nty; row++) {
-        const mask_tiles tiles = {&frame, &MAP, row, valid + row * NTX, valid + (row - 1) * NTX};
+        const uint32_t both = found[row] | found[row - 1];
+        const mask_tiles tiles = {&frame,
+                                  &MAP,
+                                  row,
+                                  valid + row * NTX,
+                                  valid + (row - 1) * NTX,
+                                  (both & (both - 1)) == 0};
         const uint32_t n = mask_quads_drop(&tiles, quad, mask_quads_list(&tiles, quad));
         uint32_t k = 0;
         for (uint32_t t = 0; t < NTX; t += QUAD_NTILES) {

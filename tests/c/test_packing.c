@@ -86,7 +86,7 @@ static void make_row(test_row *row)
 static void picked_pixels_are_found_as_in_plain_c(void)
 {
     static test_row row;
-    static uint8_t excess[2][(MAX_NTX + GROUP_NTILES) * TILE_NPIXELS];
+    static uint8_t height[2][(MAX_NTX + GROUP_NTILES) * TILE_NPIXELS + PICKED_SLACK];
     for (uint32_t round = 0; round < NROUNDS; round++) {
         uint32_t rule[NCELLS + 1];
         uint16_t above[2][MAX_NTX + GROUP_NTILES] = {0};
@@ -99,16 +99,54 @@ static void picked_pixels_are_found_as_in_plain_c(void)
         row.cell[below(ntx)] = BRAGG_NO_CELL;
         const pick_row in = {row.value,     STRIDE, row.cell, row.kept,
                              row.has_large, ntx,    rule,     NCELLS};
+        uint32_t n[2];
         for (uint32_t k = 0; k < 2; k++) {
-            const found_row found = {above[k], excess[k], special[k]};
-            (k ? find_picked_kernel() : find_picked_plain)(&in, &found);
+            const found_row found = {above[k], height[k], special[k]};
+            n[k] = (k ? find_picked_kernel() : find_picked_plain)(&in, &found);
         }
-        for (uint32_t place = 0; place < ntx * TILE_NPIXELS; place++) {
-            if (above[0][place / TILE_NPIXELS] >> place % TILE_NPIXELS & 1)
-                CHECK(excess[0][place] == excess[1][place]);
-        }
+        CHECK(n[0] == n[1] && memcmp(height[0], height[1], n[0]) == 0);
         CHECK(memcmp(above[0], above[1], sizeof above[0]) == 0);
         CHECK(memcmp(special[0], special[1], sizeof special[0]) == 0);
+    }
+}
+
+/* Twice, as raw bits go on where those before ended. */
+static void heights_are_put_as_in_plain_c(void)
+{
+    enum { MOST = 300 };
+    number_symbols numbers;
+    number_symbols_make(&numbers);
+    for (uint32_t round = 0; round < NROUNDS; round++) {
+        symbol_writer writer[2] = {{0}};
+        uint8_t height[MOST];
+        uint8_t context[MOST];
+        uint8_t large[MOST + PICKED_SLACK];
+        const uint32_t rare = 1 + below(20);
+        for (uint32_t part = 0; part < 2; part++) {
+            const uint32_t n = below(MOST + 1);
+            for (uint32_t k = 0; k < n; k++) {
+                height[k] = (uint8_t)below(below(rare) ? NUMBER_DIRECT + 1 : 255);
+                context[k] = (uint8_t)below(28);
+            }
+            put_heights_plain(&writer[0], &numbers, height, context, n, large);
+            put_heights_kernel()(&writer[1], &numbers, height, context, n, large);
+        }
+        CHECK(writer[0].npairs == writer[1].npairs && !writer[0].failed && !writer[1].failed);
+        CHECK(writer[0].npairs == 0 || memcmp(writer[0].pair, writer[1].pair,
+                                              writer[0].npairs * sizeof *writer[0].pair) == 0);
+        CHECK(8 * writer[0].raw_nbytes + writer[0].buffer_nbits ==
+              8 * writer[1].raw_nbytes + writer[1].buffer_nbits);
+        for (uint32_t k = 0; k < 2; k++) { /* whole bytes */
+            fast_writer f;
+            CHECK(fast_writer_open(&f, &writer[k], 0, 0));
+            fast_writer_close(&f, &writer[k]);
+        }
+        CHECK(writer[0].raw_nbytes == writer[1].raw_nbytes);
+        CHECK(writer[0].raw_nbytes == 0 ||
+              memcmp(writer[0].raw, writer[1].raw, writer[0].raw_nbytes) == 0);
+        CHECK(writer[0].buffer == writer[1].buffer);
+        symbol_writer_free(&writer[0]);
+        symbol_writer_free(&writer[1]);
     }
 }
 
@@ -149,6 +187,7 @@ int main(void)
 {
     wide_streams_are_coded_as_in_plain_c();
     picked_pixels_are_found_as_in_plain_c();
+    heights_are_put_as_in_plain_c();
     sums_are_put_as_in_plain_c();
     return 0;
 }
