@@ -133,7 +133,7 @@ static void find_cuts(const frame_clip *c)
         for (uint32_t i = ring->first; i < ring->last && ring->is_new; i++)
             c->exponent[n++] = -(ring->mean * c->map->normalisation[i]);
     }
-    portable_exp_all(c->exponent, n, c->zeros);
+    portable_exp_quickly(c->exponent, n, c->zeros);
     n = 0;
     for (uint32_t k = 0; k < c->map->nbins; k++) {
         ring_clip *ring = &c->ring[k];

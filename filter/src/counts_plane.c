@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes of a frame, a row of tiles at a time (docs/format.md, "Tiles and rings"). */
 #include "counts_plane.h"
+#include "mask_quads.h" /* transpose_quad */
 #include "scratch.h"
 
 #include <string.h>
@@ -154,6 +155,19 @@ static void look_up_row(const plane_source *s, uint32_t row, const group_bits *b
     }
 }
 
+/* Takes the masked pixels off the first n of a group of tiles, given by its four rows. */
+static void drop_masked(const uint64_t rows[TILE_EDGE], uint32_t n, uint16_t *valid)
+{
+    for (uint32_t t = 0; t < GROUP_NTILES && t < n; t += QUAD_NTILES) {
+        uint64_t quad = 0;
+        for (uint32_t i = 0; i < TILE_EDGE; i++)
+            quad |= (rows[i] >> TILE_EDGE * t & 0xFFFF) << 16 * i;
+        quad = transpose_quad(quad);
+        for (uint32_t k = 0; k < QUAD_NTILES && t + k < n; k++)
+            valid[t + k] &= (uint16_t) ~(quad >> 16 * k);
+    }
+}
+
 /* Valid bits of a row of tiles from the masked pixels of its four rows. */
 static void mark_valid(const plane_source *s, uint32_t tile_row, const group_bits *bits,
                        uint16_t *valid)
@@ -165,20 +179,12 @@ static void mark_valid(const plane_source *s, uint32_t tile_row, const group_bit
             valid[column] = tile_inside(s->map, tile_row, column);
     }
     valid[ntx - 1] = tile_inside(s->map, tile_row, ntx - 1);
-    for (size_t g = 0; g < s->ngroups; g++) {
-        const uint64_t row0 = bits[g].masked;
-        const uint64_t row1 = bits[g + s->ngroups].masked;
-        const uint64_t row2 = bits[g + 2 * s->ngroups].masked;
-        const uint64_t row3 = bits[g + 3 * s->ngroups].masked;
-        if (!(row0 | row1 | row2 | row3))
-            continue;
-        for (uint32_t t = 0; t < GROUP_NTILES && g * GROUP_NTILES + t < ntx; t++) {
-            const uint32_t shift = TILE_EDGE * t;
-            const uint32_t masked =
-                (uint32_t)((row0 >> shift & 0xF) | (row1 >> shift & 0xF) << 4 |
-                           (row2 >> shift & 0xF) << 8 | (row3 >> shift & 0xF) << 12);
-            valid[g * GROUP_NTILES + t] &= (uint16_t)~masked;
-        }
+    for (uint32_t t = 0; t < ntx; t += GROUP_NTILES) {
+        const group_bits *row = bits + t / GROUP_NTILES;
+        const uint64_t rows[TILE_EDGE] = {row[0].masked, row[s->ngroups].masked,
+                                          row[2 * s->ngroups].masked, row[3 * s->ngroups].masked};
+        if (rows[0] | rows[1] | rows[2] | rows[3])
+            drop_masked(rows, ntx - t, valid + t);
     }
 }
 

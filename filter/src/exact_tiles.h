@@ -18,6 +18,7 @@ typedef struct kept_flags {
     uint8_t *above;
     uint8_t *context;
     uint8_t *symbol;
+    int above_is_empty; /* for writing: no tile of it is kept */
 } kept_flags;
 
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags);

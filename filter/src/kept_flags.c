@@ -13,6 +13,7 @@ h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
     flags->context = scratch_take(flags->nquads);
     flags->symbol =
         scratch_take_zeros(flags->nquads + QUAD_NTILES, 1); /* whole groups: see tile_sort.h */
+    flags->above_is_empty = 1;
     return flags->row && flags->above && flags->context && flags->symbol ? H5BRAGG_OK
                                                                          : H5BRAGG_NO_MEMORY;
 }
@@ -63,10 +64,30 @@ static uint32_t collect_bits(const uint8_t *kept)
            (uint32_t)(high * 0x0102040810204080u >> 56) << 8;
 }
 
+static int is_empty(const uint8_t *kept, uint32_t ntx)
+{
+    uint64_t any = 0;
+    uint32_t t = 0;
+    for (; t + 8 <= ntx; t += 8)
+        any |= load_u64(kept + t);
+    for (; t < ntx; t++)
+        any |= kept[t];
+    return any == 0;
+}
+
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map, const uint8_t *kept)
 {
-    next_row(flags);
     uint16_t *pair = symbol_writer_room(s, flags->nquads);
+    const int was_empty = flags->above_is_empty;
+    flags->above_is_empty = is_empty(kept, map->ntx);
+    if (was_empty && flags->above_is_empty) { /* as most rows are without local counts */
+        memset(flags->row, 0, flags->nquads + (size_t)2);
+        if (pair)
+            memset(pair, 0, flags->nquads * sizeof *pair);
+        s->npairs += pair ? flags->nquads : 0;
+        return;
+    }
+    next_row(flags);
     for (uint32_t quad = 0; pair && quad < flags->nquads; quad += QUADS_AT_ONCE) {
         const uint32_t first = quad * QUAD_NTILES;
         const uint32_t nleft = flags->nquads - quad;

@@ -66,7 +66,11 @@ static int moments_of_pair(const level_fit *fit, uint32_t threshold, double x,
     const double dispersion = fit->model->dispersion / DISPERSION_UNITS;
     pixel_moments low;
     pixel_moments high;
-    if (!moments_at(threshold, x - s, &low) || !moments_at(threshold, x + s, &high))
+    if (!moments_at(threshold, x - s, &low))
+        return 0;
+    if (s == 0) /* as most rings are */
+        high = low;
+    else if (!moments_at(threshold, x + s, &high))
         return 0;
     const double step = high.mean - low.mean;
     const double within = (TILE_NPIXELS - 1.0) / TILE_NPIXELS; /* of the variance of a pixel */

@@ -28,16 +28,19 @@ BRAGG_INLINE uint64_t valid_of_quad(const uint16_t *valid, const ring_map *map, 
     return tiles;
 }
 
-/* Pixels of a quad that are not valid by rows, 16 bits a row: tiles are as of valid_of_quad. */
-BRAGG_INLINE uint64_t masked_rows(uint64_t tiles)
+/* A 4 x 4 matrix of rows of tiles, four bits each, transposed: rows of a quad of its tiles, or
+ * back.
+ */
+BRAGG_INLINE uint64_t transpose_quad(uint64_t x)
 {
-    /* A 4 x 4 matrix of rows of tiles, four bits each, is transposed. */
-    uint64_t x = ~tiles;
     uint64_t swapped = (x ^ x >> 12) & 0x0000F0F00000F0F0u;
     x ^= swapped | swapped << 12;
     swapped = (x ^ x >> 24) & 0x00000000FF00FF00u;
     return x ^ (swapped | swapped << 24);
 }
+
+/* Pixels of a quad that are not valid by rows, 16 bits a row: tiles are as of valid_of_quad. */
+BRAGG_INLINE uint64_t masked_rows(uint64_t tiles) { return transpose_quad(~tiles); }
 
 /*
  * Lists the first columns of the quads that have masked pixels or lie below some; returns how many.

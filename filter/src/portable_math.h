@@ -15,6 +15,10 @@ double portable_exp(double x);
 /* The same of n numbers. */
 void portable_exp_all(const double *x, size_t n, double *y);
 
+/* The same but for the last bits, and as reproducible: multiplies where the others divide.  Not for
+ * what the format defines. */
+void portable_exp_quickly(const double *x, size_t n, double *y);
+
 /* Natural logarithm of a positive normal number. */
 double portable_log(double x);
 
