@@ -51,7 +51,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     plane->squares = scratch_take(ntiles * sizeof *plane->squares);
     plane->largest = scratch_take(ntiles);
     plane->has_large = scratch_take(ntiles);
-    plane->codes = scratch_take(map->nty);
+    plane->codes = scratch_take(ngroups * map->nty);
     plane->bits = scratch_take(TILE_EDGE * ngroups * sizeof *plane->bits);
     if (!plane->memory || !plane->valid || !plane->sum || !plane->squares || !plane->largest ||
         !plane->has_large || !plane->codes || !plane->bits)
@@ -89,19 +89,19 @@ static narrow_kernel narrow_of(const plane_kernels *kernels, size_t pixel_nbytes
                                : kernels->narrow32;
 }
 
-/* Returns which codes there are. */
-static uint32_t narrow_row(const plane_source *s, uint32_t row, uint8_t *value, group_bits *bits)
+static void narrow_row(const plane_source *s, uint32_t row, uint8_t *value, group_bits *bits,
+                       uint8_t *codes)
 {
     const size_t nx = s->frame->nx;
     const size_t nwhole = nx / GROUP_NPIXELS;
     const size_t nleft = nx % GROUP_NPIXELS;
     const uint8_t *pixels = (const uint8_t *)s->frame->pixels + row * nx * s->pixel_nbytes;
-    const uint32_t found = s->narrow(pixels, nwhole, &s->codes, value, bits);
+    s->narrow(pixels, nwhole, &s->codes, value, bits, codes);
     if (nleft == 0)
-        return found;
+        return;
     uint32_t rest[GROUP_NPIXELS] = {0};
     memcpy(rest, pixels + nwhole * GROUP_NPIXELS * s->pixel_nbytes, nleft * s->pixel_nbytes);
-    return found | s->narrow(rest, 1, &s->codes, value + nwhole * GROUP_NPIXELS, bits + nwhole);
+    s->narrow(rest, 1, &s->codes, value + nwhole * GROUP_NPIXELS, bits + nwhole, codes + nwhole);
 }
 
 /* Which of n <= 64 bytes are not zero. */
@@ -194,7 +194,8 @@ static void make_tile_row(const plane_source *s, uint32_t tile_row, counts_plane
     uint8_t *value = plane->value + (size_t)tile_row * TILE_EDGE * plane->stride;
     const tile_outputs out = {plane->sum + first, plane->squares + first, plane->largest + first,
                               plane->has_large + first};
-    uint32_t codes = 0;
+    uint8_t *codes = plane->codes + tile_row * s->ngroups;
+    memset(codes, 0, s->ngroups);
     for (uint32_t i = 0; i < TILE_EDGE; i++) {
         const uint32_t row = tile_row * TILE_EDGE + i;
         group_bits *bits = plane->bits + i * s->ngroups;
@@ -202,12 +203,11 @@ static void make_tile_row(const plane_source *s, uint32_t tile_row, counts_plane
             memset(bits, 0, s->ngroups * sizeof *bits);
             continue;
         }
-        codes |= narrow_row(s, row, value + i * plane->stride, bits);
+        narrow_row(s, row, value + i * plane->stride, bits, codes);
         if (s->static_mask)
             apply_static_mask(s, row, value + i * plane->stride, bits);
         look_up_row(s, row, bits, plane);
     }
-    plane->codes[tile_row] = (uint8_t)codes;
     mark_valid(s, tile_row, plane->bits, plane->valid + first);
     plane->total += plane->kernels->describe(value, plane->stride, s->ngroups, &out);
 }

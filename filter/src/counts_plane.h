@@ -31,11 +31,11 @@ typedef struct counts_plane {
     uint32_t *squares;  /* sum of the squares of the tile's bytes */
     uint8_t *largest;   /* byte of the tile */
     uint8_t *has_large; /* the tile has a byte BYTE_LOOKUP: its sum and squares mean nothing */
-    uint8_t *codes;   /* of rows of tiles: which mask codes their pixels carry, as narrow_kernel */
-    int has_negative; /* some valid pixel is below zero */
-    uint64_t total;   /* sum of all valid pixels modulo 2^32 each, modulo 2^64 */
-    uint8_t *memory;  /* holds `value` */
-    group_bits *bits; /* scratch: four rows */
+    uint8_t *codes;     /* of the groups of rows of tiles: which mask codes their pixels carry */
+    int has_negative;   /* some valid pixel is below zero */
+    uint64_t total;     /* sum of all valid pixels modulo 2^32 each, modulo 2^64 */
+    uint8_t *memory;    /* holds `value` */
+    group_bits *bits;   /* scratch: four rows */
 } counts_plane;
 
 /*

@@ -140,30 +140,27 @@ BRAGG_INLINE void collect_row(const h5bragg_pixel_type type, const bragg_frame *
     }
 }
 
-/* Whether the masked pixels of a row of tiles, and of that above, all have the same code. */
-static int has_one_code(const uint8_t *found, uint32_t tile_row)
-{
-    const uint32_t codes = found ? found[tile_row] | (tile_row ? found[tile_row - 1] : 0u) : 3;
-    return (codes & (codes - 1)) == 0;
-}
-
 BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const mask_source *source,
                                const ring_map *map, change_list *c)
 {
     const bragg_frame *frame = source->frame;
     const uint16_t *valid = source->valid;
     const uint16_t *above = valid;
+    const uint8_t *found = source->found;
+    const uint8_t *found_above = found;
+    const size_t ngroups = (map->ntx + (size_t)GROUP_NTILES - 1) / GROUP_NTILES;
     for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++, valid += map->ntx) {
         const uint32_t first = TILE_EDGE * tile_row;
         const uint32_t last = frame->ny - first < TILE_EDGE ? frame->ny : first + TILE_EDGE;
-        const mask_tiles tiles = {frame, map,   tile_row,
-                                  valid, above, has_one_code(source->found, tile_row)};
+        const mask_tiles tiles = {frame, map, tile_row, valid, above, found, found_above};
         const uint32_t nquads = list_quads(&tiles, c);
         for (uint32_t i = first; i < last && nquads; i++) {
             collect_row(type, frame, source->codes, valid, above, map, i, nquads, c);
             above = valid;
         }
         above = valid;
+        found_above = found;
+        found = found ? found + ngroups : NULL;
     }
 }
 

@@ -37,14 +37,21 @@ BRAGG_INLINE uint64_t new_bits(const mask_tiles *tiles, uint32_t t, uint64_t *ma
     return (*masked ^ before) << 16 * (TILE_EDGE - nrows);
 }
 
-/* Where all codes are the same. */
-static uint32_t drop_equal(const mask_tiles *tiles, uint32_t *quad, uint32_t n)
+/* Whether the masked pixels of a quad, and of that above, are known to have the same code. */
+BRAGG_INLINE int has_one_code(const mask_tiles *tiles, uint32_t t)
+{
+    const uint32_t g = t / GROUP_NTILES;
+    const uint32_t codes = tiles->found ? tiles->found[g] | tiles->found_above[g] : UINT32_MAX;
+    return (codes & (codes - 1)) == 0;
+}
+
+static uint32_t drop_plain(const mask_tiles *tiles, uint32_t *quad, uint32_t n)
 {
     uint32_t nkept = 0;
     for (uint32_t k = 0; k < n; k++) {
         uint64_t masked;
         quad[nkept] = quad[k];
-        nkept += new_bits(tiles, quad[k], &masked) != 0;
+        nkept += new_bits(tiles, quad[k], &masked) != 0 || !has_one_code(tiles, quad[k]);
     }
     return nkept;
 }
@@ -95,6 +102,11 @@ KERNEL BRAGG_INLINE uint32_t drop_avx512(const mask_tiles *tiles, uint32_t *quad
         const uint8_t *row = pixels + TILE_EDGE * quad[k] * nbytes;
         uint64_t masked;
         uint32_t changed = new_bits(tiles, quad[k], &masked) != 0;
+        if (changed || has_one_code(tiles, quad[k])) {
+            quad[nkept] = quad[k];
+            nkept += changed;
+            continue;
+        }
         /* Gaps go on below; where they are narrow, the processor does not foresee it. */
         for (uint32_t i = 0; i < TILE_EDGE && nleft >= 2 * TILE_EDGE; i++)
             _mm_prefetch((const char *)row + (TILE_EDGE + i) * row_nbytes, _MM_HINT_T0);
@@ -128,10 +140,10 @@ uint32_t mask_quads_list(const mask_tiles *tiles, uint32_t *quad)
 
 uint32_t mask_quads_drop(const mask_tiles *tiles, uint32_t *quad, uint32_t n)
 {
-    if (tiles->row > 0 && tiles->has_one_code)
-        return drop_equal(tiles, quad, n);
+    if (tiles->row == 0)
+        return n;
 #if defined(BRAGG_X86_64)
-    if (bragg_cpu_level() == CPU_AVX512 && tiles->row > 0) {
+    if (bragg_cpu_level() == CPU_AVX512) {
         const size_t nbytes = h5bragg_pixel_nbytes(tiles->frame->type);
         if (nbytes == sizeof(uint16_t))
             return drop16_avx512(tiles, quad, n);
@@ -139,5 +151,5 @@ uint32_t mask_quads_drop(const mask_tiles *tiles, uint32_t *quad, uint32_t n)
             return drop32_avx512(tiles, quad, n);
     }
 #endif
-    return n;
+    return drop_plain(tiles, quad, n);
 }

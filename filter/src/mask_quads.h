@@ -4,6 +4,7 @@
 #define BRAGG_MASK_QUADS_H
 
 #include "pixel.h"
+#include "plane_kernels.h" /* GROUP_NTILES */
 #include "ring_map.h"
 
 /* A row of tiles; of the row of tiles above, the first one is its own. */
@@ -13,7 +14,8 @@ typedef struct mask_tiles {
     uint32_t row;
     const uint16_t *valid; /* ntx */
     const uint16_t *above; /* likewise */
-    int has_one_code;      /* masked pixels of both rows are known to be all equal */
+    const uint8_t *found;  /* as of a mask_source, of both rows; NULL if not known */
+    const uint8_t *found_above;
 } mask_tiles;
 
 /* The pixels of a quad that are valid, 16 bits a tile; all of tiles beyond the edge. */

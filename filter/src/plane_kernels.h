@@ -67,11 +67,11 @@ typedef struct counted_row {
 } counted_row;
 
 /*
- * Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits; returns which codes they carry, bit k
- * being code k.
+ * Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits; adds to found[g] which codes those of a
+ * group carry, bit k being code k.
  */
-typedef uint32_t (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
-                                  uint8_t *value, group_bits *bits);
+typedef void (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
+                              uint8_t *value, group_bits *bits, uint8_t *found);
 
 typedef struct plane_kernels {
     narrow_kernel narrow8;

@@ -5,31 +5,29 @@
 #include "pixel.h"
 #include "plane_kernels.h"
 
-/* The pixel types stand for their widths here.  Returns bits of codes. */
-BRAGG_INLINE uint32_t mask_group(const h5bragg_pixel_type type, const void *pixels, size_t start,
-                                 const raw_codes *codes, uint8_t *value, group_bits *bits)
+/* The pixel types stand for their widths here. */
+BRAGG_INLINE void mask_group(const h5bragg_pixel_type type, const void *pixels, size_t start,
+                             const raw_codes *codes, uint8_t *value, group_bits *bits,
+                             uint8_t *found)
 {
-    uint32_t found = 0;
     for (uint32_t i = 0; i < GROUP_NPIXELS; i++) {
         const uint32_t pixel = (uint32_t)pixel_get(pixels, type, start + i);
         const uint64_t bit = (uint64_t)1 << i;
         for (uint32_t k = 0; k < codes->n; k++) {
             const uint32_t is_code = pixel == codes->code[k];
             bits->masked |= is_code ? bit : 0;
-            found |= is_code << k;
+            *found |= (uint8_t)(is_code << k);
         }
         if (bits->masked & bit)
             value[i] = 0;
         else if (value[i] == BYTE_LOOKUP)
             bits->lookup |= bit;
     }
-    return found;
 }
 
-BRAGG_INLINE uint32_t narrow(const h5bragg_pixel_type type, const void *pixels, size_t ngroups,
-                             const raw_codes *codes, uint8_t *value, group_bits *bits)
+BRAGG_INLINE void narrow(const h5bragg_pixel_type type, const void *pixels, size_t ngroups,
+                         const raw_codes *codes, uint8_t *value, group_bits *bits, uint8_t *found)
 {
-    uint32_t found = 0;
     for (size_t g = 0; g < ngroups; g++, value += GROUP_NPIXELS) {
         uint8_t bytes[GROUP_NPIXELS]; /* not `value`: compilers see that nothing else is written */
         uint8_t largest = 0;
@@ -42,27 +40,26 @@ BRAGG_INLINE uint32_t narrow(const h5bragg_pixel_type type, const void *pixels, 
         memcpy(value, bytes, sizeof bytes);
         bits[g] = (group_bits){0, 0};
         if (largest >= codes->least)
-            found |= mask_group(type, pixels, g * GROUP_NPIXELS, codes, value, &bits[g]);
+            mask_group(type, pixels, g * GROUP_NPIXELS, codes, value, &bits[g], &found[g]);
     }
-    return found;
 }
 
-static uint32_t narrow8(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
-                        group_bits *bits)
+static void narrow8(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
+                    group_bits *bits, uint8_t *found)
 {
-    return narrow(H5BRAGG_U8, pixels, ngroups, codes, value, bits);
+    narrow(H5BRAGG_U8, pixels, ngroups, codes, value, bits, found);
 }
 
-static uint32_t narrow16(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
-                         group_bits *bits)
+static void narrow16(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
+                     group_bits *bits, uint8_t *found)
 {
-    return narrow(H5BRAGG_U16, pixels, ngroups, codes, value, bits);
+    narrow(H5BRAGG_U16, pixels, ngroups, codes, value, bits, found);
 }
 
-static uint32_t narrow32(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
-                         group_bits *bits)
+static void narrow32(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
+                     group_bits *bits, uint8_t *found)
 {
-    return narrow(H5BRAGG_U32, pixels, ngroups, codes, value, bits);
+    narrow(H5BRAGG_U32, pixels, ngroups, codes, value, bits, found);
 }
 
 /* Sums of four pixels below each other, for the 64 columns of a group: loops for vectors. */

@@ -41,7 +41,7 @@ LEVEL_INLINE vec equal_code(const int width, const uint8_t *pixels, uint32_t cod
 
 /* Pixels with a mask code get the byte 0; adds bits of codes to *found. */
 LEVEL_INLINE group_bits mask_group(const int width, const uint8_t *pixels, const raw_codes *codes,
-                                   uint8_t *value, uint32_t *found)
+                                   uint8_t *value, uint8_t *found)
 {
     const vec lookup = VEC(set1_epi8)((char)BYTE_LOOKUP);
     group_bits bits = {0, 0};
@@ -50,7 +50,7 @@ LEVEL_INLINE group_bits mask_group(const int width, const uint8_t *pixels, const
         for (uint32_t k = 0; k < codes->n; k++) {
             const vec equal = equal_code(width, pixels + i * width, codes->code[k]);
             masked = or_bits(masked, equal);
-            *found |= (uint32_t)!is_zero(equal) << k;
+            *found |= (uint8_t)(!is_zero(equal) << k);
         }
         const vec v = clear_bits(masked, load(value + i));
         store(value + i, v);
@@ -60,10 +60,10 @@ LEVEL_INLINE group_bits mask_group(const int width, const uint8_t *pixels, const
     return bits;
 }
 
-LEVEL_INLINE uint32_t narrow_row(const int width, const uint8_t *pixels, size_t ngroups,
-                                 const raw_codes *codes, uint8_t *value, group_bits *bits)
+LEVEL_INLINE void narrow_row(const int width, const uint8_t *pixels, size_t ngroups,
+                             const raw_codes *codes, uint8_t *value, group_bits *bits,
+                             uint8_t *found)
 {
-    uint32_t found = 0;
     const vec below_least = VEC(set1_epi8)((char)(codes->least - 1));
     const vec all = VEC(set1_epi8)((char)(codes->least == 0));
     for (size_t g = 0; g < ngroups; g++) {
@@ -75,29 +75,28 @@ LEVEL_INLINE uint32_t narrow_row(const int width, const uint8_t *pixels, size_t 
         }
         bits[g] = (group_bits){0, 0};
         if (!is_zero(suspect))
-            bits[g] = mask_group(width, pixels, codes, value, &found);
+            bits[g] = mask_group(width, pixels, codes, value, &found[g]);
         pixels += GROUP_NPIXELS * width;
         value += GROUP_NPIXELS;
     }
-    return found;
 }
 
-LEVEL_TARGET static uint32_t narrow8(const void *pixels, size_t ngroups, const raw_codes *codes,
-                                     uint8_t *value, group_bits *bits)
+LEVEL_TARGET static void narrow8(const void *pixels, size_t ngroups, const raw_codes *codes,
+                                 uint8_t *value, group_bits *bits, uint8_t *found)
 {
-    return narrow_row(1, pixels, ngroups, codes, value, bits);
+    narrow_row(1, pixels, ngroups, codes, value, bits, found);
 }
 
-LEVEL_TARGET static uint32_t narrow16(const void *pixels, size_t ngroups, const raw_codes *codes,
-                                      uint8_t *value, group_bits *bits)
+LEVEL_TARGET static void narrow16(const void *pixels, size_t ngroups, const raw_codes *codes,
+                                  uint8_t *value, group_bits *bits, uint8_t *found)
 {
-    return narrow_row(2, pixels, ngroups, codes, value, bits);
+    narrow_row(2, pixels, ngroups, codes, value, bits, found);
 }
 
-LEVEL_TARGET static uint32_t narrow32(const void *pixels, size_t ngroups, const raw_codes *codes,
-                                      uint8_t *value, group_bits *bits)
+LEVEL_TARGET static void narrow32(const void *pixels, size_t ngroups, const raw_codes *codes,
+                                  uint8_t *value, group_bits *bits, uint8_t *found)
 {
-    return narrow_row(4, pixels, ngroups, codes, value, bits);
+    narrow_row(4, pixels, ngroups, codes, value, bits, found);
 }
 
 /* Sums of tiles. */

@@ -21,14 +21,17 @@ static void find_valid(const int32_t *pixels, const bragg_mask_codes *codes, uin
     }
 }
 
-/* Which codes the pixels of rows of tiles carry. */
+enum { NGROUPS = (NTX + GROUP_NTILES - 1) / GROUP_NTILES, NROWS = NTILES / NTX };
+
+/* Which codes the pixels of groups of rows of tiles carry. */
 static void find_codes(const int32_t *pixels, const bragg_mask_codes *codes, uint8_t *found)
 {
-    memset(found, 0, NTILES / NTX);
+    memset(found, 0, NROWS * NGROUPS);
     for (uint32_t i = 0; i < NY; i++) {
         for (uint32_t j = 0; j < NX; j++) {
             const uint8_t number = mask_number(codes, pixels[i * NX + j]);
-            found[i / TILE_EDGE] |= (uint8_t)(number ? 1 << (number - 1) : 0);
+            found[i / TILE_EDGE * NGROUPS + j / GROUP_NPIXELS] |=
+                (uint8_t)(number ? 1 << (number - 1) : 0);
         }
     }
 }
@@ -44,7 +47,7 @@ static size_t round_trip(const int32_t *pixels)
     uint32_t nmasked = 0;
     uint32_t found = 0;
     uint32_t other_nmasked = 0;
-    uint8_t codes_found[NTILES / NTX];
+    uint8_t codes_found[NROWS * NGROUPS];
     byte_writer w = {runs, runs + sizeof runs, 0};
     byte_writer other = {other_runs, other_runs + sizeof other_runs, 0};
     find_valid(pixels, &codes, valid);
@@ -83,23 +86,24 @@ static int is_as_above(const int32_t *pixels, uint32_t i, uint32_t first)
 }
 
 /* Quads that are not listed have nothing masked in them or above, or nothing new. */
-static void check_quads(const int32_t *pixels)
+static void check_quads(const int32_t *pixels, int round)
 {
     static uint16_t valid[NTILES];
     const bragg_frame frame = {pixels, H5BRAGG_I32, NY, NX};
     const bragg_mask_codes codes = {3, {-1, -2, INT32_MIN}};
-    uint8_t found[NTILES / NTX];
+    uint8_t found[NROWS * NGROUPS];
     uint32_t quad[NTX / QUAD_NTILES];
     find_valid(pixels, &codes, valid);
     find_codes(pixels, &codes, found);
     for (uint32_t row = 1; row < MAP.nty; row++) {
-        const uint32_t both = found[row] | found[row - 1];
+        const uint8_t *of_row = found + row * NGROUPS;
         const mask_tiles tiles = {&frame,
                                   &MAP,
                                   row,
                                   valid + row * NTX,
                                   valid + (row - 1) * NTX,
-                                  (both & (both - 1)) == 0};
+                                  round ? of_row : NULL,
+                                  of_row - NGROUPS};
         const uint32_t n = mask_quads_drop(&tiles, quad, mask_quads_list(&tiles, quad));
         uint32_t k = 0;
         for (uint32_t t = 0; t < NTX; t += QUAD_NTILES) {
@@ -195,16 +199,19 @@ int main(void)
     const size_t nbytes = round_trip(pixels);
     CHECK(nbytes < 60); /* a cross of gaps */
     damaged_masks_do_no_harm(runs, nbytes, &state);
-    check_quads(pixels);
+    check_quads(pixels, 0);
+    check_quads(pixels, 1);
     for (size_t i = 0; i < NY * NX; i++)
         pixels[i] = (int32_t[]){0, -1, -2, INT32_MIN, 3}[random_bits(&state) % 5];
     round_trip(pixels);
-    check_quads(pixels);
+    check_quads(pixels, 0);
+    check_quads(pixels, 1);
     for (size_t i = 0; i < NY * NX; i++)
         pixels[i] =
             i / NX % 40 < 30 || random_bits(&state) % 64 ? 7 - (int32_t)(i % NX % 2) * 8 : -2;
     damaged_masks_do_no_harm(runs, round_trip(pixels), &state);
-    check_quads(pixels);
+    check_quads(pixels, 0);
+    check_quads(pixels, 1);
     for (size_t i = 0; i < NY * NX; i++)
         pixels[i] = -2;
     CHECK(round_trip(pixels) < 40);

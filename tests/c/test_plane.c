@@ -143,23 +143,24 @@ static void check_tile(const test_case *c, const counts_plane *plane, uint32_t r
     CHECK(plane->has_large[n] == (largest == BYTE_LOOKUP));
 }
 
-/* Which codes the pixels of a row of tiles carry; zeros beyond the frame may count, too. */
-static void check_codes(const test_case *c, const counts_plane *plane, uint32_t tile_row)
+/* Which codes the pixels of a group of a row of tiles carry; zeros beyond the frame may count. */
+static void check_codes(const test_case *c, uint8_t found, uint32_t tile_row, uint32_t group)
 {
     const raw_codes raw = counts_plane_codes(&c->codes, c->frame.type);
     const size_t nbits = 8 * h5bragg_pixel_nbytes(c->frame.type);
     const uint32_t all = nbits < 32 ? (1u << nbits) - 1 : UINT32_MAX;
     for (uint32_t k = 0; k < raw.n; k++) {
         int is_there = 0;
-        for (size_t i = TILE_EDGE * tile_row; i < TILE_EDGE * (tile_row + 1) && i < c->frame.ny;
-             i++) {
-            for (size_t j = 0; j < c->frame.nx; j++)
+        for (uint32_t p = 0; p < TILE_EDGE * GROUP_NPIXELS; p++) {
+            const size_t i = TILE_EDGE * tile_row + p / GROUP_NPIXELS;
+            const size_t j = GROUP_NPIXELS * group + p % GROUP_NPIXELS;
+            if (i < c->frame.ny && j < c->frame.nx)
                 is_there |= ((uint32_t)c->pixel[i * c->frame.nx + j] & all) == raw.code[k];
         }
-        const int is_found = plane->codes[tile_row] >> k & 1;
+        const int is_found = found >> k & 1;
         CHECK(is_found == is_there || (is_found && raw.code[k] == 0));
     }
-    CHECK(plane->codes[tile_row] >> raw.n == 0);
+    CHECK(found >> raw.n == 0);
 }
 
 static void check_plane(const test_case *c, const counts_plane *plane)
@@ -175,7 +176,9 @@ static void check_plane(const test_case *c, const counts_plane *plane)
     CHECK(plane->total == total);
     CHECK(plane->has_negative == has_negative);
     for (uint32_t row = 0; row < c->map.nty; row++) {
-        check_codes(c, plane, row);
+        const size_t ngroups = counts_plane_ngroups(&c->map);
+        for (uint32_t g = 0; g < ngroups; g++)
+            check_codes(c, plane->codes[row * ngroups + g], row, g);
         for (uint32_t column = 0; column < c->map.ntx; column++)
             check_tile(c, plane, row, column);
     }
