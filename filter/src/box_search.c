@@ -130,7 +130,6 @@ void box_search(const counts_plane *plane, const ring_map *map, const box_cut *c
     uint16_t chance[TILES_AT_ONCE];
     uint8_t found[TILES_AT_ONCE];
     const uint32_t ngroups = (uint32_t)counts_plane_ngroups(map);
-    const uint32_t ncells = map->ncells;
     for (uint32_t row = 0; row < map->nty; row++) {
         const uint16_t *cell = map->cell + (size_t)row * map->ntx;
         const uint8_t *value = plane->value + (size_t)row * TILE_EDGE * plane->stride;
@@ -140,7 +139,7 @@ void box_search(const counts_plane *plane, const ring_map *map, const box_cut *c
             const uint32_t nleft = map->ntx - first;
             const uint32_t ntiles = nleft < TILES_AT_ONCE ? nleft : TILES_AT_ONCE;
             for (uint32_t t = 0; t < ntiles; t++)
-                chance[t] = cut[cell[first + t] < ncells ? cell[first + t] : ncells].chance;
+                chance[t] = cut[cell[first + t]].chance;
             memset(chance + ntiles, 0xFF, (n * GROUP_NTILES - ntiles) * sizeof *chance);
             plane->kernels->box(value + (size_t)TILE_EDGE * first, plane->stride, n, largest);
             find_significant(largest, chance, n * GROUP_NTILES, found);

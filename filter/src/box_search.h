@@ -20,8 +20,8 @@ enum { BOX_TOUCHES = 1, BOX_IS_NEAR = 2 };
 /*
  * Adds to kept[tile] what a tile is.  A box is the 3 x 3 pixels around a pixel, those outside the
  * frame being 0; it is significant if its bytes add up to more than cut[cell].chance of the pixel's
- * tile.  One pixel around a peak is near.  In blank tiles no box is centred: cut[map->ncells],
- * which is theirs, has UINT16_MAX twice.
+ * tile.  One pixel around a peak is near.  In blank tiles no box is centred:
+ * cut[BRAGG_NO_CELL], which is theirs, has UINT16_MAX twice.
  */
 void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept);
 

@@ -3,8 +3,8 @@
 #ifndef BRAGG_EXACT_STREAM_H
 #define BRAGG_EXACT_STREAM_H
 
+#include "byte_numbers.h"
 #include "exact_levels.h"
-#include "fast_numbers.h"
 
 /* Zero-initialise before exact_reader_open. */
 typedef struct exact_reader {

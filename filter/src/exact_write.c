@@ -3,8 +3,7 @@
  * Writes tiles that are stored pixel by pixel: docs/format.md, "Exact values", version 2.
  *
  * Contexts follow from the levels of all tiles of a row of macro blocks, so that tiles are listed
- * first.  Most are bytes below 16, which are their own symbols: with their contexts above them they
- * are the pairs to be coded.
+ * first.  Most are of bytes, which are put many at a time.
  */
 #include "exact_stream.h"
 
@@ -77,10 +76,12 @@ void exact_bytes_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint
 }
 
 /* Any numbers below 2^34: each has at most 32 raw bits, and the buffer room for 57. */
-static void write_numbers(exact_writer *w, const exact_item *item, const uint8_t *context)
+static void write_numbers(exact_writer *w, const exact_item *item)
 {
     fast_writer f;
     const uint64_t *t = item->t;
+    uint8_t context[TILE_NPIXELS];
+    exact_value_contexts(&w->levels, item->place, context);
     if (!fast_writer_open(&f, &w->value_symbols, TILE_NPIXELS, TILE_NPIXELS * sizeof(uint32_t)))
         return;
     for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
@@ -92,50 +93,29 @@ static void write_numbers(exact_writer *w, const exact_item *item, const uint8_t
     fast_writer_close(&f, &w->value_symbols);
 }
 
-/* Bytes of which some have raw bits: at most five each, and the buffer has room for 57. */
-static void write_large_bytes(exact_writer *w, const uint8_t *context, const uint8_t *byte)
+/* Tiles of bytes that wait to be put together. */
+enum { BATCH_NTILES = 64, BATCH_NBYTES = BATCH_NTILES * TILE_NPIXELS };
+typedef struct byte_batch {
+    uint32_t n; /* bytes */
+    uint8_t context[BATCH_NBYTES];
+    uint8_t byte[BATCH_NBYTES];
+    uint8_t large[BATCH_NBYTES + BYTE_NUMBERS_SLACK];
+} byte_batch;
+
+static void put_batch(exact_writer *w, byte_batch *b)
 {
-    enum { FLUSH_NVALUES = 8 };
-    fast_writer f;
-    if (!fast_writer_open(&f, &w->value_symbols, TILE_NPIXELS, TILE_NPIXELS))
-        return;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        fast_put_number(&f, &w->numbers, context[p], byte[p]);
-        if (p % FLUSH_NVALUES == FLUSH_NVALUES - 1)
-            fast_flush(&f);
-    }
-    fast_writer_close(&f, &w->value_symbols);
+    put_bytes_kernel()(&w->value_symbols, &w->numbers, b->byte, b->context, b->n, b->large);
+    b->n = 0;
 }
 
-/* The bytes of a number in the lower halves of the 16-bit lanes of another, in the same order. */
-static uint64_t spread(uint32_t bytes)
+static void add_to_batch(exact_writer *w, const exact_item *item, byte_batch *b)
 {
-    uint64_t x = bytes;
-    x = (x | x << 16) & 0x0000FFFF0000FFFFu;
-    return (x | x << 8) & 0x00FF00FF00FF00FFu;
-}
-
-static void write_bytes_of(exact_writer *w, const exact_item *item, const uint8_t *context)
-{
-    uint32_t row[TILE_EDGE]; /* in any order of bytes */
+    if (b->n == BATCH_NBYTES)
+        put_batch(w, b);
+    exact_value_contexts(&w->levels, item->place, b->context + b->n);
     for (uint32_t i = 0; i < TILE_EDGE; i++)
-        memcpy(&row[i], item->byte + i * w->stride, sizeof row[i]);
-    if ((row[0] | row[1] | row[2] | row[3]) & 0xF0F0F0F0u) {
-        uint8_t byte[TILE_NPIXELS];
-        memcpy(byte, row, sizeof byte);
-        write_large_bytes(w, context, byte);
-        return;
-    }
-    uint16_t *pair = symbol_writer_room(&w->value_symbols, TILE_NPIXELS);
-    if (!pair)
-        return;
-    for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        uint32_t contexts;
-        memcpy(&contexts, context + TILE_EDGE * i, sizeof contexts);
-        const uint64_t pairs = spread(contexts) << 8 | spread(row[i]);
-        memcpy(pair + TILE_EDGE * i, &pairs, sizeof pairs);
-    }
-    w->value_symbols.npairs += TILE_NPIXELS;
+        memcpy(b->byte + b->n + i * TILE_EDGE, item->byte + i * w->stride, TILE_EDGE);
+    b->n += TILE_NPIXELS;
 }
 
 enum { ITEMS_AHEAD = 12 };
@@ -150,20 +130,23 @@ BRAGG_INLINE void ask_for_bytes(const exact_writer *w, const exact_item *item)
 void exact_writer_end_row(exact_writer *w)
 {
     const exact_item *end = w->item + w->nitems;
+    byte_batch batch;
+    batch.n = 0; /* and nothing else: it is large */
     exact_levels_look_beside(&w->levels);
     exact_levels_look_around(&w->levels);
     for (const exact_item *item = w->item; item < end; item++) {
-        uint8_t context[TILE_NPIXELS];
         if (end - item > ITEMS_AHEAD)
             ask_for_bytes(w, item + ITEMS_AHEAD);
         symbol_put(&w->level_symbols, exact_level_context(&w->levels, item->rule, item->place),
                    item->level);
-        exact_value_contexts(&w->levels, item->place, context);
-        if (item->byte)
-            write_bytes_of(w, item, context);
-        else
-            write_numbers(w, item, context);
+        if (item->byte) {
+            add_to_batch(w, item, &batch);
+            continue;
+        }
+        put_batch(w, &batch);
+        write_numbers(w, item);
     }
+    put_batch(w, &batch);
     w->nitems = 0;
     w->nt = 0;
     exact_levels_next_row(&w->levels);

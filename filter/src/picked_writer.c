@@ -16,7 +16,7 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);
     p->above = scratch_take_zeros(ntiles, sizeof *p->above);
     p->height = scratch_take(ntiles * TILE_NPIXELS + PICKED_SLACK);
-    p->large = scratch_take(ntiles * TILE_NPIXELS + PICKED_SLACK);
+    p->large = scratch_take(ntiles * TILE_NPIXELS + BYTE_NUMBERS_SLACK);
     p->special = scratch_take(ngroups * sizeof *p->special);
     p->open = scratch_take(ntiles * sizeof *p->open);
     p->symbol = scratch_take_zeros(ntiles, 1);
@@ -216,8 +216,8 @@ static uint32_t put_pixels(picked_writer *p, uint32_t n)
 /* Heights of listed pixels, `from` to `to`, that are bytes. */
 static void put_bytes(picked_writer *p, uint32_t from, uint32_t to)
 {
-    put_heights_kernel()(&p->heights, &p->numbers, p->height + p->nput, p->context + from,
-                         to - from, p->large);
+    put_bytes_kernel()(&p->heights, &p->numbers, p->height + p->nput, p->context + from, to - from,
+                       p->large);
     p->nput += to - from;
 }
 

@@ -10,7 +10,7 @@
 #ifndef BRAGG_PICKED_WRITER_H
 #define BRAGG_PICKED_WRITER_H
 
-#include "fast_numbers.h"
+#include "byte_numbers.h"
 #include "frame_fit.h"
 #include "picked.h"
 
@@ -83,17 +83,5 @@ typedef uint32_t find_picked_function(const pick_row *row, const found_row *foun
 find_picked_function *find_picked_kernel(void);
 
 find_picked_function find_picked_plain; /* the reference */
-
-/*
- * Puts n heights that are bytes below 255, with their contexts.  large has room for n numbers and
- * PICKED_SLACK more.
- */
-typedef void put_heights_function(symbol_writer *s, const number_symbols *numbers,
-                                  const uint8_t *height, const uint8_t *context, uint32_t n,
-                                  uint8_t *large);
-
-put_heights_function *put_heights_kernel(void);
-
-put_heights_function put_heights_plain;
 
 #endif

@@ -162,18 +162,18 @@ h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
     const size_t ntiles = ring_map_ntiles(map);
     const choose_kernel choose = choose_kernel_of(bragg_cpu_level());
     choice_tiles tiles = {0};
-    uint8_t *below = scratch_take(map->ncells + 1u);
+    uint8_t *below = scratch_take(BRAGG_NO_CELL + 1u); /* by cell, none among them */
     if (!below)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         below[c] = plain_below(m, &m->range[c]);
-    below[map->ncells] = 0; /* blank tiles */
+    below[BRAGG_NO_CELL] = 0;
     for (; tiles.first < ntiles; tiles.first += tiles.n) {
         const size_t nleft = ntiles - tiles.first;
         const uint16_t *cell = map->cell + tiles.first;
         tiles.n = nleft < CHOSEN_AT_ONCE ? (uint32_t)nleft : CHOSEN_AT_ONCE;
         for (uint32_t t = 0; t < tiles.n; t++)
-            tiles.limit[t] = below[cell[t] < map->ncells ? cell[t] : map->ncells];
+            tiles.limit[t] = below[cell[t]];
         memset(tiles.others, 0, sizeof tiles.others);
         choose(s, m->layout.has_local, &tiles);
         choose_others(s, m, &tiles);
@@ -319,7 +319,7 @@ static h5bragg_status drop_faint(frame_source *s, const frame_model *m)
 typedef struct cut_tables {
     double *chance;
     double *peak;
-    box_cut *bytes;
+    box_cut *bytes; /* and of BRAGG_NO_CELL, as of box_search */
 } cut_tables;
 
 /* Bytes serve where backgrounds are far below their limit: then cuts fit 16 bits, too. */
@@ -338,7 +338,7 @@ static int fill_cuts(const frame_model *m, cut_tables *cuts)
         const double peak = cuts->peak[c] > chance ? cuts->peak[c] : chance;
         cuts->bytes[c] = (box_cut){(uint16_t)chance, (uint16_t)peak};
     }
-    cuts->bytes[m->noise.map->ncells] = (box_cut){UINT16_MAX, UINT16_MAX}; /* of blank tiles */
+    cuts->bytes[BRAGG_NO_CELL] = (box_cut){UINT16_MAX, UINT16_MAX};
     return fits_bytes;
 }
 
@@ -347,7 +347,7 @@ static h5bragg_status cut_tables_make(const ring_map *map, cut_tables *cuts)
     const size_t ncells = map->ncells + 1u;
     *cuts = (cut_tables){scratch_take(ncells * sizeof *cuts->chance),
                          scratch_take(ncells * sizeof *cuts->peak),
-                         scratch_take(ncells * sizeof *cuts->bytes)};
+                         scratch_take((BRAGG_NO_CELL + 1u) * sizeof *cuts->bytes)};
     return cuts->chance && cuts->peak && cuts->bytes ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 

@@ -111,25 +111,25 @@ static void picked_pixels_are_found_as_in_plain_c(void)
 }
 
 /* Twice, as raw bits go on where those before ended. */
-static void heights_are_put_as_in_plain_c(void)
+static void byte_numbers_are_put_as_in_plain_c(void)
 {
     enum { MOST = 300 };
     number_symbols numbers;
     number_symbols_make(&numbers);
     for (uint32_t round = 0; round < NROUNDS; round++) {
         symbol_writer writer[2] = {{0}};
-        uint8_t height[MOST];
+        uint8_t number[MOST];
         uint8_t context[MOST];
-        uint8_t large[MOST + PICKED_SLACK];
+        uint8_t large[MOST + BYTE_NUMBERS_SLACK];
         const uint32_t rare = 1 + below(20);
         for (uint32_t part = 0; part < 2; part++) {
             const uint32_t n = below(MOST + 1);
             for (uint32_t k = 0; k < n; k++) {
-                height[k] = (uint8_t)below(below(rare) ? NUMBER_DIRECT + 1 : 255);
+                number[k] = (uint8_t)below(below(rare) ? NUMBER_DIRECT + 1 : 256);
                 context[k] = (uint8_t)below(28);
             }
-            put_heights_plain(&writer[0], &numbers, height, context, n, large);
-            put_heights_kernel()(&writer[1], &numbers, height, context, n, large);
+            put_bytes_plain(&writer[0], &numbers, number, context, n, large);
+            put_bytes_kernel()(&writer[1], &numbers, number, context, n, large);
         }
         CHECK(writer[0].npairs == writer[1].npairs && !writer[0].failed && !writer[1].failed);
         CHECK(writer[0].npairs == 0 || memcmp(writer[0].pair, writer[1].pair,
@@ -187,7 +187,7 @@ int main(void)
 {
     wide_streams_are_coded_as_in_plain_c();
     picked_pixels_are_found_as_in_plain_c();
-    heights_are_put_as_in_plain_c();
+    byte_numbers_are_put_as_in_plain_c();
     sums_are_put_as_in_plain_c();
     return 0;
 }

@@ -257,8 +257,8 @@ static void check_box_search(const test_case *c, const counts_plane *plane)
     uint8_t *kept = allocate(ntiles);
     uint8_t *expected = allocate(ntiles);
     for (size_t k = 0; k < sizeof chances / sizeof *chances; k++) {
-        box_cut cuts[NCELLS + 1];
-        cuts[NCELLS] = (box_cut){UINT16_MAX, UINT16_MAX};
+        static box_cut cuts[BRAGG_NO_CELL + 1];
+        cuts[BRAGG_NO_CELL] = (box_cut){UINT16_MAX, UINT16_MAX};
         for (size_t cell = 0; cell < NCELLS; cell++) {
             const uint16_t chance = chances[k][cell];
             const uint32_t peak = chance + (uint32_t)(cell % 3) * 7u;

@@ -1,20 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* Heights of picked pixels as pairs and raw bits: docs/format.md, "Picked pixels" and "Numbers". */
-#include "picked_writer.h"
+/* Numbers that are bytes as pairs and raw bits: docs/format.md, "Numbers". */
+#include "byte_numbers.h"
 
-enum { RAW_NBYTES = 1 /* of a height that is a byte: 5 bits */ };
+#include "cpu_level.h"
 
-void put_heights_plain(symbol_writer *s, const number_symbols *numbers, const uint8_t *height,
-                       const uint8_t *context, uint32_t n, uint8_t *large)
+enum { AT_ONCE = 16, RAW_NBYTES = 1 /* of each: 5 bits */ };
+
+/* Whether AT_ONCE numbers are their own symbols. */
+static int are_direct(const uint8_t *number)
+{
+    return ((load_u64(number) | load_u64(number + 8)) & 0xF0F0F0F0F0F0F0F0u) == 0;
+}
+
+void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint8_t *number,
+                     const uint8_t *context, uint32_t n, uint8_t *large)
 {
     fast_writer w;
     (void)large;
     if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
         return;
     fast_writer f = w; /* in registers */
-    for (uint32_t i = 0; i < n; i++) {
-        fast_put_number(&f, numbers, context[i], height[i]);
-        fast_flush(&f);
+    for (uint32_t i = 0; i < n; i += AT_ONCE) {
+        const uint32_t m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        if (m == AT_ONCE && are_direct(number + i)) {
+            for (uint32_t k = i; k < i + AT_ONCE; k++)
+                *f.pair++ = (uint16_t)(context[k] << 8 | number[k]);
+            continue;
+        }
+        for (uint32_t k = i; k < i + m; k++) {
+            fast_put_number(&f, numbers, context[k], number[k]);
+            fast_flush(&f);
+        }
     }
     fast_writer_close(&f, s);
 }
@@ -24,7 +40,7 @@ void put_heights_plain(symbol_writer *s, const number_symbols *numbers, const ui
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2")))
 
-enum { AT_ONCE = 16, FLUSHED_AT_ONCE = 8 };
+enum { FLUSHED_AT_ONCE = 8 };
 
 /* Raw bits of n numbers that have some. */
 static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t *number,
@@ -44,12 +60,12 @@ static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t
 }
 
 /*
- * Most heights are their own symbols.  Of others symbol and floating-point number begin alike: with
+ * Most are their own symbols.  Of others symbol and floating-point number begin alike: with
  * the exponent and the two bits behind the leading one.  Their raw bits follow afterwards.
  */
-KERNEL static void put_heights_avx512(symbol_writer *s, const number_symbols *numbers,
-                                      const uint8_t *height, const uint8_t *context, uint32_t n,
-                                      uint8_t *large)
+KERNEL static void put_bytes_avx512(symbol_writer *s, const number_symbols *numbers,
+                                    const uint8_t *number, const uint8_t *context, uint32_t n,
+                                    uint8_t *large)
 {
     enum { SHORT_FLOAT = 23 - 2, BIAS = 4 * 127 };
     const __m512i direct = _mm512_set1_epi32(NUMBER_DIRECT);
@@ -60,7 +76,7 @@ KERNEL static void put_heights_avx512(symbol_writer *s, const number_symbols *nu
     for (uint32_t i = 0; i < n; i += AT_ONCE) {
         const uint32_t left = n - i;
         const __mmask16 inside = (__mmask16)(left < AT_ONCE ? (1u << left) - 1 : 0xFFFF);
-        const __m128i bytes = _mm_maskz_loadu_epi8(inside, height + i);
+        const __m128i bytes = _mm_maskz_loadu_epi8(inside, number + i);
         const __m512i x = _mm512_cvtepu8_epi32(bytes);
         const __m512i c = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, context + i));
         const __mmask16 is_large = _mm512_cmpge_epu32_mask(x, direct);
@@ -78,11 +94,11 @@ KERNEL static void put_heights_avx512(symbol_writer *s, const number_symbols *nu
 }
 #endif
 
-put_heights_function *put_heights_kernel(void)
+put_bytes_function *put_bytes_kernel(void)
 {
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
-        return put_heights_avx512;
+        return put_bytes_avx512;
 #endif
-    return put_heights_plain;
+    return put_bytes_plain;
 }
