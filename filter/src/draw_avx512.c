@@ -40,6 +40,9 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
                               uint8_t *const rows[4])
 {
     size_t t = 0;
+    for (; t < TILES_AHEAD && ntiles - t >= 16; t += 16)
+        ask_for(patterns, variant + t);
+    t = 0;
     for (; ntiles - t >= 16; t += 16) {
         __m512i tile[4];
         if (ntiles - t >= TILES_AHEAD + 16)

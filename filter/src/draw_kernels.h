@@ -12,7 +12,8 @@
 
 #include "cpu_level.h"
 
-enum { DRAW_NTILES = 4 }; /* strips are drawn in multiples of this */
+/* Strips are drawn in multiples of this; no kernel draws more at a time than so many. */
+enum { DRAW_NTILES = 4, DRAW_MOST_NTILES = 16 };
 
 /*
  * Draws one row of tiles, a strip of four rows of pixels of a byte each.  The 16 bytes of the

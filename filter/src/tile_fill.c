@@ -64,7 +64,8 @@ static h5bragg_status set_cells(tile_fill *t)
 h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill *t)
 {
     const ring_map *map = frame->model.noise.map;
-    const size_t padded = ((size_t)map->ntx + DRAW_NTILES - 1) / DRAW_NTILES * DRAW_NTILES;
+    const size_t padded =
+        ((size_t)map->ntx + DRAW_MOST_NTILES - 1) / DRAW_MOST_NTILES * DRAW_MOST_NTILES;
     const size_t ncells = map->ncells + 1u;
     memset(t, 0, sizeof *t);
     t->frame = frame;
