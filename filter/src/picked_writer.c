@@ -122,17 +122,18 @@ static void set_open(const pick_row *row, const uint16_t *restrict valid, uint16
 static void find_listed(picked_writer *p, const listed_pixels *listed, const pick_row *row,
                         size_t first)
 {
-    uint32_t n = 0;
-    memcpy(p->above, listed->above + first, row->ntx * sizeof *p->above);
+    uint8_t *height = p->height;
     memset(p->special, 0, (row->ntx + GROUP_NTILES - 1) / GROUP_NTILES * sizeof *p->special);
     for (uint32_t t = 0; t < row->ntx; t++) {
         const uint32_t rule = p->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
         const int is_special = (rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t];
+        const uint32_t n = count_bits(listed->above[first + t]);
         p->special[t / GROUP_NTILES] |= (uint16_t)(is_special << t % GROUP_NTILES);
-        n += count_bits(p->above[t]);
+        p->above[t] = is_special ? 0 : listed->above[first + t];
+        memcpy(height, listed->excess + p->nlisted, is_special ? 0 : n);
+        height += is_special ? 0 : n;
+        p->nlisted += n;
     }
-    memcpy(p->height, listed->excess + p->nlisted, n);
-    p->nlisted += n;
 }
 
 /* Looks at a row of tiles: sets above, height, special and open. */
