@@ -94,7 +94,7 @@ typedef struct row_sums {
     uint64_t above;
     uint64_t nabove_odd;
     uint64_t above_odd;
-    uint64_t nabove_down; /* times the number of the row in the patch, 0 to 4 */
+    uint64_t nabove_down; /* times the number of the row in the block, as the next */
     uint64_t above_down;
 } row_sums;
 
@@ -105,7 +105,7 @@ static int64_t half_sum(uint64_t word, uint32_t half)
     return (pair & 0xFFFF) + (pair >> 16);
 }
 
-/* Distances are from the first row and column of a block until here. */
+/* Distances become those from the peak, which is in row `slow` and column `fast` of the block. */
 BRAGG_INLINE tile_part part_of(const row_sums *r, uint32_t half, int64_t slow, int64_t fast)
 {
     const int64_t nabove = half_sum(r->nabove, half);
@@ -133,8 +133,8 @@ static void add_bytes(const peak_block *b, uint64_t patch, uint32_t k, patch_sum
     const uint64_t left = 0x7FFFu - (uint64_t)b->cell[k]->whole_expected;
     const uint64_t right = 0x7FFFu - (uint64_t)b->cell[k + 1]->whole_expected;
     const uint64_t more = (left | left << 16) | (right | right << 16) << 32;
-    const uint32_t reach_row = lowest_bit(patch) / BLOCK_EDGE;
-    const uint64_t columns = peak_bytes_of_bits((uint32_t)(patch >> BLOCK_EDGE * reach_row & 0xFF));
+    const uint32_t first = lowest_bit(patch) / BLOCK_EDGE;
+    const uint64_t columns = peak_bytes_of_bits((uint32_t)(patch >> BLOCK_EDGE * first & 0xFF));
     row_sums r = {0};
     for (uint32_t i = 2 * k; i < 2 * k + TILE_EDGE; i++) {
         if (!(patch >> BLOCK_EDGE * i & 0xFF))
