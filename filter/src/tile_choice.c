@@ -7,13 +7,15 @@
  * not have a single pixel above the threshold, but its pixels together stand out: where the sum of
  * a 3 x 3 box exceeds what the ring expects by more than chance, the tiles that the box touches are
  * kept, and round peaks those that one pixel around it touches.  Where there are hardly any counts,
- * or much significance is asked for, only those of them are that hold more than background.
+ * or much significance is asked for, only those of them are that hold more than background
+ * (faint_tiles.c).
  */
 #include "tile_choice.h"
 
 #include <math.h>
 
 #include "box_search.h"
+#include "faint_tiles.h"
 #include "scratch.h"
 #include "symbols.h"
 #include "wide_box_search.h"
@@ -24,21 +26,9 @@ static const double PEAK_SIGMA = 2.0;
 /* Where there are hardly any counts: so much more significant must be what is kept, and a peak. */
 static const double SPARSE_SIGMA = 1.25;
 static const double SPARSE_PEAK_SIGMA = 7.0;
-/* There tiles must hold so many sigma, and more round peaks: less would be lost in their noise. */
-static const double SPARSE_FAINT_SIGMA = 1.0;
-static const double SPARSE_WING_SIGMA = 3.25;
 /* So much less where there are many: spots are wide against their noise, and bytes cheap. */
 static const double BRIGHT_SIGMA = 0.2;
 static const double BRIGHT_EXPECTED = 16.0;
-/*
- * Above this significance wings are not kept, and tiles must hold more than background, by a
- * growing number of sigma, or a pixel that is so many sigma above its own: the middle of a weak
- * spot.
- */
-static const double LENIENT_SIGMA = 3.0;
-static const double FAINT_GROWTH = 2.0;
-static const double MOST_FAINT_SIGMA = 1.5;
-static const double FAINT_PIXEL_SIGMA = 2.25;
 
 /* The pixels of a tile one by one. */
 static int must_keep_pixels(const frame_source *s, const frame_model *m, size_t tile,
@@ -195,124 +185,13 @@ static double sum_cut(const frame_model *m, uint32_t cell, double z)
     return floor(cut);
 }
 
-static double expected_of(const frame_model *m, uint32_t cell)
-{
-    return noise_expected(&m->noise, &m->profile[m->noise.map->ring[cell]], cell);
-}
-
-/* Where blocks may be coarse, background is so rare that chance would dominate what is kept. */
-static int is_sparse(const frame_model *m, uint32_t cell)
-{
-    const double block = TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE * expected_of(m, cell);
-    return m->noise.is_counting && block < m->noise.params->coarse_limit;
-}
-
 static double significance_of(const frame_model *m, uint32_t cell)
 {
     const double sigma = m->noise.params->local_significance;
-    if (is_sparse(m, cell))
+    if (cell_is_sparse(m, cell))
         return sigma + SPARSE_SIGMA;
-    const int is_bright = m->noise.is_counting && expected_of(m, cell) >= BRIGHT_EXPECTED;
+    const int is_bright = m->noise.is_counting && cell_expected(m, cell) >= BRIGHT_EXPECTED;
     return is_bright && sigma > BRIGHT_SIGMA ? sigma - BRIGHT_SIGMA : sigma;
-}
-
-/* What a tile has at least if it is worth keeping. */
-typedef struct faint_limits {
-    uint16_t least[BOX_TOUCHES + BOX_IS_NEAR + 1]; /* counts, by what it is; 0 if it is anyway */
-    uint16_t pixel;                                /* of a box: or its largest pixel */
-} faint_limits;
-
-/* More than that many sigma beyond the background of a tile. */
-static uint16_t least_counts(double expected, double sigma)
-{
-    const double least = floor(expected + sigma * sqrt(expected) + 0.5) + 1.0;
-    return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
-}
-
-/* More than z sigma beyond what a pixel expects, to third order as for the threshold. */
-static uint16_t least_pixel(double expected, double z)
-{
-    const double least = floor(expected + z * sqrt(expected) + (z * z - 1.0) / 6.0) + 1.0;
-    return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
-}
-
-static faint_limits sparse_limits(double expected)
-{
-    const uint16_t wing = least_counts(expected, SPARSE_WING_SIGMA);
-    faint_limits limits = {{0}, UINT16_MAX};
-    limits.least[BOX_TOUCHES] = least_counts(expected, SPARSE_FAINT_SIGMA);
-    limits.least[BOX_IS_NEAR] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = wing;
-    return limits;
-}
-
-static faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
-{
-    faint_limits limits = {{0}, 0};
-    const double found = expected_of(m, cell);
-    const double expected = found > 0 ? found : 0;
-    double sigma = FAINT_GROWTH * (m->noise.params->local_significance - LENIENT_SIGMA);
-    sigma = sigma < MOST_FAINT_SIGMA ? sigma : MOST_FAINT_SIGMA;
-    if (is_sparse(m, cell))
-        return sparse_limits(TILE_NPIXELS * expected);
-    if (!m->noise.is_counting || sigma <= 0)
-        return limits;
-    const uint16_t touched = least_counts(TILE_NPIXELS * expected, sigma);
-    limits.least[BOX_TOUCHES] = limits.least[BOX_TOUCHES | BOX_IS_NEAR] = touched;
-    limits.least[BOX_IS_NEAR] = UINT16_MAX;
-    limits.pixel = least_pixel(expected, FAINT_PIXEL_SIGMA);
-    return limits;
-}
-
-static void drop_if_faint(frame_source *s, const faint_limits *limits, size_t tile)
-{
-    const uint32_t c = s->map->cell[tile] < s->map->ncells ? s->map->cell[tile] : s->map->ncells;
-    const faint_limits *of = &limits[c];
-    const uint8_t what = s->kept[tile];
-    const int is_known = !s->plane.has_large[tile] && s->plane.valid[tile] == 0xFFFF;
-    const int is_spot = (what & BOX_TOUCHES) && s->plane.largest[tile] >= of->pixel;
-    s->kept[tile] = !is_known || is_spot || s->plane.sum[tile] >= of->least[what];
-}
-
-/* Of eight tiles those that boxes touch: few, if any. */
-static void drop_faint_of(frame_source *s, const faint_limits *limits, size_t first)
-{
-    const uint8_t *kept = s->kept + first;
-    uint64_t left = load_u64(kept);
-    while (left) {
-        const uint32_t t = lowest_bit(left) / 8;
-        drop_if_faint(s, limits, first + t);
-        left &= ~((uint64_t)0xFF << 8 * t);
-    }
-}
-
-/*
- * Of what boxes touch, whole tiles that hold hardly more than background are worth less than they
- * cost. Afterwards kept[tile] is 0 or 1.
- */
-static h5bragg_status drop_faint(frame_source *s, const frame_model *m)
-{
-    const ring_map *map = s->map;
-    const size_t ntiles = ring_map_ntiles(map);
-    uint8_t *kept = s->kept;
-    faint_limits *limits = scratch_take_zeros(map->ncells + 1u, sizeof *limits);
-    int any = 0;
-    size_t start = 0;
-    if (!limits)
-        return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < map->ncells; c++) {
-        limits[c] = faint_limits_of(m, c);
-        any |= limits[c].least[BOX_TOUCHES] > 0;
-    }
-    for (; any && start + 8 <= ntiles; start += 8)
-        drop_faint_of(s, limits, start);
-    for (size_t t = start; any && t < ntiles; t++) {
-        if (kept[t])
-            drop_if_faint(s, limits, t);
-    }
-    for (size_t t = 0; !any && t < ntiles; t++)
-        kept[t] = kept[t] != 0;
-    scratch_give(limits);
-    return H5BRAGG_OK;
 }
 
 /* Per cell. */
@@ -328,7 +207,7 @@ static int fill_cuts(const frame_model *m, cut_tables *cuts)
     int fits_bytes = m->noise.is_counting;
     for (uint32_t c = 0; c < m->noise.map->ncells; c++) {
         const double z = significance_of(m, c);
-        const double more = is_sparse(m, c) ? SPARSE_PEAK_SIGMA : PEAK_SIGMA;
+        const double more = cell_is_sparse(m, c) ? SPARSE_PEAK_SIGMA : PEAK_SIGMA;
         cuts->chance[c] = sum_cut(m, c, z);
         cuts->peak[c] = sum_cut(m, c, z + more);
         fits_bytes = fits_bytes && cuts->peak[c] < BOX_NPIXELS * 64.0;
@@ -367,7 +246,7 @@ static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
     else if (!status)
         status = wide_box_search(s, m, cuts.chance, cuts.peak);
     if (!status)
-        status = drop_faint(s, m);
+        status = faint_tiles_drop(s, m);
     cut_tables_free(&cuts);
     return status;
 }
@@ -395,7 +274,7 @@ static void set_rule(const frame_model *m, uint32_t cell, const cut_tables *cuts
     memcpy(rule->least, limits.least, sizeof rule->least);
     rule->least_pixel = limits.pixel;
     if (is_wide) {
-        rule->expected = expected_of(m, cell);
+        rule->expected = cell_expected(m, cell);
         rule->wide_chance = wide_box_cut(cuts->chance[cell], rule->expected);
         rule->wide_peak = wide_box_cut(cuts->peak[cell], rule->expected);
     } else {
