@@ -10,8 +10,8 @@ times faster h5bragg is, and only ratios mean anything on another machine.
 
 Cases are the defaults (4 sigma, with local counts) and 1, 2 and 3 sigma without local counts.
 
-    python benchmarks/codec_speed.py [--frame FILE.cbf ...] [--snr-pick 1 2 3] [--rounds 15]
-        [--no-peer] [--simd scalar|sse4|avx2|avx512|avx512+gathers ...]
+    python benchmarks/codec_speed.py [--mean 0.2 1.1] [--frame FILE.cbf ...] [--snr-pick 1 2 3]
+        [--rounds 15] [--no-peer] [--simd scalar|sse4|avx2|avx512|avx512+gathers ...]
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ def use_simd(parser: argparse.ArgumentParser, level: str) -> None:
     os.environ["H5BRAGG_SIMD"] = level
 
 
-def cases(frames: list[Path], snr_pick: list[float]) -> list[Case]:
-    inputs = {f"simulated, mean {m}": simulated(m, 1) for m in (0.2, 1.1)}
+def cases(means: list[float], frames: list[Path], snr_pick: list[float]) -> list[Case]:
+    inputs = {f"simulated, mean {m:g}": simulated(m, 1) for m in means}
     for path in frames:
         geometry = h5bragg.Geometry.from_file(path)
         inputs[path.name] = np.ascontiguousarray(fabio.open(str(path)).data), geometry
@@ -140,6 +140,9 @@ def cases(frames: list[Path], snr_pick: list[float]) -> list[Case]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument(
+        "--mean", type=float, nargs="*", default=[0.2, 1.1], help="counts a pixel, simulated"
+    )
     parser.add_argument("--frame", type=Path, nargs="*", default=[], help="frames with geometry")
     parser.add_argument(
         "--snr-pick", type=float, nargs="*", default=[1, 2, 3], help="without local counts"
@@ -155,7 +158,7 @@ def main() -> None:
     with_peer = not options.no_peer and all(map(importlib.util.find_spec, ("pyFAI", "pyopencl")))
     print(HEADS[0])
     second_table = []
-    for case in cases(options.frame, options.snr_pick):
+    for case in cases(options.mean, options.frame, options.snr_pick):
         first, second = measure(case, options.rounds, with_peer=with_peer).rows()
         print(first, flush=True)
         second_table.append(second)

@@ -23,36 +23,73 @@ typedef struct general_sums {
     double *freedom;
 } general_sums;
 
+/* Sums over the discarded pixels of a tile; `within` is of the deviations from their mean. */
+typedef struct drawn_moments {
+    value_sums all;
+    double within;
+} drawn_moments;
+
+/* Values of whose squares 16 can be added up, and multiplied by 16, in 63 bits. */
+static int are_small(const cell_range *r)
+{
+    const int64_t most = (int64_t)1 << 27;
+    return r->low > -most && r->high < most;
+}
+
+static drawn_moments sum_small(const int64_t value[TILE_NPIXELS], uint32_t valid,
+                               const cell_range *r)
+{
+    int64_t n = 0;
+    int64_t sum = 0;
+    int64_t squares = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        const int64_t is_in = (valid >> p & 1) & (value[p] >= r->low) & (value[p] <= r->high);
+        const int64_t x = value[p] & -is_in;
+        n += is_in;
+        sum += x;
+        squares += x * x;
+    }
+    const double within = n ? (double)(n * squares - sum * sum) / (double)n : 0;
+    return (drawn_moments){{(double)n, (double)sum, (double)squares}, within};
+}
+
+static drawn_moments sum_any(const int64_t value[TILE_NPIXELS], uint32_t valid, const cell_range *r)
+{
+    drawn_moments s = {{0, 0, 0}, 0};
+    uint32_t in = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (!(valid >> p & 1) || value[p] < r->low || value[p] > r->high)
+            continue;
+        const double x = (double)value[p];
+        in |= 1u << p;
+        s.all.n += 1;
+        s.all.sum += x;
+        s.all.sum_squares += x * x;
+    }
+    const double mean = s.all.n > 0 ? s.all.sum / s.all.n : 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        const double deviation = (double)value[p] - mean;
+        s.within += in >> p & 1 ? deviation * deviation : 0;
+    }
+    return s;
+}
+
 static void add_tile(const general_sums *g, size_t tile)
 {
     const frame_source *s = g->source;
     const uint16_t cell = s->map->cell[tile];
+    const uint16_t valid = s->plane.valid[tile];
     const cell_range *r = &g->model->range[cell];
     int64_t value[TILE_NPIXELS];
-    value_sums sums = {0, 0, 0};
     frame_source_tile(s, tile, value);
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        if (!(s->plane.valid[tile] >> p & 1) || value[p] < r->low || value[p] > r->high)
-            continue;
-        const double x = (double)value[p];
-        sums.n += 1;
-        sums.sum += x;
-        sums.sum_squares += x * x;
-    }
-    g->cell[cell].n += sums.n;
-    g->cell[cell].sum += sums.sum;
-    g->cell[cell].sum_squares += sums.sum_squares;
-    if (sums.n < 2)
+    const drawn_moments sums = are_small(r) ? sum_small(value, valid, r) : sum_any(value, valid, r);
+    g->cell[cell].n += sums.all.n;
+    g->cell[cell].sum += sums.all.sum;
+    g->cell[cell].sum_squares += sums.all.sum_squares;
+    if (sums.all.n < 2)
         return;
-    const double mean = sums.sum / sums.n;
-    double squares = 0;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        const int is_in =
-            s->plane.valid[tile] >> p & 1 && value[p] >= r->low && value[p] <= r->high;
-        squares += is_in ? ((double)value[p] - mean) * ((double)value[p] - mean) : 0;
-    }
-    g->squares[s->map->ring[cell]] += squares;
-    g->freedom[s->map->ring[cell]] += sums.n - 1.0;
+    g->squares[s->map->ring[cell]] += sums.within;
+    g->freedom[s->map->ring[cell]] += sums.all.n - 1.0;
 }
 
 /*
