@@ -89,6 +89,7 @@ static void tabulate(const bragg_mask_codes *codes, const cell_range *r, const d
     threshold[r->nvalues - 1] = UINT32_MAX;
     memset(cell->guide, 0, sizeof cell->guide);
     if (!(total > 0 && total < 1e300)) { /* only a forged profile: any value in range will do */
+        cell->is_simple = 0;
         threshold[0] = UINT32_MAX;
         cell->mean = cell->low = r->high;
         cell->step = cell->nvalues = 1;
