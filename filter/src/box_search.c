@@ -129,7 +129,7 @@ void box_search(const counts_plane *plane, const ring_map *map, const box_cut *c
     uint16_t largest[TILES_AT_ONCE];
     uint16_t chance[TILES_AT_ONCE];
     uint8_t found[TILES_AT_ONCE];
-    const uint32_t ngroups = (uint32_t)counts_plane_ngroups(map);
+    const uint32_t ngroups = (uint32_t)ring_map_ngroups(map);
     for (uint32_t row = 0; row < map->nty; row++) {
         const uint16_t *cell = map->cell + (size_t)row * map->ntx;
         const uint8_t *value = plane->value + (size_t)row * TILE_EDGE * plane->stride;

@@ -39,7 +39,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     counts_plane_free(plane);
     if (!plane->kernels)
         plane->kernels = plane_kernels_of(bragg_cpu_level());
-    const size_t ngroups = counts_plane_ngroups(map);
+    const size_t ngroups = ring_map_ngroups(map);
     const size_t ntiles = ring_map_ntiles(map) + GROUP_NTILES; /* kernels write whole groups */
     const size_t nrows = (size_t)TILE_EDGE * map->nty + 2;
     plane->stride = ngroups * GROUP_NPIXELS + ALIGNMENT;
@@ -226,7 +226,7 @@ h5bragg_status counts_plane_make(const bragg_frame *frame, const bragg_mask_code
                                  .codes = counts_plane_codes(codes, frame->type),
                                  .narrow = narrow_of(plane->kernels, pixel_nbytes),
                                  .pixel_nbytes = pixel_nbytes,
-                                 .ngroups = counts_plane_ngroups(map)};
+                                 .ngroups = ring_map_ngroups(map)};
     plane->has_negative = 0;
     plane->total = 0;
     for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++)

@@ -51,10 +51,4 @@ raw_codes counts_plane_codes(const bragg_mask_codes *codes, h5bragg_pixel_type t
 
 void counts_plane_free(counts_plane *plane);
 
-/* Groups of 64 pixels in a row. */
-static inline size_t counts_plane_ngroups(const ring_map *map)
-{
-    return (map->ntx + (size_t)GROUP_NTILES - 1) / GROUP_NTILES;
-}
-
 #endif

@@ -116,27 +116,65 @@ static void sum_general(general_sums *g, const discarded_sums *d)
     }
 }
 
-/* Lists the drawn tiles of general rings: every tile is written, and stays if it is one. */
+/* Macro blocks of a row that may have cells of general rings; returns their number. */
+static uint32_t list_blocks(const ring_map *map, uint32_t macro_row, const uint32_t *ngeneral,
+                            uint32_t *block)
+{
+    const uint32_t nblocks = ring_map_nblocks(map);
+    const cell_span *span = map->span + (size_t)macro_row * nblocks;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < nblocks; k++) {
+        block[n] = k;
+        n += (uint32_t)cell_span_has(span[k], ngeneral);
+    }
+    return n;
+}
+
+/* Adds the drawn tiles of general rings in some macro blocks of a row of tiles: every tile is
+ * written, and stays if it is one.  Returns where the list ends. */
+static uint32_t *list_row(const frame_source *s, uint32_t row, const uint32_t *ngeneral,
+                          const uint32_t *block, uint32_t nblocks, uint32_t *end)
+{
+    const ring_map *map = s->map;
+    const uint32_t first = row * map->ntx;
+    for (uint32_t k = 0; k < nblocks; k++) {
+        const uint32_t start = MACRO_EDGE * block[k];
+        const uint32_t stop = start + MACRO_EDGE < map->ntx ? start + MACRO_EDGE : map->ntx;
+        for (uint32_t tile = first + start; tile < first + stop; tile++) {
+            const uint32_t cell = map->cell[tile] == BRAGG_NO_CELL ? map->ncells : map->cell[tile];
+            *end = tile;
+            end += (ngeneral[cell + 1] != ngeneral[cell]) & (s->kept[tile] == 0);
+        }
+    }
+    return end;
+}
+
+/* Lists the drawn tiles of general rings. */
 static h5bragg_status list_general(const frame_source *s, const frame_model *m, discarded_sums *d)
 {
-    const uint32_t ncells = s->map->ncells;
-    const uint32_t ntiles = (uint32_t)ring_map_ntiles(s->map);
-    uint8_t *is_general = scratch_take_zeros(ncells + 1u, 1); /* and of blank tiles */
-    d->tiles = scratch_take(ntiles * sizeof *d->tiles);
-    if (!is_general || !d->tiles) {
-        scratch_give(is_general);
+    const ring_map *map = s->map;
+    uint32_t *ngeneral = scratch_take((map->ncells + (size_t)2) * sizeof *ngeneral); /* before */
+    uint32_t *block = scratch_take(ring_map_nblocks(map) * sizeof *block);
+    d->tiles = scratch_take((ring_map_ntiles(map) + 1) * sizeof *d->tiles);
+    if (!ngeneral || !block || !d->tiles) {
+        scratch_give(ngeneral);
+        scratch_give(block);
         return H5BRAGG_NO_MEMORY;
     }
-    for (uint32_t c = 0; c < ncells; c++)
-        is_general[c] = !m->range[c].is_pattern;
+    ngeneral[0] = 0;
+    for (uint32_t c = 0; c < map->ncells; c++)
+        ngeneral[c + 1] = ngeneral[c] + !m->range[c].is_pattern;
+    ngeneral[map->ncells + 1] = ngeneral[map->ncells]; /* blank tiles are none */
+    uint32_t nblocks = 0;
     uint32_t *end = d->tiles;
-    for (uint32_t tile = 0; tile < ntiles; tile++) {
-        const uint32_t cell = s->map->cell[tile];
-        *end = tile;
-        end += is_general[cell < ncells ? cell : ncells] & (s->kept[tile] == 0);
+    for (uint32_t row = 0; row < map->nty; row++) {
+        if (row % MACRO_EDGE == 0)
+            nblocks = list_blocks(map, row / MACRO_EDGE, ngeneral, block);
+        end = list_row(s, row, ngeneral, block, nblocks, end);
     }
     d->ntiles = (size_t)(end - d->tiles);
-    scratch_give(is_general);
+    scratch_give(ngeneral);
+    scratch_give(block);
     return H5BRAGG_OK;
 }
 

@@ -108,7 +108,7 @@ static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histog
     const uint16_t last = (uint16_t)map->ncells; /* of blank tiles */
     const counted_row row = {.value = s->plane->value + TILE_EDGE * tile_row * s->plane->stride,
                              .stride = s->plane->stride,
-                             .ngroups = counts_plane_ngroups(map),
+                             .ngroups = ring_map_ngroups(map),
                              .cell = h->cell,
                              .valid = s->plane->valid + first,
                              .largest = s->plane->largest + first};
@@ -149,7 +149,7 @@ static h5bragg_status prepare(const ring_map *map, histogram *h)
 {
     const size_t ncounts = (size_t)map->ncells * HISTOGRAM_NCOUNTS;
     const size_t ndark = (map->ncells + (size_t)1) * HISTOGRAM_NDARK;
-    const size_t nscratch = counts_plane_ngroups(map) * GROUP_NTILES;
+    const size_t nscratch = ring_map_ngroups(map) * GROUP_NTILES;
     if (!h->count || h->ncells != map->ncells || h->nscratch != nscratch) {
         histogram_free(h);
         h->ncells = map->ncells;

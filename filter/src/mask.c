@@ -148,7 +148,7 @@ BRAGG_INLINE void collect_rows(const h5bragg_pixel_type type, const mask_source 
     const uint16_t *above = valid;
     const uint8_t *found = source->found;
     const uint8_t *found_above = found;
-    const size_t ngroups = (map->ntx + (size_t)GROUP_NTILES - 1) / GROUP_NTILES;
+    const size_t ngroups = ring_map_ngroups(map);
     for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++, valid += map->ntx) {
         const uint32_t first = TILE_EDGE * tile_row;
         const uint32_t last = frame->ny - first < TILE_EDGE ? frame->ny : first + TILE_EDGE;

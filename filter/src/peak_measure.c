@@ -43,11 +43,6 @@ typedef struct patch_sums {
     uint32_t n;
 } patch_sums;
 
-static uint32_t count_bits64(uint64_t x)
-{
-    return count_bits((uint32_t)x) + count_bits((uint32_t)(x >> 32));
-}
-
 BRAGG_INLINE void add_part(const peak_cell *cell, const tile_part *p, patch_sums *s)
 {
     s->signal += (double)p->counts - (double)p->n * cell->expected;

@@ -10,7 +10,7 @@ enum { MOST_BYTE = 254 };
 h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
 {
     const ring_map *map = model->noise.map;
-    const size_t ngroups = counts_plane_ngroups(map);
+    const size_t ngroups = ring_map_ngroups(map);
     const size_t ntiles = ngroups * GROUP_NTILES;
     memset(p, 0, sizeof *p);
     p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);

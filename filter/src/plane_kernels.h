@@ -25,7 +25,6 @@
 
 enum {
     GROUP_NPIXELS = 64,
-    GROUP_NTILES = 16,
     BYTE_LOOKUP = 255,      /* the byte of a pixel that must be looked up in the frame */
     HISTOGRAM_NCOUNTS = 64, /* counters of a cell */
     HISTOGRAM_NDARK = 16    /* of them kernels serve so many */

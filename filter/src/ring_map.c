@@ -241,6 +241,25 @@ static void rings_to_cells(map_maker *m)
     }
 }
 
+static h5bragg_status find_spans(ring_map *map)
+{
+    const uint32_t nblocks = ring_map_nblocks(map);
+    const size_t n = (size_t)nblocks * ((map->nty + MACRO_EDGE - 1) / MACRO_EDGE);
+    map->span = malloc(n * sizeof *map->span);
+    if (!map->span)
+        return H5BRAGG_NO_MEMORY;
+    for (size_t k = 0; k < n; k++)
+        map->span[k] = (cell_span){BRAGG_NO_CELL, 0};
+    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
+        const size_t row = tile / map->ntx / MACRO_EDGE;
+        cell_span *span = &map->span[row * nblocks + tile % map->ntx / MACRO_EDGE];
+        const uint16_t cell = map->cell[tile];
+        span->least = cell < span->least ? cell : span->least;
+        span->most = cell > span->most ? cell : span->most;
+    }
+    return H5BRAGG_OK;
+}
+
 static h5bragg_status count_tiles(ring_map *map)
 {
     map->ntiles = calloc(2u * map->nbins, sizeof *map->ntiles);
@@ -277,7 +296,8 @@ static h5bragg_status fill_map(map_maker *m)
     if (status)
         return status;
     rings_to_cells(m);
-    return count_tiles(m->map);
+    status = find_spans(m->map);
+    return status ? status : count_tiles(m->map);
 }
 
 h5bragg_status ring_map_make(const h5bragg_geometry *geometry, const h5bragg_params *params,
@@ -309,6 +329,7 @@ void ring_map_free(ring_map *map)
     if (!map)
         return;
     free(map->cell);
+    free(map->span);
     free(map->first_cell);
     free(map->ring);
     free(map->normalisation);

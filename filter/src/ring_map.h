@@ -19,9 +19,16 @@ enum {
     BRAGG_MAX_CELLS = 0xFFFE,
     TILE_EDGE = 4,
     TILE_NPIXELS = 16,
-    QUAD_NTILES = 4, /* side by side */
-    MACRO_EDGE = 4   /* tiles, either way */
+    GROUP_NTILES = 16, /* side by side, which vectors deal with at a time */
+    QUAD_NTILES = 4,   /* side by side */
+    MACRO_EDGE = 4     /* tiles, either way */
 };
+
+/* The range of the numbers of a macro block's cells, that of blank tiles being the largest. */
+typedef struct cell_span {
+    uint16_t least;
+    uint16_t most;
+} cell_span;
 
 typedef struct ring_map {
     uint32_t ny;
@@ -33,12 +40,22 @@ typedef struct ring_map {
     double scatter_min;    /* 2 sin(theta) at the middle of the innermost tile */
     double scatter_width;  /* of one ring */
     uint16_t *cell;        /* nty * ntx; BRAGG_NO_CELL for blank tiles */
+    cell_span *span;       /* of macro blocks, nblocks in a row */
     uint32_t *first_cell;  /* nbins + 1 */
     uint16_t *ring;        /* ncells: the ring that a cell belongs to */
     double *normalisation; /* ncells */
     uint32_t *ntiles;      /* 2 nbins: of a ring those whose row and column add up to an even
                               number, then those of odd ones */
 } ring_map;
+
+/*
+ * Whether a macro block may have cells of some kind, of which before[c] are those before cell c.
+ * Cells of a block are near each other, so most have none even in their range.
+ */
+static inline int cell_span_has(cell_span span, const uint32_t *before)
+{
+    return span.most == BRAGG_NO_CELL || before[span.most + 1] != before[span.least];
+}
 
 /* Makes the map; *map must be freed with ring_map_free. */
 h5bragg_status ring_map_make(const h5bragg_geometry *geometry, const h5bragg_params *params,
@@ -50,6 +67,18 @@ void ring_map_free(ring_map *map);
 double ring_map_scatter(const double v[3]);
 
 static inline size_t ring_map_ntiles(const ring_map *map) { return (size_t)map->nty * map->ntx; }
+
+/* Macro blocks in a row. */
+static inline uint32_t ring_map_nblocks(const ring_map *map)
+{
+    return (map->ntx + MACRO_EDGE - 1) / MACRO_EDGE;
+}
+
+/* Groups of tiles in a row. */
+static inline size_t ring_map_ngroups(const ring_map *map)
+{
+    return (map->ntx + (size_t)GROUP_NTILES - 1) / GROUP_NTILES;
+}
 
 /* Bit p is set if pixel p of the tile lies in the frame. */
 static inline uint16_t tile_inside(const ring_map *map, uint32_t tile_row, uint32_t tile_column)

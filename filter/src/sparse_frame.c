@@ -3,7 +3,7 @@
 #include "sparse_frame.h"
 #include "scratch.h"
 
-enum { LISTED_AT_ONCE = 64 / SORT_NLANES };
+enum { LISTED_AT_ONCE = 64 / GROUP_NTILES };
 
 static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
 {
@@ -12,7 +12,7 @@ static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
     frame->open = scratch_take_zeros(ntiles, sizeof *frame->open);
     frame->hash = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->hash);
     frame->sum = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->sum);
-    frame->exact_bits = scratch_take((map->ntx + SORT_NLANES) * sizeof *frame->exact_bits);
+    frame->exact_bits = scratch_take((map->ntx + GROUP_NTILES) * sizeof *frame->exact_bits);
     frame->tile = exact_tiles_take(ntiles);
     frame->tile_rule = scratch_take(ntiles * sizeof *frame->tile_rule);
     if (!frame->exact || !frame->open || !frame->hash || !frame->sum || !frame->exact_bits ||
@@ -132,8 +132,8 @@ void sparse_frame_close(sparse_frame *frame)
 static uint64_t bits_from(const uint16_t *bits, uint32_t first, uint32_t ntx)
 {
     uint64_t all = 0;
-    for (uint32_t k = 0; k < LISTED_AT_ONCE && first + k * SORT_NLANES < ntx; k++)
-        all |= (uint64_t)bits[first / SORT_NLANES + k] << k * SORT_NLANES;
+    for (uint32_t k = 0; k < LISTED_AT_ONCE && first + k * GROUP_NTILES < ntx; k++)
+        all |= (uint64_t)bits[first / GROUP_NTILES + k] << k * GROUP_NTILES;
     return all;
 }
 
@@ -151,7 +151,7 @@ static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bi
     const uint32_t ncells = map->ncells;
     uint32_t npixels = 0;
     uint32_t n = 0;
-    for (uint32_t first = 0; first < ntx; first += LISTED_AT_ONCE * SORT_NLANES) {
+    for (uint32_t first = 0; first < ntx; first += LISTED_AT_ONCE * GROUP_NTILES) {
         for (uint64_t left = bits_from(bits, first, ntx); left; left &= left - 1, n++) {
             const uint32_t column = first + lowest_bit(left);
             const uint16_t cell = cells[column];
@@ -170,7 +170,7 @@ static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bi
 static h5bragg_status read_exact(sparse_frame *frame)
 {
     const ring_map *map = frame->model.noise.map;
-    const uint32_t ngroups = (map->ntx + SORT_NLANES - 1) / SORT_NLANES;
+    const size_t ngroups = ring_map_ngroups(map);
     const size_t start = (size_t)MACRO_EDGE * frame->macro_row * map->ntx;
     uint32_t n = 0;
     for (uint32_t row = 0; row < frame->nrows; row++) {

@@ -85,12 +85,10 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     const ring_map *map = model->noise.map;
     memset(grid, 0, sizeof *grid);
     grid->model = model;
-    grid->nblocks = (map->ntx + MACRO_EDGE - 1) / MACRO_EDGE;
+    grid->nblocks = ring_map_nblocks(map);
     grid->full = scratch_take((map->ncells + 1u) * sizeof *grid->full);
     grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
     grid->nlow = scratch_take_zeros(map->ncells + 1u, sizeof *grid->nlow);
-    grid->least_cell = scratch_take(map->ntx * sizeof *grid->least_cell);
-    grid->most_cell = scratch_take(map->ntx * sizeof *grid->most_cell);
     grid->is_coarse = scratch_take_zeros(grid->nblocks, 1);
     grid->scale = scratch_take_zeros(grid->nblocks, 1);
     grid->scale_above = scratch_take_zeros(grid->nblocks, 1);
@@ -101,17 +99,17 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->least_high = scratch_take(grid->nblocks);
     const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
     grid->kind = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
+    grid->any_open = scratch_take_zeros(map->ntx + (size_t)MACRO_EDGE, sizeof *grid->any_open);
     grid->range = scratch_take(room * sizeof *grid->range);
     grid->step = scratch_take(room * sizeof *grid->step);
     grid->listed = scratch_take(room / SUM_SLACK * sizeof *grid->listed);
     grid->odd = scratch_take(room / SUM_SLACK * sizeof *grid->odd);
     grid->context = scratch_take(room + SUM_SLACK);
     grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
-    if (!grid->full || !grid->small || !grid->nlow || !grid->least_cell || !grid->most_cell ||
-        !grid->is_coarse || !grid->scale || !grid->scale_above || !grid->coarse_sum ||
-        !grid->coarse || !grid->low_cell || !grid->whole || !grid->least_high || !grid->kind ||
-        !grid->range || !grid->step || !grid->listed || !grid->odd || !grid->context ||
-        !grid->symbol)
+    if (!grid->full || !grid->small || !grid->nlow || !grid->is_coarse || !grid->scale ||
+        !grid->scale_above || !grid->coarse_sum || !grid->coarse || !grid->low_cell ||
+        !grid->whole || !grid->least_high || !grid->kind || !grid->any_open || !grid->range ||
+        !grid->step || !grid->listed || !grid->odd || !grid->context || !grid->symbol)
         return H5BRAGG_NO_MEMORY;
     const uint64_t limit = model->noise.params->coarse_limit;
     for (uint32_t c = 0; c < map->ncells; c++) {
@@ -133,8 +131,6 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->plain_expected);
     scratch_give(grid->small);
     scratch_give(grid->nlow);
-    scratch_give(grid->least_cell);
-    scratch_give(grid->most_cell);
     scratch_give(grid->is_coarse);
     scratch_give(grid->scale);
     scratch_give(grid->scale_above);
@@ -144,6 +140,7 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->whole);
     scratch_give(grid->least_high);
     scratch_give(grid->kind);
+    scratch_give(grid->any_open);
     scratch_give(grid->range);
     scratch_give(grid->step);
     scratch_give(grid->listed);
@@ -178,34 +175,6 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
            (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
 }
 
-/* Range of the numbers of the cells of four tiles below each other; blank ones are the largest. */
-static void find_cells(const sum_grid *grid)
-{
-    const ring_map *map = grid->model->noise.map;
-    const uint16_t *cell = map->cell + (size_t)MACRO_EDGE * grid->row * map->ntx;
-    memcpy(grid->least_cell, cell, map->ntx * sizeof *cell);
-    memcpy(grid->most_cell, cell, map->ntx * sizeof *cell);
-    for (uint32_t row = 1; row < grid->nrows; row++) {
-        cell += map->ntx;
-        for (uint32_t t = 0; t < map->ntx; t++) {
-            grid->least_cell[t] = cell[t] < grid->least_cell[t] ? cell[t] : grid->least_cell[t];
-            grid->most_cell[t] = cell[t] > grid->most_cell[t] ? cell[t] : grid->most_cell[t];
-        }
-    }
-}
-
-/* Coarse blocks have low cells: most blocks have none even near them, which is quickly seen. */
-static int block_has_low(const sum_grid *grid, uint32_t block)
-{
-    uint32_t least = BRAGG_NO_CELL;
-    uint32_t most = 0;
-    for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
-        least = grid->least_cell[t] < least ? grid->least_cell[t] : least;
-        most = grid->most_cell[t] > most ? grid->most_cell[t] : most;
-    }
-    return most == BRAGG_NO_CELL || grid->nlow[most + 1] > grid->nlow[least];
-}
-
 void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, const uint32_t *hash)
 {
     int8_t *scale = grid->scale_above;
@@ -217,10 +186,12 @@ void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, cons
     grid->open = open;
     grid->hash = hash;
     memset(grid->scale, 0, grid->nblocks);
-    if (grid->may_be_coarse)
-        find_cells(grid);
-    for (uint32_t block = 0; grid->may_be_coarse && block < grid->nblocks; block++)
-        grid->is_coarse[block] = block_has_low(grid, block) && block_is_coarse(grid, block);
+    if (!grid->may_be_coarse)
+        return;
+    const cell_span *span = grid->model->noise.map->span + (size_t)row * grid->nblocks;
+    for (uint32_t block = 0; block < grid->nblocks; block++)
+        grid->is_coarse[block] =
+            cell_span_has(span[block], grid->nlow) && block_is_coarse(grid, block);
 }
 
 int sum_grid_is_whole(const sum_grid *grid, uint32_t block)

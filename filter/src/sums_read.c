@@ -3,11 +3,23 @@
 #include "sum_rules.h"
 #include "sums_read_kernels.h"
 
+/* Bits of a row of macro blocks: pixels that are open in the rows of a column of tiles. */
+static void find_open(sum_grid *grid)
+{
+    const uint32_t ntx = grid->model->noise.map->ntx;
+    uint16_t *restrict any = grid->any_open;
+    memcpy(any, grid->open, ntx * sizeof *any);
+    for (uint32_t row = 1; row < grid->nrows; row++) {
+        const uint16_t *restrict open = grid->open + (size_t)row * ntx;
+        for (size_t t = 0; t < ntx; t++)
+            any[t] |= open[t];
+    }
+}
+
 static int has_open(const sum_grid *grid, uint32_t block)
 {
-    uint64_t any = 0;
-    for (uint32_t row = 0; row < grid->nrows; row++)
-        any |= open_quad(grid, row, block);
+    uint64_t any;
+    memcpy(&any, grid->any_open + MACRO_EDGE * block, sizeof any);
     return any != 0;
 }
 
@@ -88,9 +100,20 @@ static sum_rule rule_at(const sum_grid *grid, const sum_row *row, uint32_t tile)
                               grid->scale[tile / MACRO_EDGE]);
 }
 
+/* Whether a row has odd tiles, as few have. */
+static int has_odd(const sum_row *row)
+{
+    uint32_t any = 0;
+    for (uint32_t group = 0; group * SUM_NLANES < row->ntiles; group++)
+        any |= row->odd[group];
+    return any != 0;
+}
+
 /* The rules and contexts of odd tiles. */
 static void set_odd_rules(const sum_grid *grid, const sum_row *row, uint8_t *context)
 {
+    if (!has_odd(row))
+        return;
     for (uint32_t group = 0; group * SUM_NLANES < row->ntiles; group++) {
         const uint32_t listed = row->listed[group];
         for (uint32_t odd = row->odd[group]; odd; odd &= odd - 1) {
@@ -122,6 +145,8 @@ static int64_t restore_odd(const sum_grid *grid, const sum_row *row, const uint8
                            symbol_reader *s, int64_t *sum)
 {
     int64_t all = 0;
+    if (!has_odd(row))
+        return 0;
     for (uint32_t group = 0; group * SUM_NLANES < row->ntiles; group++) {
         const uint32_t listed = row->listed[group];
         for (uint32_t odd = row->odd[group]; odd; odd &= odd - 1) {
@@ -137,6 +162,14 @@ static int64_t restore_odd(const sum_grid *grid, const sum_row *row, const uint8
     return all;
 }
 
+static void set_kinds(const uint8_t *is_coarse, const int8_t *scale, size_t nblocks,
+                      uint8_t *restrict kind)
+{
+    for (size_t block = 0; block < nblocks; block++)
+        kind[block] =
+            (uint8_t)((is_coarse[block] != 0) * SUM_COARSE | (scale[block] != 0) * SUM_SCALED);
+}
+
 /* Symbols first, all at once; what they mean afterwards. */
 static h5bragg_status read_sums(sum_grid *grid, wide_reader *sums, int64_t *sum)
 {
@@ -144,9 +177,7 @@ static h5bragg_status read_sums(sum_grid *grid, wide_reader *sums, int64_t *sum)
     uint32_t start[MACRO_EDGE]; /* of a row's symbols */
     const uint32_t ncoarse = list_coarse(grid, grid->context);
     uint32_t n = ncoarse;
-    for (uint32_t block = 0; block < grid->nblocks; block++)
-        grid->kind[block] = (uint8_t)((grid->is_coarse[block] ? SUM_COARSE : 0) |
-                                      (grid->scale[block] ? SUM_SCALED : 0));
+    set_kinds(grid->is_coarse, grid->scale, grid->nblocks, grid->kind);
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const sum_row r = row_at(grid, row);
         start[row] = n;
@@ -166,6 +197,7 @@ static h5bragg_status read_sums(sum_grid *grid, wide_reader *sums, int64_t *sum)
 
 h5bragg_status sums_read_row(sum_grid *grid, symbol_reader *scales, wide_reader *sums, int64_t *sum)
 {
+    find_open(grid);
     const h5bragg_status status = read_scales(grid, scales);
     return status ? status : read_sums(grid, sums, sum);
 }

@@ -14,25 +14,40 @@
 
 enum { NOT_PATTERN = 0xFF, LEVEL_UNITS = 256 };
 
-/* A level of a cell and the rows of its sums. */
-static int set_level(const tile_fill *t, uint32_t threshold, uint32_t level)
+/* Levels of a cell, which are those of the cell before it nearly always. */
+typedef struct cell_levels {
+    uint32_t threshold;
+    uint32_t first;
+    uint32_t last;
+} cell_levels;
+
+/* Makes levels and the rows of their sums, but for those that are there. */
+static int make_levels(const tile_fill *t, cell_levels wanted, cell_levels *there)
 {
-    const level_table *table = level_get(threshold, level);
-    return table && level_rows_make(t->cells.book, threshold, table);
+    if (memcmp(&wanted, there, sizeof wanted) == 0)
+        return 1;
+    for (uint32_t level = wanted.first; level <= wanted.last; level++) {
+        const level_table *table = level_get(wanted.threshold, level);
+        if (!table || !level_rows_make(t->cells.book, wanted.threshold, table))
+            return 0;
+    }
+    *there = wanted;
+    return 1;
 }
 
 /* The levels x / 256 of a cell: on average over the 256 places between two of them, x. */
-static int set_levels(const tile_fill *t, uint32_t c, const ring_profile *ring)
+static int set_levels(const tile_fill *t, uint32_t c, const ring_profile *ring,
+                      cell_levels there[2])
 {
     const int32_t level = (int32_t)noise_level(&t->frame->model.noise, ring, c);
     for (int is_odd = 0; is_odd < 2; is_odd++) {
         int32_t x = level + (is_odd ? ring->spread : -ring->spread);
         x = x < 0 ? 0 : x > PROFILE_MAX_SPREAD ? PROFILE_MAX_SPREAD : x;
         const uint32_t first = (uint32_t)x / LEVEL_UNITS;
-        const uint32_t second = x % LEVEL_UNITS ? first + 1 : first;
+        const uint32_t last = x % LEVEL_UNITS ? first + 1 : first;
         t->cells.level[c][is_odd] =
             t->threshold[c] * (uint32_t)(LEVEL_NLEVELS * LEVEL_UNITS) + (uint32_t)x;
-        if (!set_level(t, t->threshold[c], first) || !set_level(t, t->threshold[c], second))
+        if (!make_levels(t, (cell_levels){t->threshold[c], first, last}, &there[is_odd]))
             return 0;
     }
     return 1;
@@ -43,9 +58,12 @@ static h5bragg_status set_cells(tile_fill *t)
     const frame_model *m = &t->frame->model;
     const ring_map *map = m->noise.map;
     const int has_levels = !m->layout.has_local && t->fill == H5BRAGG_FILL_NOISE;
+    cell_levels there[2] = {{NOT_PATTERN, 0, 0}, {NOT_PATTERN, 0, 0}};
+    t->ngeneral[0] = 0;
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &m->profile[map->ring[c]];
         t->threshold[c] = NOT_PATTERN;
+        t->ngeneral[c + 1] = t->ngeneral[c] + (ring->is_general != 0);
         t->cells.run[c] = t->cells.level[c][0] = t->cells.level[c][1] = CHOICE_NO_PATTERN;
         if (ring->is_general) {
             t->mean[c] = noise_mean(m->tables, c);
@@ -55,7 +73,7 @@ static h5bragg_status set_cells(tile_fill *t)
         t->threshold[c] = (uint8_t)m->range[c].high;
         t->cells.run[c] = pattern_run(t->cells.book, t->threshold[c]);
         t->mean[c] = mean < (double)m->range[c].high ? (int64_t)mean : m->range[c].high;
-        if (has_levels && !set_levels(t, c, ring))
+        if (has_levels && !set_levels(t, c, ring, there))
             return H5BRAGG_NO_MEMORY;
     }
     return H5BRAGG_OK;
@@ -77,14 +95,15 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->variant = scratch_take_zeros(padded, sizeof *t->variant);
     t->permutation = scratch_take_zeros(padded, 1);
     t->threshold = scratch_take(ncells);
+    t->ngeneral = scratch_take(ncells * sizeof *t->ngeneral);
     t->mean = scratch_take(ncells * sizeof *t->mean);
     t->cells.book = frame->model.book;
     t->cells.run = scratch_take(ncells * sizeof *t->cells.run);
     t->cells.level = scratch_take(ncells * sizeof *t->cells.level);
     t->more = scratch_take(padded * sizeof *t->more);
     t->cut = scratch_take(padded * sizeof *t->cut);
-    if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->mean || !t->cells.run ||
-        !t->cells.level || !t->more || !t->cut)
+    if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->ngeneral || !t->mean ||
+        !t->cells.run || !t->cells.level || !t->more || !t->cut)
         return H5BRAGG_NO_MEMORY;
     return set_cells(t);
 }
@@ -95,6 +114,7 @@ void tile_fill_free(tile_fill *t)
     scratch_give(t->variant);
     scratch_give(t->permutation);
     scratch_give(t->threshold);
+    scratch_give(t->ngeneral);
     scratch_give(t->mean);
     scratch_give(t->cells.run);
     scratch_give(t->cells.level);
@@ -133,11 +153,10 @@ static tile_row row_at(const tile_fill *t, uint32_t row)
 /* Draws the pixels of a tile that are open, of which there are f. */
 static void draw_cut_tile(const tile_row *r, uint32_t column, uint32_t f, const uint8_t *variant)
 {
-    const uint16_t open = r->open[column];
+    const uint32_t open = r->open[column];
     uint32_t from = (r->hash[column] >> CHOICE_PERMUTATION_SHIFT) * f >> 8;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        if (!(open >> p & 1))
-            continue;
+    for (uint32_t left = open; left; left &= left - 1) {
+        const uint32_t p = lowest_bit(left);
         r->pixels[p / TILE_EDGE][column * TILE_EDGE + p % TILE_EDGE] = variant[from];
         from = from + 1 < f ? from + 1 : 0;
     }
@@ -228,23 +247,35 @@ BRAGG_INLINE void put_tile(const h5bragg_pixel_type type, const ring_map *map, u
     }
 }
 
+static void draw_general_tile(const tile_fill *t, const tile_row *r, uint32_t column, void *pixels)
+{
+    const frame_model *m = &t->frame->model;
+    noise_tile tile = {.number = (uint32_t)(r->first + column),
+                       .hash = r->hash[column],
+                       .cell = r->cell[column],
+                       .valid = r->open[column],
+                       .has_sum = m->layout.has_local,
+                       .sum = r->sum[column]};
+    noise_draw_tile(m->tables, t->frame->header->seed, &tile);
+    DISPATCH_PIXEL_TYPE(m->noise.type, put_tile, m->noise.map, r->number, column, tile.valid,
+                        tile.value, pixels)
+}
+
 /* The tiles of general rings. */
 static void draw_general(const tile_fill *t, const tile_row *r, void *pixels)
 {
-    const frame_model *m = &t->frame->model;
-    const ring_map *map = m->noise.map;
-    for (uint32_t column = 0; column < map->ntx; column++) {
-        if (r->open[column] == 0 || t->threshold[r->cell[column]] != NOT_PATTERN)
+    const ring_map *map = t->frame->model.noise.map;
+    const uint32_t nblocks = ring_map_nblocks(map);
+    const cell_span *span = map->span + (size_t)(r->number / MACRO_EDGE) * nblocks;
+    for (uint32_t block = 0; block < nblocks; block++) {
+        const uint32_t stop =
+            MACRO_EDGE * (block + 1) < map->ntx ? MACRO_EDGE * (block + 1) : map->ntx;
+        if (!cell_span_has(span[block], t->ngeneral))
             continue;
-        noise_tile tile = {.number = (uint32_t)(r->first + column),
-                           .hash = r->hash[column],
-                           .cell = r->cell[column],
-                           .valid = r->open[column],
-                           .has_sum = m->layout.has_local,
-                           .sum = r->sum[column]};
-        noise_draw_tile(m->tables, t->frame->header->seed, &tile);
-        DISPATCH_PIXEL_TYPE(m->noise.type, put_tile, map, r->number, column, tile.valid, tile.value,
-                            pixels)
+        for (uint32_t column = MACRO_EDGE * block; column < stop; column++) {
+            if (r->open[column] && t->threshold[r->cell[column]] == NOT_PATTERN)
+                draw_general_tile(t, r, column, pixels);
+        }
     }
 }
 

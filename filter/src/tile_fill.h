@@ -17,6 +17,7 @@ typedef struct tile_fill {
     uint32_t *variant;    /* ntx, padded */
     uint8_t *permutation; /* likewise */
     uint8_t *threshold;   /* per cell of pattern rings; NOT_PATTERN for others */
+    uint32_t *ngeneral;   /* ncells + 1: cells of general rings before */
     int64_t *mean;        /* per cell: noise-free reading */
     pattern_cells cells;
     uint32_t *more;              /* without local counts: second hashes of a row of tiles */

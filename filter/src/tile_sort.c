@@ -15,7 +15,7 @@ BRAGG_INLINE uint32_t kept_bits(const uint8_t *symbol)
 /* Bits of tiles that a row still has. */
 BRAGG_INLINE uint32_t lane_bits(uint32_t nleft)
 {
-    return nleft < SORT_NLANES ? (1u << nleft) - 1 : 0xFFFF;
+    return nleft < GROUP_NTILES ? (1u << nleft) - 1 : 0xFFFF;
 }
 
 /* Sorts the tiles from `first` on; returns bits of kept ones that may not be. */
@@ -23,12 +23,12 @@ static uint32_t sort_plain(const tile_flags *f, uint32_t first, uint16_t *restri
                            uint16_t *exact)
 {
     uint32_t bad = 0;
-    for (; first < f->ntiles; first += SORT_NLANES) {
+    for (; first < f->ntiles; first += GROUP_NTILES) {
         const uint32_t nleft = f->ntiles - first;
         const uint32_t kept = kept_bits(f->symbol + first / QUAD_NTILES);
         uint32_t blank = 0;
         uint32_t is_exact = 0;
-        for (uint32_t k = 0; k < (nleft < SORT_NLANES ? nleft : SORT_NLANES); k++) {
+        for (uint32_t k = 0; k < (nleft < GROUP_NTILES ? nleft : GROUP_NTILES); k++) {
             const uint32_t is_blank = f->cell[first + k] == BRAGG_NO_CELL;
             const uint32_t is_drawn = ~(kept >> k | is_blank) & 1;
             const uint32_t valid = f->valid[first + k];
@@ -37,7 +37,7 @@ static uint32_t sort_plain(const tile_flags *f, uint32_t first, uint16_t *restri
             is_exact |= ((valid != 0) & (is_drawn ^ 1)) << k;
         }
         bad |= kept & (blank | ~lane_bits(nleft));
-        exact[first / SORT_NLANES] = (uint16_t)is_exact;
+        exact[first / GROUP_NTILES] = (uint16_t)is_exact;
     }
     return bad;
 }
@@ -49,7 +49,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) static uint32_t
 sort_avx512(const tile_flags *f, uint16_t *open, uint16_t *exact)
 {
     uint32_t bad = 0;
-    for (uint32_t first = 0; first < f->ntiles; first += SORT_NLANES) {
+    for (uint32_t first = 0; first < f->ntiles; first += GROUP_NTILES) {
         const __mmask16 lanes = (__mmask16)lane_bits(f->ntiles - first);
         const __mmask16 kept = (__mmask16)kept_bits(f->symbol + first / QUAD_NTILES);
         const __m256i cell = _mm256_maskz_loadu_epi16(lanes, f->cell + first);
@@ -60,7 +60,7 @@ sort_avx512(const tile_flags *f, uint16_t *open, uint16_t *exact)
         _mm256_mask_storeu_epi16(open + first, lanes,
                                  _mm256_maskz_mov_epi16((__mmask16)~stored, valid));
         bad |= kept & (uint32_t)(blank | (__mmask16)~lanes);
-        exact[first / SORT_NLANES] = _mm256_mask_test_epi16_mask(stored, valid, valid);
+        exact[first / GROUP_NTILES] = _mm256_mask_test_epi16_mask(stored, valid, valid);
     }
     return bad;
 }
@@ -72,7 +72,7 @@ __attribute__((target("avx2"))) static uint32_t sort_avx2(const tile_flags *f, u
                                           8192, 16384, INT16_MIN);
     __m256i bad = _mm256_setzero_si256();
     uint32_t first = 0;
-    for (; first + SORT_NLANES <= f->ntiles; first += SORT_NLANES) {
+    for (; first + GROUP_NTILES <= f->ntiles; first += GROUP_NTILES) {
         const uint32_t bits = kept_bits(f->symbol + first / QUAD_NTILES);
         const __m256i cell = _mm256_loadu_si256((const void *)(f->cell + first));
         const __m256i valid = _mm256_loadu_si256((const void *)(f->valid + first));
@@ -83,7 +83,7 @@ __attribute__((target("avx2"))) static uint32_t sort_avx2(const tile_flags *f, u
         const __m256i is_empty = _mm256_cmpeq_epi16(valid, _mm256_setzero_si256());
         const __m256i is_exact = _mm256_andnot_si256(is_empty, stored);
         _mm256_storeu_si256((void *)(open + first), _mm256_andnot_si256(stored, valid));
-        exact[first / SORT_NLANES] = (uint16_t)_mm_movemask_epi8(_mm_packs_epi16(
+        exact[first / GROUP_NTILES] = (uint16_t)_mm_movemask_epi8(_mm_packs_epi16(
             _mm256_castsi256_si128(is_exact), _mm256_extracti128_si256(is_exact, 1)));
         bad = _mm256_or_si256(bad, _mm256_and_si256(kept, blank));
     }

@@ -7,18 +7,16 @@
 #include "ring_map.h"
 #include "symbols.h"
 
-enum { SORT_NLANES = 16 }; /* tiles at a time */
-
 /* What a row of tiles is sorted by. */
 typedef struct tile_flags {
     uint32_t ntiles;
-    const uint8_t *symbol; /* below 16, of the quads and, 0, of what lacks to SORT_NLANES tiles */
+    const uint8_t *symbol; /* below 16, of the quads and, 0, of what lacks to GROUP_NTILES tiles */
     const uint16_t *cell;
     const uint16_t *valid;
 } tile_flags;
 
 /*
- * open[ntiles] become the pixels that are drawn, and a bit of exact[], one element for SORT_NLANES
+ * open[ntiles] become the pixels that are drawn, and a bit of exact[], one element for GROUP_NTILES
  * tiles, whether a tile has valid pixels that are not.  Returns 0 if a tile may not be kept.
  */
 int tiles_sort(const tile_flags *flags, uint16_t *open, uint16_t *exact);

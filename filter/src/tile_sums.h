@@ -47,20 +47,19 @@ typedef struct sum_grid {
     sum_rule *full;       /* per cell: a whole tile where the scale is 1 */
     small_rule *small;    /* likewise */
     int may_be_coarse;
-    uint64_t *low_cell;   /* per cell: see sum_rules.c */
-    uint64_t *whole;      /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
-    uint8_t *least_high;  /* nblocks: where there is that, the least of their largest values */
-    uint32_t *nlow;       /* ncells + 1: cells before that a coarse block may be made of */
-    uint16_t *least_cell; /* ntx: of the four tiles of a column, at work */
-    uint16_t *most_cell;
-    uint8_t *is_coarse; /* nblocks */
-    uint32_t *plain;    /* per cell, for writing alone: see sums_write_kernels.h */
+    uint64_t *low_cell;  /* per cell: see sum_rules.c */
+    uint64_t *whole;     /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
+    uint8_t *least_high; /* nblocks: where there is that, the least of their largest values */
+    uint32_t *nlow;      /* ncells + 1: cells before that a coarse block may be made of */
+    uint8_t *is_coarse;  /* nblocks */
+    uint32_t *plain;     /* per cell, for writing alone: see sums_write_kernels.h */
     uint32_t *plain_expected;
     int8_t *scale; /* nblocks */
     int8_t *scale_above;
     int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
     coarse_rule *coarse; /* nblocks: those at work */
     /* For reading, of a row of macro blocks: see sum_row. */
+    uint16_t *any_open; /* of the columns of tiles, with zeros behind them */
     uint8_t *kind;
     uint32_t *range;
     uint32_t *step;
@@ -106,6 +105,11 @@ static inline uint32_t count_bits(uint32_t x)
     x = (x & 0x33333333u) + (x >> 2 & 0x33333333u);
     x = (x + (x >> 4)) & 0x0F0F0F0Fu;
     return x * 0x01010101u >> 24;
+}
+
+static inline uint32_t count_bits64(uint64_t x)
+{
+    return count_bits((uint32_t)x) + count_bits((uint32_t)(x >> 32));
 }
 
 /* Of the pixels of a tile, by their bits: most have all. */

@@ -176,7 +176,7 @@ static void check_plane(const test_case *c, const counts_plane *plane)
     CHECK(plane->total == total);
     CHECK(plane->has_negative == has_negative);
     for (uint32_t row = 0; row < c->map.nty; row++) {
-        const size_t ngroups = counts_plane_ngroups(&c->map);
+        const size_t ngroups = ring_map_ngroups(&c->map);
         for (uint32_t g = 0; g < ngroups; g++)
             check_codes(c, plane->codes[row * ngroups + g], row, g);
         for (uint32_t column = 0; column < c->map.ntx; column++)

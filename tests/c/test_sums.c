@@ -111,7 +111,7 @@ static void check_sorting(unsigned seed)
         if (k >= ntiles)
             continue;
         CHECK(open[k] == (is_kept || is_blank ? 0 : valid[k]));
-        CHECK((exact[k / SORT_NLANES] >> k % SORT_NLANES & 1) ==
+        CHECK((exact[k / GROUP_NTILES] >> k % GROUP_NTILES & 1) ==
               ((is_kept || is_blank) && valid[k]));
     }
     CHECK(result == is_allowed);
