@@ -76,9 +76,12 @@ BRAGG_INLINE void exact_value_contexts(const exact_levels *levels, uint32_t plac
 {
     const uint8_t *shade = levels->shade[levels->shape[place]];
     const uint32_t level = levels->grid[place] - 1u;
-    const uint8_t first = (uint8_t)(level ? 3 * level - 2 : 0);
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        context[p] = (uint8_t)(first + shade[p]);
+    const uint64_t first = level ? (3 * (uint64_t)level - 2) * 0x0101010101010101u : 0;
+    uint64_t half[2]; /* no byte reaches 32 */
+    memcpy(half, shade, sizeof half);
+    half[0] += first;
+    half[1] += first;
+    memcpy(context, half, sizeof half);
 }
 
 #endif

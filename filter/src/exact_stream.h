@@ -11,6 +11,7 @@ typedef struct exact_reader {
     exact_levels levels;
     wide_reader level_symbols;
     wide_reader value_symbols;
+    uint32_t *place; /* of the tiles of a row of macro blocks in the grid of levels */
 } exact_reader;
 
 /* As wide_symbols_open, wide_symbols_close and symbol_reader_free. */

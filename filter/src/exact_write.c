@@ -112,9 +112,12 @@ static void add_to_batch(exact_writer *w, const exact_item *item, byte_batch *b)
 {
     if (b->n == BATCH_NBYTES)
         put_batch(w, b);
+    const uint8_t *from = item->byte;
+    uint8_t *to = b->byte + b->n;
+    const size_t stride = w->stride;
     exact_value_contexts(&w->levels, item->place, b->context + b->n);
     for (uint32_t i = 0; i < TILE_EDGE; i++)
-        memcpy(b->byte + b->n + i * TILE_EDGE, item->byte + i * w->stride, TILE_EDGE);
+        memcpy(to + i * TILE_EDGE, from + i * stride, TILE_EDGE);
     b->n += TILE_NPIXELS;
 }
 

@@ -6,18 +6,62 @@
  * Every context has a table, also one that has no symbols: its entries leave the state as it is and
  * are marked bad.
  */
+#include "cpu_level.h"
 #include "frequency_tables.h"
 #include "scratch.h"
 #include "symbols.h"
 
-enum { NOT_A_NUMBER = 255, ENTRIES_AT_ONCE = 4 };
+enum { NOT_A_NUMBER = 255, ENTRIES_AT_ONCE = 16 };
 
 /* What an empty stream's reader looks at in place of words and raw bits. */
 static const uint8_t nothing[8] = {0};
 
-/* `symbol` has f values of u from `start` on, in the table of a context.  Behind them in a wide one
- * ENTRIES_AT_ONCE - 1 more are put down, which those of the next symbol or context overwrite. */
-static void fill_entries(void *table, int is_wide, uint32_t symbol, uint32_t start, uint32_t f,
+/* Puts n entries down in a wide table, each with a bias of one more than that before, and some that
+ * mean nothing behind them: less than ENTRIES_AT_ONCE, which those of the next symbol or context
+ * overwrite. */
+typedef void fill_function(uint32_t *entry, uint32_t n, uint32_t first);
+
+static void fill_plain(uint32_t *entry, uint32_t n, uint32_t first)
+{
+    for (uint32_t k = 0; k < n; k += 4) {
+        for (uint32_t i = k; i < k + 4; i++)
+            entry[i] = first + (i << 8);
+    }
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+__attribute__((target("avx512f"))) static void fill_avx512(uint32_t *entry, uint32_t n,
+                                                           uint32_t first)
+{
+    const __m512i bias = _mm512_slli_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 8);
+    __m512i entries = _mm512_add_epi32(_mm512_set1_epi32((int)first), bias);
+    for (uint32_t k = 0; k < n; k += ENTRIES_AT_ONCE) {
+        _mm512_storeu_si512(entry + k, entries);
+        entries = _mm512_add_epi32(entries, _mm512_set1_epi32(ENTRIES_AT_ONCE << 8));
+    }
+}
+#endif
+
+static fill_function *fill_kernel(void)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512)
+        return fill_avx512;
+#endif
+    return fill_plain;
+}
+
+/* Tables at work; `fill` is that of wide ones, NULL for others. */
+typedef struct table_kind {
+    uint32_t version;
+    fill_function *fill;
+} table_kind;
+
+/* `symbol` has f values of u from `start` on, in the table of a context. */
+static void fill_entries(table_kind kind, void *table, uint32_t symbol, uint32_t start, uint32_t f,
                          uint32_t flags)
 {
     const uint32_t entry = f << ENTRY_FREQUENCY_BIT | flags;
@@ -25,20 +69,17 @@ static void fill_entries(void *table, int is_wide, uint32_t symbol, uint32_t sta
     uint32_t *entries = table;
     if (f == 0)
         return;
-    if (!is_wide) {
-        memset(symbols + start, (int)symbol, f);
-        entries[SYMBOLS_TOTAL / sizeof *entries + symbol] = entry | start;
+    if (kind.fill) {
+        kind.fill(entries + start, f, entry | symbol);
         return;
     }
-    for (uint32_t bias = 0; bias < f; bias += ENTRIES_AT_ONCE) {
-        for (uint32_t k = 0; k < ENTRIES_AT_ONCE; k++)
-            entries[start + bias + k] = (entry | symbol) + ((bias + k) << 8);
-    }
+    memset(symbols + start, (int)symbol, f);
+    entries[SYMBOLS_TOTAL / sizeof *entries + symbol] = entry | start;
 }
 
-static void fill_bad(void *table, int is_wide)
+static void fill_bad(table_kind kind, void *table)
 {
-    fill_entries(table, is_wide, is_wide ? 0 : NOT_A_NUMBER, 0, SYMBOLS_TOTAL, ENTRY_BAD);
+    fill_entries(kind, table, kind.fill ? 0 : NOT_A_NUMBER, 0, SYMBOLS_TOTAL, ENTRY_BAD);
 }
 
 /* A context's frequencies in version 1, whose sum is 2048 if there are any; 0 if they are not. */
@@ -60,28 +101,27 @@ static int read_varint_frequencies(byte_reader *in, uint16_t *frequency, uint32_
 }
 
 /* Reads a context's table; *m is the number of frequencies that it gives. */
-static h5bragg_status read_table(bit_reader *bits, uint32_t version, void *table, int is_wide,
-                                 uint32_t *m)
+static h5bragg_status read_table(bit_reader *bits, table_kind kind, void *table, uint32_t *m)
 {
     uint16_t frequency[FREQUENCY_NSYMBOLS];
-    const int is_right = version == 1 ? read_varint_frequencies(bits->in, frequency, m)
-                                      : frequency_table_read(bits, frequency, m);
+    const int is_right = kind.version == 1 ? read_varint_frequencies(bits->in, frequency, m)
+                                           : frequency_table_read(bits, frequency, m);
     if (!is_right)
         return H5BRAGG_CORRUPT;
     if (*m == 0)
-        fill_bad(table, is_wide);
+        fill_bad(kind, table);
     for (uint32_t symbol = 0, start = 0; symbol < *m; start += frequency[symbol++])
-        fill_entries(table, is_wide, symbol, start, frequency[symbol], 0);
+        fill_entries(kind, table, symbol, start, frequency[symbol], 0);
     return H5BRAGG_OK;
 }
 
 /* A context of a stream of no bytes: no symbol in version 1, only symbol 0 in version 2. */
-static void fill_implied(uint32_t version, void *table, int is_wide)
+static void fill_implied(table_kind kind, void *table)
 {
-    if (version == 1)
-        fill_bad(table, is_wide);
+    if (kind.version == 1)
+        fill_bad(kind, table);
     else
-        fill_entries(table, is_wide, 0, 0, SYMBOLS_TOTAL, 0);
+        fill_entries(kind, table, 0, 0, SYMBOLS_TOTAL, 0);
 }
 
 static h5bragg_status read_states(byte_reader *in, uint32_t *state, uint32_t nstates)
@@ -146,6 +186,7 @@ static void open_empty(symbol_reader *s)
 static h5bragg_status read_tables(byte_reader *in, uint32_t version, uint32_t ncontexts,
                                   int is_wide, symbol_reader *s)
 {
+    const table_kind kind = {version, is_wide ? fill_kernel() : NULL};
     bit_reader bits = {.in = in};
     const int is_empty = bytes_left(in) == 0;
     const size_t wide_nbytes = SYMBOLS_TOTAL * sizeof *s->memory;
@@ -160,9 +201,9 @@ static h5bragg_status read_tables(byte_reader *in, uint32_t version, uint32_t nc
         uint32_t *table = s->memory + context * (table_nbytes / sizeof *s->memory);
         uint32_t nsymbols = 0;
         if (is_empty)
-            fill_implied(version, table, is_wide);
+            fill_implied(kind, table);
         else
-            status = read_table(&bits, version, table, is_wide, &nsymbols);
+            status = read_table(&bits, kind, table, &nsymbols);
         if (is_wide && table[0] == (uint32_t)SYMBOLS_TOTAL << ENTRY_FREQUENCY_BIT)
             s->zeros |= (uint32_t)1 << context;
         nsymbols_sum += nsymbols;
