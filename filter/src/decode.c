@@ -58,12 +58,14 @@ BRAGG_INLINE void place_exact(const h5bragg_pixel_type type, sparse_frame *frame
 BRAGG_INLINE void place_picked(const h5bragg_pixel_type type, const sparse_frame *frame,
                                void *pixels)
 {
-    const picked_reader *picked = &frame->picked;
+    const uint32_t *restrict at = frame->picked.at; /* which pixels cannot overwrite */
+    const uint32_t *restrict value = frame->picked.value;
+    const uint32_t n = frame->picked.n;
     const size_t npixels = (size_t)TILE_EDGE * MACRO_EDGE * frame->model.noise.map->nx;
     uint8_t *first =
         (uint8_t *)pixels + npixels * h5bragg_pixel_nbytes(type) * (size_t)frame->macro_row;
-    for (uint32_t k = 0; k < picked->n; k++)
-        pixel_set(first, type, picked->at[k], picked->value[k]);
+    for (uint32_t k = 0; k < n; k++)
+        pixel_set(first, type, at[k], value[k]);
 }
 
 /* One row of macro blocks: background, then what is stored exactly, then masked pixels. */

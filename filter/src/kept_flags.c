@@ -8,8 +8,9 @@ enum { QUADS_AT_ONCE = 4 };
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
 {
     flags->nquads = (map->ntx + QUAD_NTILES - 1) / QUAD_NTILES;
-    flags->row = scratch_take_zeros(flags->nquads + 2u, 1);
-    flags->above = scratch_take_zeros(flags->nquads + 2u, 1);
+    const size_t room = flags->nquads + 2u + QUADS_AT_ONCE;
+    flags->row = scratch_take_zeros(room, 1);
+    flags->above = scratch_take_zeros(room, 1);
     flags->context = scratch_take(flags->nquads);
     flags->symbol =
         scratch_take_zeros(flags->nquads + QUAD_NTILES, 1); /* whole groups: see tile_sort.h */
@@ -27,19 +28,22 @@ void kept_flags_free(kept_flags *flags)
     memset(flags, 0, sizeof *flags);
 }
 
-/* What was the row at work is above now; its contexts follow from that alone. */
+/* The contexts of a row follow from the row above alone, which has a zero on either side. */
+static void list_contexts(const uint8_t *restrict above, size_t nquads, uint8_t *restrict context)
+{
+    for (size_t quad = 0; quad < nquads; quad++) {
+        const uint8_t beside = (uint8_t)(above[quad] >> 3 | (above[quad + 2] & 1));
+        context[quad] = (uint8_t)(above[quad + 1] + above[quad + 1] + beside);
+    }
+}
+
+/* What was the row at work is above now. */
 static void next_row(kept_flags *flags)
 {
     uint8_t *row = flags->above;
     flags->above = flags->row;
     flags->row = row;
-    const uint8_t *above = flags->above;
-    uint8_t *restrict context = flags->context; /* else nothing becomes vectors */
-    const uint32_t nquads = flags->nquads;
-    for (uint32_t quad = 0; quad < nquads; quad++) {
-        const uint32_t beside = above[quad] >> 3 | (above[quad + 2] & 1);
-        context[quad] = (uint8_t)(2u * above[quad + 1] + beside);
-    }
+    list_contexts(flags->above, flags->nquads, flags->context);
 }
 
 int kept_flags_read(kept_flags *flags, wide_reader *s)
@@ -49,9 +53,9 @@ int kept_flags_read(kept_flags *flags, wide_reader *s)
     next_row(flags);
     wide_symbols_get(s, flags->context, nquads, flags->symbol);
     memcpy(flags->row + 1, symbol, nquads);
-    uint32_t all = 0;
+    uint8_t all = 0;
     for (uint32_t quad = 0; quad < nquads; quad++)
-        all |= symbol[quad];
+        all = (uint8_t)(all | symbol[quad]);
     return all < 16;
 }
 
@@ -75,6 +79,13 @@ static int is_empty(const uint8_t *kept, uint32_t ntx)
     return any == 0;
 }
 
+static void join_pairs(const uint8_t *restrict context, const uint8_t *restrict symbol, size_t n,
+                       uint16_t *restrict pair)
+{
+    for (size_t k = 0; k < n; k++)
+        pair[k] = (uint16_t)(context[k] << 8 | symbol[k]);
+}
+
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map, const uint8_t *kept)
 {
     uint16_t *pair = symbol_writer_room(s, flags->nquads);
@@ -90,15 +101,14 @@ void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map, 
     next_row(flags);
     for (uint32_t quad = 0; pair && quad < flags->nquads; quad += QUADS_AT_ONCE) {
         const uint32_t first = quad * QUAD_NTILES;
-        const uint32_t nleft = flags->nquads - quad;
         uint8_t last[QUADS_AT_ONCE * QUAD_NTILES] = {0};
         if (map->ntx - first < sizeof last)
             memcpy(last, kept + first, map->ntx - first);
-        uint32_t bits = collect_bits(map->ntx - first < sizeof last ? last : kept + first);
-        for (uint32_t k = quad; k < quad + QUADS_AT_ONCE && k < quad + nleft; k++, bits >>= 4) {
-            flags->row[k + 1] = (uint8_t)(bits & 0xF);
-            pair[k] = (uint16_t)((uint32_t)flags->context[k] << 8 | (bits & 0xF));
-        }
+        const uint32_t bits = collect_bits(map->ntx - first < sizeof last ? last : kept + first);
+        const uint32_t pairs = (bits | bits << 8) & 0x00FF00FFu;
+        store_u32(flags->row + 1 + quad, (pairs | pairs << 4) & 0x0F0F0F0Fu);
     }
+    if (pair)
+        join_pairs(flags->context, flags->row + 1, flags->nquads, pair);
     s->npairs += pair ? flags->nquads : 0;
 }

@@ -93,6 +93,7 @@ typedef struct picked_places {
 typedef struct picked_pixels {
     uint32_t *at;
     uint32_t *least;  /* values of heights of 0, modulo 2^32; NULL if nobody wants them */
+    uint16_t *cell;   /* likewise, beside `least` alone */
     uint8_t *context; /* of heights */
 } picked_pixels;
 

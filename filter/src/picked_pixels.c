@@ -25,9 +25,15 @@ BRAGG_INLINE void put_four(uint32_t *to, uint32_t value)
     memcpy(to, pair, sizeof pair);
 }
 
+BRAGG_INLINE void put_four_shorts(uint16_t *to, uint16_t value)
+{
+    const uint64_t four = value * UINT64_C(0x1000100010001);
+    memcpy(to, &four, sizeof four);
+}
+
 BRAGG_INLINE uint32_t list_plain(const picked_base *restrict base, const picked_places *places,
                                  const picked_lines *lines, const uint8_t *restrict symbol,
-                                 uint32_t n, const picked_pixels *to, int has_leasts,
+                                 uint32_t n, const picked_pixels *to, int has_leasts, int has_cells,
                                  uint32_t *seen)
 {
     uint32_t start[TILE_EDGE];
@@ -40,6 +46,7 @@ BRAGG_INLINE uint32_t list_plain(const picked_base *restrict base, const picked_
     const uint8_t *restrict line_context = lines->context;
     uint32_t *restrict at = to->at;
     uint32_t *restrict least = to->least;
+    uint16_t *restrict cell_of = to->cell;
     uint8_t *restrict context = to->context;
     uint32_t npixels = 0;
     uint32_t all = 0;
@@ -53,6 +60,8 @@ BRAGG_INLINE uint32_t list_plain(const picked_base *restrict base, const picked_
                  bits & 0xF);
         if (has_leasts)
             put_four(least + npixels, b.least);
+        if (has_cells)
+            put_four_shorts(cell_of + npixels, cell[j]);
         store_u32(context + npixels, (b.context + line_context[j] + nbits - 1) * 0x01010101u);
         npixels += nbits;
     }
@@ -64,8 +73,10 @@ uint32_t picked_pixels_list_plain(const picked_base *base, const picked_places *
                                   const picked_lines *lines, const uint8_t *symbol, uint32_t n,
                                   const picked_pixels *to, uint32_t *seen)
 {
-    return to->least ? list_plain(base, places, lines, symbol, n, to, 1, seen)
-                     : list_plain(base, places, lines, symbol, n, to, 0, seen);
+    if (to->cell)
+        return list_plain(base, places, lines, symbol, n, to, 1, 1, seen);
+    return to->least ? list_plain(base, places, lines, symbol, n, to, 1, 0, seen)
+                     : list_plain(base, places, lines, symbol, n, to, 0, 0, seen);
 }
 
 #if defined(BRAGG_X86_64)
@@ -136,6 +147,9 @@ KERNEL static uint32_t list_avx512(const picked_base *base, const picked_places 
                                                              _mm512_and_si512(number, three)));
             if (to->least)
                 _mm512_storeu_si512(to->least + i, _mm512_permutexvar_epi32(from, least));
+            if (to->cell)
+                _mm256_storeu_si256((__m256i *)(void *)(to->cell + i),
+                                    _mm512_cvtepi32_epi16(_mm512_permutexvar_epi32(from, cell)));
             _mm_storeu_si128((__m128i *)(void *)(to->context + i),
                              _mm512_cvtepi32_epi8(_mm512_permutexvar_epi32(from, context)));
             listed = _mm512_shuffle_i64x2(listed, listed, _MM_SHUFFLE(0, 3, 2, 1));

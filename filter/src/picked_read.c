@@ -6,6 +6,7 @@
  * symbols of these lines which pixels, and those of the pixels how high they are.  Each time all
  * contexts come first, then all symbols at once.
  */
+#include "cpu_level.h"
 #include "picked_reader.h"
 #include "scratch.h"
 
@@ -30,11 +31,24 @@ static h5bragg_status open_wide(byte_reader *body, const frame_model *model, pic
     return status ? status : picked_contexts_make(model, &w->contexts);
 }
 
+/* Room for the pixels of a row of macro blocks. */
+static size_t room_of(const frame_model *model)
+{
+    return model->noise.map->ntx * (size_t)(MACRO_EDGE * TILE_NPIXELS) +
+           (size_t)LINES_SLACK * LINE_NPIXELS;
+}
+
+h5bragg_status picked_reader_want_cells(picked_reader *r)
+{
+    if (r->model->format_version > 1 && !r->cell)
+        r->cell = scratch_take(room_of(r->model) * sizeof *r->cell);
+    return r->model->format_version == 1 || r->cell ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
 h5bragg_status picked_reader_open(byte_reader *body, const frame_model *model, uint32_t npicked,
                                   picked_reader *r)
 {
-    const size_t npixels = model->noise.map->ntx * (size_t)(MACRO_EDGE * TILE_NPIXELS) +
-                           (size_t)LINES_SLACK * LINE_NPIXELS;
+    const size_t npixels = room_of(model);
     memset(r, 0, sizeof *r);
     r->model = model;
     r->nwanted = npicked;
@@ -64,6 +78,7 @@ void picked_reader_free(picked_reader *r)
     scratch_give(w->symbol);
     scratch_give(r->at);
     scratch_give(r->value);
+    scratch_give(r->cell);
     memset(r, 0, sizeof *r);
 }
 
@@ -114,29 +129,20 @@ static int are_possible(const picked_wide *w, uint32_t nlines, int64_t most)
     return 1;
 }
 
-enum { SYMBOLS_AT_ONCE = 8 };
-
-/* Adds the heights from number k on that have raw bits, of which there are bits in `large`, a byte
- * each; returns 0 if a value is too large. */
-static int add_large(picked_reader *r, uint32_t k, uint64_t large)
+/* Adds height number i, which has raw bits; returns 0 if the value is too large. */
+static int add_large(picked_reader *r, uint32_t i)
 {
     picked_wide *w = &r->wide;
-    const int64_t most = pixel_maximum(r->model->noise.type);
-    int is_good = 1;
-    while (large) {
-        const uint32_t byte = lowest_bit(large) / 8;
-        const uint32_t i = k + byte;
-        const uint64_t height = number_of(&w->heights.stream, w->symbol[i]);
-        r->value[i] -= w->symbol[i];
-        is_good &= picked_reader_value(r, i) + (int64_t)height <= most;
-        r->value[i] += (uint32_t)height;
-        large &= ~((uint64_t)0xFF << 8 * byte);
-    }
+    const uint64_t height = number_of(&w->heights.stream, w->symbol[i]);
+    r->value[i] -= w->symbol[i];
+    const int is_good =
+        picked_reader_value(r, i) + (int64_t)height <= pixel_maximum(r->model->noise.type);
+    r->value[i] += (uint32_t)height;
     return is_good;
 }
 
 /* Makes values of least values; returns 0 if one is too large. */
-static int add_heights(picked_reader *r)
+static int add_heights_plain(picked_reader *r)
 {
     const uint64_t not_direct = 0x0101010101010101u * (256u - NUMBER_DIRECT);
     uint32_t *restrict value = r->value;
@@ -145,14 +151,53 @@ static int add_heights(picked_reader *r)
     int is_good = 1;
     for (uint32_t k = 0; k < n; k++)
         value[k] += symbol[k];
-    for (uint32_t k = 0; k < n; k += SYMBOLS_AT_ONCE) {
-        const uint64_t eight = load_u64(symbol + k);
-        const uint64_t inside =
-            n - k < SYMBOLS_AT_ONCE ? ((uint64_t)1 << 8 * (n - k)) - 1 : UINT64_MAX;
-        if (eight & inside & not_direct)
-            is_good &= add_large(r, k, eight & inside & not_direct);
+    for (uint32_t k = 0; k < n; k += 8) {
+        const uint64_t inside = n - k < 8 ? ((uint64_t)1 << 8 * (n - k)) - 1 : UINT64_MAX;
+        uint64_t large = load_u64(symbol + k) & inside & not_direct;
+        while (large) {
+            const uint32_t byte = lowest_bit(large) / 8;
+            is_good &= add_large(r, k + byte);
+            large &= ~((uint64_t)0xFF << 8 * byte);
+        }
     }
     return is_good;
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+/* Of values there is room for LINES_SLACK more. */
+__attribute__((target("avx512f,avx512bw"))) static int add_heights_avx512(picked_reader *r)
+{
+    const uint8_t *symbol = r->wide.symbol;
+    const uint32_t n = r->n;
+    int is_good = 1;
+    for (uint32_t k = 0; k < n; k += LINES_SLACK) {
+        const uint32_t nleft = n - k;
+        const __mmask64 inside = nleft < LINES_SLACK ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
+        const __m512i symbols = _mm512_maskz_loadu_epi8(inside, symbol + k);
+        for (uint32_t i = k; i < k + LINES_SLACK; i += 16) {
+            const __m512i heights =
+                _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(symbol + i)));
+            _mm512_storeu_si512(r->value + i,
+                                _mm512_add_epi32(_mm512_loadu_si512(r->value + i), heights));
+        }
+        uint64_t large =
+            _mm512_test_epi8_mask(symbols, _mm512_set1_epi8((char)(256 - NUMBER_DIRECT)));
+        for (; large; large &= large - 1)
+            is_good &= add_large(r, k + lowest_bit(large));
+    }
+    return is_good;
+}
+#endif
+
+static int add_heights(picked_reader *r)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512)
+        return add_heights_avx512(r);
+#endif
+    return add_heights_plain(r);
 }
 
 static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
@@ -165,7 +210,8 @@ static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
     for (uint32_t k = 0; k < m->nrows; k++) {
         const picked_lines lines = picked_lines_from(&w->line, w->start[k]);
         const picked_places places = {TILE_EDGE * k * m->nx, m->nx, TILE_EDGE};
-        const picked_pixels to = {r->at + r->n, r->value + r->n, w->context + r->n};
+        const picked_pixels to = {r->at + r->n, r->value + r->n, r->cell ? r->cell + r->n : NULL,
+                                  w->context + r->n};
         r->n +=
             picked_pixels_list(w->contexts.heights, &places, &lines, w->line_symbol + w->start[k],
                                w->start[k + 1] - w->start[k], &to, &seen);

@@ -41,6 +41,7 @@ typedef struct picked_reader {
     uint32_t n;
     uint32_t *at;
     uint32_t *value;
+    uint16_t *cell; /* of version 2, if picked_reader_want_cells was called */
 } picked_reader;
 
 /* Takes the streams of a frame of npicked pixels.  Free with picked_reader_free, also after an
@@ -48,6 +49,9 @@ typedef struct picked_reader {
 h5bragg_status picked_reader_open(byte_reader *body, const frame_model *model, uint32_t npicked,
                                   picked_reader *r);
 void picked_reader_free(picked_reader *r);
+
+/* From now on the cells of pixels are listed, too, where the version is 2. */
+h5bragg_status picked_reader_want_cells(picked_reader *r);
 
 /*
  * The pixels of a row of macro blocks, of which nrows rows of tiles are in the frame; rows must be

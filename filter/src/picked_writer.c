@@ -200,7 +200,7 @@ static void put_lines(picked_writer *p, const uint16_t *cell)
 static uint32_t put_pixels(picked_writer *p, uint32_t n)
 {
     const picked_places places = {0, LINE_NPIXELS, TILE_NPIXELS};
-    const picked_pixels to = {p->place, NULL, p->context};
+    const picked_pixels to = {p->place, NULL, NULL, p->context};
     const uint8_t *restrict bits = p->line.pixels;
     uint8_t *restrict symbol = p->line_symbol;
     uint16_t *pair = symbol_writer_room(&p->pixels, n);

@@ -146,6 +146,18 @@ static void choose_others(frame_source *s, const frame_model *m, const choice_ti
     }
 }
 
+static void list_limits(const uint8_t *restrict below, const uint16_t *restrict cell, size_t n,
+                        uint8_t *restrict limit)
+{
+    size_t t = 0;
+    for (; n - t >= 4; t += 4) {
+        for (size_t k = t; k < t + 4; k++)
+            limit[k] = below[cell[k]];
+    }
+    for (; t < n; t++)
+        limit[t] = below[cell[t]];
+}
+
 h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
 {
     const ring_map *map = s->map;
@@ -162,8 +174,7 @@ h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
         const size_t nleft = ntiles - tiles.first;
         const uint16_t *cell = map->cell + tiles.first;
         tiles.n = nleft < CHOSEN_AT_ONCE ? (uint32_t)nleft : CHOSEN_AT_ONCE;
-        for (uint32_t t = 0; t < tiles.n; t++)
-            tiles.limit[t] = below[cell[t]];
+        list_limits(below, cell, tiles.n, tiles.limit);
         memset(tiles.others, 0, sizeof tiles.others);
         choose(s, m->layout.has_local, &tiles);
         choose_others(s, m, &tiles);

@@ -35,6 +35,7 @@ typedef struct both_lists {
     picked_lines lines[2];
     uint32_t at[2][MAX_NLINES * LINE_NPIXELS + LINES_SLACK];
     uint32_t least[2][MAX_NLINES * LINE_NPIXELS + LINES_SLACK];
+    uint16_t cell[2][MAX_NLINES * LINE_NPIXELS + LINES_SLACK];
     uint8_t context[2][MAX_NLINES * LINE_NPIXELS + LINES_SLACK];
 } both_lists;
 
@@ -51,13 +52,15 @@ static void check_pixels(both_lists *b, const picked_base *base, uint32_t n)
 {
     const picked_places places = {below(1000), below(5000), below(17)};
     const int has_leasts = below(2) == 0;
+    const int has_cells = has_leasts && below(2);
     uint8_t symbol[MAX_NLINES];
     uint32_t npixels[2];
     uint32_t seen[2] = {0};
     for (uint32_t j = 0; j < n; j++)
         symbol[j] = (uint8_t)(below(500) ? below(15) : below(256));
     for (int k = 0; k < 2; k++) {
-        const picked_pixels to = {b->at[k], has_leasts ? b->least[k] : NULL, b->context[k]};
+        const picked_pixels to = {b->at[k], has_leasts ? b->least[k] : NULL,
+                                  has_cells ? b->cell[k] : NULL, b->context[k]};
         npixels[k] = (k ? picked_pixels_list : picked_pixels_list_plain)(
             base, &places, &b->lines[k], symbol, n, &to, &seen[k]);
     }
@@ -66,6 +69,8 @@ static void check_pixels(both_lists *b, const picked_base *base, uint32_t n)
     CHECK(memcmp(b->context[0], b->context[1], npixels[0]) == 0);
     if (has_leasts)
         CHECK(memcmp(b->least[0], b->least[1], npixels[0] * sizeof b->least[0][0]) == 0);
+    if (has_cells)
+        CHECK(memcmp(b->cell[0], b->cell[1], npixels[0] * sizeof b->cell[0][0]) == 0);
 }
 
 static void lists_are_those_of_plain_c(void)
