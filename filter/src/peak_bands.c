@@ -28,12 +28,14 @@ void peak_bands_free(peak_bands *b)
 }
 
 /* Numbers the tiles of a band, or takes their numbers back. */
-static void number_tiles(peak_band *band, uint32_t ntx, int is_there)
+static void number_tiles(const peak_band *band, uint32_t ntx, uint32_t is_there)
 {
     for (uint32_t row = 0; row < MACRO_EDGE; row++) {
-        uint32_t *number = band->number + (size_t)row * ntx;
-        for (uint32_t k = band->start[row]; k < band->start[row + 1]; k++)
-            number[band->tile[k].column] = is_there ? k + 1 : 0;
+        const exact_tile *restrict tile = band->tile;
+        uint32_t *restrict number = band->number + (size_t)row * ntx;
+        const uint32_t stop = band->start[row + 1];
+        for (uint32_t k = band->start[row]; k < stop; k++)
+            number[tile[k].column] = (k + 1) * is_there;
     }
 }
 

@@ -42,14 +42,18 @@ h5bragg_status peak_bands_read(peak_bands *bands);
 /* A row of tiles of those at hand; an empty one if it is not in the frame. */
 exact_row peak_bands_row(const peak_bands *bands, uint32_t row);
 
-/* A tile of the frame of a row at hand, or NULL if it is not exact. */
-static inline const exact_tile *peak_bands_tile(const peak_bands *bands, uint32_t row,
-                                                uint32_t column)
+/* A row of tiles of those at hand: the tiles of its row of macro blocks, and by column 1 + the
+ * number of the tile there, or 0. */
+typedef struct band_row {
+    const exact_tile *tile;
+    const uint32_t *number;
+} band_row;
+
+static inline band_row peak_bands_place(const peak_bands *bands, uint32_t row)
 {
     const peak_band *band = &bands->band[row / MACRO_EDGE % NBANDS];
     const uint32_t ntx = bands->frame->model.noise.map->ntx;
-    const uint32_t number = band->number[(size_t)(row % MACRO_EDGE) * ntx + column];
-    return number ? &band->tile[number - 1] : NULL;
+    return (band_row){band->tile, band->number + (size_t)(row % MACRO_EDGE) * ntx};
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "peak_measure.h"
 #include "scratch.h"
 #include "symbols.h"
+#include "tile_sums.h" /* count_bits64 */
 
 enum { FIRST_CAPACITY = 256 };
 
@@ -32,17 +33,21 @@ static h5bragg_peak *next_of(h5bragg_peak_list *list)
     return &list->peak[list->npeaks++];
 }
 
+static int is_on(const h5bragg_panel *p, uint32_t slow, uint32_t fast)
+{
+    return slow - p->slow_start < p->slow_stop - p->slow_start &&
+           fast - p->fast_start < p->fast_stop - p->fast_start;
+}
+
 /* The panel of a tile that lies on one; that of the last tile is tried first. */
 static const h5bragg_panel *find_panel(const h5bragg_geometry *g, const h5bragg_panel *last,
                                        uint32_t slow, uint32_t fast)
 {
-    const h5bragg_panel *panel = last ? last : g->panels;
-    for (uint32_t k = 0; k < g->npanels; k++) {
-        if (slow >= panel->slow_start && slow < panel->slow_stop && fast >= panel->fast_start &&
-            fast < panel->fast_stop)
-            break;
+    if (last && is_on(last, slow, fast))
+        return last;
+    const h5bragg_panel *panel = g->panels;
+    for (uint32_t k = 1; k < g->npanels && !is_on(panel, slow, fast); k++)
         panel = &g->panels[k];
-    }
     return panel;
 }
 
@@ -51,7 +56,7 @@ static uint32_t on_panel(uint32_t tile, uint32_t start, uint32_t stop)
 {
     const uint32_t first = TILE_EDGE * tile; /* may wrap around, to beyond all */
     const uint32_t next = first + TILE_EDGE;
-    return (first >= start && first < stop) | (uint32_t)(next >= start && next < stop) << 1;
+    return (uint32_t)(first - start < stop - start) | (uint32_t)(next - start < stop - start) << 1;
 }
 
 void peak_block_start(const peak_rules *r, uint32_t tile_row, uint32_t tile_column, uint32_t p,
@@ -132,6 +137,30 @@ uint32_t peak_candidates(const peak_rules *r, const peak_cell *cell, uint32_t pi
     return take_largest(0, r, high, NULL, value);
 }
 
+#if defined(BRAGG_X86_64)
+/* The largest of sixteen bytes, in all of them. */
+static __m128i largest_of(__m128i x)
+{
+    x = _mm_max_epu8(x, _mm_shuffle_epi32(x, _MM_SHUFFLE(1, 0, 3, 2)));
+    x = _mm_max_epu8(x, _mm_shuffle_epi32(x, _MM_SHUFFLE(2, 3, 0, 1)));
+    x = _mm_max_epu8(x, _mm_or_si128(_mm_srli_epi32(x, 16), _mm_slli_epi32(x, 16)));
+    return _mm_max_epu8(x, _mm_or_si128(_mm_srli_epi16(x, 8), _mm_slli_epi16(x, 8)));
+}
+
+uint32_t peak_candidates_bytes(const peak_rules *r, const peak_cell *cell,
+                               const uint8_t byte[TILE_NPIXELS])
+{
+    const __m128i bytes = _mm_loadu_si128((const void *)byte);
+    const __m128i limit = _mm_set1_epi8((char)cell->limit);
+    const __m128i is_within = _mm_cmpeq_epi8(_mm_max_epu8(bytes, limit), limit);
+    const uint32_t high = (uint32_t)_mm_movemask_epi8(is_within) ^ 0xFFFF;
+    if (!high)
+        return 0;
+    const __m128i is_largest = _mm_cmpeq_epi8(bytes, largest_of(bytes));
+    const uint32_t first = lowest_bit((uint32_t)_mm_movemask_epi8(is_largest));
+    return 1u << first | take_largest(1, r, high & ~around(r, first), byte, NULL);
+}
+#else
 uint32_t peak_candidates_bytes(const peak_rules *r, const peak_cell *cell,
                                const uint8_t byte[TILE_NPIXELS])
 {
@@ -140,6 +169,7 @@ uint32_t peak_candidates_bytes(const peak_rules *r, const peak_cell *cell,
                           peak_bytes_above(load_u64(byte + 8), limits) << 8;
     return take_largest(1, r, high, byte, NULL);
 }
+#endif
 
 /* Bits of the patch. */
 static uint64_t patch_of(const peak_rules *r, uint32_t at)
@@ -148,38 +178,14 @@ static uint64_t patch_of(const peak_rules *r, uint32_t at)
     return first << (at - r->reach * (BLOCK_EDGE + 1u));
 }
 
-/* Bytes of a row of the patch, one below the other. */
-static uint64_t bytes_of_patch(const peak_rules *r, uint32_t at)
+/* Whether the pixel is the largest of its patch; of equal ones the first in scan order is. */
+static int is_largest_byte(const peak_block *b, uint64_t patch)
 {
-    const uint64_t first = r->reach == 1 ? 0xFFFFFFu : 0xFFFFFFFFFFu;
-    return first << 8 * (at % BLOCK_EDGE - r->reach);
-}
-
-/*
- * Whether the pixel is the largest of its patch; of equal ones the first in scan order is the
- * largest.  Bytes as 16-bit numbers: adding 0x7FFF - limit carries into the top bit if above.
- */
-static int is_largest_byte(const peak_rules *r, const peak_block *b)
-{
-    const uint64_t low = 0xFF * PEAK_WORDS;
-    const uint32_t row = b->at / BLOCK_EDGE;
-    const uint32_t shift = 8 * (b->at % BLOCK_EDGE);
-    const uint64_t patch = bytes_of_patch(r, b->at);
-    const uint64_t before = ((uint64_t)1 << shift) - 1;
-    const uint64_t value = b->row[row] >> shift & 0xFF;
-    const uint64_t later = (0x7FFF - value) * PEAK_WORDS; /* carries above the value */
-    const uint64_t earlier = later + PEAK_WORDS;          /* carries from the value on */
-    uint64_t first = b->row[row] & patch & before;
-    uint64_t last = b->row[row] & patch & ~(before | (uint64_t)0xFF << shift);
-    uint64_t sums = ((first & low) + earlier) | ((first >> 8 & low) + earlier) |
-                    ((last & low) + later) | ((last >> 8 & low) + later);
-    for (uint32_t i = 1; i <= r->reach; i++) {
-        first = b->row[row - i] & patch;
-        last = b->row[row + i] & patch;
-        sums |= ((first & low) + earlier) | ((first >> 8 & low) + earlier) |
-                ((last & low) + later) | ((last >> 8 & low) + later);
-    }
-    return (sums & PEAK_TOPS) == 0;
+    const uint64_t row = b->row[b->at / BLOCK_EDGE];
+    const peak_order order =
+        peak_rows_order(b->row, (uint32_t)(row >> 8 * (b->at % BLOCK_EDGE) & 0xFF));
+    const uint64_t before = ((uint64_t)1 << b->at) - 1;
+    return ((order.larger | (order.equal & before)) & patch) == 0;
 }
 
 static int is_largest_value(const peak_block *b, uint64_t patch)
@@ -194,22 +200,15 @@ static int is_largest_value(const peak_block *b, uint64_t patch)
 }
 
 /* How many pixels of the patch are high. */
-static uint32_t count_high_bytes(const peak_rules *r, const peak_block *b)
+static uint32_t count_high_bytes(const peak_block *b, uint64_t patch)
 {
-    const uint64_t low = 0xFF * PEAK_WORDS;
-    const uint64_t patch = bytes_of_patch(r, b->at);
-    const uint32_t first = b->at / BLOCK_EDGE - r->reach;
-    uint64_t counts = 0;
-    for (uint32_t i = first; i <= first + 2 * r->reach; i++) {
-        const peak_cell *const *cell = &b->cell[i / TILE_EDGE * 2];
-        const uint64_t left = 0x7FFFu - (uint64_t)cell[0]->beside;
-        const uint64_t right = 0x7FFFu - (uint64_t)cell[1]->beside;
-        const uint64_t more = (left | left << 16) | (right | right << 16) << 32;
-        const uint64_t bytes = b->row[i] & patch;
-        counts += ((bytes & low) + more) >> 15 & PEAK_WORDS;
-        counts += ((bytes >> 8 & low) + more) >> 15 & PEAK_WORDS;
+    uint64_t limits[2];
+    for (uint32_t k = 0; k < 2; k++) {
+        const uint64_t left = (uint32_t)b->cell[2 * k]->beside * 0x01010101u;
+        const uint64_t right = (uint32_t)b->cell[2 * k + 1]->beside * 0x01010101u;
+        limits[k] = left | right << 32;
     }
-    return (uint32_t)(counts * PEAK_WORDS >> 48);
+    return count_bits64(peak_rows_above(b->row, limits) & patch);
 }
 
 static uint32_t count_high_values(const peak_block *b, uint64_t patch)
@@ -222,18 +221,22 @@ static uint32_t count_high_values(const peak_block *b, uint64_t patch)
     return n;
 }
 
-h5bragg_status peak_block_look(const peak_rules *r, const peak_block *b, h5bragg_peak_list *list)
+uint32_t peak_block_count(const peak_rules *r, const peak_block *b)
 {
     const uint64_t patch = patch_of(r, b->at);
-    if (b->is_narrow ? !is_largest_byte(r, b) : !is_largest_value(b, patch))
-        return H5BRAGG_OK;
-    const uint32_t nhigh = b->is_narrow ? count_high_bytes(r, b) : count_high_values(b, patch);
-    if (nhigh <= r->connected)
-        return H5BRAGG_OK;
+    if (b->is_narrow ? !is_largest_byte(b, patch) : !is_largest_value(b, patch))
+        return 0;
+    const uint32_t nhigh = b->is_narrow ? count_high_bytes(b, patch) : count_high_values(b, patch);
+    return nhigh > r->connected ? nhigh : 0;
+}
+
+h5bragg_status peak_block_add(const peak_rules *r, const peak_block *b, uint32_t nhigh,
+                              h5bragg_peak_list *list)
+{
     h5bragg_peak *peak = next_of(list);
     if (!peak)
         return H5BRAGG_NO_MEMORY;
-    peak_measure(r, b, patch, peak);
+    peak_measure(r, b, patch_of(r, b->at), peak);
     peak->nhigh = nhigh;
     return H5BRAGG_OK;
 }

@@ -9,27 +9,23 @@
 #ifndef BRAGG_PEAK_BLOCK_H
 #define BRAGG_PEAK_BLOCK_H
 
-#include "bytes.h"
+#include "peak_bytes.h"
 #include "peak_rules.h"
 
-enum { BLOCK_EDGE = 8, BLOCK_NTILES = 4 };
-
-/* Numbers of 16 bits in a word; their top bits. */
-#define PEAK_WORDS 0x0001000100010001u
-#define PEAK_TOPS 0x8000800080008000u
+enum { BLOCK_NTILES = 4 };
 
 typedef struct peak_block {
     const h5bragg_panel *panel; /* of the tile with the pixel */
     uint32_t tile_row;          /* of the first of the four tiles; that before 0 is UINT32_MAX */
     uint32_t tile_column;
-    uint32_t at;                         /* the pixel: 8 * row + column, both 2 to 5 */
-    uint32_t on_panel;                   /* bit k: tile k is */
-    const peak_cell *cell[BLOCK_NTILES]; /* of tiles that cannot be used: that of no cell */
-    uint64_t known;                      /* bit 8 * row + column: stored exactly */
-    uint64_t drawn;                      /* with local counts: valid, and not stored exactly */
-    int is_narrow;                       /* all known pixels, and what they are compared with, are
-                                            bytes: of `row`, in place of `value` */
-    uint64_t row[BLOCK_EDGE];            /* byte 0 is that of the first column; 0 if not known */
+    uint32_t at;                           /* the pixel: 8 * row + column, both 2 to 5 */
+    uint32_t on_panel;                     /* bit k: tile k is */
+    const peak_cell *cell[BLOCK_NTILES];   /* of tiles that cannot be used: that of no cell */
+    uint64_t known;                        /* bit 8 * row + column: stored exactly */
+    uint64_t drawn;                        /* with local counts: valid, and not stored exactly */
+    int is_narrow;                         /* all known pixels, and what they are compared with, are
+                                              bytes: of `row`, in place of `value` */
+    _Alignas(16) uint64_t row[BLOCK_EDGE]; /* byte 0 is that of the first column; 0 if not known */
     int64_t value[BLOCK_EDGE * BLOCK_EDGE]; /* of known pixels */
 } peak_block;
 
@@ -85,39 +81,22 @@ static inline uint32_t peak_block_place(uint32_t k, uint32_t p)
     return peak_block_first(k) + BLOCK_EDGE * (p / TILE_EDGE) + p % TILE_EDGE;
 }
 
-/* Bits of the given pixels of tile k. */
-static inline uint64_t peak_block_bits(uint32_t k, uint32_t pixels)
+/* Bits of given pixels of the four tiles. */
+static inline uint64_t peak_block_pixels(const uint32_t pixels[BLOCK_NTILES])
 {
-    const uint64_t bits = (pixels & 0xFu) | (pixels & 0xF0u) << 4 | (pixels & 0xF00u) << 8 |
-                          (uint64_t)(pixels & 0xF000u) << 12;
-    return bits << peak_block_first(k);
+    uint64_t left = pixels[0] | (uint64_t)pixels[2] << 32;
+    uint64_t right = pixels[1] | (uint64_t)pixels[3] << 32;
+    left = (left | left << 8) & 0x00FF00FF00FF00FFu;
+    right = (right | right << 8) & 0x00FF00FF00FF00FFu;
+    left = (left | left << 4) & 0x0F0F0F0F0F0F0F0Fu;
+    right = (right | right << 4) & 0x0F0F0F0F0F0F0F0Fu;
+    return left | right << 4;
 }
 
-/* Bit k: byte k of a word is above byte k of another. */
-static inline uint32_t peak_bytes_above(uint64_t word, uint64_t limits)
+/* Bits of all pixels of tile k. */
+static inline uint64_t peak_block_whole(uint32_t k)
 {
-    /* Bytes as 16-bit numbers: adding 0x7FFF - limit carries into the top bit if above. */
-    const uint64_t low = 0xFF * PEAK_WORDS;
-    const uint64_t most = 0x7FFF * PEAK_WORDS;
-    const uint64_t even = (word & low) + (most - (limits & low));
-    const uint64_t odd = (word >> 8 & low) + (most - (limits >> 8 & low));
-    const uint64_t flags = (even & PEAK_TOPS) >> 15 | (odd & PEAK_TOPS) >> 7;
-    return (uint32_t)(flags * 0x0102040810204080u >> 56);
-}
-
-/* Bit k: byte k of a word is not zero. */
-static inline uint32_t peak_bytes_there(uint64_t word)
-{
-    const uint64_t low = 0x7F7F7F7F7F7F7F7Fu;
-    const uint64_t flags = ((word & low) + low) | word;
-    return (uint32_t)((flags >> 7 & 0x0101010101010101u) * 0x0102040810204080u >> 56);
-}
-
-/* Bytes 0xFF where a bit is set. */
-static inline uint64_t peak_bytes_of_bits(uint32_t bits)
-{
-    const uint64_t one_each = bits * 0x0101010101010101u & 0x8040201008040201u;
-    return ((one_each + 0x7F7F7F7F7F7F7F7Fu) >> 7 & 0x0101010101010101u) * 0xFF;
+    return (uint64_t)0x0F0F0F0F << peak_block_first(k);
 }
 
 /* What is looked for where a pixel of a block is. */
@@ -126,8 +105,12 @@ static inline const peak_cell *peak_cell_at(const peak_block *block, uint32_t at
     return block->cell[at / (BLOCK_EDGE * TILE_EDGE) * 2 + at % BLOCK_EDGE / TILE_EDGE];
 }
 
-/* Adds the pixel of a block to a list, measured, if it is a peak. */
-h5bragg_status peak_block_look(const peak_rules *rules, const peak_block *block,
-                               h5bragg_peak_list *list);
+/* If the pixel of a block is a peak, how many pixels of its patch are high; otherwise 0.  What is
+ * drawn is not looked at. */
+uint32_t peak_block_count(const peak_rules *rules, const peak_block *block);
+
+/* Adds the pixel, of whose patch so many are high, to a list, measured. */
+h5bragg_status peak_block_add(const peak_rules *rules, const peak_block *block, uint32_t nhigh,
+                              h5bragg_peak_list *list);
 
 #endif

@@ -55,50 +55,60 @@ static int has_high(const chunk_search *s, const exact_tile *tile, int64_t limit
     return largest > limit;
 }
 
-/* The bytes of four tiles; those of which there are none are zeros. */
 static void fill_bytes(const exact_tile *const tile[BLOCK_NTILES], peak_block *b)
 {
-    static const uint8_t NOTHING[TILE_NPIXELS];
-    const uint8_t *byte[BLOCK_NTILES];
-    for (uint32_t k = 0; k < BLOCK_NTILES; k++)
-        byte[k] = tile[k] ? tile[k]->byte : NOTHING;
-    for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        const uint32_t at = TILE_EDGE * i;
-        b->row[i] = load_u32(byte[0] + at) | (uint64_t)load_u32(byte[1] + at) << 32;
-        b->row[TILE_EDGE + i] = load_u32(byte[2] + at) | (uint64_t)load_u32(byte[3] + at) << 32;
+    for (uint32_t half = 0; half < 2; half++) {
+        const uint8_t *left = tile[2 * half]->byte;
+        const uint8_t *right = tile[2 * half + 1]->byte;
+        for (uint32_t i = 0; i < TILE_EDGE; i += 2) {
+            const uint32_t at = TILE_EDGE * i;
+            const uint64_t first = load_u32(left + at) | (uint64_t)load_u32(right + at) << 32;
+            const uint64_t second =
+                load_u32(left + at + TILE_EDGE) | (uint64_t)load_u32(right + at + TILE_EDGE) << 32;
+            peak_rows_set(b->row, TILE_EDGE * half + i, first, second);
+        }
     }
 }
 
 static void fill_values(const exact_tile *const tile[BLOCK_NTILES], peak_block *b)
 {
     for (uint32_t k = 0; k < BLOCK_NTILES; k++) {
-        for (uint32_t p = 0; tile[k] && p < TILE_NPIXELS; p++)
+        for (uint32_t left = tile[k]->valid; left; left &= left - 1) {
+            const uint32_t p = lowest_bit(left);
             b->value[peak_block_place(k, p)] = exact_tile_value(tile[k], p);
+        }
     }
 }
 
-/* What the chunk has of the four tiles. */
-static void fill_block(chunk_search *s, peak_block *b)
+/* What the chunk has exactly of the four tiles, of the numbers of peak_block_tile. */
+static void fill_block(chunk_search *s, size_t number[BLOCK_NTILES], peak_block *b)
 {
+    static const exact_tile NOTHING = {.is_narrow = 1};
     const exact_tile *tile[BLOCK_NTILES];
+    uint32_t known[BLOCK_NTILES];
     for (uint32_t k = 0; k < BLOCK_NTILES; k++) {
-        const size_t number = peak_block_tile(s->rules, b, k);
-        tile[k] = number == SIZE_MAX
-                      ? NULL
-                      : peak_bands_tile(&s->bands, b->tile_row + k / 2, b->tile_column + k % 2);
-        if (tile[k]) {
-            const uint32_t known = peak_uncovered(s->rules, number, tile[k]->valid);
-            b->known |= peak_block_bits(k, known);
-            b->is_narrow &= tile[k]->is_narrow && known == 0xFFFF;
-        } else if (number != SIZE_MAX) {
-            const uint32_t drawn = peak_uncovered(s->rules, number, s->valid[number]);
-            b->drawn |= peak_block_bits(k, drawn);
-        }
+        const band_row row = peak_bands_place(&s->bands, b->tile_row + k / 2);
+        number[k] = peak_block_tile(s->rules, b, k);
+        const uint32_t n = number[k] == SIZE_MAX ? 0 : row.number[b->tile_column + k % 2];
+        tile[k] = n ? &row.tile[n - 1] : &NOTHING;
+        known[k] = peak_uncovered(s->rules, number[k], tile[k]->valid);
+        b->is_narrow &= tile[k]->is_narrow & (known[k] == tile[k]->valid);
     }
+    b->known = peak_block_pixels(known);
     if (b->is_narrow)
         fill_bytes(tile, b);
     else
         fill_values(tile, b);
+}
+
+/* What it does not have: valid pixels that are drawn. */
+static void fill_drawn(const chunk_search *s, const size_t number[BLOCK_NTILES], peak_block *b)
+{
+    uint32_t drawn[BLOCK_NTILES];
+    for (uint32_t k = 0; k < BLOCK_NTILES; k++)
+        drawn[k] =
+            number[k] == SIZE_MAX ? 0 : peak_uncovered(s->rules, number[k], s->valid[number[k]]);
+    b->drawn = peak_block_pixels(drawn) & ~b->known;
 }
 
 /* Pixels of a tile that may be peaks. */
@@ -119,11 +129,34 @@ static h5bragg_status look_at_tile(chunk_search *s, const exact_tile *tile, uint
     const size_t number = (size_t)tile_row * s->rules->map->ntx + tile->column;
     h5bragg_status status = H5BRAGG_OK;
     for (uint32_t left = candidates_of(s, tile, number); left && !status; left &= left - 1) {
+        size_t numbers[BLOCK_NTILES];
         peak_block_start(s->rules, tile_row, tile->column, lowest_bit(left), &s->block);
-        fill_block(s, &s->block);
-        status = peak_block_look(s->rules, &s->block, s->list);
+        fill_block(s, numbers, &s->block);
+        const uint32_t nhigh = peak_block_count(s->rules, &s->block);
+        if (nhigh) {
+            fill_drawn(s, numbers, &s->block);
+            status = peak_block_add(s->rules, &s->block, nhigh, s->list);
+        }
     }
     return status;
+}
+
+enum { TILES_AT_ONCE = 64 };
+
+/* Bits of n tiles of a row that are to be looked at: those with a high pixel, and all that are not
+ * narrow. */
+static uint64_t find_hot(const peak_rules *rules, const uint16_t *cell, const exact_tile *tile,
+                         uint32_t n)
+{
+    const uint8_t *limit = rules->byte_limit;
+    const uint32_t ncells = rules->map->ncells;
+    uint64_t hot = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t own = cell[tile[k].column];
+        const int is_high = has_high_byte(tile[k].byte, limit[own < ncells ? own : ncells]);
+        hot |= (uint64_t)(is_high | !tile[k].is_narrow) << k;
+    }
+    return hot;
 }
 
 static h5bragg_status search_row(chunk_search *s, uint32_t tile_row)
@@ -132,14 +165,16 @@ static h5bragg_status search_row(chunk_search *s, uint32_t tile_row)
     const exact_row row = peak_bands_row(&s->bands, tile_row);
     h5bragg_status status = H5BRAGG_OK;
     int is_wrong = 0;
-    for (uint32_t k = 0; k < row.n && !status; k++) {
-        const exact_tile *tile = &row.tile[k];
-        const uint16_t own = cell[tile->column];
-        const uint32_t of = own == BRAGG_NO_CELL ? s->rules->map->ncells : own;
-        const int may_be = tile->is_narrow ? has_high_byte(tile->byte, s->rules->byte_limit[of])
-                                           : has_high(s, tile, s->rules->cell[of].limit, &is_wrong);
-        if (may_be && own != BRAGG_NO_CELL)
-            status = look_at_tile(s, tile, tile_row);
+    for (uint32_t first = 0; first < row.n && !status; first += TILES_AT_ONCE) {
+        const uint32_t n = row.n - first < TILES_AT_ONCE ? row.n - first : TILES_AT_ONCE;
+        uint64_t left = find_hot(s->rules, cell, row.tile + first, n);
+        for (; left && !status; left &= left - 1) {
+            const exact_tile *tile = &row.tile[first + lowest_bit(left)];
+            const uint16_t own = cell[tile->column];
+            const int64_t limit = own == BRAGG_NO_CELL ? INT64_MAX : s->rules->cell[own].limit;
+            if ((tile->is_narrow || has_high(s, tile, limit, &is_wrong)) && own != BRAGG_NO_CELL)
+                status = look_at_tile(s, tile, tile_row);
+        }
     }
     return is_wrong ? H5BRAGG_CORRUPT : status;
 }

@@ -38,7 +38,7 @@ typedef struct picked_search {
     picked_band band[NBANDS];
     peak_block block;
     uint64_t inverse_row; /* 2^INVERSE_SHIFT / nx: positions are divided by nx with it */
-    uint32_t least_limit; /* of all cells, no more than BYTE_LOOKUP */
+    uint32_t *hot;        /* pixels of the row of macro blocks that reach their limits */
     int is_signed;
     h5bragg_peak_list *list;
 } picked_search;
@@ -50,17 +50,16 @@ static void free_bands(picked_search *s)
         scratch_give(s->band[k].value);
         scratch_give(s->band[k].hot);
     }
+    scratch_give(s->hot);
 }
 
 static h5bragg_status make_bands(picked_search *s)
 {
     const size_t npixels = (size_t)BAND_EDGE * s->map->nx;
     s->inverse_row = ((uint64_t)1 << INVERSE_SHIFT) / s->map->nx + 1;
-    s->least_limit = BYTE_LOOKUP;
-    for (uint32_t c = 0; c < s->map->ncells; c++) {
-        const uint32_t limit = s->rules->byte_limit[c];
-        s->least_limit = limit < s->least_limit ? limit : s->least_limit;
-    }
+    s->hot = scratch_take(npixels * sizeof *s->hot);
+    if (!s->hot)
+        return H5BRAGG_NO_MEMORY;
     for (int k = 0; k < NBANDS; k++) {
         picked_band *band = &s->band[k];
         band->memory = scratch_take_zeros(npixels + 2 * (size_t)SLACK, 1);
@@ -78,15 +77,26 @@ static int64_t value_of(const picked_search *s, uint32_t raw)
     return s->is_signed ? (int64_t)(int32_t)raw : (int64_t)raw;
 }
 
-/* Puts a pixel of a row of macro blocks in, and its tile into the list if it may be a peak. */
-BRAGG_INLINE void put_pixel(picked_search *s, picked_band *band, uint32_t at, uint32_t raw)
+/* Puts a pixel of a row of macro blocks in. */
+BRAGG_INLINE void put_value(const picked_band *band, uint32_t at, uint32_t raw)
 {
     const int is_byte = raw - 1 < BYTE_LOOKUP - 1;
     band->byte[at] = (uint8_t)(is_byte ? raw : BYTE_LOOKUP);
     if (!is_byte)
         band->value[at] = raw;
-    if (raw < s->least_limit) /* most of them */
-        return;
+}
+
+static void put_values(const picked_band *band, const uint32_t *restrict at,
+                       const uint32_t *restrict value, uint32_t n)
+{
+    const picked_band to = *band; /* which bytes cannot overwrite */
+    for (uint32_t k = 0; k < n; k++)
+        put_value(&to, at[k], value[k]);
+}
+
+/* Puts the tile of a pixel into the list if the pixel may be a peak. */
+static void list_if_hot(const picked_search *s, picked_band *band, uint32_t at, uint32_t raw)
+{
     /* Positions are below 2^20: multiplying divides exactly. */
     const uint32_t slow = (uint32_t)(at * s->inverse_row >> INVERSE_SHIFT);
     const uint32_t fast = at - slow * s->map->nx;
@@ -100,11 +110,31 @@ BRAGG_INLINE void put_pixel(picked_search *s, picked_band *band, uint32_t at, ui
         band->hot[band->nhot++] = tile;
 }
 
+/* Lists those of n pixels that reach the limits of their cells; returns their number. */
+static uint32_t find_hot(const uint8_t *restrict limit, const uint32_t *restrict value,
+                         const uint16_t *restrict cell, uint32_t n, uint32_t *restrict hot)
+{
+    uint32_t nhot = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        hot[nhot] = k;
+        nhot += value[k] >= limit[cell[k]];
+    }
+    return nhot;
+}
+
 static void put_picked(picked_search *s, picked_band *band)
 {
     const picked_reader *picked = &s->frame->picked;
-    for (uint32_t k = 0; k < picked->n; k++)
-        put_pixel(s, band, picked->at[k], picked->value[k]);
+    put_values(band, picked->at, picked->value, picked->n);
+    if (!picked->cell) {
+        for (uint32_t k = 0; k < picked->n; k++)
+            list_if_hot(s, band, picked->at[k], picked->value[k]);
+        return;
+    }
+    const uint32_t nhot =
+        find_hot(s->rules->byte_limit, picked->value, picked->cell, picked->n, s->hot);
+    for (uint32_t k = 0; k < nhot; k++)
+        list_if_hot(s, band, picked->at[s->hot[k]], picked->value[s->hot[k]]);
 }
 
 static int by_number(const void *a, const void *b)
@@ -125,11 +155,12 @@ static h5bragg_status put_tile(picked_search *s, picked_band *band, const exact_
         const int64_t value = exact_tile_value(tile, p);
         if (value < least || value > most)
             return H5BRAGG_CORRUPT;
-        if (value > stored)
-            put_pixel(s, band,
-                      (TILE_EDGE * tile->row + p / TILE_EDGE) * s->map->nx +
-                          TILE_EDGE * tile->column + p % TILE_EDGE,
-                      (uint32_t)value);
+        const uint32_t at = (TILE_EDGE * tile->row + p / TILE_EDGE) * s->map->nx +
+                            TILE_EDGE * tile->column + p % TILE_EDGE;
+        if (value <= stored)
+            continue;
+        put_value(band, at, (uint32_t)value);
+        list_if_hot(s, band, at, (uint32_t)value);
     }
     return H5BRAGG_OK;
 }
@@ -181,27 +212,31 @@ static int64_t value_at(const picked_search *s, const picked_band *band, size_t 
     return band->byte[at] == BYTE_LOOKUP ? value_of(s, band->value[at]) : (int64_t)band->byte[at];
 }
 
+/* Where the bytes of the upper, or lower, two tiles of a block begin. */
+static const uint8_t *bytes_of_half(const picked_search *s, const peak_block *b, uint32_t half)
+{
+    const uint32_t slow = TILE_EDGE * (b->tile_row + half);
+    const picked_band *band = &s->band[slow / BAND_EDGE % NBANDS];
+    return band->byte + (size_t)(slow % BAND_EDGE) * s->map->nx +
+           (ptrdiff_t)TILE_EDGE * (int32_t)b->tile_column;
+}
+
 /* Bytes of usable tiles of the block, and which pixels they stand for. */
 static void fill_bytes(const picked_search *s, peak_block *b)
 {
     const uint64_t usable = b->known;
-    uint64_t large = 0;
-    b->known = 0;
-    for (uint32_t i = 0; i < BLOCK_EDGE; i++) {
-        const uint32_t inside = (uint32_t)(usable >> BLOCK_EDGE * i & 0xFF);
-        const uint32_t slow = TILE_EDGE * b->tile_row + i;
-        b->row[i] = 0;
-        if (!inside)
-            continue;
-        const picked_band *band = &s->band[slow / BAND_EDGE % NBANDS];
-        const uint8_t *byte = band->byte + (size_t)(slow % BAND_EDGE) * s->map->nx +
-                              (ptrdiff_t)TILE_EDGE * (int32_t)b->tile_column;
-        b->row[i] = load_u64(byte) & peak_bytes_of_bits(inside);
-        b->known |= (uint64_t)peak_bytes_there(b->row[i]) << BLOCK_EDGE * i;
-        /* A byte of 255 is what becomes 0 when all bits are changed. */
-        large |= (~b->row[i] - 0x0101010101010101u) & b->row[i] & 0x8080808080808080u;
+    const size_t nx = s->map->nx;
+    for (uint32_t i = 0; i < BLOCK_EDGE; i += 2) {
+        const uint32_t columns = (uint32_t)(usable >> BLOCK_EDGE * i & 0xFFFF);
+        const uint8_t *byte = bytes_of_half(s, b, i / TILE_EDGE) + i % TILE_EDGE * nx;
+        const uint64_t first = columns & 0xFF ? load_u64(byte) : 0;
+        const uint64_t second = columns >> 8 ? load_u64(byte + nx) : 0;
+        peak_rows_set(b->row, i, first & peak_bytes_of_bits(columns & 0xFF),
+                      second & peak_bytes_of_bits(columns >> 8));
     }
-    b->is_narrow &= large == 0;
+    b->known = peak_rows_above(b->row, (const uint64_t[2]){0, 0});
+    const uint64_t most = peak_bytes_of(BYTE_LOOKUP - 1);
+    b->is_narrow &= peak_rows_above(b->row, (const uint64_t[2]){most, most}) == 0;
 }
 
 static void fill_values(const picked_search *s, peak_block *b)
@@ -217,11 +252,12 @@ static void fill_values(const picked_search *s, peak_block *b)
 
 static void fill_block(picked_search *s, peak_block *b)
 {
+    uint32_t usable[BLOCK_NTILES];
     for (uint32_t k = 0; k < BLOCK_NTILES; k++) {
         const size_t tile = peak_block_tile(s->rules, b, k);
-        if (tile != SIZE_MAX)
-            b->known |= peak_block_bits(k, usable_pixels(s, tile));
+        usable[k] = tile == SIZE_MAX ? 0 : usable_pixels(s, tile);
     }
+    b->known = peak_block_pixels(usable);
     fill_bytes(s, b);
     if (!b->is_narrow)
         fill_values(s, b);
@@ -261,7 +297,9 @@ static h5bragg_status look_at_tile(picked_search *s, const picked_band *band, ui
     for (uint32_t left = candidates_of(s, band, tile); left && !status; left &= left - 1) {
         peak_block_start(s->rules, row, column, lowest_bit(left), &s->block);
         fill_block(s, &s->block);
-        status = peak_block_look(s->rules, &s->block, s->list);
+        const uint32_t nhigh = peak_block_count(s->rules, &s->block);
+        if (nhigh)
+            status = peak_block_add(s->rules, &s->block, nhigh, s->list);
     }
     return status;
 }
@@ -287,6 +325,8 @@ h5bragg_status peak_picked_search(sparse_frame *frame, const peak_rules *rules,
                        .list = list};
     const uint32_t nrows = sparse_frame_nrows(s.map);
     h5bragg_status status = make_bands(&s);
+    if (!status)
+        status = picked_reader_want_cells(&frame->picked);
     for (uint32_t k = 0; k < nrows && !status; k++) {
         status = read_band(&s, k);
         if (!status && k > 0)

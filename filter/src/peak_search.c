@@ -35,45 +35,50 @@ static int has_bytes(const search *s, size_t tile)
     return !s->source->listed && !s->source->plane.has_large[tile];
 }
 
-/* The bytes of the block that are in the frame. */
-static void load_bytes(const search *s, peak_block *b)
+/* Where the plane has the bytes of the upper, or lower, two tiles, or NULL if none is known.  The
+ * tile before the first one of a row is among the zeros before the plane. */
+static const uint8_t *bytes_of_half(const search *s, const peak_block *b, uint32_t half)
 {
     const counts_plane *plane = &s->source->plane;
-    for (uint32_t half = 0; half < 2; half++) {
-        const uint32_t shift = 32 * half;
-        uint64_t *row = b->row + TILE_EDGE * half;
-        if (!(b->known >> shift & UINT32_MAX)) {
-            memset(row, 0, TILE_EDGE * sizeof *row);
-            continue;
-        }
-        /* The tile before the first one of a row is among the zeros before the plane. */
-        const uint8_t *value = plane->value +
-                               (size_t)TILE_EDGE * (b->tile_row + half) * plane->stride +
-                               (ptrdiff_t)TILE_EDGE * (int32_t)b->tile_column;
-        for (uint32_t i = 0; i < TILE_EDGE; i++)
-            row[i] = load_u64(value + i * plane->stride);
-    }
+    if (!(b->known >> 32 * half & UINT32_MAX))
+        return NULL;
+    return plane->value + (size_t)TILE_EDGE * (b->tile_row + half) * plane->stride +
+           (ptrdiff_t)TILE_EDGE * (int32_t)b->tile_column;
 }
 
 /* Without local counts: pixels that are above their thresholds of being stored are known. */
-static void drop_bytes_below(peak_block *b)
+static void drop_bytes_below(const search *s, const uint8_t *const half[2], peak_block *b)
 {
+    uint64_t above = 0;
     for (uint32_t i = 0; i < BLOCK_EDGE; i++) {
         const peak_cell *const *cell = &b->cell[i / TILE_EDGE * 2];
         const uint64_t left = (uint32_t)cell[0]->stored * 0x01010101u;
         const uint64_t right = (uint32_t)cell[1]->stored * 0x01010101u;
-        const uint32_t above = peak_bytes_above(b->row[i], left | right << 32);
-        b->known &= ~((uint64_t)(~above & 0xFF) << BLOCK_EDGE * i);
+        const uint8_t *bytes = half[i / TILE_EDGE];
+        const uint64_t row = bytes ? load_u64(bytes + i % TILE_EDGE * s->source->plane.stride) : 0;
+        above |= (uint64_t)peak_bytes_above(row, left | right << 32) << BLOCK_EDGE * i;
     }
+    b->known &= above;
 }
 
+/* The bytes of the block that are known. */
 static void fill_bytes(const search *s, peak_block *b)
 {
-    load_bytes(s, b);
+    const size_t stride = s->source->plane.stride;
+    const uint8_t *const half[2] = {bytes_of_half(s, b, 0), bytes_of_half(s, b, 1)};
     if (!s->rules.has_local)
-        drop_bytes_below(b);
-    for (uint32_t i = 0; b->known != UINT64_MAX && i < BLOCK_EDGE; i++)
-        b->row[i] &= peak_bytes_of_bits((uint32_t)(b->known >> BLOCK_EDGE * i & 0xFF));
+        drop_bytes_below(s, half, b);
+    for (uint32_t i = 0; i < BLOCK_EDGE; i += 2) {
+        const uint8_t *bytes = half[i / TILE_EDGE];
+        const uint32_t known = (uint32_t)(b->known >> BLOCK_EDGE * i & 0xFFFF);
+        if (!bytes) {
+            peak_rows_set(b->row, i, 0, 0);
+            continue;
+        }
+        bytes += i % TILE_EDGE * stride;
+        peak_rows_set(b->row, i, load_u64(bytes) & peak_bytes_of_bits(known & 0xFF),
+                      load_u64(bytes + stride) & peak_bytes_of_bits(known >> BLOCK_EDGE));
+    }
 }
 
 BRAGG_INLINE void fill_values(const h5bragg_pixel_type type, const search *s, peak_block *b)
@@ -92,18 +97,22 @@ BRAGG_INLINE void fill_values(const h5bragg_pixel_type type, const search *s, pe
 /* What a chunk would have of the four tiles. */
 static void fill_block(const search *s, peak_block *b)
 {
+    uint32_t known[BLOCK_NTILES] = {0};
+    uint32_t drawn[BLOCK_NTILES] = {0};
     for (uint32_t k = 0; k < BLOCK_NTILES; k++) {
         const size_t tile = peak_block_tile(&s->rules, b, k);
         if (tile == SIZE_MAX)
             continue;
         const uint32_t pixels = peak_uncovered(&s->rules, tile, s->source->plane.valid[tile]);
         if (!is_stored(s, tile)) {
-            b->drawn |= peak_block_bits(k, pixels);
+            drawn[k] = pixels;
             continue;
         }
-        b->known |= peak_block_bits(k, pixels);
+        known[k] = pixels;
         b->is_narrow &= has_bytes(s, tile);
     }
+    b->known = peak_block_pixels(known);
+    b->drawn = peak_block_pixels(drawn);
     if (b->is_narrow) {
         fill_bytes(s, b);
         return;
@@ -142,7 +151,9 @@ static h5bragg_status look_at_tile(search *s, size_t tile)
     for (uint32_t left = candidates_of(s, tile); left && !status; left &= left - 1) {
         peak_block_start(&s->rules, row, column, lowest_bit(left), &s->block);
         fill_block(s, &s->block);
-        status = peak_block_look(&s->rules, &s->block, s->list);
+        const uint32_t nhigh = peak_block_count(&s->rules, &s->block);
+        if (nhigh)
+            status = peak_block_add(&s->rules, &s->block, nhigh, s->list);
     }
     return status;
 }
