@@ -199,10 +199,9 @@ static h5bragg_status read_band(picked_search *s, uint32_t macro_row)
 }
 
 /* Bits of the pixels of a tile that are in the frame and not under the mask. */
-static uint32_t usable_pixels(const picked_search *s, size_t tile)
+static uint32_t usable_pixels(const picked_search *s, uint32_t row, uint32_t column)
 {
-    const uint32_t row = (uint32_t)(tile / s->map->ntx);
-    const uint32_t column = (uint32_t)(tile % s->map->ntx);
+    const size_t tile = (size_t)row * s->map->ntx + column;
     return peak_uncovered(s->rules, tile, tile_inside(s->map, row, column));
 }
 
@@ -254,8 +253,8 @@ static void fill_block(picked_search *s, peak_block *b)
 {
     uint32_t usable[BLOCK_NTILES];
     for (uint32_t k = 0; k < BLOCK_NTILES; k++) {
-        const size_t tile = peak_block_tile(s->rules, b, k);
-        usable[k] = tile == SIZE_MAX ? 0 : usable_pixels(s, tile);
+        const int is_there = peak_block_tile(s->rules, b, k) != SIZE_MAX;
+        usable[k] = is_there ? usable_pixels(s, b->tile_row + k / 2, b->tile_column + k % 2) : 0;
     }
     b->known = peak_block_pixels(usable);
     fill_bytes(s, b);
@@ -263,21 +262,27 @@ static void fill_block(picked_search *s, peak_block *b)
         fill_values(s, b);
 }
 
-/* Pixels of a tile that may be peaks. */
-static uint32_t candidates_of(const picked_search *s, const picked_band *band, uint32_t tile)
+/* Whether one of eight bytes is BYTE_LOOKUP, 255: what becomes 0 when all bits are changed. */
+static int has_look_up(const uint8_t *byte)
 {
-    const peak_cell *cell = &s->rules->cell[s->map->cell[tile]];
-    const size_t first = (size_t)(tile / s->map->ntx % MACRO_EDGE * TILE_EDGE) * s->map->nx +
-                         (size_t)(tile % s->map->ntx) * TILE_EDGE;
-    const uint32_t usable = usable_pixels(s, tile);
+    const uint64_t word = load_u64(byte);
+    return ((~word - peak_bytes_of(1)) & word & peak_bytes_of(0x80)) != 0;
+}
+
+/* Pixels of a tile that may be peaks. */
+static uint32_t candidates_of(const picked_search *s, const picked_band *band, uint32_t row,
+                              uint32_t column)
+{
+    const peak_cell *cell = &s->rules->cell[s->map->cell[(size_t)row * s->map->ntx + column]];
+    const size_t first =
+        (size_t)(row % MACRO_EDGE * TILE_EDGE) * s->map->nx + (size_t)column * TILE_EDGE;
+    const uint32_t usable = usable_pixels(s, row, column);
     uint8_t byte[TILE_NPIXELS];
     int64_t value[TILE_NPIXELS];
     uint32_t known = 0;
-    int is_large = 0;
     for (uint32_t i = 0; i < TILE_EDGE; i++)
         memcpy(byte + TILE_EDGE * i, band->byte + first + (size_t)i * s->map->nx, TILE_EDGE);
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-        is_large |= byte[p] == BYTE_LOOKUP;
+    const int is_large = has_look_up(byte) || has_look_up(byte + 8);
     if (!is_large && cell->is_small && usable == 0xFFFF)
         return peak_candidates_bytes(s->rules, cell, byte);
     for (uint32_t left = usable; left; left &= left - 1) {
@@ -294,7 +299,7 @@ static h5bragg_status look_at_tile(picked_search *s, const picked_band *band, ui
     const uint32_t row = tile / s->map->ntx;
     const uint32_t column = tile % s->map->ntx;
     h5bragg_status status = H5BRAGG_OK;
-    for (uint32_t left = candidates_of(s, band, tile); left && !status; left &= left - 1) {
+    for (uint32_t left = candidates_of(s, band, row, column); left && !status; left &= left - 1) {
         peak_block_start(s->rules, row, column, lowest_bit(left), &s->block);
         fill_block(s, &s->block);
         const uint32_t nhigh = peak_block_count(s->rules, &s->block);
