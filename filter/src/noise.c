@@ -356,13 +356,9 @@ static void draw_small_tile(const noise_tables *t, const cell_table *cell, uint6
     }
 }
 
-void noise_draw_tile(const noise_tables *t, uint64_t seed, noise_tile *tile)
+void noise_draw_tile_plain(const noise_tables *t, uint64_t seed, noise_tile *tile)
 {
     const cell_table *cell = &t->cell[tile->cell];
-    if (cell->is_simple) {
-        draw_small_tile(t, cell, seed, tile);
-        return;
-    }
     tile_pixels pixels = {.range = &t->range[tile->cell], .codes = &t->frame.codes};
     for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
         tile->value[p] = 0;
@@ -373,6 +369,15 @@ void noise_draw_tile(const noise_tables *t, uint64_t seed, noise_tile *tile)
     }
     if (tile->has_sum && pixels.n > 0)
         reach_sum(&pixels, tile->sum, tile->hash | 1);
+}
+
+void noise_draw_tile(const noise_tables *t, uint64_t seed, noise_tile *tile)
+{
+    const cell_table *cell = &t->cell[tile->cell];
+    if (cell->is_simple)
+        draw_small_tile(t, cell, seed, tile);
+    else
+        noise_draw_tile_plain(t, seed, tile);
 }
 
 int64_t noise_mean(const noise_tables *tables, uint32_t cell) { return tables->cell[cell].mean; }

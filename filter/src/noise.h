@@ -35,6 +35,9 @@ typedef struct noise_tile {
 
 void noise_draw_tile(const noise_tables *tables, uint64_t seed, noise_tile *tile);
 
+/* The same as docs/format.md says it, pixel by pixel and count by count, for all cells. */
+void noise_draw_tile_plain(const noise_tables *tables, uint64_t seed, noise_tile *tile);
+
 /* What noise-free reading gives pixels of a cell of a general ring. */
 int64_t noise_mean(const noise_tables *tables, uint32_t cell);
 
