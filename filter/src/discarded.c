@@ -138,9 +138,8 @@ static uint32_t *list_row(const frame_source *s, uint32_t row, const uint32_t *n
     const ring_map *map = s->map;
     const uint32_t first = row * map->ntx;
     for (uint32_t k = 0; k < nblocks; k++) {
-        const uint32_t start = MACRO_EDGE * block[k];
-        const uint32_t stop = start + MACRO_EDGE < map->ntx ? start + MACRO_EDGE : map->ntx;
-        for (uint32_t tile = first + start; tile < first + stop; tile++) {
+        const uint32_t stop = first + ring_map_block_stop(map, block[k]);
+        for (uint32_t tile = first + MACRO_EDGE * block[k]; tile < stop; tile++) {
             const uint32_t cell = map->cell[tile] == BRAGG_NO_CELL ? map->ncells : map->cell[tile];
             *end = tile;
             end += (ngeneral[cell + 1] != ngeneral[cell]) & (s->kept[tile] == 0);
@@ -161,9 +160,7 @@ static h5bragg_status list_general(const frame_source *s, const frame_model *m, 
         scratch_give(block);
         return H5BRAGG_NO_MEMORY;
     }
-    ngeneral[0] = 0;
-    for (uint32_t c = 0; c < map->ncells; c++)
-        ngeneral[c + 1] = ngeneral[c] + !m->range[c].is_pattern;
+    frame_model_count_general(m, ngeneral);
     ngeneral[map->ncells + 1] = ngeneral[map->ncells]; /* blank tiles are none */
     uint32_t nblocks = 0;
     uint32_t *end = d->tiles;

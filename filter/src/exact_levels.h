@@ -70,13 +70,19 @@ static inline uint8_t exact_level_context(const exact_levels *levels, const exac
     return (uint8_t)(rule->is_blank ? 0 : 1 + 3 * rule->ndigits + levels->beside[place]);
 }
 
+/* The least context of a tile at a place; shades are added. */
+static inline uint8_t exact_first_context(const exact_levels *levels, uint32_t place)
+{
+    const uint32_t level = levels->grid[place] - 1u;
+    return (uint8_t)(level ? 3 * level - 2 : 0);
+}
+
 /* The contexts of a tile's sixteen pixels. */
 BRAGG_INLINE void exact_value_contexts(const exact_levels *levels, uint32_t place,
                                        uint8_t context[TILE_NPIXELS])
 {
     const uint8_t *shade = levels->shade[levels->shape[place]];
-    const uint32_t level = levels->grid[place] - 1u;
-    const uint64_t first = level ? (3 * (uint64_t)level - 2) * 0x0101010101010101u : 0;
+    const uint64_t first = exact_first_context(levels, place) * 0x0101010101010101u;
     uint64_t half[2]; /* no byte reaches 32 */
     memcpy(half, shade, sizeof half);
     half[0] += first;

@@ -150,10 +150,10 @@ h5bragg_status exact_reader_open(byte_reader *in, uint32_t version, const ring_m
     h5bragg_status status = wide_symbols_open(in, version, EXACT_NCONTEXTS, &r->level_symbols);
     if (!status)
         status = wide_symbols_open(in, version, EXACT_NCONTEXTS, &r->value_symbols);
+    if (!status)
+        status = exact_levels_make(map, &r->levels);
     r->place = scratch_take((size_t)MACRO_EDGE * map->ntx * sizeof *r->place);
-    if (!status && !r->place)
-        status = H5BRAGG_NO_MEMORY;
-    return status ? status : exact_levels_make(map, &r->levels);
+    return status || r->place ? status : H5BRAGG_NO_MEMORY;
 }
 
 h5bragg_status exact_reader_close(const exact_reader *r)

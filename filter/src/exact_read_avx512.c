@@ -15,9 +15,8 @@
 /* The contexts of a tile's pixels: see exact_value_contexts. */
 KERNEL BRAGG_INLINE __m128i contexts_of(const exact_levels *levels, uint32_t place)
 {
-    const uint32_t level = levels->grid[place] - 1u;
     const __m128i shade = _mm_loadu_si128((const void *)levels->shade[levels->shape[place]]);
-    return _mm_add_epi8(shade, _mm_set1_epi8((char)(level ? 3 * level - 2 : 0)));
+    return _mm_add_epi8(shade, _mm_set1_epi8((char)exact_first_context(levels, place)));
 }
 
 /* The raw bits of eight numbers, to where there are bits in `places`. */

@@ -90,3 +90,10 @@ h5bragg_status frame_model_complete(frame_model *model)
     model->book = NULL;
     return status ? status : pattern_book_acquire(kind_of_patterns(model), &model->book);
 }
+
+void frame_model_count_general(const frame_model *model, uint32_t *before)
+{
+    before[0] = 0;
+    for (uint32_t c = 0; c < model->noise.map->ncells; c++)
+        before[c + 1] = before[c] + !model->range[c].is_pattern;
+}

@@ -35,4 +35,7 @@ h5bragg_status frame_model_complete(frame_model *model);
 
 void frame_model_free(frame_model *model);
 
+/* Once ranges are set: before[c] become the cells of general rings before cell c; ncells + 1. */
+void frame_model_count_general(const frame_model *model, uint32_t *before);
+
 #endif

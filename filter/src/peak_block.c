@@ -164,7 +164,7 @@ uint32_t peak_candidates_bytes(const peak_rules *r, const peak_cell *cell,
 uint32_t peak_candidates_bytes(const peak_rules *r, const peak_cell *cell,
                                const uint8_t byte[TILE_NPIXELS])
 {
-    const uint64_t limits = (uint64_t)cell->limit * 0x0101010101010101u;
+    const uint64_t limits = peak_bytes_of((uint32_t)cell->limit);
     const uint32_t high = peak_bytes_above(load_u64(byte), limits) |
                           peak_bytes_above(load_u64(byte + 8), limits) << 8;
     return take_largest(1, r, high, byte, NULL);
@@ -202,12 +202,8 @@ static int is_largest_value(const peak_block *b, uint64_t patch)
 /* How many pixels of the patch are high. */
 static uint32_t count_high_bytes(const peak_block *b, uint64_t patch)
 {
-    uint64_t limits[2];
-    for (uint32_t k = 0; k < 2; k++) {
-        const uint64_t left = (uint32_t)b->cell[2 * k]->beside * 0x01010101u;
-        const uint64_t right = (uint32_t)b->cell[2 * k + 1]->beside * 0x01010101u;
-        limits[k] = left | right << 32;
-    }
+    const uint64_t limits[2] = {peak_row_limits(b->cell[0]->beside, b->cell[1]->beside),
+                                peak_row_limits(b->cell[2]->beside, b->cell[3]->beside)};
     return count_bits64(peak_rows_above(b->row, limits) & patch);
 }
 

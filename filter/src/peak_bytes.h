@@ -22,6 +22,12 @@ enum { BLOCK_EDGE = 8 };
 /* Eight times a byte. */
 static inline uint64_t peak_bytes_of(uint32_t byte) { return byte * 0x0101010101010101u; }
 
+/* Limits of a row of a block: four times that of the tile on the left, and on the right. */
+static inline uint64_t peak_row_limits(int64_t left, int64_t right)
+{
+    return (uint32_t)left * 0x01010101u | (uint64_t)((uint32_t)right * 0x01010101u) << 32;
+}
+
 /* Bit k: byte k of a word is above byte k of another. */
 static inline uint32_t peak_bytes_above(uint64_t word, uint64_t limits)
 {

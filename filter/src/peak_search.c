@@ -52,11 +52,10 @@ static void drop_bytes_below(const search *s, const uint8_t *const half[2], peak
     uint64_t above = 0;
     for (uint32_t i = 0; i < BLOCK_EDGE; i++) {
         const peak_cell *const *cell = &b->cell[i / TILE_EDGE * 2];
-        const uint64_t left = (uint32_t)cell[0]->stored * 0x01010101u;
-        const uint64_t right = (uint32_t)cell[1]->stored * 0x01010101u;
+        const uint64_t limits = peak_row_limits(cell[0]->stored, cell[1]->stored);
         const uint8_t *bytes = half[i / TILE_EDGE];
         const uint64_t row = bytes ? load_u64(bytes + i % TILE_EDGE * s->source->plane.stride) : 0;
-        above |= (uint64_t)peak_bytes_above(row, left | right << 32) << BLOCK_EDGE * i;
+        above |= (uint64_t)peak_bytes_above(row, limits) << BLOCK_EDGE * i;
     }
     b->known &= above;
 }

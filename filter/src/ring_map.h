@@ -74,6 +74,13 @@ static inline uint32_t ring_map_nblocks(const ring_map *map)
     return (map->ntx + MACRO_EDGE - 1) / MACRO_EDGE;
 }
 
+/* Columns of tiles of a macro block end here. */
+static inline uint32_t ring_map_block_stop(const ring_map *map, uint32_t block)
+{
+    const uint32_t stop = MACRO_EDGE * (block + 1);
+    return stop < map->ntx ? stop : map->ntx;
+}
+
 /* Groups of tiles in a row. */
 static inline size_t ring_map_ngroups(const ring_map *map)
 {

@@ -159,7 +159,7 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
     uint32_t ntiles = 0;
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
-        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
+        for (uint32_t t = MACRO_EDGE * block; t < ring_map_block_stop(map, block); t++) {
             if (cell[t] == BRAGG_NO_CELL)
                 continue;
             if (grid->low_cell[cell[t]] == NOT_LOW)
@@ -229,7 +229,7 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
         return whole_block(grid, block, sum);
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
-        for (uint32_t t = MACRO_EDGE * block; t < block_stop(grid, block); t++) {
+        for (uint32_t t = MACRO_EDGE * block; t < ring_map_block_stop(map, block); t++) {
             const size_t at = (size_t)row * map->ntx + t;
             const uint32_t f = count_pixels(grid->open[at]);
             if (f == 0)

@@ -49,25 +49,19 @@ static inline size_t sum_grid_room(uint32_t ntx)
     return ((size_t)ntx + SUM_SLACK - 1) / SUM_SLACK * SUM_SLACK;
 }
 
-/* Columns of tiles of a macro block end here. */
-static inline uint32_t block_stop(const sum_grid *grid, uint32_t block)
-{
-    const uint32_t stop = MACRO_EDGE * (block + 1);
-    const uint32_t ntx = grid->model->noise.map->ntx;
-    return stop < ntx ? stop : ntx;
-}
-
 /* The open pixels of the tiles of a macro block in a row of tiles, 16 bits each in any order. */
 static inline uint64_t open_quad(const sum_grid *grid, uint32_t row, uint32_t block)
 {
+    const ring_map *map = grid->model->noise.map;
     const uint32_t first = MACRO_EDGE * block;
-    const uint16_t *open = grid->open + (size_t)row * grid->model->noise.map->ntx + first;
+    const uint32_t ntiles = ring_map_block_stop(map, block) - first;
+    const uint16_t *open = grid->open + (size_t)row * map->ntx + first;
     uint64_t quad = 0;
-    if (block_stop(grid, block) - first == MACRO_EDGE) {
+    if (ntiles == MACRO_EDGE) {
         memcpy(&quad, open, sizeof quad);
         return quad;
     }
-    for (uint32_t k = 0; first + k < block_stop(grid, block); k++)
+    for (uint32_t k = 0; k < ntiles; k++)
         quad |= (uint64_t)open[k] << 16 * k;
     return quad;
 }

@@ -155,7 +155,8 @@ static group_bits16 bits_of_group(const sum_grid *grid, uint32_t block)
         fine = unscaled = 0;
     }
     for (uint32_t k = 0; k < GROUP_NBLOCKS && block + k < grid->nblocks; k++) {
-        const uint32_t ntiles = block_stop(grid, block + k) - MACRO_EDGE * (block + k);
+        const uint32_t ntiles =
+            ring_map_block_stop(grid->model->noise.map, block + k) - MACRO_EDGE * (block + k);
         const uint32_t tiles = ((1u << ntiles) - 1) << MACRO_EDGE * k;
         fine |= grid->is_coarse[block + k] ? 0 : tiles;
         unscaled |= grid->scale[block + k] == 0 ? tiles : 0;

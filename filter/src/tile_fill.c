@@ -59,11 +59,9 @@ static h5bragg_status set_cells(tile_fill *t)
     const ring_map *map = m->noise.map;
     const int has_levels = !m->layout.has_local && t->fill == H5BRAGG_FILL_NOISE;
     cell_levels there[2] = {{NOT_PATTERN, 0, 0}, {NOT_PATTERN, 0, 0}};
-    t->ngeneral[0] = 0;
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &m->profile[map->ring[c]];
         t->threshold[c] = NOT_PATTERN;
-        t->ngeneral[c + 1] = t->ngeneral[c] + (ring->is_general != 0);
         t->cells.run[c] = t->cells.level[c][0] = t->cells.level[c][1] = CHOICE_NO_PATTERN;
         if (ring->is_general) {
             t->mean[c] = noise_mean(m->tables, c);
@@ -105,6 +103,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->ngeneral || !t->mean ||
         !t->cells.run || !t->cells.level || !t->more || !t->cut)
         return H5BRAGG_NO_MEMORY;
+    frame_model_count_general(&frame->model, t->ngeneral);
     return set_cells(t);
 }
 
@@ -268,8 +267,7 @@ static void draw_general(const tile_fill *t, const tile_row *r, void *pixels)
     const uint32_t nblocks = ring_map_nblocks(map);
     const cell_span *span = map->span + (size_t)(r->number / MACRO_EDGE) * nblocks;
     for (uint32_t block = 0; block < nblocks; block++) {
-        const uint32_t stop =
-            MACRO_EDGE * (block + 1) < map->ntx ? MACRO_EDGE * (block + 1) : map->ntx;
+        const uint32_t stop = ring_map_block_stop(map, block);
         if (!cell_span_has(span[block], t->ngeneral))
             continue;
         for (uint32_t column = MACRO_EDGE * block; column < stop; column++) {
