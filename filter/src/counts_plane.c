@@ -32,6 +32,18 @@ void counts_plane_free(counts_plane *plane)
     *plane = (counts_plane){.kernels = plane->kernels};
 }
 
+/* All of the n bytes of memory but those that narrowing writes: whole groups of the frame's rows.
+ */
+static void clear_surroundings(const ring_map *map, size_t n, counts_plane *plane)
+{
+    const size_t nwritten = plane->stride - ALIGNMENT;
+    uint8_t *const last = plane->value + (map->ny - 1) * plane->stride;
+    memset(plane->memory, 0, (size_t)(plane->value - plane->memory));
+    for (uint8_t *row = plane->value; row < last; row += plane->stride)
+        memset(row + nwritten, 0, ALIGNMENT);
+    memset(last + nwritten, 0, (size_t)(plane->memory + n - (last + nwritten)));
+}
+
 static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
 {
     if (plane->ny == map->ny && plane->nx == map->nx && plane->bits)
@@ -45,7 +57,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     plane->stride = ngroups * GROUP_NPIXELS + ALIGNMENT;
     if (nrows > SIZE_MAX / 2 / plane->stride)
         return H5BRAGG_NO_MEMORY;
-    plane->memory = scratch_take_zeros(nrows * plane->stride + 3 * (size_t)ALIGNMENT, 1);
+    plane->memory = scratch_take(nrows * plane->stride + 3 * (size_t)ALIGNMENT);
     plane->valid = scratch_take(ntiles * sizeof *plane->valid);
     plane->sum = scratch_take(ntiles * sizeof *plane->sum);
     plane->squares = scratch_take(ntiles * sizeof *plane->squares);
@@ -61,6 +73,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     const size_t first = plane->stride + ALIGNMENT;
     const size_t misplaced = (uintptr_t)plane->memory % ALIGNMENT;
     plane->value = plane->memory + first + (misplaced ? ALIGNMENT - misplaced : 0);
+    clear_surroundings(map, nrows * plane->stride + 3 * (size_t)ALIGNMENT, plane);
     plane->ny = map->ny;
     plane->nx = map->nx;
     return H5BRAGG_OK;
