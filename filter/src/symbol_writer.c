@@ -9,7 +9,7 @@
 #include "scratch.h"
 #include "symbol_coder.h"
 
-enum { NSYMBOLS = CODING_NSYMBOLS, NPAIRS = CODING_NPAIRS, NCOUNTERS = 4, APART = 80 };
+enum { NSYMBOLS = CODING_NSYMBOLS, NPAIRS = CODING_NPAIRS, NCOUNTERS = 8, APART = 80 };
 struct symbol_model {
     /* Equal symbols in a row use different counters, which then need not wait for one another: nor
      * does the processor take them for the same, as it does at distances of whole 4096 bytes. */
@@ -179,15 +179,15 @@ static void count_symbols(const symbol_writer *w, uint32_t ncontexts)
         memset(m->count[k], 0, ncontexts * NSYMBOLS * sizeof *m->count[k]);
     size_t at = 0;
     for (; at + NCOUNTERS <= w->npairs; at += NCOUNTERS) {
-        m->count[0][w->pair[at]]++;
-        m->count[1][w->pair[at + 1]]++;
-        m->count[2][w->pair[at + 2]]++;
-        m->count[3][w->pair[at + 3]]++;
+        for (uint32_t k = 0; k < NCOUNTERS; k++)
+            m->count[k][w->pair[at + k]]++;
     }
     for (; at < w->npairs; at++)
         m->count[0][w->pair[at]]++;
-    for (uint32_t i = 0; i < ncontexts * NSYMBOLS; i++)
-        m->count[0][i] += m->count[1][i] + m->count[2][i] + m->count[3][i];
+    for (uint32_t k = 1; k < NCOUNTERS; k++) {
+        for (uint32_t i = 0; i < ncontexts * NSYMBOLS; i++)
+            m->count[0][i] += m->count[k][i];
+    }
 }
 
 /* Writes the tables, and makes what is coded with. */
