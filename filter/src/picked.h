@@ -59,6 +59,22 @@ typedef struct picked_tiles {
 void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *tiles,
                            uint8_t *context);
 
+/* The same of a row of tiles that is being written. */
+typedef struct picked_row {
+    const uint16_t *cell;
+    const uint16_t *valid;
+    const uint8_t *kept;
+    const uint16_t *pixels; /* bits of those that are picked, of drawn tiles alone */
+    const uint8_t *above;
+} picked_row;
+
+/* Symbols of a row of tiles, and with their contexts as a symbol_writer has them. */
+typedef void picked_lines_function(const picked_contexts *contexts, const picked_row *row,
+                                   uint8_t *symbol, uint16_t *pair);
+
+picked_lines_function picked_lines_symbols;
+picked_lines_function picked_lines_symbols_plain; /* the reference */
+
 /* Lines that hold picked pixels, in arrays with room for LINES_SLACK more. */
 typedef struct picked_lines {
     uint16_t *line;   /* 4 * column + line */

@@ -25,6 +25,28 @@ void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_t
     }
 }
 
+/* Which lines of a tile have set bits. */
+BRAGG_INLINE uint32_t lines_of(uint32_t pixels)
+{
+    const uint32_t pairs = pixels | pixels >> 1;
+    const uint32_t lines = (pairs | pairs >> 2) & 0x1111;
+    return (lines | lines >> 3 | lines >> 6 | lines >> 9) & 0xF;
+}
+
+void picked_lines_symbols_plain(const picked_contexts *contexts, const picked_row *row,
+                                uint8_t *symbol, uint16_t *pair)
+{
+    const uint32_t ncells = contexts->map->ncells;
+    const uint32_t ntiles = contexts->map->ntx;
+    for (uint32_t t = 0; t < ntiles; t++) {
+        const int is_open = row->valid[t] && !row->kept[t] && row->cell[t] < ncells;
+        const uint32_t four = contexts->lines[is_open ? row->cell[t] : ncells];
+        const uint32_t context = four >> class_shift[row->above[t] & 0xF] & 0xFF;
+        symbol[t] = (uint8_t)lines_of(row->pixels[t]);
+        pair[t] = (uint16_t)(context << 8 | symbol[t]);
+    }
+}
+
 h5bragg_status picked_lines_make(size_t nlines, picked_lines *lines)
 {
     const size_t n = nlines + LINES_SLACK;
@@ -95,12 +117,20 @@ uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
 
 enum { LANES = 16 };
 
+/* Contexts, in low bytes, by the cells of 16 tiles, ncells where they are not open. */
+KERNEL BRAGG_INLINE __m512i contexts_of(const picked_contexts *contexts, __m512i cell,
+                                        __m128i above)
+{
+    const __m128i shift_of = _mm_loadu_si128((const __m128i *)(const void *)class_shift);
+    const __m512i shift = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(shift_of, above));
+    return _mm512_srlv_epi32(look_up_16(contexts->lines, cell), shift);
+}
+
 KERNEL static void contexts_avx512(const picked_contexts *contexts, const picked_tiles *tiles,
                                    uint8_t *context)
 {
     const __m512i ncells = _mm512_set1_epi32((int)contexts->map->ncells);
     const uint32_t ntiles = contexts->map->ntx;
-    const __m128i shift_of = _mm_loadu_si128((const __m128i *)(const void *)class_shift);
     for (uint32_t t = 0; t < ntiles; t += LANES) {
         const uint32_t left = ntiles - t;
         const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
@@ -109,10 +139,43 @@ KERNEL static void contexts_avx512(const picked_contexts *contexts, const picked
         const __m128i above = _mm_maskz_loadu_epi8(inside, tiles->above + t);
         const __m512i at =
             _mm512_mask_cvtepu16_epi32(ncells, _mm256_test_epi16_mask(open, open), cell);
-        const __m512i four = look_up_16(contexts->lines, at);
-        const __m512i shift = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(shift_of, above));
         _mm_mask_storeu_epi8(context + t, inside,
-                             _mm512_cvtepi32_epi8(_mm512_srlv_epi32(four, shift)));
+                             _mm512_cvtepi32_epi8(contexts_of(contexts, at, above)));
+    }
+}
+
+/* lines_of */
+KERNEL BRAGG_INLINE __m256i lines_of_16(__m256i pixels)
+{
+    const __m256i pairs = _mm256_or_si256(pixels, _mm256_srli_epi16(pixels, 1));
+    const __m256i lines = _mm256_and_si256(_mm256_or_si256(pairs, _mm256_srli_epi16(pairs, 2)),
+                                           _mm256_set1_epi16(0x1111));
+    const __m256i two = _mm256_or_si256(lines, _mm256_srli_epi16(lines, 3));
+    return _mm256_and_si256(_mm256_or_si256(two, _mm256_srli_epi16(two, 6)),
+                            _mm256_set1_epi16(0xF));
+}
+
+KERNEL static void symbols_avx512(const picked_contexts *contexts, const picked_row *row,
+                                  uint8_t *symbol, uint16_t *pair)
+{
+    const __m512i ncells = _mm512_set1_epi32((int)contexts->map->ncells);
+    const uint32_t ntiles = contexts->map->ntx;
+    for (uint32_t t = 0; t < ntiles; t += LANES) {
+        const uint32_t left = ntiles - t;
+        const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
+        const __m256i cell = _mm256_maskz_loadu_epi16(inside, row->cell + t);
+        const __m256i valid = _mm256_maskz_loadu_epi16(inside, row->valid + t);
+        const __m128i kept = _mm_maskz_loadu_epi8(inside, row->kept + t);
+        const __m128i above = _mm_maskz_loadu_epi8(inside, row->above + t);
+        const __mmask16 is_open =
+            _mm256_test_epi16_mask(valid, valid) & _mm_testn_epi8_mask(kept, kept);
+        const __m512i at =
+            _mm512_mask_min_epu32(ncells, is_open, _mm512_cvtepu16_epi32(cell), ncells);
+        const __m512i context = contexts_of(contexts, at, above);
+        const __m256i lines = lines_of_16(_mm256_maskz_loadu_epi16(inside, row->pixels + t));
+        const __m256i high = _mm256_slli_epi16(_mm512_cvtepi32_epi16(context), 8);
+        _mm_mask_storeu_epi8(symbol + t, inside, _mm256_cvtepi16_epi8(lines));
+        _mm256_mask_storeu_epi16(pair + t, inside, _mm256_or_si256(high, lines));
     }
 }
 
@@ -182,6 +245,18 @@ void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *
     }
 #endif
     picked_lines_contexts_plain(contexts, tiles, context);
+}
+
+void picked_lines_symbols(const picked_contexts *contexts, const picked_row *row, uint8_t *symbol,
+                          uint16_t *pair)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512) {
+        symbols_avx512(contexts, row, symbol, pair);
+        return;
+    }
+#endif
+    picked_lines_symbols_plain(contexts, row, symbol, pair);
 }
 
 uint32_t picked_lines_list(const uint8_t *symbol, const uint16_t *cell, const uint16_t *pixels,

@@ -18,7 +18,6 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     p->height = scratch_take(ntiles * TILE_NPIXELS + PICKED_SLACK);
     p->large = scratch_take(ntiles * TILE_NPIXELS + BYTE_NUMBERS_SLACK);
     p->special = scratch_take(ngroups * sizeof *p->special);
-    p->open = scratch_take(ntiles * sizeof *p->open);
     p->symbol = scratch_take_zeros(ntiles, 1);
     p->symbol_above = scratch_take_zeros(ntiles, 1);
     p->line_symbol = scratch_take(ntiles * TILE_EDGE);
@@ -28,8 +27,8 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     h5bragg_status status = picked_lines_make(ntiles * TILE_EDGE, &p->line);
     if (!status)
         status = picked_contexts_make(model, &p->contexts);
-    if (status || !p->rule || !p->above || !p->height || !p->large || !p->special || !p->open ||
-        !p->symbol || !p->symbol_above || !p->line_symbol || !p->place || !p->context)
+    if (status || !p->rule || !p->above || !p->height || !p->large || !p->special || !p->symbol ||
+        !p->symbol_above || !p->line_symbol || !p->place || !p->context)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++) {
         const int64_t threshold = p->contexts.cell[c].least - 1;
@@ -51,7 +50,6 @@ void picked_writer_free(picked_writer *p)
     scratch_give(p->height);
     scratch_give(p->large);
     scratch_give(p->special);
-    scratch_give(p->open);
     scratch_give(p->symbol);
     scratch_give(p->symbol_above);
     picked_lines_free(&p->line);
@@ -106,18 +104,6 @@ static uint16_t bits_of_values(const picked_writer *p, const frame_source *s, si
     return (uint16_t)(bits & s->plane.valid[tile]);
 }
 
-/* Pixels that are drawn. */
-static void set_open(const pick_row *row, const uint16_t *restrict valid, uint16_t *restrict open)
-{
-    const uint8_t *restrict kept = row->kept;
-    const uint16_t *restrict cell = row->cell;
-    const uint32_t ntx = row->ntx;
-    for (uint32_t t = 0; t < ntx; t++) {
-        const uint32_t is_drawn = (kept[t] == 0) & (cell[t] != BRAGG_NO_CELL);
-        open[t] = (uint16_t)(valid[t] & (0 - is_drawn));
-    }
-}
-
 /* What is listed of a row of tiles, as a kernel would find it. */
 static void find_listed(picked_writer *p, const listed_pixels *listed, const pick_row *row,
                         size_t first)
@@ -136,7 +122,7 @@ static void find_listed(picked_writer *p, const listed_pixels *listed, const pic
     }
 }
 
-/* Looks at a row of tiles: sets above, height, special and open. */
+/* Looks at a row of tiles: sets above, height and special. */
 static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
 {
     const ring_map *map = s->map;
@@ -157,19 +143,8 @@ static void find_row(picked_writer *p, const frame_source *s, uint32_t tile_row)
         find_listed(p, s->listed, &row, first);
     else
         find_picked_kernel()(&row, &found);
-    set_open(&row, plane->valid + first, p->open);
     for (uint32_t t = 0; (t = next_special(p, s, first, t)) < map->ntx; t++)
         p->above[t] = bits_of_values(p, s, first + t);
-}
-
-/* Which lines of tiles have set bits. */
-static void find_lines(const uint16_t *restrict above, uint32_t ntiles, uint8_t *restrict symbol)
-{
-    for (uint32_t t = 0; t < ntiles; t++) {
-        const uint16_t pairs = (uint16_t)(above[t] | above[t] >> 1);
-        const uint16_t lines = (uint16_t)((pairs | pairs >> 2) & 0x1111);
-        symbol[t] = (uint8_t)((lines | lines >> 3 | lines >> 6 | lines >> 9) & 0xF);
-    }
 }
 
 static void make_pairs(const uint8_t *restrict context, const uint8_t *restrict symbol, uint32_t n,
@@ -180,19 +155,18 @@ static void make_pairs(const uint8_t *restrict context, const uint8_t *restrict 
 }
 
 /* Symbols of the lines of a row of tiles. */
-static void put_lines(picked_writer *p, const uint16_t *cell)
+static void put_lines(picked_writer *p, const frame_source *s, size_t first)
 {
-    const uint32_t ntx = p->contexts.map->ntx;
+    const uint32_t ntx = s->map->ntx;
     uint16_t *pair = symbol_writer_room(&p->lines, ntx);
     uint8_t *above = p->symbol;
     p->symbol = p->symbol_above;
     p->symbol_above = above;
-    const picked_tiles tiles = {cell, p->open, above};
-    picked_lines_contexts(&p->contexts, &tiles, p->context);
-    find_lines(p->above, ntx, p->symbol);
+    const picked_row row = {s->map->cell + first, s->plane.valid + first, s->kept + first, p->above,
+                            above};
     if (!pair)
         return;
-    make_pairs(p->context, p->symbol, ntx, pair);
+    picked_lines_symbols(&p->contexts, &row, p->symbol, pair);
     p->lines.npairs += ntx;
 }
 
@@ -249,7 +223,7 @@ uint32_t picked_writer_row(picked_writer *p, const frame_source *source, uint32_
     const size_t first = (size_t)tile_row * map->ntx;
     const uint16_t *cell = map->cell + first;
     find_row(p, source, tile_row);
-    put_lines(p, cell);
+    put_lines(p, source, first);
     const uint32_t nlines = picked_lines_list(p->symbol, cell, p->above, map->ntx, &p->line);
     const uint32_t npixels = put_pixels(p, nlines);
     put_heights(p, source, first, npixels);

@@ -32,7 +32,6 @@ typedef struct picked_writer {
     uint16_t *above;   /* bits of pixels above the threshold; 0 in tiles that are not drawn */
     uint8_t *height;   /* of these pixels, in the order of their places, but for special tiles */
     uint16_t *special; /* per group: bits of tiles that are kept, blank or not all in bytes */
-    uint16_t *open;    /* pixels that are drawn */
     uint8_t *symbol;   /* of lines */
     uint8_t *symbol_above;
     picked_lines line; /* with the pixels that are picked */

@@ -126,6 +126,41 @@ static void contexts_are_as_in_plain_c(void)
     }
 }
 
+static void written_symbols_are_as_in_plain_c(void)
+{
+    enum { N = 30 };
+    uint32_t lines[N + 1];
+    for (uint32_t c = 0; c <= N; c++)
+        lines[c] = random_bits(&seed) << 12 ^ random_bits(&seed);
+    for (uint32_t round = 0; round < 300; round++) {
+        uint16_t cell[MAX_NTX];
+        uint16_t valid[MAX_NTX];
+        uint8_t is_kept[MAX_NTX];
+        uint16_t picked[MAX_NTX];
+        uint8_t above[MAX_NTX];
+        uint8_t symbol[2][MAX_NTX] = {{0}};
+        uint16_t pair[2][MAX_NTX] = {{0}};
+        const ring_map map = {.ntx = 1 + below(MAX_NTX), .ncells = N};
+        const picked_contexts contexts = {.map = &map, .lines = lines};
+        for (uint32_t t = 0; t < map.ntx; t++) {
+            cell[t] = (uint16_t)(below(8) ? below(N) : BRAGG_NO_CELL);
+            valid[t] = (uint16_t)(below(4) ? below(0x10000) : 0);
+            is_kept[t] = below(4) == 0;
+            picked[t] = (uint16_t)(below(0x10000) & below(0x10000) & below(0x10000));
+            above[t] = (uint8_t)below(16);
+        }
+        const picked_row row = {cell, valid, is_kept, picked, above};
+        picked_lines_symbols_plain(&contexts, &row, symbol[0], pair[0]);
+        picked_lines_symbols(&contexts, &row, symbol[1], pair[1]);
+        CHECK(memcmp(symbol[0], symbol[1], sizeof symbol[0]) == 0);
+        CHECK(memcmp(pair[0], pair[1], sizeof pair[0]) == 0);
+        for (uint32_t t = 0; t < map.ntx; t++) {
+            for (uint32_t k = 0; k < TILE_EDGE; k++)
+                CHECK((symbol[0][t] >> k & 1) == ((picked[t] >> LINE_NPIXELS * k & 0xF) != 0));
+        }
+    }
+}
+
 /* A threshold that suits the type; seldom its largest value, where nothing can be picked. */
 static int64_t make_threshold(h5bragg_pixel_type type)
 {
@@ -302,6 +337,7 @@ int main(void)
 {
     lists_are_those_of_plain_c();
     contexts_are_as_in_plain_c();
+    written_symbols_are_as_in_plain_c();
     picked_pixels_come_back();
     impossible_pixels_are_refused();
     return 0;
