@@ -28,7 +28,7 @@ typedef struct counts_plane {
                            pixels, the value 255, and valid pixels under the static mask */
     uint16_t *valid;    /* bit p: pixel p of the tile is in the frame and carries no mask code */
     uint16_t *sum;      /* of the tile's bytes */
-    uint32_t *squares;  /* sum of the squares of the tile's bytes */
+    uint16_t *squares;  /* sum of the squares of the tile's bytes, at most MOST_SQUARES */
     uint8_t *largest;   /* byte of the tile */
     uint8_t *has_large; /* the tile has a byte BYTE_LOOKUP: its sum and squares mean nothing */
     uint8_t *codes;     /* of the groups of rows of tiles: which mask codes their pixels carry */

@@ -25,6 +25,7 @@
 
 enum {
     GROUP_NPIXELS = 64,
+    MOST_SQUARES = 0xFFFF,  /* of a tile: those of patterns are fewer by far */
     BYTE_LOOKUP = 255,      /* the byte of a pixel that must be looked up in the frame */
     HISTOGRAM_NCOUNTS = 64, /* counters of a cell */
     HISTOGRAM_NDARK = 16    /* of them kernels serve so many */
@@ -49,7 +50,7 @@ typedef struct group_bits {
 /* Arrays with one entry per tile, from the first tile of a row of tiles. */
 typedef struct tile_outputs {
     uint16_t *sum;
-    uint32_t *squares;
+    uint16_t *squares; /* at most MOST_SQUARES */
     uint8_t *largest;
     uint8_t *has_large;
 } tile_outputs;

@@ -98,6 +98,12 @@ static uint16_t sum_four(const uint16_t n[TILE_EDGE])
     return (uint16_t)(all * 0x0001000100010001u >> 48);
 }
 
+static uint16_t squares_of(const uint32_t squares[TILE_EDGE])
+{
+    const uint32_t sum = squares[0] + squares[1] + squares[2] + squares[3];
+    return (uint16_t)(sum < MOST_SQUARES ? sum : MOST_SQUARES);
+}
+
 static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
                          const tile_outputs *out)
 {
@@ -109,7 +115,7 @@ static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
             const size_t t = g * GROUP_NTILES + j / TILE_EDGE;
             const uint16_t sum = sum_four(c.sum + j);
             out->sum[t] = sum;
-            out->squares[t] = c.squares[j] + c.squares[j + 1] + c.squares[j + 2] + c.squares[j + 3];
+            out->squares[t] = squares_of(c.squares + j);
             out->largest[t] = c.largest[j];
             out->has_large[t] = c.largest[j] == BYTE_LOOKUP;
             total += sum;

@@ -128,7 +128,7 @@ LEVEL_INLINE vec describe_tiles(const uint8_t *value, size_t stride, const tile_
     /* 255 + 1 alone has bit 8. */
     const vec is_large = VEC(srli_epi32)(VEC(add_epi32)(largest, VEC(set1_epi32)(1)), 8);
     store_low16(out->sum + t, sum);
-    store(out->squares + t, squares);
+    store_low16(out->squares + t, VEC(min_epu32)(squares, VEC(set1_epi32)(MOST_SQUARES)));
     store_low8(out->largest + t, largest);
     store_low8(out->has_large + t, is_large);
     return sum;

@@ -111,7 +111,7 @@ static void count_tiles(const frame_source *s, within_counts *w)
     uint16_t sum[AT_ONCE];
     for (size_t first = 0; first < ntiles; first += AT_ONCE) {
         const uint32_t n = ntiles - first < AT_ONCE ? (uint32_t)(ntiles - first) : AT_ONCE;
-        const uint32_t *const tile_squares = s->plane.squares + first;
+        const uint16_t *const tile_squares = s->plane.squares + first;
         select_tiles(s, first, n, cell, sum);
         for (uint32_t t = 0; t < n; t++) {
             const within_cell c = cells[cell[t]];
