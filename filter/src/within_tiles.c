@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-enum { AT_ONCE = 512 /* tiles */, NIDLE = WITHIN_NIDLE };
+enum { AT_ONCE = 512 /* tiles */, SELECTED_SLACK = 32, NIDLE = WITHIN_NIDLE };
 
 static uint32_t largest_sum(const cell_range *r)
 {
@@ -83,12 +83,22 @@ static h5bragg_status copy(const listed_pixels *listed, within_counts *w)
     return H5BRAGG_OK;
 }
 
-/* Sends tiles that are not calm and whole to where they do not count: a loop for vectors. */
-BRAGG_INLINE void select_tiles(const frame_source *s, size_t first, uint32_t n,
-                               uint16_t *restrict cell, uint16_t *restrict sum)
+/* Some tiles side by side, with room for the whole vectors that kernels store. */
+typedef struct some_tiles {
+    uint16_t cell[AT_ONCE + SELECTED_SLACK];
+    uint16_t sum[AT_ONCE + SELECTED_SLACK];
+    uint16_t squares[AT_ONCE + SELECTED_SLACK];
+} some_tiles;
+
+/*
+ * Selects the calm and whole of n tiles, and returns the number of those selected.  This one sends
+ * the others to where they do not count: a loop for vectors.
+ */
+static uint32_t select_plain(const frame_source *s, size_t first, uint32_t n,
+                             some_tiles *restrict to)
 {
-    const uint16_t *restrict all_cells = s->map->cell + first;
-    const uint16_t *restrict all_sums = s->plane.sum + first;
+    const uint16_t *restrict cell = s->map->cell + first;
+    const uint16_t *restrict sum = s->plane.sum + first;
     const uint16_t *restrict valid = s->plane.valid + first;
     const uint8_t *restrict calm = s->calm + first;
     const uint16_t idle = (uint16_t)s->map->ncells;
@@ -96,27 +106,76 @@ BRAGG_INLINE void select_tiles(const frame_source *s, size_t first, uint32_t n,
     for (uint32_t t = 0; t < n; t++) {
         const uint16_t other = (uint16_t)(idle + (t & spread));
         const uint16_t is_in = (uint16_t) - ((valid[t] == 0xFFFF) & calm[t]);
-        cell[t] = (uint16_t)((all_cells[t] & is_in) | (other & ~is_in));
-        sum[t] = all_sums[t] & is_in;
+        to->cell[t] = (uint16_t)((cell[t] & is_in) | (other & ~is_in));
+        to->sum[t] = sum[t] & is_in;
     }
+    memcpy(to->squares, s->plane.squares + first, n * sizeof *to->squares);
+    return n;
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")))
+
+KERNEL BRAGG_INLINE void store_selected(uint16_t *to, const uint16_t *from, __mmask32 inside,
+                                        __mmask32 selected)
+{
+    const __m512i all = _mm512_maskz_loadu_epi16(inside, from);
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi16(selected, all));
+}
+
+/* Leaves the others out. */
+KERNEL static uint32_t select_avx512(const frame_source *s, size_t first, uint32_t n,
+                                     some_tiles *restrict to)
+{
+    const __m512i whole = _mm512_set1_epi16(-1);
+    uint32_t nselected = 0;
+    for (uint32_t t = 0; t < n; t += SELECTED_SLACK) {
+        const size_t tile = first + t;
+        const uint32_t left = n - t;
+        const __mmask32 inside = left < SELECTED_SLACK ? (1u << left) - 1 : UINT32_MAX;
+        const __m512i valid = _mm512_maskz_loadu_epi16(inside, s->plane.valid + tile);
+        const __m256i calm = _mm256_maskz_loadu_epi8(inside, s->calm + tile);
+        const __mmask32 selected =
+            _mm512_cmpeq_epi16_mask(valid, whole) & _mm256_test_epi8_mask(calm, calm);
+        store_selected(to->cell + nselected, s->map->cell + tile, inside, selected);
+        store_selected(to->sum + nselected, s->plane.sum + tile, inside, selected);
+        store_selected(to->squares + nselected, s->plane.squares + tile, inside, selected);
+        nselected += (uint32_t)__builtin_popcount(selected);
+    }
+    return nselected;
+}
+#endif
+
+typedef uint32_t (*select_kernel)(const frame_source *s, size_t first, uint32_t n,
+                                  some_tiles *restrict to);
+
+static select_kernel select_kernel_of(cpu_level level)
+{
+#if defined(BRAGG_X86_64)
+    if (level == CPU_AVX512)
+        return select_avx512;
+#endif
+    (void)level;
+    return select_plain;
 }
 
 static void count_tiles(const frame_source *s, within_counts *w)
 {
     const size_t ntiles = ring_map_ntiles(s->map);
+    const select_kernel select = select_kernel_of(bragg_cpu_level());
     const within_cell *const cells = w->cell;
     uint64_t *const squares = w->squares;
     uint32_t *const counter = w->counter;
-    uint16_t cell[AT_ONCE];
-    uint16_t sum[AT_ONCE];
+    some_tiles tiles;
     for (size_t first = 0; first < ntiles; first += AT_ONCE) {
         const uint32_t n = ntiles - first < AT_ONCE ? (uint32_t)(ntiles - first) : AT_ONCE;
-        const uint16_t *const tile_squares = s->plane.squares + first;
-        select_tiles(s, first, n, cell, sum);
-        for (uint32_t t = 0; t < n; t++) {
-            const within_cell c = cells[cell[t]];
-            counter[c.first + sum[t]]++;
-            squares[c.row] += tile_squares[t];
+        const uint32_t nselected = select(s, first, n, &tiles);
+        for (uint32_t t = 0; t < nselected; t++) {
+            const within_cell c = cells[tiles.cell[t]];
+            counter[c.first + tiles.sum[t]]++;
+            squares[c.row] += tiles.squares[t];
         }
     }
 }
