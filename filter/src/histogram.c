@@ -44,7 +44,7 @@ static h5bragg_status grow(histogram *h)
 static inline h5bragg_status count_pixel(const count_source *s, uint32_t tile_row, uint32_t column,
                                          uint32_t p, uint8_t byte, histogram *h)
 {
-    const uint32_t cell = h->cell[column];
+    const uint32_t cell = s->map->cell[(size_t)tile_row * s->map->ntx + column];
     if (byte < HISTOGRAM_NCOUNTS) {
         h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
         return H5BRAGG_OK;
@@ -101,26 +101,45 @@ static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
     return all & inside & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
 }
 
-static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
+/* Pixels of a row of tiles that kernels count; beyond the frame there are blank tiles. */
+static void count_dark(const count_source *s, uint32_t tile_row, uint32_t *dark)
 {
     const ring_map *map = s->map;
     const size_t first = (size_t)tile_row * map->ntx;
-    const uint16_t last = (uint16_t)map->ncells; /* of blank tiles */
-    const counted_row row = {.value = s->plane->value + TILE_EDGE * tile_row * s->plane->stride,
-                             .stride = s->plane->stride,
-                             .ngroups = ring_map_ngroups(map),
-                             .cell = h->cell,
-                             .valid = s->plane->valid + first,
-                             .largest = s->plane->largest + first};
-    for (uint32_t t = 0; t < map->ntx; t++)
-        h->cell[t] = map->cell[first + t] < last ? map->cell[first + t] : last;
-    s->plane->kernels->count(&row, h->dark);
+    const uint32_t nleft = map->ntx % GROUP_NTILES;
+    const uint32_t nwhole = map->ntx - nleft;
+    counted_row row = {.value = s->plane->value + TILE_EDGE * tile_row * s->plane->stride,
+                       .stride = s->plane->stride,
+                       .ngroups = nwhole / GROUP_NTILES,
+                       .cell = map->cell + first,
+                       .valid = s->plane->valid + first,
+                       .largest = s->plane->largest + first};
+    s->plane->kernels->count(&row, dark);
+    if (nleft == 0)
+        return;
+    uint16_t cell[GROUP_NTILES];
+    memset(cell, 0xFF, sizeof cell); /* BRAGG_NO_CELL */
+    memcpy(cell, row.cell + nwhole, nleft * sizeof *cell);
+    row.value += TILE_EDGE * nwhole;
+    row.ngroups = 1;
+    row.cell = cell;
+    row.valid += nwhole;
+    row.largest += nwhole;
+    s->plane->kernels->count(&row, dark);
+}
+
+static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
+{
+    const ring_map *map = s->map;
+    const uint16_t *cell = map->cell + (size_t)tile_row * map->ntx;
+    const uint8_t *largest = s->plane->largest + (size_t)tile_row * map->ntx;
+    count_dark(s, tile_row, h->dark);
     for (uint32_t start = 0; start < map->ntx; start += 8) {
-        uint64_t left = bright_tiles(row.largest + start, map->ntx - start);
+        uint64_t left = bright_tiles(largest + start, map->ntx - start);
         while (left) {
             const uint32_t t = lowest_bit(left) / 8;
             left &= ~((uint64_t)0xFF << 8 * t);
-            if (h->cell[start + t] == last)
+            if (cell[start + t] == BRAGG_NO_CELL)
                 continue;
             const h5bragg_status status = count_bright(s, tile_row, start + t, h);
             if (status)
@@ -148,25 +167,21 @@ static void sort_overflow(histogram *h)
 static h5bragg_status prepare(const ring_map *map, histogram *h)
 {
     const size_t ncounts = (size_t)map->ncells * HISTOGRAM_NCOUNTS;
-    const size_t ndark = (map->ncells + (size_t)1) * HISTOGRAM_NDARK;
-    const size_t nscratch = ring_map_ngroups(map) * GROUP_NTILES;
-    if (!h->count || h->ncells != map->ncells || h->nscratch != nscratch) {
+    const size_t blank = (size_t)BRAGG_NO_CELL * HISTOGRAM_NDARK;
+    if (!h->count || h->ncells != map->ncells) {
         histogram_free(h);
         h->ncells = map->ncells;
-        h->nscratch = nscratch;
         h->count = scratch_take((ncounts + 1) * sizeof *h->count);
-        h->memory = scratch_take(ndark * sizeof *h->dark + ALIGNMENT);
-        h->cell = scratch_take(nscratch * sizeof *h->cell);
+        h->memory = scratch_take((blank + HISTOGRAM_NDARK) * sizeof *h->dark + ALIGNMENT);
         h->overflow_start = scratch_take((map->ncells + (size_t)2) * sizeof *h->overflow_start);
-        if (!h->count || !h->memory || !h->cell || !h->overflow_start || grow(h))
+        if (!h->count || !h->memory || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
         const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
         h->dark = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->dark;
-        for (size_t t = 0; t < nscratch; t++)
-            h->cell[t] = (uint16_t)map->ncells; /* and so it stays beyond the frame */
     }
     memset(h->count, 0, ncounts * sizeof *h->count);
-    memset(h->dark, 0, ndark * sizeof *h->dark);
+    memset(h->dark, 0, (size_t)map->ncells * HISTOGRAM_NDARK * sizeof *h->dark);
+    memset(h->dark + blank, 0, HISTOGRAM_NDARK * sizeof *h->dark);
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
     return H5BRAGG_OK;
@@ -258,7 +273,6 @@ void histogram_free(histogram *h)
 {
     scratch_give(h->count);
     scratch_give(h->memory);
-    scratch_give(h->cell);
     scratch_give(h->overflow_start);
     scratch_give(h->overflow);
     scratch_give(h->pixel);

@@ -28,11 +28,9 @@ typedef struct histogram {
 
     overflow_pixel *pixel; /* scratch: overflow entries in the order of the tiles */
     size_t npixels;
-    size_t capacity; /* of pixel and overflow */
-    uint16_t *cell;  /* scratch: of a row of tiles */
-    size_t nscratch;
+    size_t capacity;  /* of pixel and overflow */
     uint32_t *dark;   /* scratch: the first HISTOGRAM_NDARK counters, closer together for the cache;
-                         the last row, of blank tiles, is to be ignored */
+                         row BRAGG_NO_CELL, of blank tiles, is to be ignored */
     uint32_t *memory; /* holds `dark` */
 } histogram;
 

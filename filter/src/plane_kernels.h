@@ -61,7 +61,7 @@ typedef struct counted_row {
     const uint8_t *value;
     size_t stride;
     size_t ngroups;
-    const uint16_t *cell; /* below the number of rows of counters */
+    const uint16_t *cell; /* a row of counters for each that occurs */
     const uint16_t *valid;
     const uint8_t *largest;
 } counted_row;
