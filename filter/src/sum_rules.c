@@ -11,20 +11,28 @@ const uint32_t SUM_SCALE_FACTOR[NSCALES] = {
     27554,  32768,  38968,  46341,  55109,  65536,  77936,  92682,  110218, 131072, 155872,
     185364, 220436, 262144, 311744, 370728, 440872, 524288, 623487, 741455, 881744, 1048576};
 /* Bounds of the contexts of sums stored exactly, in variance. */
-static const uint16_t EXACT_BOUND[15] = {16,  23,  32,  45,  64,   91,   128, 181,
-                                         256, 362, 512, 724, 1024, 1448, 2048};
+enum { NEXACT_BOUNDS = 15 };
+static const uint16_t EXACT_BOUND[NEXACT_BOUNDS] = {16,  23,  32,  45,  64,   91,   128, 181,
+                                                    256, 362, 512, 724, 1024, 1448, 2048};
 enum { STEP_2_BOUND = 1448 };
 /* Few counts in large steps would be biased where they are cut off at 0. */
 enum { COARSE_QUARTERS = 4 };
 
+/* The number of bounds up to a variance: every other one is a power of two. */
+static uint32_t exact_context_of(uint64_t variance)
+{
+    if (variance < EXACT_BOUND[0])
+        return 0;
+    if (variance >= EXACT_BOUND[NEXACT_BOUNDS - 1])
+        return NEXACT_BOUNDS;
+    const uint32_t k = 2 * (floor_log2(variance) - floor_log2(EXACT_BOUND[0])) + 1;
+    return k + (EXACT_BOUND[k] <= variance);
+}
+
 static uint8_t context_of(uint64_t variance, uint32_t step)
 {
-    uint8_t context = 0;
-    if (step == 1) {
-        for (int k = 0; k < 15; k++)
-            context = (uint8_t)(context + (EXACT_BOUND[k] <= variance));
-        return context;
-    }
+    if (step == 1)
+        return (uint8_t)exact_context_of(variance);
     if (step == 2)
         return variance >= STEP_2_BOUND ? 17 : 16;
     return step == 3 ? 18 : step < 8 ? 19 : 20;

@@ -12,8 +12,7 @@ enum { SUM_UNITS = 256, SUM_MAX_STEP = 1 << 30 };
 static inline uint32_t sum_step(uint64_t expected, uint64_t variance, uint32_t quarters,
                                 int is_pattern)
 {
-    const double x = (double)(variance * quarters * quarters / 16) / SUM_UNITS;
-    const double root = floor(sqrt(x));
+    const double root = sqrt((double)(variance * quarters * quarters / 16) / SUM_UNITS);
     uint64_t step = root < SUM_MAX_STEP ? (uint64_t)root : SUM_MAX_STEP;
     if (is_pattern && step > expected / (2 * SUM_UNITS))
         step = expected / (2 * SUM_UNITS);

@@ -126,14 +126,25 @@ static void write_blocks(sum_grid *grid, const sum_rows *rows, const tile_sums *
     }
 }
 
-static void write_tile(sum_grid *grid, symbol_writer *s, uint16_t cell, size_t at, int8_t scale,
-                       const tile_sums *sum)
+/* The tiles of four blocks in a row, of which pairs lie behind those put so far, but not of the odd
+ * ones. */
+static void write_mixed(sum_grid *grid, const sum_rows *rows, uint32_t block, uint32_t row,
+                        put_bits put, const tile_sums *sum, symbol_writer *sums)
 {
-    const uint16_t open = grid->open[at];
-    if (open == 0)
-        return;
-    const sum_rule rule = sum_grid_open_rule(grid, cell, open, scale);
-    write_sum(grid, s, &rule, grid->hash[at], sum_of(sum, at));
+    const size_t first = (size_t)row * rows->ntx + MACRO_EDGE * block;
+    uint16_t pair[SUM_NTILES];
+    memcpy(pair, sums->pair + sums->npairs, sizeof pair);
+    for (uint32_t left = put.open; left; left &= left - 1) {
+        const uint32_t t = lowest_bit(left);
+        const size_t at = first + t;
+        if (!(put.odd >> t & 1)) {
+            sums->pair[sums->npairs++] = pair[t];
+            continue;
+        }
+        const int8_t scale = grid->scale[block + t / MACRO_EDGE];
+        const sum_rule rule = sum_grid_open_rule(grid, rows->cell[at], grid->open[at], scale);
+        write_sum(grid, sums, &rule, grid->hash[at], sum_of(sum, at));
+    }
 }
 
 /* Tiles of four blocks, of which bits of `fine` are not coarse, those of `unscaled` have scale 1.
@@ -176,16 +187,11 @@ static void write_row(sum_grid *grid, const sum_rows *rows, const tile_sums *sum
         uint16_t *pair = symbol_writer_room(sums, SUM_NTILES);
         if (!pair || !bits.fine)
             continue;
-        const uint32_t n = kernels->put(rows, first, bits.fine, bits.unscaled, pair);
-        if (n <= SUM_NTILES) {
-            sums->npairs += n;
-            continue;
-        }
-        for (uint32_t t = 0; t < SUM_NTILES; t++) {
-            if (bits.fine >> t & 1)
-                write_tile(grid, sums, rows->cell[first + t], first + t,
-                           grid->scale[block + t / MACRO_EDGE], sum);
-        }
+        const put_bits put = kernels->put(rows, first, bits.fine, bits.unscaled, pair);
+        if (put.odd)
+            write_mixed(grid, rows, block, row, put, sum, sums);
+        else
+            sums->npairs += count_bits(put.open);
     }
 }
 

@@ -69,16 +69,14 @@ KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
     return (block_bits){(is_open | is_open >> 2) & 0x1111, is_far};
 }
 
-KERNEL static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
+KERNEL static put_bits put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
                            uint16_t *pair)
 {
     const __m512i open = load_wide(rows->open + at, (__mmask16)wanted);
     const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
     const __mmask16 is_whole = _mm512_cmpeq_epi32_mask(open, _mm512_set1_epi32(0xFFFF));
-    if (is_open & ~(is_whole & unscaled))
-        return SUM_NTILES + 1;
     if (is_open == 0)
-        return 0;
+        return (put_bits){0, 0};
     const __m512i low = _mm512_set1_epi32(0xFFFF);
     const __m512i cell = load_wide(rows->cell + at, is_open);
     const __m512i sum = load_wide(rows->sum + at, is_open);
@@ -102,13 +100,13 @@ KERNEL static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uin
         (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PLAIN_NOT)) |
                     _mm512_cmpeq_epi32_mask(sum, low) |
                     _mm512_cmpge_epu32_mask(number, _mm512_set1_epi32(NUMBER_DIRECT)));
-    if (is_bad & is_open)
-        return SUM_NTILES + 1;
+    const uint32_t is_odd = is_open & (is_bad | ~(is_whole & unscaled));
+    const __mmask16 together = is_odd ? 0xFFFF : is_open;
     const __m512i pairs =
         _mm512_or_si512(_mm512_slli_epi32(_mm512_srli_epi32(rule, PLAIN_CONTEXT_SHIFT), 8), number);
     _mm256_storeu_si256((__m256i *)(void *)pair,
-                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(is_open, pairs)));
-    return (uint32_t)__builtin_popcount(is_open);
+                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(together, pairs)));
+    return (put_bits){is_open, is_odd};
 }
 
 const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, put};

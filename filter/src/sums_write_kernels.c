@@ -37,13 +37,14 @@ static block_bits look(const sum_rows *rows, uint32_t first)
  * Quotients by floats are exact: numbers are below 2^24, so that a quotient that is not whole is
  * farther from the next whole number than it is rounded.
  */
-static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
+static put_bits put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
                     uint16_t *pair)
 {
-    uint32_t n = 0;
+    put_bits bits = {0, 0};
     for (uint32_t t = 0; t < SUM_NTILES; t++) {
         if (!(wanted >> t & 1) || rows->open[at + t] == 0)
             continue;
+        bits.open |= 1u << t;
         const uint32_t rule = rows->plain[rows->cell[at + t]];
         const int32_t step = (int32_t)(rule >> PLAIN_STEP_SHIFT & PLAIN_STEP);
         const int32_t dither = (int32_t)((rows->hash[at + t] & 0xFFFF) * (uint32_t)step >> 16);
@@ -52,10 +53,15 @@ static uint32_t put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t u
         const int32_t number = 2 * (int32_t)((float)most / (float)step) - (above < 0);
         if (rows->open[at + t] != 0xFFFF || !(unscaled >> t & 1) || (rule & PLAIN_NOT) ||
             rows->sum[at + t] == SUM_ELSEWHERE || number >= NUMBER_DIRECT)
-            return SUM_NTILES + 1;
-        pair[n++] = (uint16_t)(rule >> PLAIN_CONTEXT_SHIFT << 8 | (uint32_t)number);
+            bits.odd |= 1u << t;
+        pair[t] = (uint16_t)(rule >> PLAIN_CONTEXT_SHIFT << 8 | (uint32_t)number);
     }
-    return n;
+    uint32_t n = 0;
+    for (uint32_t t = 0; t < SUM_NTILES && !bits.odd; t++) {
+        if (bits.open >> t & 1)
+            pair[n++] = pair[t];
+    }
+    return bits;
 }
 
 const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, put};

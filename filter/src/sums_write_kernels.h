@@ -46,15 +46,21 @@ typedef struct block_bits {
     uint32_t is_far;  /* its scale may be other than 1 */
 } block_bits;
 
+/* Of 16 tiles, a bit for each. */
+typedef struct put_bits {
+    uint32_t open; /* a pair is wanted */
+    uint32_t odd;  /* and the tile is not simple: its pair means nothing yet */
+} put_bits;
+
 typedef struct sums_write_kernels {
     /* Looks at the macro blocks that begin with tile `first` of a row. */
     block_bits (*look)(const sum_rows *rows, uint32_t first);
     /*
-     * Puts the pairs of those of 16 tiles from `at` on that are open and in `wanted`; `pair` has
-     * room for 16.  Returns their number, or SUM_NTILES + 1 if one is not as simple as that or not
-     * in `unscaled`.
+     * Makes the pairs of those of 16 tiles from `at` on that are open and in `wanted`, in `pair`,
+     * which has room for 16: one behind the other if all are simple and in `unscaled`, else where
+     * their tiles are.
      */
-    uint32_t (*put)(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
+    put_bits (*put)(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
                     uint16_t *pair);
 } sums_write_kernels;
 
