@@ -11,6 +11,7 @@
 #include "scratch.h"
 #include "symbols.h"
 
+enum { AT_ONCE = 64 /* tiles */ };
 /* Where there are hardly any counts tiles must hold so many sigma, and more round peaks: less would
  * be lost in their noise. */
 static const double SPARSE_FAINT_SIGMA = 1.0;
@@ -77,26 +78,30 @@ faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
     return limits;
 }
 
+/* Without branches, as all of this is a matter of chance. */
 static void drop_if_faint(frame_source *s, const faint_limits *limits, size_t tile)
 {
     const uint32_t c = s->map->cell[tile] < s->map->ncells ? s->map->cell[tile] : s->map->ncells;
     const faint_limits *of = &limits[c];
     const uint8_t what = s->kept[tile];
-    const int is_known = !s->plane.has_large[tile] && s->plane.valid[tile] == 0xFFFF;
-    const int is_spot = (what & BOX_TOUCHES) && s->plane.largest[tile] >= of->pixel;
-    s->kept[tile] = !is_known || is_spot || s->plane.sum[tile] >= of->least[what];
+    const uint32_t is_unknown = (s->plane.has_large[tile] != 0) | (s->plane.valid[tile] != 0xFFFF);
+    const uint32_t is_spot = ((what & BOX_TOUCHES) != 0) & (s->plane.largest[tile] >= of->pixel);
+    const uint32_t is_bright = s->plane.sum[tile] >= of->least[what];
+    s->kept[tile] = (uint8_t)(is_unknown | is_spot | is_bright);
 }
 
-/* Of eight tiles those that boxes touch: few, if any. */
-static void drop_faint_of(frame_source *s, const faint_limits *limits, size_t first)
+/* Of up to 64 tiles those that boxes touch or are near. */
+static uint64_t kept_bits(const uint8_t *kept, size_t nleft)
 {
-    const uint8_t *kept = s->kept + first;
-    uint64_t left = load_u64(kept);
-    while (left) {
-        const uint32_t t = lowest_bit(left) / 8;
-        drop_if_faint(s, limits, first + t);
-        left &= ~((uint64_t)0xFF << 8 * t);
+    uint64_t bits = 0;
+    for (size_t t = 0; t < AT_ONCE && t < nleft; t += 8) {
+        uint8_t eight[8] = {0};
+        memcpy(eight, kept + t, nleft - t < 8 ? nleft - t : 8);
+        const uint64_t some = load_u64(eight);
+        const uint64_t each = (some | some >> 1) & 0x0101010101010101u;
+        bits |= (each * 0x0102040810204080u >> 56) << t;
     }
+    return bits;
 }
 
 h5bragg_status faint_tiles_drop(frame_source *s, const frame_model *m)
@@ -106,18 +111,15 @@ h5bragg_status faint_tiles_drop(frame_source *s, const frame_model *m)
     uint8_t *kept = s->kept;
     faint_limits *limits = scratch_take_zeros(map->ncells + 1u, sizeof *limits);
     int any = 0;
-    size_t start = 0;
     if (!limits)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++) {
         limits[c] = faint_limits_of(m, c);
         any |= limits[c].least[BOX_TOUCHES] > 0;
     }
-    for (; any && start + 8 <= ntiles; start += 8)
-        drop_faint_of(s, limits, start);
-    for (size_t t = start; any && t < ntiles; t++) {
-        if (kept[t])
-            drop_if_faint(s, limits, t);
+    for (size_t first = 0; any && first < ntiles; first += AT_ONCE) {
+        for (uint64_t left = kept_bits(kept + first, ntiles - first); left; left &= left - 1)
+            drop_if_faint(s, limits, first + lowest_bit(left));
     }
     for (size_t t = 0; !any && t < ntiles; t++)
         kept[t] = kept[t] != 0;
