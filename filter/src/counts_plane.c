@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes of a frame, a row of tiles at a time (docs/format.md, "Tiles and rings"). */
 #include "counts_plane.h"
+#include "bytes.h"
 #include "quad_bits.h"
 #include "scratch.h"
 #include "symbols.h" /* lowest_bit */
@@ -107,19 +108,29 @@ static void narrow_row(const plane_source *s, uint32_t row, uint8_t *value, grou
     s->narrow(rest, 1, &s->codes, value + nwhole * GROUP_NPIXELS, bits + nwhole, codes + nwhole);
 }
 
-/* Which of n <= 64 bytes are not zero. */
-static uint64_t nonzero_bits(const uint8_t *bytes, size_t n)
+/* Which of eight bytes are not zero. */
+static uint64_t nonzero_bits(uint64_t bytes)
 {
-    uint64_t words[GROUP_NPIXELS / 8] = {0};
+    const uint64_t ones = 0x0101010101010101u;
+    const uint64_t nonzero = (((bytes & 0x7F * ones) + 0x7F * ones) | bytes) >> 7 & ones;
+    return nonzero * 0x0102040810204080u >> 56; /* moves bit 8 k to bit 56 + k, without carries */
+}
+
+/* Which of n <= 64 pixels are under the static mask: none of most groups. */
+static uint64_t covered_bits(const uint8_t *mask, size_t n)
+{
+    uint8_t rest[GROUP_NPIXELS] = {0};
+    uint64_t words[GROUP_NPIXELS / 8];
     uint64_t any = 0;
-    memcpy(words, bytes, n);
-    for (size_t i = 0; i < GROUP_NPIXELS / 8; i++)
-        any |= words[i];
-    if (!any)
-        return 0;
     uint64_t bits = 0;
-    for (size_t i = 0; i < n; i++)
-        bits |= (uint64_t)(bytes[i] != 0) << i;
+    if (n < GROUP_NPIXELS)
+        mask = memcpy(rest, mask, n);
+    for (size_t k = 0; k < GROUP_NPIXELS / 8; k++) {
+        words[k] = load_u64(mask + 8 * k);
+        any |= words[k];
+    }
+    for (size_t k = 0; k < GROUP_NPIXELS / 8 && any; k++)
+        bits |= nonzero_bits(words[k]) << 8 * k;
     return bits;
 }
 
@@ -129,15 +140,10 @@ static void apply_static_mask(const plane_source *s, uint32_t row, uint8_t *valu
     const size_t nx = s->frame->nx;
     for (size_t start = 0; start < nx; start += GROUP_NPIXELS, bits++) {
         const size_t n = nx - start < GROUP_NPIXELS ? nx - start : GROUP_NPIXELS;
-        const uint8_t *mask = s->static_mask + row * nx + start;
-        const uint64_t covered = ~bits->masked ? nonzero_bits(mask, n) & ~bits->masked : 0;
-        if (!covered)
-            continue;
+        const uint64_t covered = covered_bits(s->static_mask + row * nx + start, n) & ~bits->masked;
         bits->lookup |= covered;
-        for (size_t i = 0; i < n; i++) {
-            if (covered >> i & 1)
-                value[start + i] = BYTE_LOOKUP;
-        }
+        for (uint64_t left = covered; left; left &= left - 1)
+            value[start + lowest_bit(left)] = BYTE_LOOKUP;
     }
 }
 
