@@ -10,9 +10,20 @@
 #include "symbols.h" /* lowest_bit */
 
 enum {
+    LINE_NBYTES = 64,
     LISTED_NGROUPS = 8,                    /* at a time, as bytes of a number */
     NPIECES = GROUP_NPIXELS / TILE_NPIXELS /* of 16 pixels */
 };
+
+/* Asks for a line of memory. */
+static inline void ask_for(const uint8_t *p)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
 
 /* The tiles of a group: those beyond the edge, and above the frame, are valid. */
 static void get_group(const uint16_t *valid, const ring_map *map, uint32_t g,
@@ -72,10 +83,29 @@ static uint64_t look_at(uint64_t found, uint64_t found_above)
     return several | (found & is_new);
 }
 
+static int has_several(uint32_t codes) { return (codes & (codes - 1)) != 0; }
+
+/* Pixels of a group that will be looked at when all groups of its row of tiles are listed. */
+static void ask_for_pixels(const mask_tiles *tiles, uint32_t g)
+{
+    const bragg_frame *frame = tiles->frame;
+    const size_t nbytes = h5bragg_pixel_nbytes(frame->type);
+    const size_t first = (size_t)TILE_EDGE * tiles->row * frame->nx + GROUP_NPIXELS * g;
+    const size_t nleft = frame->nx - GROUP_NPIXELS * g;
+    const size_t n = nleft < GROUP_NPIXELS ? nleft : GROUP_NPIXELS;
+    for (uint32_t i = 0; i < count_rows(tiles); i++) {
+        const uint8_t *row = (const uint8_t *)frame->pixels + (first + i * frame->nx) * nbytes;
+        for (size_t j = 0; j < n * nbytes; j += LINE_NBYTES)
+            ask_for(row + j);
+    }
+}
+
 static mask_group make_group(const mask_tiles *tiles, uint32_t g)
 {
     uint16_t tile[GROUP_NTILES];
     mask_group group = {g, (tiles->found[g] | tiles->found_above[g]) & (GROUP_IS_NEW - 1u), {0}};
+    if (has_several(group.codes))
+        ask_for_pixels(tiles, g);
     get_group(tiles->valid, tiles->map, g, tile);
     set_masked(tiles, g, tile, group.masked);
     return group;
@@ -134,11 +164,9 @@ static void copy_piece(const code_finder *f, const bragg_frame *frame, size_t i,
         memcpy(piece, pixels, (frame->nx - j) * nbytes);
         return;
     }
-#if defined(__GNUC__)
     /* Gaps go on below; where they are narrow, the processor does not foresee it. */
     if (i + TILE_EDGE < frame->ny)
-        __builtin_prefetch(pixels + TILE_EDGE * frame->nx * nbytes);
-#endif
+        ask_for(pixels + TILE_EDGE * frame->nx * nbytes);
     switch (nbytes) { /* constants become a few instructions */
     case 1:
         memcpy(piece, pixels, TILE_NPIXELS);
