@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes of a frame, a row of tiles at a time (docs/format.md, "Tiles and rings"). */
 #include "counts_plane.h"
-#include "mask_quads.h" /* transpose_quad */
+#include "bytes.h"
+#include "quad_bits.h"
 #include "scratch.h"
+#include "symbols.h" /* lowest_bit */
 
 #include <string.h>
 
@@ -17,6 +19,7 @@ typedef struct plane_source {
     narrow_kernel narrow;
     size_t pixel_nbytes;
     size_t ngroups;
+    uint64_t *above; /* ngroups: masked pixels of the last row of pixels of the tiles above */
 } plane_source;
 
 void counts_plane_free(counts_plane *plane)
@@ -95,8 +98,9 @@ raw_codes counts_plane_codes(const bragg_mask_codes *codes, h5bragg_pixel_type t
     return raw;
 }
 
-static narrow_kernel narrow_of(const plane_kernels *kernels, size_t pixel_nbytes)
+narrow_kernel counts_plane_narrow(const plane_kernels *kernels, h5bragg_pixel_type type)
 {
+    const size_t pixel_nbytes = h5bragg_pixel_nbytes(type);
     return pixel_nbytes == 1   ? kernels->narrow8
            : pixel_nbytes == 2 ? kernels->narrow16
                                : kernels->narrow32;
@@ -117,19 +121,29 @@ static void narrow_row(const plane_source *s, uint32_t row, uint8_t *value, grou
     s->narrow(rest, 1, &s->codes, value + nwhole * GROUP_NPIXELS, bits + nwhole, codes + nwhole);
 }
 
-/* Which of n <= 64 bytes are not zero. */
-static uint64_t nonzero_bits(const uint8_t *bytes, size_t n)
+/* Which of eight bytes are not zero. */
+static uint64_t nonzero_bits(uint64_t bytes)
 {
-    uint64_t words[GROUP_NPIXELS / 8] = {0};
+    const uint64_t ones = 0x0101010101010101u;
+    const uint64_t nonzero = (((bytes & 0x7F * ones) + 0x7F * ones) | bytes) >> 7 & ones;
+    return nonzero * 0x0102040810204080u >> 56; /* moves bit 8 k to bit 56 + k, without carries */
+}
+
+/* Which of n <= 64 pixels are under the static mask: none of most groups. */
+static uint64_t covered_bits(const uint8_t *mask, size_t n)
+{
+    uint8_t rest[GROUP_NPIXELS] = {0};
+    uint64_t words[GROUP_NPIXELS / 8];
     uint64_t any = 0;
-    memcpy(words, bytes, n);
-    for (size_t i = 0; i < GROUP_NPIXELS / 8; i++)
-        any |= words[i];
-    if (!any)
-        return 0;
     uint64_t bits = 0;
-    for (size_t i = 0; i < n; i++)
-        bits |= (uint64_t)(bytes[i] != 0) << i;
+    if (n < GROUP_NPIXELS)
+        mask = memcpy(rest, mask, n);
+    for (size_t k = 0; k < GROUP_NPIXELS / 8; k++) {
+        words[k] = load_u64(mask + 8 * k);
+        any |= words[k];
+    }
+    for (size_t k = 0; k < GROUP_NPIXELS / 8 && any; k++)
+        bits |= nonzero_bits(words[k]) << 8 * k;
     return bits;
 }
 
@@ -139,65 +153,93 @@ static void apply_static_mask(const plane_source *s, uint32_t row, uint8_t *valu
     const size_t nx = s->frame->nx;
     for (size_t start = 0; start < nx; start += GROUP_NPIXELS, bits++) {
         const size_t n = nx - start < GROUP_NPIXELS ? nx - start : GROUP_NPIXELS;
-        const uint8_t *mask = s->static_mask + row * nx + start;
-        const uint64_t covered = ~bits->masked ? nonzero_bits(mask, n) & ~bits->masked : 0;
-        if (!covered)
-            continue;
+        const uint64_t covered = covered_bits(s->static_mask + row * nx + start, n) & ~bits->masked;
         bits->lookup |= covered;
-        for (size_t i = 0; i < n; i++) {
-            if (covered >> i & 1)
-                value[start + i] = BYTE_LOOKUP;
-        }
+        for (uint64_t left = covered; left; left &= left - 1)
+            value[start + lowest_bit(left)] = BYTE_LOOKUP;
     }
 }
 
-/* The pixels of a row whose bytes say nothing: their sum, instead of that of the bytes. */
-static void look_up_row(const plane_source *s, uint32_t row, const group_bits *bits,
-                        counts_plane *plane)
+/* The pixels of a group whose bytes say nothing: their sum, instead of that of the bytes. */
+static void look_up_group(const plane_source *s, uint32_t tile_row, size_t g, counts_plane *plane)
 {
-    for (size_t g = 0; g < s->ngroups; g++) {
-        uint64_t left = bits[g].lookup;
-        size_t at = (size_t)row * s->frame->nx + g * GROUP_NPIXELS;
-        for (; left; left >>= 1, at++) {
-            if (!(left & 1))
-                continue;
-            const int64_t value = pixel_get(s->frame->pixels, s->frame->type, at);
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        const size_t row = (size_t)TILE_EDGE * tile_row + i;
+        const size_t first = row * s->frame->nx + g * GROUP_NPIXELS;
+        for (uint64_t left = plane->bits[i * s->ngroups + g].lookup; left; left &= left - 1) {
+            const int64_t value =
+                pixel_get(s->frame->pixels, s->frame->type, first + lowest_bit(left));
             plane->total += (uint64_t)(uint32_t)value - BYTE_LOOKUP;
             plane->has_negative |= value < 0;
         }
     }
 }
 
-/* Takes the masked pixels off the first n of a group of tiles, given by its four rows. */
-static void drop_masked(const uint64_t rows[TILE_EDGE], uint32_t n, uint16_t *valid)
+/* Takes the masked pixels, given by rows, off the first n <= 16 tiles of a group. */
+static void drop_masked(const uint64_t rows[TILE_EDGE], size_t n, uint16_t *valid)
 {
-    for (uint32_t t = 0; t < GROUP_NTILES && t < n; t += QUAD_NTILES) {
+    for (size_t t = 0; t < n; t += QUAD_NTILES) {
         uint64_t quad = 0;
         for (uint32_t i = 0; i < TILE_EDGE; i++)
             quad |= (rows[i] >> TILE_EDGE * t & 0xFFFF) << 16 * i;
         quad = transpose_quad(quad);
-        for (uint32_t k = 0; k < QUAD_NTILES && t + k < n; k++)
+        if (n - t >= QUAD_NTILES) {
+            quad_put(valid + t, quad_get(valid + t) & ~quad);
+            continue;
+        }
+        for (size_t k = 0; t + k < n; k++)
             valid[t + k] &= (uint16_t) ~(quad >> 16 * k);
     }
 }
 
-/* Valid bits of a row of tiles from the masked pixels of its four rows. */
-static void mark_valid(const plane_source *s, uint32_t tile_row, const group_bits *bits,
-                       uint16_t *valid)
+/*
+ * Valid bits of a group that has masked pixels, or has some in the row above.  Most of those are
+ * gaps, whose tiles are as the tiles above, if these are not where the gap begins.
+ */
+static void mark_group(const plane_source *s, const uint64_t rows[TILE_EDGE], size_t g,
+                       uint16_t *valid, uint8_t *codes)
 {
+    const size_t t = GROUP_NTILES * g;
     const uint32_t ntx = s->map->ntx;
-    memset(valid, 0xFF, ntx * sizeof *valid);
-    if (tile_row + 1 == s->map->nty) {
-        for (uint32_t column = 0; column < ntx; column++)
-            valid[column] = tile_inside(s->map, tile_row, column);
+    const size_t n = ntx - t < GROUP_NTILES ? ntx - t : GROUP_NTILES;
+    const uint64_t differing =
+        (rows[0] ^ s->above[g]) | (rows[1] ^ rows[0]) | (rows[2] ^ rows[1]) | (rows[3] ^ rows[2]);
+    s->above[g] = rows[TILE_EDGE - 1];
+    if (differing)
+        codes[g] |= GROUP_IS_NEW;
+    if (differing || n < GROUP_NTILES || *(codes + g - s->ngroups) & GROUP_IS_NEW)
+        drop_masked(rows, n, valid + t);
+    else
+        memcpy(valid + t, valid + t - ntx, GROUP_NTILES * sizeof *valid);
+}
+
+/* Valid bits of a row of tiles without masked pixels. */
+static void begin_valid(const ring_map *map, uint32_t tile_row, uint16_t *valid)
+{
+    memset(valid, 0xFF, map->ntx * sizeof *valid);
+    if (tile_row + 1 == map->nty) {
+        for (uint32_t column = 0; column < map->ntx; column++)
+            valid[column] = tile_inside(map, tile_row, column);
     }
-    valid[ntx - 1] = tile_inside(s->map, tile_row, ntx - 1);
-    for (uint32_t t = 0; t < ntx; t += GROUP_NTILES) {
-        const group_bits *row = bits + t / GROUP_NTILES;
-        const uint64_t rows[TILE_EDGE] = {row[0].masked, row[s->ngroups].masked,
-                                          row[2 * s->ngroups].masked, row[3 * s->ngroups].masked};
-        if (rows[0] | rows[1] | rows[2] | rows[3])
-            drop_masked(rows, ntx - t, valid + t);
+    valid[map->ntx - 1] = tile_inside(map, tile_row, map->ntx - 1);
+}
+
+/* What the pixels of a row of tiles that are no counts below 255 need: few groups have any. */
+static void visit_groups(const plane_source *s, uint32_t tile_row, uint8_t *codes,
+                         counts_plane *plane)
+{
+    uint16_t *valid = plane->valid + (size_t)tile_row * s->map->ntx;
+    begin_valid(s->map, tile_row, valid);
+    for (size_t g = 0; g < s->ngroups; g++) {
+        const group_bits *bits = plane->bits + g;
+        const group_bits row[TILE_EDGE] = {bits[0], bits[s->ngroups], bits[2 * s->ngroups],
+                                           bits[3 * s->ngroups]};
+        if (row[0].lookup | row[1].lookup | row[2].lookup | row[3].lookup)
+            look_up_group(s, tile_row, g, plane);
+        const uint64_t rows[TILE_EDGE] = {row[0].masked, row[1].masked, row[2].masked,
+                                          row[3].masked};
+        if (rows[0] | rows[1] | rows[2] | rows[3] | s->above[g])
+            mark_group(s, rows, g, valid, codes);
     }
 }
 
@@ -219,9 +261,8 @@ static void make_tile_row(const plane_source *s, uint32_t tile_row, counts_plane
         narrow_row(s, row, value + i * plane->stride, bits, codes);
         if (s->static_mask)
             apply_static_mask(s, row, value + i * plane->stride, bits);
-        look_up_row(s, row, bits, plane);
     }
-    mark_valid(s, tile_row, plane->bits, plane->valid + first);
+    visit_groups(s, tile_row, codes, plane);
     plane->total += plane->kernels->describe(value, plane->stride, s->ngroups, &out);
 }
 
@@ -232,17 +273,21 @@ h5bragg_status counts_plane_make(const bragg_frame *frame, const bragg_mask_code
     const h5bragg_status status = allocate(map, plane);
     if (status)
         return status;
-    const size_t pixel_nbytes = h5bragg_pixel_nbytes(frame->type);
+    const size_t ngroups = ring_map_ngroups(map);
     const plane_source source = {.frame = frame,
                                  .static_mask = static_mask,
                                  .map = map,
                                  .codes = counts_plane_codes(codes, frame->type),
-                                 .narrow = narrow_of(plane->kernels, pixel_nbytes),
-                                 .pixel_nbytes = pixel_nbytes,
-                                 .ngroups = ring_map_ngroups(map)};
+                                 .narrow = counts_plane_narrow(plane->kernels, frame->type),
+                                 .pixel_nbytes = h5bragg_pixel_nbytes(frame->type),
+                                 .ngroups = ngroups,
+                                 .above = scratch_take_zeros(ngroups, sizeof *source.above)};
+    if (!source.above)
+        return H5BRAGG_NO_MEMORY;
     plane->has_negative = 0;
     plane->total = 0;
     for (uint32_t tile_row = 0; tile_row < map->nty; tile_row++)
         make_tile_row(&source, tile_row, plane);
+    scratch_give(source.above);
     return H5BRAGG_OK;
 }

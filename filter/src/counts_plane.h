@@ -14,6 +14,9 @@
 #include "ring_map.h"
 #include "settings.h"
 
+/* Masked pixels of some row of a group are not those of the row above, or of none above. */
+enum { GROUP_IS_NEW = 0x80 };
+
 /*
  * Zero at first; buffers are kept for the next frame of the same shape.  Arrays per tile have the
  * map's numbering.  `value` has zeros for masked pixels, and one row or 64 bytes of zeros around
@@ -31,7 +34,8 @@ typedef struct counts_plane {
     uint16_t *squares;  /* sum of the squares of the tile's bytes, at most MOST_SQUARES */
     uint8_t *largest;   /* byte of the tile */
     uint8_t *has_large; /* the tile has a byte BYTE_LOOKUP: its sum and squares mean nothing */
-    uint8_t *codes;     /* of the groups of rows of tiles: which mask codes their pixels carry */
+    uint8_t *codes;     /* of the groups of rows of tiles: bits of the mask codes that their pixels
+                           carry, and GROUP_IS_NEW */
     int has_negative;   /* some valid pixel is below zero */
     uint64_t total;     /* sum of all valid pixels modulo 2^32 each, modulo 2^64 */
     uint8_t *memory;    /* holds `value` */
@@ -48,6 +52,9 @@ h5bragg_status counts_plane_make(const bragg_frame *frame, const bragg_mask_code
 
 /* The codes that a type can hold, as kernels compare them. */
 raw_codes counts_plane_codes(const bragg_mask_codes *codes, h5bragg_pixel_type type);
+
+/* The kernel for pixels of a type. */
+narrow_kernel counts_plane_narrow(const plane_kernels *kernels, h5bragg_pixel_type type);
 
 void counts_plane_free(counts_plane *plane);
 

@@ -38,8 +38,8 @@ typedef struct mask_source {
     const bragg_frame *frame;
     const bragg_mask_codes *codes;
     const uint16_t *valid; /* per tile: which of its pixels carry none */
-    const uint8_t *found;  /* per group of a row of tiles: bits of codes that there are, as of a
-                              counts_plane; NULL if not known */
+    const uint8_t *found;  /* per group of a row of tiles, as `codes` of a counts_plane; NULL if
+                              not known */
 } mask_source;
 
 /*

@@ -47,40 +47,51 @@ static void begin_rectangle(rectangle_list *l, uint32_t start, uint32_t stop)
     l->next[l->nnext++] = l->n++;
 }
 
+/* Where the code number changes that column j of the row at work has, or `stop`. */
+static uint32_t end_of_number(const rectangle_list *l, uint32_t j, uint32_t stop)
+{
+    const uint8_t number = l->number[j];
+    uint8_t same[8];
+    memset(same, number, sizeof same);
+    while (stop - j >= sizeof same && memcmp(l->number + j, same, sizeof same) == 0)
+        j += (uint32_t)sizeof same;
+    while (j < stop && l->number[j] == number)
+        j++;
+    return j;
+}
+
 /* Rectangles for what is masked in columns [start, stop). */
 static void begin_rectangles(rectangle_list *l, uint32_t start, uint32_t stop)
 {
     for (uint32_t j = start; j < stop && !l->failed;) {
         const uint32_t first = j;
-        while (j < stop && l->number[j] == l->number[first])
-            j++;
+        j = end_of_number(l, first, stop);
         if (l->number[first])
             begin_rectangle(l, first, j);
     }
 }
 
 /* Puts the changes of a row, which are n, into its code numbers. */
-static void change_numbers(rectangle_list *l, const mask_change *change, size_t n, size_t row_start)
+static void change_numbers(rectangle_list *l, const mask_change *change, size_t n)
 {
     for (size_t k = 0; k < n; k++)
-        memset(l->number + (change[k].start - row_start), change[k].number,
-               change[k].stop - change[k].start);
+        memset(l->number + change[k].start, change[k].number, change[k].stop - change[k].start);
 }
 
 /*
  * Goes through open rectangles and changes from the left.  What overlaps is a stretch at whose end
  * new rectangles begin; a rectangle that no change overlaps goes on.
  */
-static void next_row(rectangle_list *l, const mask_change *change, size_t n, size_t row_start)
+static void next_row(rectangle_list *l, const mask_change *change, size_t n)
 {
     size_t c = 0;
-    change_numbers(l, change, n, row_start);
+    change_numbers(l, change, n);
     l->nnext = 0;
     for (size_t k = 0; (k < l->nopen || c < n) && !l->failed;) {
         const uint32_t none = UINT32_MAX;
         const uint32_t open = k < l->nopen ? l->item[l->open[k]].start : none;
         const uint32_t stop = k < l->nopen ? l->item[l->open[k]].stop : none;
-        const uint32_t changed = c < n ? (uint32_t)(change[c].start - row_start) : none;
+        const uint32_t changed = c < n ? change[c].start : none;
         if (open < changed && stop <= changed) {
             l->next[l->nnext++] = l->open[k++];
             continue;
@@ -92,8 +103,8 @@ static void next_row(rectangle_list *l, const mask_change *change, size_t n, siz
                 rectangle *closed = &l->item[l->open[k++]];
                 closed->end = l->row;
                 end = closed->stop > end ? closed->stop : end;
-            } else if (c < n && change[c].start - row_start < end) {
-                const uint32_t change_end = (uint32_t)(change[c++].stop - row_start);
+            } else if (c < n && change[c].start < end) {
+                const uint32_t change_end = change[c++].stop;
                 end = change_end > end ? change_end : end;
             } else {
                 break;
@@ -107,9 +118,11 @@ static void next_row(rectangle_list *l, const mask_change *change, size_t n, siz
     l->nopen = l->nnext;
 }
 
-static void write_rectangles(const rectangle_list *l, uint32_t nx, byte_writer *w)
+/* Returns how many pixels they have. */
+static uint32_t write_rectangles(const rectangle_list *l, uint32_t nx, byte_writer *w)
 {
     symbol_writer s = {0};
+    uint32_t npixels = 0;
     size_t at = 0;
     number_put(&s, GAP_CONTEXT, l->n);
     for (size_t k = 0; k < l->n; k++) {
@@ -119,32 +132,34 @@ static void write_rectangles(const rectangle_list *l, uint32_t nx, byte_writer *
         symbol_put(&s, CODE_CONTEXT, r->number);
         number_put(&s, width_context(r->number), r->stop - r->start - 1);
         number_put(&s, height_context(r->number), r->end - r->row - 1);
+        npixels += (r->stop - r->start) * (r->end - r->row);
         at = start + (r->stop - r->start);
     }
     symbols_write(&s, NCONTEXTS, SYMBOLS_NSTATES, w);
     symbol_writer_free(&s);
+    return npixels;
 }
 
-h5bragg_status mask_rectangles_write(const mask_change *change, size_t n, uint32_t ny, uint32_t nx,
-                                     byte_writer *w)
+h5bragg_status mask_rectangles_write(const mask_change *change, size_t n, const ring_map *map,
+                                     byte_writer *w, uint32_t *nmasked)
 {
+    const uint32_t nx = map->nx;
     rectangle_list l = {.number = scratch_take_zeros(nx, 1)};
     l.open = scratch_take(nx * sizeof *l.open);
     l.next = scratch_take(nx * sizeof *l.next);
     l.failed = !l.number || !l.open || !l.next;
     for (size_t k = 0; k < n && !l.failed;) {
-        l.row = (uint32_t)(change[k].start / nx);
-        const size_t row_start = (size_t)l.row * nx;
+        l.row = change[k].row;
         size_t stop = k;
-        while (stop < n && change[stop].start < row_start + nx)
+        while (stop < n && change[stop].row == l.row)
             stop++;
-        next_row(&l, change + k, stop - k, row_start);
+        next_row(&l, change + k, stop - k);
         k = stop;
     }
     for (size_t k = 0; k < l.nopen && !l.failed; k++)
-        l.item[l.open[k]].end = ny;
+        l.item[l.open[k]].end = map->ny;
     if (!l.failed)
-        write_rectangles(&l, nx, w);
+        *nmasked = write_rectangles(&l, nx, w);
     scratch_give(l.number);
     scratch_give(l.open);
     scratch_give(l.next);

@@ -4,18 +4,21 @@
 #define BRAGG_MASK_RECTANGLES_H
 
 #include "bytes.h"
-#include "pixel.h"
+#include "ring_map.h"
 
-/* Pixels [start, stop) in scan order, of one row, that become `number`, which they were not above.
- */
+/* Columns [start, stop) of a row, that become `number`, which they were not above. */
 typedef struct mask_change {
-    size_t start;
-    size_t stop;
+    uint32_t row;
+    uint32_t start;
+    uint32_t stop;
     uint8_t number;
 } mask_change;
 
-/* Writes the mask that n changes, in scan order, make of rows without mask codes. */
-h5bragg_status mask_rectangles_write(const mask_change *change, size_t n, uint32_t ny, uint32_t nx,
-                                     byte_writer *w);
+/*
+ * Writes the mask that n changes, in scan order, make of rows without mask codes; counts masked
+ * pixels.
+ */
+h5bragg_status mask_rectangles_write(const mask_change *change, size_t n, const ring_map *map,
+                                     byte_writer *w, uint32_t *nmasked);
 
 #endif

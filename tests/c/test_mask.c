@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
 #include "mask.h"
-#include "mask_quads.h"
+#include "mask_groups.h"
 #include "mask_stream.h"
 
-enum { NY = 97, NX = 61, NTX = 16, NTILES = 25 * NTX };
+/* Groups are looked for eight at a time: there are some more, and the last one is cut. */
+enum { NY = 97, NX = 637, NTX = 160, NTILES = 25 * NTX };
+enum { NGROUPS = (NTX + GROUP_NTILES - 1) / GROUP_NTILES, NROWS = NTILES / NTX };
 static const ring_map MAP = {.ny = NY, .nx = NX, .nty = 25, .ntx = NTX};
 
 /* Which pixels of the tiles carry no code. */
@@ -21,17 +23,24 @@ static void find_valid(const int32_t *pixels, const bragg_mask_codes *codes, uin
     }
 }
 
-enum { NGROUPS = (NTX + GROUP_NTILES - 1) / GROUP_NTILES, NROWS = NTILES / NTX };
+/* Numbers of codes by pixel, of rows above the frame, too. */
+static uint8_t code_number(const int32_t *pixels, const bragg_mask_codes *codes, int64_t i,
+                           int64_t j)
+{
+    return i < 0 ? 0 : mask_number(codes, pixels[i * NX + j]);
+}
 
-/* Which codes the pixels of groups of rows of tiles carry. */
+/* What is found of groups of rows of tiles: their codes, and whether some row is new. */
 static void find_codes(const int32_t *pixels, const bragg_mask_codes *codes, uint8_t *found)
 {
     memset(found, 0, NROWS * NGROUPS);
-    for (uint32_t i = 0; i < NY; i++) {
-        for (uint32_t j = 0; j < NX; j++) {
-            const uint8_t number = mask_number(codes, pixels[i * NX + j]);
-            found[i / TILE_EDGE * NGROUPS + j / GROUP_NPIXELS] |=
-                (uint8_t)(number ? 1 << (number - 1) : 0);
+    for (int64_t i = 0; i < NY; i++) {
+        for (int64_t j = 0; j < NX; j++) {
+            const uint8_t number = code_number(pixels, codes, i, j);
+            uint8_t *of_group = &found[i / TILE_EDGE * NGROUPS + j / GROUP_NPIXELS];
+            *of_group |= (uint8_t)(number ? 1 << (number - 1) : 0);
+            if (!number != !code_number(pixels, codes, i - 1, j))
+                *of_group |= GROUP_IS_NEW;
         }
     }
 }
@@ -73,49 +82,96 @@ static size_t round_trip(const int32_t *pixels)
     return (size_t)(w.at - runs);
 }
 
-/* Whether a row of a quad has the masked pixels of the row above, by their values. */
-static int is_as_above(const int32_t *pixels, uint32_t i, uint32_t first)
+/* Whether each pixel of a group has the code number of the pixel above. */
+static int is_as_above(const int32_t *pixels, const bragg_mask_codes *codes, uint32_t row,
+                       uint32_t g)
 {
-    for (uint32_t j = first; j < first + TILE_NPIXELS && j < NX; j++) {
-        const int32_t here = pixels[i * NX + j];
-        const int32_t above = pixels[(i - 1) * NX + j];
-        if ((here < 0 || above < 0) && here != above)
-            return 0;
+    for (int64_t i = TILE_EDGE * row; i < TILE_EDGE * (row + 1) && i < NY; i++) {
+        for (int64_t j = GROUP_NPIXELS * g; j < GROUP_NPIXELS * (g + 1) && j < NX; j++) {
+            if (code_number(pixels, codes, i, j) != code_number(pixels, codes, i - 1, j))
+                return 0;
+        }
     }
     return 1;
 }
 
-/* Quads that are not listed have nothing masked in them or above, or nothing new. */
-static void check_quads(const int32_t *pixels, int round)
+/* A listed group has the masked pixels that it has. */
+static void check_masked(const int32_t *pixels, const bragg_mask_codes *codes, uint32_t row,
+                         const mask_group *group)
+{
+    for (uint32_t p = 0; p < TILE_EDGE * GROUP_NPIXELS; p++) {
+        const int64_t i = TILE_EDGE * row + p / GROUP_NPIXELS;
+        const int64_t j = GROUP_NPIXELS * group->number + p % GROUP_NPIXELS;
+        const int is_masked = i < NY && j < NX && code_number(pixels, codes, i, j);
+        CHECK((group->masked[p / GROUP_NPIXELS] >> p % GROUP_NPIXELS & 1) == (uint64_t)is_masked);
+    }
+}
+
+/* Groups that are not listed have nothing new. */
+static void check_list(const int32_t *pixels, const bragg_mask_codes *codes,
+                       const mask_tiles *tiles)
+{
+    mask_group group[NGROUPS];
+    const uint32_t n = mask_groups_list(tiles, group);
+    uint32_t k = 0;
+    for (uint32_t g = 0; g < NGROUPS; g++) {
+        if (k < n && group[k].number == g)
+            check_masked(pixels, codes, tiles->row, &group[k++]);
+        else
+            CHECK(is_as_above(pixels, codes, tiles->row, g));
+    }
+    CHECK(k == n);
+}
+
+/* The pixels, which must fit, as another type. */
+static const void *as_type(const int32_t *pixels, h5bragg_pixel_type type)
+{
+    static int32_t other[NY * NX];
+    for (size_t i = 0; i < NY * NX; i++)
+        pixel_set(other, type, i, pixels[i]);
+    return other;
+}
+
+/* Codes are given as I32 and found in frames of a type. */
+static void check_groups(const int32_t *pixels, const bragg_mask_codes *codes,
+                         h5bragg_pixel_type type)
 {
     static uint16_t valid[NTILES];
-    const bragg_frame frame = {pixels, H5BRAGG_I32, NY, NX};
-    const bragg_mask_codes codes = {3, {-1, -2, INT32_MIN}};
+    static const uint8_t none[NGROUPS];
+    const bragg_frame frame = {as_type(pixels, type), type, NY, NX};
+    const code_finder finder = mask_groups_finder(type, codes);
+    uint8_t expected[NROWS * NGROUPS];
     uint8_t found[NROWS * NGROUPS];
-    uint32_t quad[NTX / QUAD_NTILES];
-    find_valid(pixels, &codes, valid);
-    find_codes(pixels, &codes, found);
-    for (uint32_t row = 1; row < MAP.nty; row++) {
-        const uint8_t *of_row = found + row * NGROUPS;
+    find_valid(pixels, codes, valid);
+    find_codes(pixels, codes, expected);
+    for (uint32_t row = 0; row < MAP.nty; row++) {
+        uint8_t *of_row = found + row * NGROUPS;
         const mask_tiles tiles = {&frame,
                                   &MAP,
                                   row,
                                   valid + row * NTX,
-                                  valid + (row - 1) * NTX,
-                                  round ? of_row : NULL,
-                                  of_row - NGROUPS};
-        const uint32_t n = mask_quads_drop(&tiles, quad, mask_quads_list(&tiles, quad));
-        uint32_t k = 0;
-        for (uint32_t t = 0; t < NTX; t += QUAD_NTILES) {
-            if (k < n && quad[k] == t) {
-                k++;
-                continue;
-            }
-            for (uint32_t i = TILE_EDGE * row; i < TILE_EDGE * (row + 1) && i < NY; i++)
-                CHECK(is_as_above(pixels, i, TILE_EDGE * t));
-        }
-        CHECK(k == n);
+                                  row ? valid + (row - 1) * NTX : NULL,
+                                  of_row,
+                                  row ? of_row - NGROUPS : none};
+        mask_groups_find(&tiles, &finder, of_row);
+        for (uint32_t g = 0; g + 1 < NGROUPS; g++)
+            CHECK(of_row[g] == expected[row * NGROUPS + g]);
+        const uint8_t last = of_row[NGROUPS - 1]; /* what is beyond the edge may be new */
+        CHECK((last | GROUP_IS_NEW) == (expected[(row + 1) * NGROUPS - 1] | GROUP_IS_NEW));
+        check_list(pixels, codes, &tiles);
     }
+}
+
+static void check_types(const int32_t *pixels)
+{
+    const bragg_mask_codes codes = {3, {-1, -2, INT32_MIN}};
+    const bragg_mask_codes two = {2, {-2, -1}};
+    const bragg_mask_codes byte = {2, {5, 7}};
+    check_groups(pixels, &codes, H5BRAGG_I32);
+    check_groups(pixels, &two, H5BRAGG_I32);
+    check_groups(pixels, &two, H5BRAGG_I16);
+    check_groups(pixels, &byte, H5BRAGG_U16);
+    check_groups(pixels, &byte, H5BRAGG_U8);
 }
 
 enum { NDAMAGES = 3000 };
@@ -157,7 +213,7 @@ static h5bragg_status read_rectangles(uint32_t n, const uint32_t rectangle[][4])
 
 static void only_rectangles_side_by_side_in_the_frame_are_read(void)
 {
-    const uint32_t good[][4] = {{0, 1, 4, 96}, {0, 2, 55, 0}, {5, 3, 0, 95}};
+    const uint32_t good[][4] = {{0, 1, 4, 96}, {0, 2, NX - 6, 0}, {5, 3, 0, 95}};
     CHECK(read_rectangles(0, good) == H5BRAGG_OK);
     CHECK(read_rectangles(3, good) == H5BRAGG_OK);
     CHECK(read_rectangles(1, (const uint32_t[][4]){{0, 1, 4, 97}}) == H5BRAGG_CORRUPT);
@@ -199,19 +255,16 @@ int main(void)
     const size_t nbytes = round_trip(pixels);
     CHECK(nbytes < 60); /* a cross of gaps */
     damaged_masks_do_no_harm(runs, nbytes, &state);
-    check_quads(pixels, 0);
-    check_quads(pixels, 1);
+    check_types(pixels);
     for (size_t i = 0; i < NY * NX; i++)
         pixels[i] = (int32_t[]){0, -1, -2, INT32_MIN, 3}[random_bits(&state) % 5];
     round_trip(pixels);
-    check_quads(pixels, 0);
-    check_quads(pixels, 1);
+    check_types(pixels);
     for (size_t i = 0; i < NY * NX; i++)
         pixels[i] =
             i / NX % 40 < 30 || random_bits(&state) % 64 ? 7 - (int32_t)(i % NX % 2) * 8 : -2;
     damaged_masks_do_no_harm(runs, round_trip(pixels), &state);
-    check_quads(pixels, 0);
-    check_quads(pixels, 1);
+    check_types(pixels);
     for (size_t i = 0; i < NY * NX; i++)
         pixels[i] = -2;
     CHECK(round_trip(pixels) < 40);

@@ -160,7 +160,32 @@ static void check_codes(const test_case *c, uint8_t found, uint32_t tile_row, ui
         const int is_found = found >> k & 1;
         CHECK(is_found == is_there || (is_found && raw.code[k] == 0));
     }
-    CHECK(found >> raw.n == 0);
+    CHECK((found & (GROUP_IS_NEW - 1)) >> raw.n == 0);
+}
+
+/* Whether some pixel of a group in the frame is masked and that above is not, or the reverse. */
+static int has_new_row(const test_case *c, uint32_t tile_row, uint32_t group)
+{
+    for (uint32_t p = 0; p < TILE_EDGE * GROUP_NPIXELS; p++) {
+        const size_t i = TILE_EDGE * tile_row + p / GROUP_NPIXELS;
+        const size_t j = GROUP_NPIXELS * group + p % GROUP_NPIXELS;
+        if (i >= c->frame.ny || j >= c->frame.nx)
+            continue;
+        const int is_masked_above = i > 0 && is_masked(c, (i - 1) * c->frame.nx + j);
+        if (is_masked(c, i * c->frame.nx + j) != is_masked_above)
+            return 1;
+    }
+    return 0;
+}
+
+/* Rows and columns beyond the frame's edge may count. */
+static void check_is_new(const test_case *c, uint8_t found, uint32_t tile_row, uint32_t group)
+{
+    const int is_new = (found & GROUP_IS_NEW) != 0;
+    const int is_whole =
+        TILE_EDGE * (tile_row + 1) <= c->frame.ny && GROUP_NPIXELS * (group + 1) <= c->frame.nx;
+    const int expected = has_new_row(c, tile_row, group);
+    CHECK(is_new == expected || (is_new && !is_whole));
 }
 
 static void check_plane(const test_case *c, const counts_plane *plane)
@@ -177,8 +202,10 @@ static void check_plane(const test_case *c, const counts_plane *plane)
     CHECK(plane->has_negative == has_negative);
     for (uint32_t row = 0; row < c->map.nty; row++) {
         const size_t ngroups = ring_map_ngroups(&c->map);
-        for (uint32_t g = 0; g < ngroups; g++)
+        for (uint32_t g = 0; g < ngroups; g++) {
             check_codes(c, plane->codes[row * ngroups + g], row, g);
+            check_is_new(c, plane->codes[row * ngroups + g], row, g);
+        }
         for (uint32_t column = 0; column < c->map.ntx; column++)
             check_tile(c, plane, row, column);
     }
