@@ -280,6 +280,9 @@ static void start_rings(const frame_clip *c)
         ring_clip *ring = &c->ring[k];
         *ring = (ring_clip){.first = c->map->first_cell[k], .last = c->map->first_cell[k + 1]};
         sum_cells(c, ring);
+    }
+    for (uint32_t k = 0; k < nbins; k++) {
+        ring_clip *ring = &c->ring[k];
         const double chauvenet = chauvenet_cut(ring->n);
         ring->cut = c->params->snr_clip > chauvenet ? c->params->snr_clip : chauvenet;
         ring->is_done = ring->n == 0;

@@ -188,7 +188,7 @@ static void normal_tail_lanes(const double x[NLANES], double tail[NLANES])
     double fraction[NLANES];
     for (int i = 0; i < NLANES; i++)
         exponent[i] = -0.5 * x[i] * x[i];
-    exp_lanes(exponent, density);
+    exp_plain(exponent, NLANES, density);
     memcpy(fraction, x, sizeof fraction);
     for (int n = NFRACTIONS; n >= 1; n--) {
         for (int i = 0; i < NLANES; i++)
