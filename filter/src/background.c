@@ -19,99 +19,167 @@
 #include "portable_math.h"
 #include "scratch.h"
 
+enum { MAX_ROUNDS = 8, NLISTS = 7 };
+
+/* Where expectations grow at least like this power of the mean, Newton's steps are safe. */
+static const double LEAST_GROWTH = 0.8;
+
 /* A ring at work. */
 typedef struct ring_clip {
     uint32_t first; /* cells [first, last) */
     uint32_t last;
     double cut;
-    double n;
+    double n;      /* pixels kept, */
+    double sum;    /* their counts, */
+    double weight; /* normalisations */
+    double weight_squares;
     double mean;
     double std;
     double sem;
     int lower_too;
-    int is_new;  /* mean and standard deviation are not those of the cuts in `next` */
+    int is_new;  /* other pixels are kept: mean, standard deviation and `next` must follow */
     int is_done; /* its cuts are final */
 } ring_clip;
 
-/* All of them.  They go through the cycles together, so that exponentials come in batches. */
+/* All of them.  They go through the cycles together, so that cells come in batches. */
 typedef struct frame_clip {
     const histogram *h;
     const ring_map *map;
     const h5bragg_params *params;
     int is_poisson;      /* clip with the model's variance */
     ring_clip *ring;     /* nbins */
-    double *tail;        /* nbins: of its cut, poisson_tails */
+    double *ring_cut;    /* nbins: as in `ring` */
+    double *ring_tail;   /* nbins: poisson_tails of them */
     poisson_range *keep; /* per cell: the values kept */
     poisson_range *next; /* per cell: those to be kept by the present estimate */
     value_sums *sums;    /* per cell: over the values kept */
-    double *exponent;    /* per cell: minus what is expected */
-    double *zeros;       /* per cell: probability of no count */
+
+    /* Cells of some rings, listed one behind the other: */
+    double *expected;
+    double *cut;  /* of their rings */
+    double *tail; /* likewise */
+    poisson_range *range;
+    double *low; /* the values kept */
+    double *high;
+    double *truncated; /* what mean and variance they should have */
+    double *variance;
+    uint32_t *open; /* rings whose mean is not corrected for clipping yet */
 } frame_clip;
 
 static void sum_cells(const frame_clip *c, ring_clip *ring)
 {
-    ring->n = 0;
+    double n = 0;
     for (uint32_t k = ring->first; k < ring->last; k++) {
         c->sums[k] = histogram_sums(c->h, k, c->keep[k].low, c->keep[k].high);
-        ring->n += c->sums[k].n;
+        n += c->sums[k].n;
     }
+    ring->n = n;
 }
 
-/* Expected sum of counts of the kept pixels if the background were `mean`. */
-static double expected_sum(const frame_clip *c, const ring_clip *ring, double mean)
+/* Lists the cells of the open rings. */
+static poisson_cells list_open(const frame_clip *c, uint32_t nopen)
 {
-    double sum = 0;
-    for (uint32_t k = ring->first; k < ring->last; k++) {
-        const double expected = mean * c->map->normalisation[k];
-        const poisson_range r = c->keep[k];
-        if (c->sums[k].n == 0)
-            continue;
-        const int is_cut = r.high <= POISSON_MAX_COUNT && expected <= POISSON_EXACT_LIMIT;
-        sum += c->sums[k].n * (is_cut ? poisson_truncated_mean(expected, r.low, r.high) : expected);
-    }
-    return sum;
-}
-
-/* The mean whose clipped expectation is what was found: clipping itself lowers a mean. */
-static double untruncated_mean(const frame_clip *c, const ring_clip *ring, double mean, double sum)
-{
-    for (int k = 0; k < 8 && mean > 0; k++) {
-        const double factor = sum / expected_sum(c, ring, mean);
-        mean *= factor;
-        if (fabs(factor - 1.0) < 1e-7)
-            break;
-    }
-    return mean;
-}
-
-/* Mean and standard deviation from the kept pixels. */
-static void estimate(const frame_clip *c, int is_poisson, ring_clip *ring)
-{
-    const double mean_before = ring->mean;
-    const double std_before = ring->std;
-    double sum = 0;
-    double weight = 0;
-    double weight_squares = 0;
-    double variance = 0;
-    for (uint32_t k = ring->first; k < ring->last; k++) {
-        const double w = c->map->normalisation[k];
-        sum += c->sums[k].sum;
-        weight += c->sums[k].n * w;
-        weight_squares += c->sums[k].n * w * w;
-    }
-    ring->mean = sum / weight;
-    if (is_poisson) {
-        ring->mean = untruncated_mean(c, ring, ring->mean, sum);
-        variance = ring->mean > 0 ? ring->mean * weight : 0;
-    } else {
-        for (uint32_t k = ring->first; k < ring->last; k++) {
-            const double e = ring->mean * c->map->normalisation[k];
-            variance += c->sums[k].sum_squares - e * (2 * c->sums[k].sum - e * c->sums[k].n);
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < nopen; k++) {
+        const ring_clip *ring = &c->ring[c->open[k]];
+        for (uint32_t i = ring->first; i < ring->last; i++, n++) {
+            c->expected[n] = ring->mean * c->map->normalisation[i];
+            c->low[n] = c->keep[i].low > 0 ? (double)c->keep[i].low : 0.0;
+            c->high[n] = (double)c->keep[i].high;
         }
     }
-    ring->std = variance > 0 ? sqrt(variance / weight_squares) : 0;
-    ring->sem = variance > 0 ? sqrt(variance) / weight : 0;
-    ring->is_new |= ring->mean != mean_before || ring->std != std_before;
+    const poisson_cells cells = {c->expected, c->low, c->high, n};
+    return cells;
+}
+
+/*
+ * One step towards the mean whose clipped expectation is what was found: clipping itself lowers a
+ * mean.  Mostly the expectation grows almost like the mean.  Newton's steps then double the digits:
+ * after one of 1e-4 what is left is of the order of 1e-8.  Where cuts leave little of a
+ * distribution its expectation hardly grows, and Newton's steps could go astray: there it is taken
+ * to be proportional to the mean, which is slower and safe.  Returns whether more of them are
+ * needed.
+ */
+static int correct_mean(const frame_clip *c, uint32_t listed, ring_clip *ring)
+{
+    double expected = 0;
+    double slope = 0; /* by the logarithm of the mean */
+    for (uint32_t k = ring->first; k < ring->last; k++, listed++) {
+        expected += c->sums[k].n * c->truncated[listed];
+        slope += c->sums[k].n * c->variance[listed];
+    }
+    const double growth = slope / expected;
+    const int is_newton = growth > LEAST_GROWTH;
+    const double step = (ring->sum / expected - 1.0) / (is_newton ? growth : 1.0);
+    ring->mean *= 1.0 + step;
+    return fabs(step) >= (is_newton ? 1e-4 : 1e-7) && ring->mean > 0;
+}
+
+static void correct_means(const frame_clip *c, uint32_t nopen)
+{
+    for (int round = 0; round < MAX_ROUNDS && nopen; round++) {
+        const poisson_cells cells = list_open(c, nopen);
+        uint32_t listed = 0;
+        uint32_t nleft = 0;
+        poisson_truncated(&cells, c->truncated, c->variance);
+        for (uint32_t k = 0; k < nopen; k++) {
+            const uint32_t number = c->open[k];
+            ring_clip *ring = &c->ring[number];
+            if (correct_mean(c, listed, ring))
+                c->open[nleft++] = number;
+            listed += ring->last - ring->first;
+        }
+        nopen = nleft;
+    }
+}
+
+/* The mean of the kept pixels. */
+static void take_mean(const frame_clip *c, ring_clip *ring)
+{
+    ring->sum = 0;
+    ring->weight = 0;
+    ring->weight_squares = 0;
+    for (uint32_t k = ring->first; k < ring->last; k++) {
+        const double w = c->map->normalisation[k];
+        ring->sum += c->sums[k].sum;
+        ring->weight += c->sums[k].n * w;
+        ring->weight_squares += c->sums[k].n * w * w;
+    }
+    ring->mean = ring->sum / ring->weight;
+}
+
+/* Their standard deviation. */
+static void take_deviation(const frame_clip *c, int is_poisson, ring_clip *ring)
+{
+    double variance = 0;
+    if (is_poisson)
+        variance = ring->mean * ring->weight;
+    for (uint32_t k = ring->first; k < ring->last && !is_poisson; k++) {
+        const double e = ring->mean * c->map->normalisation[k];
+        variance += c->sums[k].sum_squares - e * (2 * c->sums[k].sum - e * c->sums[k].n);
+    }
+    ring->std = variance > 0 ? sqrt(variance / ring->weight_squares) : 0;
+    ring->sem = variance > 0 ? sqrt(variance) / ring->weight : 0;
+}
+
+/* Mean and standard deviation of rings that keep other pixels than before. */
+static void estimate_rings(const frame_clip *c, int is_poisson)
+{
+    uint32_t nopen = 0;
+    for (uint32_t k = 0; k < c->map->nbins; k++) {
+        ring_clip *ring = &c->ring[k];
+        if (!ring->is_new)
+            continue;
+        take_mean(c, ring);
+        const int is_cut = c->keep[ring->first].high != INT64_MAX; /* and so are its other cells */
+        if (is_poisson && is_cut && ring->mean > 0)
+            c->open[nopen++] = k;
+    }
+    correct_means(c, nopen);
+    for (uint32_t k = 0; k < c->map->nbins; k++) {
+        if (c->ring[k].is_new)
+            take_deviation(c, is_poisson, &c->ring[k]);
+    }
 }
 
 static poisson_range normal_range(const frame_clip *c, const ring_clip *ring, uint32_t cell)
@@ -124,23 +192,34 @@ static poisson_range normal_range(const frame_clip *c, const ring_clip *ring, ui
     return r;
 }
 
+/* Lists the cells of rings with new estimates. */
+static poisson_cuts list_new(const frame_clip *c)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < c->map->nbins; k++) {
+        const ring_clip *ring = &c->ring[k];
+        for (uint32_t i = ring->first; i < ring->last && ring->is_new; i++, n++) {
+            c->expected[n] = ring->mean * c->map->normalisation[i];
+            c->cut[n] = ring->cut;
+            c->tail[n] = c->ring_tail[k];
+        }
+    }
+    const poisson_cuts cuts = {c->expected, c->cut, c->tail, n};
+    return cuts;
+}
+
 /* The cuts that new estimates ask for. */
 static void find_cuts(const frame_clip *c)
 {
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < c->map->nbins && c->is_poisson; k++) {
-        const ring_clip *ring = &c->ring[k];
-        for (uint32_t i = ring->first; i < ring->last && ring->is_new; i++)
-            c->exponent[n++] = -(ring->mean * c->map->normalisation[i]);
+    if (c->is_poisson) {
+        const poisson_cuts cuts = list_new(c);
+        poisson_clip_ranges(&cuts, c->range);
     }
-    portable_exp_quickly(c->exponent, n, c->zeros);
-    n = 0;
+    uint32_t n = 0;
     for (uint32_t k = 0; k < c->map->nbins; k++) {
         ring_clip *ring = &c->ring[k];
-        for (uint32_t i = ring->first; i < ring->last && ring->is_new; i++, n++)
-            c->next[i] = c->is_poisson ? poisson_tail_range(-c->exponent[n], ring->cut, c->tail[k],
-                                                            c->zeros[n])
-                                       : normal_range(c, ring, i);
+        for (uint32_t i = ring->first; i < ring->last && ring->is_new; i++)
+            c->next[i] = c->is_poisson ? c->range[n++] : normal_range(c, ring, i);
         ring->is_new = 0;
     }
 }
@@ -195,20 +274,23 @@ static double chauvenet_cut(double n)
 static void start_rings(const frame_clip *c)
 {
     const uint32_t nbins = c->map->nbins;
-    double *cuts = c->exponent;
     for (uint32_t k = 0; k < c->map->ncells; k++)
         c->keep[k] = (poisson_range){INT64_MIN, INT64_MAX};
     for (uint32_t k = 0; k < nbins; k++) {
         ring_clip *ring = &c->ring[k];
         *ring = (ring_clip){.first = c->map->first_cell[k], .last = c->map->first_cell[k + 1]};
         sum_cells(c, ring);
+    }
+    for (uint32_t k = 0; k < nbins; k++) {
+        ring_clip *ring = &c->ring[k];
         const double chauvenet = chauvenet_cut(ring->n);
         ring->cut = c->params->snr_clip > chauvenet ? c->params->snr_clip : chauvenet;
         ring->is_done = ring->n == 0;
-        cuts[k] = ring->cut;
+        ring->is_new = ring->n > 0;
+        c->ring_cut[k] = ring->cut;
     }
     if (c->is_poisson)
-        poisson_tails(cuts, nbins, c->tail);
+        poisson_tails(c->ring_cut, nbins, c->ring_tail);
 }
 
 /* One cycle of a ring. */
@@ -230,34 +312,33 @@ static void clip_ring(const frame_clip *c, uint32_t cycle, ring_clip *ring)
     ring->is_done = ring->n == 0;
     if (ring->is_done)
         reopen_cuts(c, ring);
-    estimate(c, c->is_poisson, ring);
+    ring->is_new = 1;
 }
 
 static void clip_rings(const frame_clip *c, ring_background *rings)
 {
     const uint32_t nbins = c->map->nbins;
-    const int is_hybrid = c->params->error_model == H5BRAGG_HYBRID;
     start_rings(c);
-    for (uint32_t k = 0; k < nbins; k++) {
+    for (uint32_t k = 0; k < nbins; k++)
         rings[k] = (ring_background){.npixels = (uint32_t)c->ring[k].n};
-        if (c->ring[k].n > 0) {
-            estimate(c, c->is_poisson, &c->ring[k]);
-            c->ring[k].is_new = 1;
-        }
-    }
+    estimate_rings(c, c->is_poisson);
     for (uint32_t cycle = 0; cycle < c->params->cycles; cycle++) {
         find_cuts(c);
         for (uint32_t k = 0; k < nbins; k++) {
             if (!c->ring[k].is_done)
                 clip_ring(c, cycle, &c->ring[k]);
         }
+        estimate_rings(c, c->is_poisson);
+    }
+    if (c->params->error_model == H5BRAGG_HYBRID) {
+        for (uint32_t k = 0; k < nbins; k++)
+            c->ring[k].is_new = rings[k].npixels > 0;
+        estimate_rings(c, 1);
     }
     for (uint32_t k = 0; k < nbins; k++) {
-        ring_clip *ring = &c->ring[k];
+        const ring_clip *ring = &c->ring[k];
         if (rings[k].npixels == 0)
             continue;
-        if (is_hybrid)
-            estimate(c, 1, ring);
         rings[k].mean = ring->mean;
         rings[k].std = ring->std;
         rings[k].sem = ring->sem;
@@ -270,30 +351,37 @@ h5bragg_status background_make(const histogram *h, const ring_map *map,
 {
     const size_t ncells = map->ncells + 1u;
     const size_t nbins = map->nbins + 1u;
-    const size_t nscratch = ncells > nbins ? ncells : nbins; /* first it is for rings */
-    const frame_clip clip = {.h = h,
-                             .map = map,
-                             .params = params,
-                             .is_poisson = params->error_model == H5BRAGG_POISSON,
-                             .ring = scratch_take(nbins * sizeof *clip.ring),
-                             .tail = scratch_take(nbins * sizeof *clip.tail),
-                             .keep = scratch_take(ncells * sizeof *clip.keep),
-                             .next = scratch_take(ncells * sizeof *clip.next),
-                             .sums = scratch_take(ncells * sizeof *clip.sums),
-                             .exponent = scratch_take_zeros(nscratch, sizeof *clip.exponent),
-                             .zeros = scratch_take(ncells * sizeof *clip.zeros)};
+    frame_clip clip = {.h = h,
+                       .map = map,
+                       .params = params,
+                       .is_poisson = params->error_model == H5BRAGG_POISSON,
+                       .ring = scratch_take(nbins * sizeof *clip.ring),
+                       .keep = scratch_take(ncells * sizeof *clip.keep),
+                       .next = scratch_take(ncells * sizeof *clip.next),
+                       .sums = scratch_take(ncells * sizeof *clip.sums),
+                       .range = scratch_take(ncells * sizeof *clip.range),
+                       .open = scratch_take(nbins * sizeof *clip.open)};
+    double *numbers = scratch_take((NLISTS * ncells + 2 * nbins) * sizeof *numbers);
     h5bragg_status status = H5BRAGG_NO_MEMORY;
-    if (clip.ring && clip.tail && clip.keep && clip.next && clip.sums && clip.exponent &&
-        clip.zeros) {
+    if (clip.ring && clip.keep && clip.next && clip.sums && clip.range && clip.open && numbers) {
+        clip.expected = numbers;
+        clip.cut = clip.expected + ncells;
+        clip.tail = clip.cut + ncells;
+        clip.low = clip.tail + ncells;
+        clip.high = clip.low + ncells;
+        clip.truncated = clip.high + ncells;
+        clip.variance = clip.truncated + ncells;
+        clip.ring_cut = clip.variance + ncells;
+        clip.ring_tail = clip.ring_cut + nbins;
         clip_rings(&clip, rings);
         status = H5BRAGG_OK;
     }
     scratch_give(clip.ring);
-    scratch_give(clip.tail);
     scratch_give(clip.keep);
     scratch_give(clip.next);
     scratch_give(clip.sums);
-    scratch_give(clip.exponent);
-    scratch_give(clip.zeros);
+    scratch_give(clip.range);
+    scratch_give(clip.open);
+    scratch_give(numbers);
     return status;
 }

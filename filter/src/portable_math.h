@@ -9,6 +9,8 @@
 
 #include <stddef.h>
 
+#include "cpu_level.h"
+
 /* e^x; 0 below -700, e^700 above 700. */
 double portable_exp(double x);
 
@@ -16,8 +18,12 @@ double portable_exp(double x);
 void portable_exp_all(const double *x, size_t n, double *y);
 
 /* The same but for the last bits, and as reproducible: multiplies where the others divide.  Not for
- * what the format defines. */
+ * what the format defines.  y is not x. */
 void portable_exp_quickly(const double *x, size_t n, double *y);
+
+/* That for a level of instructions, which makes it faster and changes no bit. */
+typedef void exp_function(const double *x, size_t n, double *y);
+exp_function *portable_exp_kernel(cpu_level level);
 
 /* Natural logarithm of a positive normal number. */
 double portable_log(double x);
