@@ -53,12 +53,6 @@ int64_t noise_threshold(const noise_frame *f, const ring_profile *ring, uint32_t
                               f->params->snr_pick, f->params->local_counts > 0);
 }
 
-uint32_t noise_level(const noise_frame *f, const ring_profile *ring, uint32_t cell)
-{
-    const double x = ring->level * sqrt(f->map->normalisation[cell]) * 8.0 + 0.5;
-    return x < UINT32_MAX ? (uint32_t)x : UINT32_MAX;
-}
-
 static int threshold_fits_pattern(const noise_frame *f, const ring_profile *ring, uint32_t cell,
                                   int64_t threshold)
 {

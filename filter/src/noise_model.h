@@ -79,7 +79,12 @@ double noise_sigma(const noise_frame *frame, const ring_profile *ring, uint32_t 
 double noise_skew(double expected, double sigma);
 
 /* Place of a cell of a pattern ring on the scale of levels, in units of 1/256. */
-uint32_t noise_level(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
+static inline uint32_t noise_level(const noise_frame *frame, const ring_profile *ring,
+                                   uint32_t cell)
+{
+    const double x = ring->level * frame->map->root[cell] * 8.0 + 0.5;
+    return x < UINT32_MAX ? (uint32_t)x : UINT32_MAX;
+}
 
 /* Length that the tilts are relative to: about the width of the distribution, at least 0.5. */
 double noise_scale(const ring_profile *ring, int is_normal);

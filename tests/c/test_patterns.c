@@ -152,6 +152,21 @@ static uint32_t convolve(uint32_t threshold, uint32_t level, double *sums)
     return min_u32(PATTERN_MAX_SUM, 16 * threshold);
 }
 
+static void check_moments(uint32_t threshold, uint32_t level, double mean, double variance)
+{
+    const level_tables tables = level_tables_get();
+    const level_moments *at = level_moments_get(&tables, threshold, level);
+    CHECK(at && level_moments_get(&tables, threshold, level) == at);
+    CHECK(fabs(16.0 * at->mean[0] - mean) <= 1e-10 * (1.0 + mean));
+    CHECK(fabs(16.0 * at->variance[0] - variance) <= 1e-10 * (1.0 + mean * mean));
+    for (uint32_t k = 1; k < 3; k++) {
+        const uint32_t above = min_u32(level + k, LEVEL_MAX);
+        const level_moments *next = level_moments_get(&tables, threshold, above);
+        CHECK(next && at->mean[k] == next->mean[0]);
+        CHECK(k > 1 || at->variance[k] == next->variance[0]);
+    }
+}
+
 static void check_level(uint32_t threshold, uint32_t level)
 {
     double sums[PATTERN_MAX_SUM + 1];
@@ -167,9 +182,7 @@ static void check_level(uint32_t threshold, uint32_t level)
         moments[2] += sums[s] * s * s;
     }
     const double mean = moments[1] / moments[0];
-    CHECK(fabs(table->mean - mean) <= 1e-10 * (1.0 + mean));
-    CHECK(fabs(table->variance - (moments[2] / moments[0] - mean * mean)) <=
-          1e-10 * (1.0 + mean * mean));
+    check_moments(threshold, level, mean, moments[2] / moments[0] - mean * mean);
     double cumulated = 0.0;
     for (uint32_t s = 0; s < largest; s++) {
         cumulated += sums[s];

@@ -147,7 +147,8 @@ static void make_frame(test_frame *f, h5bragg_pixel_type type, uint32_t ny, uint
                         .ncells = NCELLS,
                         .cell = cells,
                         .ring = f->ring,
-                        .normalisation = f->normalisation};
+                        .normalisation = f->normalisation,
+                        .root = f->normalisation}; /* all are 1 */
     f->model.format_version = 2;
     f->model.noise.map = &f->map;
     f->model.noise.type = type;
