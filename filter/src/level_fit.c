@@ -9,10 +9,10 @@
 #include <math.h>
 
 #include "levels.h"
+#include "odd_tiles.h"
 #include "scratch.h"
-#include "tile_sums.h"
 
-enum { LEVEL_UNITS = 256, MAX_STEPS = 12, SPREAD_ROUNDS = 3, AT_ONCE = 256 /* tiles */ };
+enum { LEVEL_UNITS = 256, MAX_STEPS = 12, SPREAD_ROUNDS = 3 };
 /* A spread is stored if the variance is that far beyond what its ring has without. */
 static const double SPREAD_SIGMA = 2.0;
 /* What ordinary rings may correct of the dispersion measured within tiles. */
@@ -181,23 +181,26 @@ static double chance_of(const ring_moments *found)
     return found->squares * sqrt(2.0 / found->n + 1.0 / (found->sum + 1.0));
 }
 
-/* Chooses the spread that gives the ring its variance, where that is beyond chance. */
+/* What the ring's variance is beyond that of the model. */
+static double missing_squares(const level_fit *fit, const ring_moments *found,
+                              const ring_moments *at)
+{
+    return found->squares - model_squares(fit, at);
+}
+
+/* Chooses the spread that gives the ring its variance. */
 static void fit_spread(level_fit *fit, const fitted_ring *fitted)
 {
-    const ring_moments *found = &fitted->found;
     ring_moments at = fitted->at;
-    double missing = found->squares - model_squares(fit, &at);
-    if (missing < SPREAD_SIGMA * chance_of(found))
-        return;
     for (int k = 0; k < SPREAD_ROUNDS && !fit->failed && at.slope > 0; k++) {
         const double slope = at.slope / at.n;
         const double now = (double)fit->ring->spread * fit->ring->spread;
+        const double missing = missing_squares(fit, &fitted->found, &at);
         const double square = now + missing / (at.n * slope * slope);
         const double steps = floor(sqrt(square > 0 ? square : 0) / PROFILE_SPREAD_STEP + 0.5);
         const double spread = PROFILE_SPREAD_STEP * steps;
         fit->ring->spread = (int32_t)(spread < PROFILE_MAX_SPREAD ? spread : PROFILE_MAX_SPREAD);
-        at = fit_level(fit, found);
-        missing = found->squares - model_squares(fit, &at);
+        at = fit_level(fit, &fitted->found);
     }
 }
 
@@ -205,98 +208,78 @@ static void fit_spread(level_fit *fit, const fitted_ring *fitted)
 typedef struct level_pass {
     frame_model *model;
     const value_sums *discarded;
-    const double *odd;   /* per ring */
-    fitted_ring *fitted; /* per ring; found.n is 0 where there is nothing to be fitted */
-    int with_spread;
-    double excess; /* of the variance of ordinary rings over the model's */
+    const level_tables *tables;
+    fitted_ring *fitted;  /* per ring; found.n is 0 where there is nothing to be fitted */
+    uint8_t *with_spread; /* per ring */
+    double *odd;          /* per ring with spread */
+    double excess;        /* of the variance of ordinary rings over the model's */
     double squares;
 } level_pass;
 
-/* The level of a ring, and what its variance says of the dispersion. */
-static void fit_without_spread(level_fit *fit, level_pass *pass, fitted_ring *fitted)
+static level_fit fit_of_ring(const level_pass *pass, uint32_t ring)
 {
-    fitted->found = found_moments(fit);
-    if (fit->ring->is_general || fitted->found.n == 0) {
-        fitted->found.n = 0;
-        return;
-    }
-    fitted->at = fit_level(fit, &fitted->found);
-    const double squares = model_squares(fit, &fitted->at);
-    const double excess = fitted->found.squares - squares;
-    if (fabs(excess) < CHANCE_SIGMA * chance_of(&fitted->found)) {
-        pass->excess += excess;
-        pass->squares += squares;
-    }
+    const uint32_t *first_cell = pass->model->noise.map->first_cell + ring;
+    return (level_fit){.model = pass->model,
+                       .tables = pass->tables,
+                       .ring = &pass->model->profile[ring],
+                       .first = first_cell[0],
+                       .last = first_cell[1],
+                       .discarded = pass->discarded};
 }
 
-static h5bragg_status fit_rings(level_pass *pass)
+/* The levels of all rings, and what ordinary ones say of the dispersion. */
+static h5bragg_status fit_levels(level_pass *pass)
 {
-    frame_model *m = pass->model;
-    const ring_map *map = m->noise.map;
-    const level_tables tables = level_tables_get();
-    for (uint32_t ring = 0; ring < map->nbins; ring++) {
-        level_fit fit = {.model = m,
-                         .tables = &tables,
-                         .ring = &m->profile[ring],
-                         .first = map->first_cell[ring],
-                         .last = map->first_cell[ring + 1],
-                         .discarded = pass->discarded,
-                         .odd = pass->odd[ring]};
-        if (!pass->with_spread)
-            fit_without_spread(&fit, pass, &pass->fitted[ring]);
-        else if (pass->fitted[ring].found.n > 0)
-            fit_spread(&fit, &pass->fitted[ring]);
+    for (uint32_t ring = 0; ring < pass->model->layout.nbins; ring++) {
+        level_fit fit = fit_of_ring(pass, ring);
+        fitted_ring *fitted = &pass->fitted[ring];
+        fitted->found = found_moments(&fit);
+        if (fit.ring->is_general)
+            fitted->found.n = 0;
+        if (fitted->found.n == 0)
+            continue;
+        fitted->at = fit_level(&fit, &fitted->found);
         if (fit.failed)
             return H5BRAGG_NO_MEMORY;
-    }
-    return H5BRAGG_OK;
-}
-
-/* Tiles of which not all pixels are drawn: a loop for vectors. */
-static void find_partial(const uint16_t *restrict valid, const uint8_t *restrict kept, size_t n,
-                         uint8_t *restrict is_partial)
-{
-    for (size_t t = 0; t < n; t++)
-        is_partial[t] = (valid[t] != 0xFFFF) | kept[t];
-}
-
-/* Takes the pixels of a tile that are not drawn off their ring. */
-static void take_off(const frame_source *s, size_t tile, uint32_t *npixels)
-{
-    const ring_map *map = s->map;
-    const uint32_t is_odd = (uint32_t)(tile / map->ntx + tile % map->ntx) & 1;
-    if (map->cell[tile] == BRAGG_NO_CELL)
-        return;
-    npixels[2u * map->ring[map->cell[tile]] + is_odd] -=
-        s->kept[tile] ? TILE_NPIXELS : TILE_NPIXELS - count_bits(s->plane.valid[tile]);
-}
-
-/* Of the drawn pixels of every ring, those in tiles whose row and column add up to odd numbers. */
-static h5bragg_status share_of_odd(const frame_source *s, uint32_t nbins, double *odd)
-{
-    const size_t ntiles = ring_map_ntiles(s->map);
-    uint32_t *npixels = scratch_take(2u * nbins * sizeof *npixels); /* as ntiles of the map */
-    if (!npixels)
-        return H5BRAGG_NO_MEMORY;
-    for (uint32_t k = 0; k < 2u * nbins; k++)
-        npixels[k] = TILE_NPIXELS * s->map->ntiles[k];
-    for (size_t first = 0; first < ntiles; first += AT_ONCE) {
-        uint8_t is_partial[AT_ONCE] = {0};
-        find_partial(s->plane.valid + first, s->kept + first,
-                     ntiles - first < AT_ONCE ? ntiles - first : AT_ONCE, is_partial);
-        for (size_t t = 0; t < AT_ONCE; t += 8) {
-            uint64_t left = load_u64(is_partial + t);
-            for (; left; left &= left - 1)
-                take_off(s, first + t + lowest_bit(left) / 8, npixels);
+        const double excess = missing_squares(&fit, &fitted->found, &fitted->at);
+        if (fabs(excess) < CHANCE_SIGMA * chance_of(&fitted->found)) {
+            pass->excess += excess;
+            pass->squares += model_squares(&fit, &fitted->at);
         }
     }
-    for (uint32_t ring = 0; ring < nbins; ring++) {
-        const double n = npixels[2u * ring + 1];
-        const double all = npixels[2u * ring] + n;
-        odd[ring] = all > 0 ? n / all : 0.5;
-    }
-    scratch_give(npixels);
     return H5BRAGG_OK;
+}
+
+/* Finds the rings whose variance is beyond chance; returns whether there are any. */
+static int find_spreads(level_pass *pass)
+{
+    int any = 0;
+    for (uint32_t ring = 0; ring < pass->model->layout.nbins; ring++) {
+        const level_fit fit = fit_of_ring(pass, ring);
+        const fitted_ring *fitted = &pass->fitted[ring];
+        pass->with_spread[ring] =
+            fitted->found.n > 0 && missing_squares(&fit, &fitted->found, &fitted->at) >=
+                                       SPREAD_SIGMA * chance_of(&fitted->found);
+        any |= pass->with_spread[ring];
+    }
+    return any;
+}
+
+/* Their spreads, and their levels once more. */
+static h5bragg_status fit_spreads(const frame_source *s, level_pass *pass)
+{
+    if (!find_spreads(pass))
+        return H5BRAGG_OK;
+    h5bragg_status status = odd_tiles_share(s, pass->with_spread, pass->odd);
+    for (uint32_t ring = 0; ring < pass->model->layout.nbins && !status; ring++) {
+        level_fit fit = fit_of_ring(pass, ring);
+        if (!pass->with_spread[ring])
+            continue;
+        fit.odd = pass->odd[ring];
+        fit_spread(&fit, &pass->fitted[ring]);
+        status = fit.failed ? H5BRAGG_NO_MEMORY : H5BRAGG_OK;
+    }
+    return status;
 }
 
 /*
@@ -335,25 +318,35 @@ static void round_level(const frame_model *m, uint32_t ring)
 }
 
 /* Levels, then the dispersion, then spreads. */
-h5bragg_status level_fit_rings(const frame_source *s, frame_model *m, const value_sums *discarded)
+static h5bragg_status fit_all(const frame_source *s, level_pass *pass)
 {
-    double *odd = scratch_take(m->layout.nbins * sizeof *odd);
-    fitted_ring *fitted = scratch_take(m->layout.nbins * sizeof *fitted);
-    level_pass pass = {.model = m, .discarded = discarded, .odd = odd, .fitted = fitted};
-    h5bragg_status status =
-        odd && fitted ? share_of_odd(s, m->layout.nbins, odd) : H5BRAGG_NO_MEMORY;
-    if (!status)
-        status = fit_rings(&pass);
-    if (!status) {
-        correct_dispersion(m, &pass);
-        pass.with_spread = 1;
-        status = fit_rings(&pass);
-    }
+    frame_model *m = pass->model;
+    h5bragg_status status = fit_levels(pass);
+    if (status)
+        return status;
+    correct_dispersion(m, pass);
+    status = fit_spreads(s, pass);
     for (uint32_t ring = 0; ring < m->layout.nbins && !status; ring++) {
         if (!m->profile[ring].is_general)
             round_level(m, ring);
     }
-    scratch_give(odd);
-    scratch_give(fitted);
+    return status;
+}
+
+h5bragg_status level_fit_rings(const frame_source *s, frame_model *m, const value_sums *discarded)
+{
+    const uint32_t nbins = m->layout.nbins;
+    const level_tables tables = level_tables_get();
+    level_pass pass = {.model = m,
+                       .discarded = discarded,
+                       .tables = &tables,
+                       .fitted = scratch_take(nbins * sizeof *pass.fitted),
+                       .with_spread = scratch_take(nbins * sizeof *pass.with_spread),
+                       .odd = scratch_take(nbins * sizeof *pass.odd)};
+    const int has_all = pass.fitted && pass.with_spread && pass.odd;
+    const h5bragg_status status = has_all ? fit_all(s, &pass) : H5BRAGG_NO_MEMORY;
+    scratch_give(pass.fitted);
+    scratch_give(pass.with_spread);
+    scratch_give(pass.odd);
     return status;
 }
