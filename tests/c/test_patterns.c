@@ -44,20 +44,17 @@ static void enumerate(uint32_t f, uint32_t threshold, uint32_t sum, double weigh
 
 static void squares_are_those_of_all_ways_to_share_the_sum(void)
 {
-    pattern_book *book = book_of(0);
-    for (uint32_t f = 1; f <= 4; f++) {
-        for (uint32_t threshold = 0; threshold <= 6; threshold++) {
-            for (uint32_t sum = 0; sum <= f * threshold; sum++) {
-                double totals[2] = {0.0, 0.0};
-                enumerate(f, threshold, sum, 1.0, 0.0, totals);
-                const double expected = totals[1] / totals[0];
-                const double got = pattern_squares(f, threshold, sum);
-                CHECK(fabs(got - expected) <= 1e-12 * (1.0 + expected));
-                CHECK(pattern_squares(f, threshold, sum) == got);
-            }
+    for (uint32_t threshold = 0; threshold <= 6; threshold++) {
+        const pattern_weights *weights = pattern_weights_get(threshold);
+        CHECK(weights);
+        for (uint32_t sum = 0; sum <= min_u32(16 * threshold, 6); sum++) {
+            double totals[2] = {0.0, 0.0};
+            enumerate(16, threshold, sum, 1.0, 0.0, totals);
+            const double expected = totals[1] / totals[0];
+            CHECK(fabs(weights->squares[sum] - expected) <= 1e-12 * (1.0 + expected));
         }
+        CHECK(fabs(weights->squares[16 * threshold] - 16.0 * threshold * threshold) <= 1e-9);
     }
-    pattern_book_release(book);
 }
 
 /* To 1, as squares differ by steps of 2. */
@@ -73,7 +70,7 @@ static void squares_of_a_row_follow_the_dispersion(void)
             pattern_book *book = book_of(DISPERSIONS[d]);
             const uint8_t *row = pattern_row(book, 16, threshold, sum);
             const uint32_t squares = check_row(row, 16, threshold, sum);
-            const double poisson = 64.0 * pattern_squares(16, threshold, sum);
+            const double poisson = 64.0 * pattern_weights_get(threshold)->squares[sum];
             const double even = sum * sum / 16.0;
             const double aim =
                 64.0 * (even + (poisson / 64.0 - even) * (1.0 + DISPERSIONS[d] / 400.0));
