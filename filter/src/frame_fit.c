@@ -43,16 +43,20 @@ void frame_source_tile(const frame_source *s, size_t tile, int64_t value[TILE_NP
     DISPATCH_PIXEL_TYPE(s->frame.type, copy_pixels, s, row, column, s->plane.valid[tile], value)
 }
 
-h5bragg_status frame_fit_kinds(frame_model *model)
+/* General rings have ranges whatever they are. */
+static void make_general(frame_model *m, uint32_t ring)
 {
-    const ring_map *map = model->noise.map;
-    for (uint32_t ring = 0; ring < map->nbins; ring++) {
-        ring_profile *p = &model->profile[ring];
-        p->is_general |= p->level > PROFILE_MAX_LEVEL;
-        for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++)
-            p->is_general |= !noise_fits_pattern(&model->noise, p, c);
+    m->profile[ring].is_general = 1;
+    noise_ring_ranges(&m->noise, m->profile, ring, m->range);
+}
+
+void frame_fit_kinds(frame_model *model)
+{
+    for (uint32_t ring = 0; ring < model->layout.nbins; ring++) {
+        if (model->profile[ring].level > PROFILE_MAX_LEVEL ||
+            noise_ring_ranges(&model->noise, model->profile, ring, model->range))
+            make_general(model, ring);
     }
-    return frame_model_set_ranges(model);
 }
 
 static within_tiles sum_pattern_rings(const frame_model *m, const within_tiles *ring)
@@ -103,7 +107,8 @@ static int fit_dispersion(frame_model *m, const within_tiles *ring)
         const double error = sqrt(2.0 / (15.0 * ring[k].ntiles) + 1.0 / ring[k].expected);
         const double deviation = fabs(ring[k].dispersion - typical);
         if (deviation > MAX_DEVIATION && deviation > CHANCE_SIGMA * error)
-            m->profile[k].is_general = has_changed = 1;
+            make_general(m, k);
+        has_changed |= m->profile[k].is_general;
     }
     const within_tiles all = sum_pattern_rings(m, ring);
     double units = floor(DISPERSION_UNITS * all.dispersion + 0.5);
@@ -119,7 +124,7 @@ h5bragg_status frame_fit_dispersion(const frame_source *s, frame_model *m, int *
     const h5bragg_status status = within ? within_tiles_measure(s, m, within) : H5BRAGG_NO_MEMORY;
     *has_new_ranges = !status && fit_dispersion(m, within);
     scratch_give(within);
-    return *has_new_ranges ? frame_model_set_ranges(m) : status;
+    return status;
 }
 
 h5bragg_status frame_fit(const frame_source *s, frame_model *m)

@@ -48,15 +48,16 @@ int64_t noise_threshold_at(const noise_frame *frame, double expected, double sig
 /* The threshold of a cell. */
 int64_t noise_threshold(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
 
-/* Whether a pattern ring may have such cells: few enough counts under a low enough threshold. */
-int noise_fits_pattern(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
-
 /*
  * Ranges of all cells from the profile: range[map->ncells].  Fails with H5BRAGG_CORRUPT where a
- * pattern ring may not be one.
+ * pattern ring may not be one: it has too many counts or too high a threshold.
  */
 h5bragg_status noise_ranges(const noise_frame *frame, const ring_profile *profile,
                             cell_range *range);
+
+/* Those of the cells of one ring, likewise. */
+h5bragg_status noise_ring_ranges(const noise_frame *frame, const ring_profile *profile,
+                                 uint32_t ring, cell_range *range);
 
 /* Distribution of one cell of a general ring up to a constant: weight[range->nvalues]. */
 void noise_weights(const noise_frame *frame, const ring_profile *ring, double tilt1, double tilt2,
