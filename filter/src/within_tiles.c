@@ -130,13 +130,23 @@ static int has_tiles(const uint32_t counter[NLANES])
     return any != 0;
 }
 
-/* Most sums that a row has counters for do not occur: leaves out blocks of them at either end. */
+/*
+ * Most sums that a row has counters for do not occur: leaves out blocks of them at either end.  All
+ * counters are gone through in one direction, as they come out of a far cache.
+ */
 static void trim(const uint32_t *counter, uint32_t *first, uint32_t *end)
 {
-    while (*end - *first >= NLANES && !has_tiles(counter + *first))
-        *first += NLANES;
-    while (*end - *first >= NLANES && !has_tiles(counter + *end - NLANES))
-        *end -= NLANES;
+    const uint32_t n = *end;
+    uint32_t stop = 0;
+    uint32_t at = 0;
+    while (n - at >= NLANES && !has_tiles(counter + at))
+        at += NLANES;
+    *first = at;
+    for (; n - at >= NLANES; at += NLANES)
+        stop = has_tiles(counter + at) ? at + NLANES : stop;
+    for (; at < n; at++)
+        stop = counter[at] ? at + 1 : stop;
+    *end = stop > *first ? stop : *first;
 }
 
 /* What n counters have expected of them: in lanes, so that additions run side by side. */
