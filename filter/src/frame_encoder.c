@@ -70,7 +70,8 @@ h5bragg_status frame_encoder_model(frame_encoder *e)
         return status;
     if (!profile_from_background(e->background, &m->layout, m->noise.is_counting, m->profile))
         return FRAME_NOT_SPARSE;
-    return frame_fit_kinds(m);
+    frame_fit_kinds(m);
+    return H5BRAGG_OK;
 }
 
 h5bragg_status frame_encoder_choose(frame_encoder *e) { return tile_choice(&e->source, &e->model); }

@@ -43,16 +43,20 @@ void frame_source_tile(const frame_source *s, size_t tile, int64_t value[TILE_NP
     DISPATCH_PIXEL_TYPE(s->frame.type, copy_pixels, s, row, column, s->plane.valid[tile], value)
 }
 
-h5bragg_status frame_fit_kinds(frame_model *model)
+/* General rings have ranges whatever they are. */
+static void make_general(frame_model *m, uint32_t ring)
 {
-    const ring_map *map = model->noise.map;
-    for (uint32_t ring = 0; ring < map->nbins; ring++) {
-        ring_profile *p = &model->profile[ring];
-        p->is_general |= p->level > PROFILE_MAX_LEVEL;
-        for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++)
-            p->is_general |= !noise_fits_pattern(&model->noise, p, c);
+    m->profile[ring].is_general = 1;
+    noise_ring_ranges(&m->noise, m->profile, ring, m->range);
+}
+
+void frame_fit_kinds(frame_model *model)
+{
+    for (uint32_t ring = 0; ring < model->layout.nbins; ring++) {
+        if (model->profile[ring].level > PROFILE_MAX_LEVEL ||
+            noise_ring_ranges(&model->noise, model->profile, ring, model->range))
+            make_general(model, ring);
     }
-    return frame_model_set_ranges(model);
 }
 
 static within_tiles sum_pattern_rings(const frame_model *m, const within_tiles *ring)
@@ -69,31 +73,61 @@ static within_tiles sum_pattern_rings(const frame_model *m, const within_tiles *
     return all;
 }
 
-/* Median of the rings' dispersions, weighted by their tiles: odd rings do not move it. */
-static double typical_dispersion(const frame_model *m, const within_tiles *ring)
+/* Pattern rings that expect something: their dispersions, close together for the loop below. */
+typedef struct ring_dispersions {
+    double *value;
+    uint64_t *ntiles;
+    size_t n;
+} ring_dispersions;
+
+/* No branches: nothing foretells them. */
+static uint64_t tiles_above(const ring_dispersions *d, double limit)
+{
+    const double *restrict value = d->value;
+    const uint64_t *restrict ntiles = d->ntiles;
+    uint64_t above = 0;
+    for (size_t i = 0; i < d->n; i++)
+        above += ntiles[i] & -(uint64_t)(value[i] > limit);
+    return above;
+}
+
+/* Median of the dispersions, weighted by their tiles: odd rings do not move it. */
+static double median_dispersion(const ring_dispersions *d)
 {
     double low = -1.0;
     double high = 4.0;
+    const uint64_t all = tiles_above(d, -INFINITY);
     for (int k = 0; k < 40; k++) {
         const double middle = 0.5 * (low + high);
-        double above = 0;
-        double below = 0;
-        for (uint32_t i = 0; i < m->layout.nbins; i++) {
-            const int counts = !m->profile[i].is_general & (ring[i].expected > 0);
-            const double ntiles = counts ? ring[i].ntiles : 0;
-            above += ring[i].dispersion > middle ? ntiles : 0;
-            below += ring[i].dispersion > middle ? 0 : ntiles;
-        }
-        *(above > below ? &low : &high) = middle;
+        const uint64_t above = tiles_above(d, middle);
+        *(above > all - above ? &low : &high) = middle;
     }
     return low > -1.0 ? low : 0;
 }
 
-/* Sets the dispersion; returns whether rings have become general. */
-static int fit_dispersion(frame_model *m, const within_tiles *ring)
+static h5bragg_status typical_dispersion(const frame_model *m, const within_tiles *ring,
+                                         double *typical)
+{
+    const uint32_t nbins = m->layout.nbins;
+    ring_dispersions d = {scratch_take(nbins * sizeof *d.value),
+                          scratch_take(nbins * sizeof *d.ntiles), 0};
+    const int has_all = d.value && d.ntiles;
+    for (uint32_t k = 0; k < nbins && has_all; k++) {
+        d.value[d.n] = ring[k].dispersion;
+        d.ntiles[d.n] = (uint64_t)ring[k].ntiles;
+        d.n += !m->profile[k].is_general & (ring[k].expected > 0);
+    }
+    if (has_all)
+        *typical = median_dispersion(&d);
+    scratch_give(d.value);
+    scratch_give(d.ntiles);
+    return has_all ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+/* Sets the dispersion, given the typical one; returns whether rings have become general. */
+static int fit_dispersion(frame_model *m, const within_tiles *ring, double typical)
 {
     const double most = PATTERN_MAX_DISPERSION / DISPERSION_UNITS;
-    double typical = typical_dispersion(m, ring);
     typical = typical > most ? most : typical < -most ? -most : typical;
     int has_changed = 0;
     for (uint32_t k = 0; k < m->layout.nbins; k++) {
@@ -103,7 +137,8 @@ static int fit_dispersion(frame_model *m, const within_tiles *ring)
         const double error = sqrt(2.0 / (15.0 * ring[k].ntiles) + 1.0 / ring[k].expected);
         const double deviation = fabs(ring[k].dispersion - typical);
         if (deviation > MAX_DEVIATION && deviation > CHANCE_SIGMA * error)
-            m->profile[k].is_general = has_changed = 1;
+            make_general(m, k);
+        has_changed |= m->profile[k].is_general;
     }
     const within_tiles all = sum_pattern_rings(m, ring);
     double units = floor(DISPERSION_UNITS * all.dispersion + 0.5);
@@ -115,11 +150,14 @@ static int fit_dispersion(frame_model *m, const within_tiles *ring)
 
 h5bragg_status frame_fit_dispersion(const frame_source *s, frame_model *m, int *has_new_ranges)
 {
+    double typical = 0;
     within_tiles *within = scratch_take(s->map->nbins * sizeof *within);
-    const h5bragg_status status = within ? within_tiles_measure(s, m, within) : H5BRAGG_NO_MEMORY;
-    *has_new_ranges = !status && fit_dispersion(m, within);
+    h5bragg_status status = within ? within_tiles_measure(s, m, within) : H5BRAGG_NO_MEMORY;
+    if (!status)
+        status = typical_dispersion(m, within, &typical);
+    *has_new_ranges = !status && fit_dispersion(m, within, typical);
     scratch_give(within);
-    return *has_new_ranges ? frame_model_set_ranges(m) : status;
+    return status;
 }
 
 h5bragg_status frame_fit(const frame_source *s, frame_model *m)

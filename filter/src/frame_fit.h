@@ -60,6 +60,6 @@ h5bragg_status frame_fit_dispersion(const frame_source *source, frame_model *mod
 h5bragg_status frame_fit(const frame_source *source, frame_model *model);
 
 /* First kinds: pattern wherever that is possible; sets the ranges. */
-h5bragg_status frame_fit_kinds(frame_model *model);
+void frame_fit_kinds(frame_model *model);
 
 #endif

@@ -3,8 +3,6 @@
 #include "frame_model.h"
 #include "scratch.h"
 
-#include <math.h>
-
 /* Moments beyond this are counted as this: 64-bit arithmetic then holds every sum. */
 static const double MAX_MOMENT = 1073741824.0;
 static const double TILE_SUM_UNITS = 4096.0; /* 16 pixels in units of 1/256 */
@@ -44,10 +42,11 @@ h5bragg_status frame_model_set_ranges(frame_model *model)
     return noise_ranges(&model->noise, model->profile, model->range);
 }
 
+/* Of a moment, which is not negative. */
 static uint64_t in_units(double moment)
 {
     const double limited = moment < MAX_MOMENT ? moment : MAX_MOMENT;
-    return (uint64_t)floor(limited * TILE_SUM_UNITS + 0.5);
+    return (uint64_t)(int64_t)(limited * TILE_SUM_UNITS + 0.5);
 }
 
 static void set_sums(frame_model *model)
@@ -74,16 +73,21 @@ static pattern_kind kind_of_patterns(const frame_model *model)
     return (pattern_kind){PATTERNS_ARRANGED, model->dispersion, (uint32_t)quarters};
 }
 
-h5bragg_status frame_model_complete(frame_model *model)
+h5bragg_status frame_model_make_tables(frame_model *model)
 {
     int has_general = 0;
     noise_tables_free(model->tables);
     model->tables = NULL;
     for (uint32_t ring = 0; ring < model->layout.nbins; ring++)
         has_general |= model->profile[ring].is_general;
-    h5bragg_status status = H5BRAGG_OK;
-    if (has_general)
-        status = noise_tables_make(&model->noise, model->profile, model->range, &model->tables);
+    if (!has_general)
+        return H5BRAGG_OK;
+    return noise_tables_make(&model->noise, model->profile, model->range, &model->tables);
+}
+
+h5bragg_status frame_model_complete(frame_model *model)
+{
+    const h5bragg_status status = frame_model_make_tables(model);
     if (!status)
         set_sums(model);
     pattern_book_release(model->book);

@@ -30,6 +30,9 @@ h5bragg_status frame_model_make(const ring_map *map, const h5bragg_params *param
 /* Ranges of all cells, from profile and noise.is_counting. */
 h5bragg_status frame_model_set_ranges(frame_model *model);
 
+/* The tables of general rings, from these and their tilts. */
+h5bragg_status frame_model_make_tables(frame_model *model);
+
 /* All else, from these and dispersion. */
 h5bragg_status frame_model_complete(frame_model *model);
 

@@ -99,7 +99,7 @@ h5bragg_status general_fit(const frame_source *s, frame_model *m, discarded_sums
     drawn_sample sample = {0};
     status = choose_sample(s, discarded, &sample);
     for (int round = 0; round < ROUNDS && !status; round++) {
-        status = frame_model_complete(m);
+        status = frame_model_make_tables(m);
         if (status || !m->tables)
             break;
         const double factor = missing_factor(s, m, &sample);

@@ -4,6 +4,12 @@
 
 #include "lock.h"
 
+static uint32_t largest_sum(uint32_t threshold)
+{
+    const uint32_t full = PATTERN_NBYTES * threshold;
+    return full < PATTERN_MAX_SUM ? full : PATTERN_MAX_SUM;
+}
+
 /* Weights r^S W_16(S) of the sums 0 to `largest`; returns their sum C. */
 static double fill_weights(const pattern_weights *weights, uint32_t level, uint32_t largest,
                            double *weight)
@@ -18,19 +24,6 @@ static double fill_weights(const pattern_weights *weights, uint32_t level, uint3
         power *= r;
     }
     return total;
-}
-
-static void fill_moments(const double *weight, uint32_t largest, double total, level_table *table)
-{
-    double mean = 0.0;
-    double variance = 0.0;
-    for (uint32_t sum = 0; sum <= largest; sum++)
-        mean += weight[sum] * sum;
-    mean /= total;
-    for (uint32_t sum = 0; sum <= largest; sum++)
-        variance += weight[sum] * ((sum - mean) * (sum - mean));
-    table->mean = mean;
-    table->variance = variance / total;
 }
 
 static void fill_guide(uint32_t threshold, level_table *table, uint32_t *guide)
@@ -61,11 +54,9 @@ static int fill_table(uint32_t threshold, uint32_t level, level_table *table, ui
     const pattern_weights *weights = pattern_weights_get(threshold);
     if (!weights)
         return 0;
-    const uint32_t full = PATTERN_NBYTES * threshold;
-    const uint32_t largest = full < PATTERN_MAX_SUM ? full : PATTERN_MAX_SUM;
+    const uint32_t largest = largest_sum(threshold);
     double weight[PATTERN_MAX_SUM + 1];
     const double total = fill_weights(weights, level, largest, weight);
-    fill_moments(weight, largest, total, table);
     double cumulated = 0.0;
     for (uint32_t sum = 0; sum <= PATTERN_MAX_SUM; sum++) {
         if (sum < largest)
@@ -81,10 +72,12 @@ static int fill_table(uint32_t threshold, uint32_t level, level_table *table, ui
 static level_table tables[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS];
 static _Alignas(64) uint32_t guides[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS][LEVEL_GUIDE_SIZE];
 static atomic_uchar is_made[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS];
+static level_moments all_moments[PATTERN_MAX_THRESHOLD + 1][LEVEL_NLEVELS];
 
 level_tables level_tables_get(void)
 {
-    return (level_tables){tables[0], (const uint32_t(*)[LEVEL_GUIDE_SIZE])guides[0]};
+    return (level_tables){tables[0], (const uint32_t(*)[LEVEL_GUIDE_SIZE])guides[0],
+                          all_moments[0]};
 }
 
 const level_table *level_get(uint32_t threshold, uint32_t level)
@@ -101,6 +94,51 @@ const level_table *level_get(uint32_t threshold, uint32_t level)
     }
     lock_release(LOCK_LEVELS);
     return is_there ? table : NULL;
+}
+
+/* Mean and variance of a sum. */
+static void sum_moments(const pattern_weights *weights, uint32_t threshold, uint32_t level,
+                        double *mean, double *variance)
+{
+    const uint32_t largest = largest_sum(threshold);
+    double weight[PATTERN_MAX_SUM + 1];
+    const double total = fill_weights(weights, level, largest, weight);
+    *mean = *variance = 0.0;
+    for (uint32_t sum = 0; sum <= largest; sum++)
+        *mean += weight[sum] * sum;
+    *mean /= total;
+    for (uint32_t sum = 0; sum <= largest; sum++)
+        *variance += weight[sum] * ((sum - *mean) * (sum - *mean));
+    *variance /= total;
+}
+
+static void fill_moments(const pattern_weights *weights, uint32_t threshold, uint32_t level,
+                         level_moments *moments)
+{
+    double mean[3];
+    double variance[3];
+    for (uint32_t k = 0; k < 3; k++)
+        sum_moments(weights, threshold, level + k < LEVEL_MAX ? level + k : LEVEL_MAX, &mean[k],
+                    &variance[k]);
+    for (uint32_t k = 0; k < 3; k++)
+        moments->mean[k] = mean[k] / PATTERN_NBYTES;
+    for (uint32_t k = 0; k < 2; k++)
+        moments->variance[k] = variance[k] / PATTERN_NBYTES;
+}
+
+const level_moments *level_moments_make(uint32_t threshold, uint32_t level)
+{
+    level_moments *moments = &all_moments[threshold][level];
+    const pattern_weights *weights = pattern_weights_get(threshold);
+    if (!weights)
+        return NULL;
+    lock_acquire(LOCK_LEVELS);
+    if (!atomic_load_explicit(&moments->is_made, memory_order_relaxed)) {
+        fill_moments(weights, threshold, level, moments);
+        atomic_store_explicit(&moments->is_made, 1, memory_order_release);
+    }
+    lock_release(LOCK_LEVELS);
+    return moments;
 }
 
 int level_rows_make(pattern_book *book, uint32_t threshold, const level_table *table)

@@ -27,8 +27,6 @@ typedef struct level_table {
     uint32_t first; /* the sums that the guide is sure of lie between these */
     uint32_t last;
     uint32_t threshold[PATTERN_MAX_SUM + 1]; /* of sum S; UINT32_MAX for the largest and beyond */
-    double mean;                             /* of the sum, under the exact weights */
-    double variance;
 } level_table;
 
 /*
@@ -37,13 +35,37 @@ typedef struct level_table {
  */
 const level_table *level_get(uint32_t threshold, uint32_t level);
 
+/*
+ * What a fit of levels looks at: mean and variance of a sixteenth of the sum, under the exact
+ * weights, at a level and the next ones.  Those beyond LEVEL_MAX are as that one.
+ */
+typedef struct level_moments {
+    double mean[3];
+    double variance[2];
+    atomic_int is_made;
+} level_moments;
+
 /* All tables, of which those that level_get gave are made, by number: T * LEVEL_NLEVELS + level. */
 typedef struct level_tables {
     const level_table *table;
     const uint32_t (*guide)[LEVEL_GUIDE_SIZE]; /* close together, as they are used all the time */
+    const level_moments *moments;              /* ask level_moments_get */
 } level_tables;
 
 level_tables level_tables_get(void);
+
+/* The slow part of level_moments_get. */
+const level_moments *level_moments_make(uint32_t threshold, uint32_t level);
+
+/* Arguments, result and threads as for level_get. */
+BRAGG_INLINE const level_moments *level_moments_get(const level_tables *tables, uint32_t threshold,
+                                                    uint32_t level)
+{
+    const level_moments *moments = &tables->moments[threshold * LEVEL_NLEVELS + level];
+    if (atomic_load_explicit(&moments->is_made, memory_order_acquire))
+        return moments;
+    return level_moments_make(threshold, level);
+}
 
 /*
  * What a book must have before sums of the guide of a level, which level_get has made, are used

@@ -38,10 +38,11 @@ int64_t noise_threshold_at(const noise_frame *f, double expected, double sigma, 
     double cut = expected + k * sigma;
     if (is_quantile && f->is_counting && k > 1.0 && expected > 0)
         cut = cut + (k * k - 1.0) / 6.0 * noise_skew(expected, sigma);
-    cut = floor(cut);
     const double type_max = (double)pixel_maximum(f->type);
     const double least = f->is_counting ? 0.0 : (double)pixel_minimum(f->type);
-    int64_t t = (int64_t)(cut < least ? least : cut > type_max ? type_max : cut);
+    const double limited = cut < least ? least : cut > type_max ? type_max : cut;
+    int64_t t = (int64_t)limited;
+    t -= (double)t > limited; /* floor, without a call */
     while (mask_number(&f->codes, t) && t > pixel_minimum(f->type))
         t--;
     return t;
@@ -53,22 +54,11 @@ int64_t noise_threshold(const noise_frame *f, const ring_profile *ring, uint32_t
                               f->params->snr_pick, f->params->local_counts > 0);
 }
 
-uint32_t noise_level(const noise_frame *f, const ring_profile *ring, uint32_t cell)
-{
-    const double x = ring->level * sqrt(f->map->normalisation[cell]) * 8.0 + 0.5;
-    return x < UINT32_MAX ? (uint32_t)x : UINT32_MAX;
-}
-
 static int threshold_fits_pattern(const noise_frame *f, const ring_profile *ring, uint32_t cell,
                                   int64_t threshold)
 {
     return f->is_counting && threshold <= PATTERN_MAX_THRESHOLD &&
            noise_level(f, ring, cell) <= PROFILE_MAX_SPREAD;
-}
-
-int noise_fits_pattern(const noise_frame *f, const ring_profile *ring, uint32_t cell)
-{
-    return threshold_fits_pattern(f, ring, cell, noise_threshold(f, ring, cell));
 }
 
 /* Single counts up to `high`: from zero, unless that is far below the background. */
@@ -130,16 +120,22 @@ static void general_ranges(const noise_frame *f, const ring_profile *ring, uint3
     }
 }
 
+h5bragg_status noise_ring_ranges(const noise_frame *f, const ring_profile *profile, uint32_t ring,
+                                 cell_range *range)
+{
+    const ring_profile *p = &profile[ring];
+    const uint32_t first = f->map->first_cell[ring];
+    const uint32_t last = f->map->first_cell[ring + 1];
+    if (!p->is_general)
+        return pattern_ranges(f, p, first, last, range);
+    general_ranges(f, p, first, last, range);
+    return H5BRAGG_OK;
+}
+
 h5bragg_status noise_ranges(const noise_frame *f, const ring_profile *profile, cell_range *range)
 {
     for (uint32_t ring = 0; ring < f->map->nbins; ring++) {
-        const uint32_t first = f->map->first_cell[ring];
-        const uint32_t last = f->map->first_cell[ring + 1];
-        if (profile[ring].is_general) {
-            general_ranges(f, &profile[ring], first, last, range);
-            continue;
-        }
-        const h5bragg_status status = pattern_ranges(f, &profile[ring], first, last, range);
+        const h5bragg_status status = noise_ring_ranges(f, profile, ring, range);
         if (status)
             return status;
     }

@@ -48,15 +48,16 @@ int64_t noise_threshold_at(const noise_frame *frame, double expected, double sig
 /* The threshold of a cell. */
 int64_t noise_threshold(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
 
-/* Whether a pattern ring may have such cells: few enough counts under a low enough threshold. */
-int noise_fits_pattern(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
-
 /*
  * Ranges of all cells from the profile: range[map->ncells].  Fails with H5BRAGG_CORRUPT where a
- * pattern ring may not be one.
+ * pattern ring may not be one: it has too many counts or too high a threshold.
  */
 h5bragg_status noise_ranges(const noise_frame *frame, const ring_profile *profile,
                             cell_range *range);
+
+/* Those of the cells of one ring, likewise. */
+h5bragg_status noise_ring_ranges(const noise_frame *frame, const ring_profile *profile,
+                                 uint32_t ring, cell_range *range);
 
 /* Distribution of one cell of a general ring up to a constant: weight[range->nvalues]. */
 void noise_weights(const noise_frame *frame, const ring_profile *ring, double tilt1, double tilt2,
@@ -79,7 +80,12 @@ double noise_sigma(const noise_frame *frame, const ring_profile *ring, uint32_t 
 double noise_skew(double expected, double sigma);
 
 /* Place of a cell of a pattern ring on the scale of levels, in units of 1/256. */
-uint32_t noise_level(const noise_frame *frame, const ring_profile *ring, uint32_t cell);
+static inline uint32_t noise_level(const noise_frame *frame, const ring_profile *ring,
+                                   uint32_t cell)
+{
+    const double x = ring->level * frame->map->root[cell] * 8.0 + 0.5;
+    return x < UINT32_MAX ? (uint32_t)x : UINT32_MAX;
+}
 
 /* Length that the tilts are relative to: about the width of the distribution, at least 0.5. */
 double noise_scale(const ring_profile *ring, int is_normal);

@@ -22,6 +22,16 @@ static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* ---- weights ---- */
 
+/* G / W_f(S): the expected square of one pixel. */
+static double expected_square(const pattern_weights *w, uint32_t f, uint32_t threshold,
+                              uint32_t sum)
+{
+    double g = 0.0;
+    for (uint32_t n = 0; n <= min_u32(threshold, sum); n++)
+        g += (double)(n * n) * (w->pixel[n] * w->sum[f - 1][sum - n]);
+    return g / w->sum[f][sum];
+}
+
 /* The loop over s is inside, so that it runs in vectors; each sum still adds n in ascending order.
  */
 static pattern_weights *make_weights(uint32_t threshold)
@@ -41,6 +51,8 @@ static pattern_weights *make_weights(uint32_t threshold)
                 sum[s] += one_less[s] * w->pixel[n];
         }
     }
+    for (uint32_t s = 0; s <= min_u32(PATTERN_MAX_SUM, PATTERN_NBYTES * threshold); s++)
+        w->squares[s] = PATTERN_NBYTES * expected_square(w, PATTERN_NBYTES, threshold, s);
     return w;
 }
 
@@ -60,30 +72,6 @@ static pattern_weights *get_weights(uint32_t threshold)
 }
 
 const pattern_weights *pattern_weights_get(uint32_t threshold) { return get_weights(threshold); }
-
-/* G / W_f(S): the expected square of one pixel. */
-static double expected_square(const pattern_weights *w, uint32_t f, uint32_t threshold,
-                              uint32_t sum)
-{
-    double g = 0.0;
-    for (uint32_t n = 0; n <= min_u32(threshold, sum); n++)
-        g += (double)(n * n) * (w->pixel[n] * w->sum[f - 1][sum - n]);
-    return g / w->sum[f][sum];
-}
-
-double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum)
-{
-    pattern_weights *w = get_weights(threshold);
-    if (!w)
-        return -1.0;
-    _Atomic(double) *slot = &w->squares[f - 1][sum];
-    double squares = atomic_load_explicit(slot, memory_order_relaxed);
-    if (squares == 0.0 && sum > 0) {
-        squares = f * expected_square(w, f, threshold, sum);
-        atomic_store_explicit(slot, squares, memory_order_relaxed);
-    }
-    return squares;
-}
 
 /* ---- candidates ---- */
 

@@ -107,22 +107,17 @@ BRAGG_INLINE uint32_t pattern_run_last(uint32_t run) { return run & PATTERN_MAX_
 
 /*
  * The weights that rows and levels of one threshold are made of, process-wide.  `pixel` is w_n,
- * `sum[k][s]` is W_k(s).
+ * `sum[k][s]` is W_k(s), `squares[s]` the sum of squares expected of a full tile with the sum s,
+ * 16 G / W_16(s): what the variants of dispersion 0 have on average.
  */
 typedef struct pattern_weights {
     double pixel[PATTERN_MAX_THRESHOLD + 1];
     double sum[PATTERN_NBYTES + 1][PATTERN_MAX_SUM + 1];
-    _Atomic(double) squares[PATTERN_NBYTES][PATTERN_MAX_SUM + 1]; /* 0: not known yet */
+    double squares[PATTERN_MAX_SUM + 1];
 } pattern_weights;
 
 /* NULL if there is no memory. */
 const pattern_weights *pattern_weights_get(uint32_t threshold);
-
-/*
- * The expected sum of squares of f pixels with the given sum, f * (G / W_f(S)): what the variants
- * of dispersion 0 have on average.  Arguments as for pattern_row; negative if there is no memory.
- */
-double pattern_squares(uint32_t f, uint32_t threshold, uint32_t sum);
 
 /* Draws the variants of a row, PATTERN_ROW_NBYTES; arguments as for pattern_row. */
 void pattern_row_fill(const pattern_weights *weights, pattern_kind kind, uint32_t f,

@@ -15,8 +15,12 @@
 /* Cells whose weights are summed side by side: a division waits for the one before it. */
 enum { NCELLS_AT_ONCE = 16 };
 
-/* P(n <= threshold) of some cells. */
-static void sum_weights(const double *expected, const int64_t *threshold, double *sum)
+/* Quick sums are off by far less, as they are of positive numbers that add up to 1. */
+static const double QUICK_ERROR = 1e-10;
+
+/* P(n <= threshold) of some cells, as docs/format.md says it; quickly: but for the last bits. */
+BRAGG_INLINE void sum_weights(const int quickly, const double *expected, const int64_t *threshold,
+                              double *sum)
 {
     double exponent[NCELLS_AT_ONCE];
     double weight[NCELLS_AT_ONCE];
@@ -25,24 +29,44 @@ static void sum_weights(const double *expected, const int64_t *threshold, double
         exponent[i] = -expected[i];
         most = threshold[i] > most ? threshold[i] : most;
     }
-    portable_exp_all(exponent, NCELLS_AT_ONCE, weight);
+    (quickly ? portable_exp_quickly : portable_exp_all)(exponent, NCELLS_AT_ONCE, weight);
     memcpy(sum, weight, sizeof weight);
     for (int64_t n = 1; n <= most; n++) {
+        const double reciprocal = 1.0 / (double)n;
         for (int i = 0; i < NCELLS_AT_ONCE; i++) {
-            weight[i] = weight[i] * expected[i] / (double)n;
+            const double product = weight[i] * expected[i];
+            weight[i] = quickly ? product * reciprocal : product / (double)n;
             sum[i] = n <= threshold[i] ? sum[i] + weight[i] : sum[i];
         }
     }
 }
 
-/* Number of j from 1 to 9 with 1 - sum < 2^-j. */
-static uint8_t chance_of(double sum)
+/* Number of j from 1 to 9 with x < 2^-j: from the exponent of x. */
+static uint8_t level_of(double x)
 {
-    double bound = 0.5;
-    uint8_t level = 0;
-    for (int j = 1; j <= 9; j++, bound *= 0.5)
-        level = (uint8_t)(level + (1.0 - sum < bound));
-    return level;
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const int level = 1022 - (int)(bits >> 52);
+    if (!(x > 0))
+        return x <= 0 ? 9 : 0; /* no number is less than another */
+    return (uint8_t)(level < 0 ? 0 : level > 9 ? 9 : level);
+}
+
+/* Chance levels of some cells: of quick sums, unless one of them is too near a bound to be sure. */
+static void set_chances(const double *expected, const int64_t *threshold, uint8_t *chance)
+{
+    double sum[NCELLS_AT_ONCE];
+    int is_sure = 1;
+    sum_weights(1, expected, threshold, sum);
+    for (int i = 0; i < NCELLS_AT_ONCE; i++) {
+        chance[i] = level_of(1.0 - sum[i] + QUICK_ERROR);
+        is_sure &= expected[i] >= 0 && chance[i] == level_of(1.0 - sum[i] - QUICK_ERROR);
+    }
+    if (is_sure)
+        return;
+    sum_weights(0, expected, threshold, sum);
+    for (int i = 0; i < NCELLS_AT_ONCE; i++)
+        chance[i] = level_of(1.0 - sum[i]);
 }
 
 static uint8_t background_of(double expected, int64_t threshold)
@@ -58,19 +82,19 @@ static void set_cells(const frame_model *model, picked_cell *cell, uint32_t firs
     const uint32_t n = map->ncells - first < NCELLS_AT_ONCE ? map->ncells - first : NCELLS_AT_ONCE;
     double expected[NCELLS_AT_ONCE] = {0};
     int64_t threshold[NCELLS_AT_ONCE] = {0}; /* 0 in general rings, whose sums are not needed */
-    double sum[NCELLS_AT_ONCE];
+    uint8_t chance[NCELLS_AT_ONCE];
     for (uint32_t k = 0; k < n; k++) {
         const ring_profile *ring = &model->profile[map->ring[first + k]];
         expected[k] = noise_expected(&model->noise, ring, first + k);
         threshold[k] = ring->is_general ? 0 : model->range[first + k].high;
     }
-    sum_weights(expected, threshold, sum);
+    set_chances(expected, threshold, chance);
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t c = first + k;
         const int64_t high = model->range[c].high;
         cell[c].least = high + 1;
         cell[c].chance =
-            model->profile[map->ring[c]].is_general ? PICKED_GENERAL_CHANCE : chance_of(sum[k]);
+            model->profile[map->ring[c]].is_general ? PICKED_GENERAL_CHANCE : chance[k];
         cell[c].background = background_of(expected[k], high);
     }
 }

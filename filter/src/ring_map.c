@@ -217,13 +217,15 @@ static h5bragg_status number_cells(map_maker *m)
         return H5BRAGG_BAD_PARAMETER;
     map->ring = malloc((map->ncells + 1u) * sizeof *map->ring);
     map->normalisation = malloc((map->ncells + 1u) * sizeof *map->normalisation);
-    if (!map->ring || !map->normalisation)
+    map->root = malloc((map->ncells + 1u) * sizeof *map->root);
+    if (!map->ring || !map->normalisation || !map->root)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t ring = 0; ring < map->nbins; ring++) {
         for (uint32_t c = map->first_cell[ring]; c < map->first_cell[ring + 1]; c++) {
             const int k = m->class_min[ring] + (int)(c - map->first_cell[ring]) - CLASS_LIMIT;
             map->ring[c] = (uint16_t)ring;
             map->normalisation[c] = portable_exp(k * CLASS_STEP);
+            map->root[c] = sqrt(map->normalisation[c]);
         }
     }
     return H5BRAGG_OK;
@@ -333,6 +335,7 @@ void ring_map_free(ring_map *map)
     free(map->first_cell);
     free(map->ring);
     free(map->normalisation);
+    free(map->root);
     free(map->ntiles);
     free(map);
 }

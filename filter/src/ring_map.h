@@ -44,6 +44,7 @@ typedef struct ring_map {
     uint32_t *first_cell;  /* nbins + 1 */
     uint16_t *ring;        /* ncells: the ring that a cell belongs to */
     double *normalisation; /* ncells */
+    double *root;          /* ncells: of the normalisation */
     uint32_t *ntiles;      /* 2 nbins: of a ring those whose row and column add up to an even
                               number, then those of odd ones */
 } ring_map;

@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-enum { AT_ONCE = 512 /* tiles */, SELECTED_SLACK = 32, NIDLE = WITHIN_NIDLE };
+enum { AT_ONCE = 512 /* tiles */, SELECTED_SLACK = 32, NIDLE = WITHIN_NIDLE, NLANES = 8 };
 
 static uint32_t largest_sum(const cell_range *r)
 {
@@ -180,36 +180,73 @@ static void count_tiles(const frame_source *s, within_counts *w)
     }
 }
 
+/* Of a block of counters. */
+static int has_tiles(const uint32_t counter[NLANES])
+{
+    uint32_t any = 0;
+    for (uint32_t i = 0; i < NLANES; i++)
+        any |= counter[i];
+    return any != 0;
+}
+
+/*
+ * Most sums that a row has counters for do not occur: leaves out blocks of them at either end.  All
+ * counters are gone through in one direction, as they come out of a far cache.
+ */
+static void trim(const uint32_t *counter, uint32_t *first, uint32_t *end)
+{
+    const uint32_t n = *end;
+    uint32_t stop = 0;
+    uint32_t at = 0;
+    while (n - at >= NLANES && !has_tiles(counter + at))
+        at += NLANES;
+    *first = at;
+    for (; n - at >= NLANES; at += NLANES)
+        stop = has_tiles(counter + at) ? at + NLANES : stop;
+    for (; at < n; at++)
+        stop = counter[at] ? at + 1 : stop;
+    *end = stop > *first ? stop : *first;
+}
+
+/* What n counters have expected of them: in lanes, so that additions run side by side. */
+static double expected_squares(const uint32_t *counter, const double *squares, uint32_t n)
+{
+    double product[PATTERN_MAX_SUM + 1 + NLANES];
+    double lane[NLANES] = {0};
+    double total = 0;
+    for (uint32_t i = 0; i < n; i++)
+        product[i] = (int32_t)counter[i] * squares[i]; /* a frame has less than 2^28 tiles */
+    memset(product + n, 0, NLANES * sizeof *product);
+    for (uint32_t i = 0; i < n; i += NLANES) {
+        for (uint32_t k = 0; k < NLANES; k++)
+            lane[k] += product[i + k];
+    }
+    for (uint32_t k = 0; k < NLANES; k++)
+        total += lane[k];
+    return total;
+}
+
 /* Adds a row to its ring; `cell` is the first that shares it. */
 static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint32_t cell,
                               within_tiles *ring)
 {
-    const uint32_t high = (uint32_t)m->range[cell].high;
     const uint32_t *counter = w->counter + w->cell[cell].first;
-    const uint32_t most = largest_sum(&m->range[cell]);
-    const pattern_weights *weights = pattern_weights_get(high);
+    const pattern_weights *weights = pattern_weights_get((uint32_t)m->range[cell].high);
+    uint32_t first = 0;
+    uint32_t end = largest_sum(&m->range[cell]) + 1;
     uint64_t ntiles = 0;
     uint64_t even = 0; /* 16 times what squares would be without any variance */
-    double squares = 0;
     if (!weights)
         return H5BRAGG_NO_MEMORY;
-    for (uint32_t sum = 0; sum <= most; sum++) {
-        const uint64_t n = counter[sum];
-        if (n == 0)
-            continue;
-        double one =
-            atomic_load_explicit(&weights->squares[TILE_NPIXELS - 1][sum], memory_order_relaxed);
-        if (!(one > 0))
-            one = pattern_squares(TILE_NPIXELS, high, sum);
-        if (one < 0)
-            return H5BRAGG_NO_MEMORY;
-        ntiles += n;
-        even += n * sum * sum;
-        squares += (double)n * one;
+    trim(counter, &first, &end);
+    for (uint32_t sum = first; sum < end; sum++) {
+        ntiles += counter[sum];
+        even += (uint64_t)counter[sum] * (sum * sum);
     }
     const double without = (double)even * (1.0 / TILE_NPIXELS);
     ring->found += (double)w->squares[w->cell[cell].row] - without;
-    ring->expected += squares - without;
+    ring->expected +=
+        expected_squares(counter + first, weights->squares + first, end - first) - without;
     ring->ntiles += (double)ntiles;
     return H5BRAGG_OK;
 }

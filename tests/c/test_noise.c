@@ -30,7 +30,7 @@ static void make_frame(test_frame *f, const bragg_mask_codes *codes, int is_coun
     memset(f, 0, sizeof *f);
     f->map.ncells = f->map.nbins = NCELLS;
     f->map.ring = f->ring;
-    f->map.normalisation = f->normalisation;
+    f->map.normalisation = f->map.root = f->normalisation; /* all are 1 */
     f->map.first_cell = f->first_cell;
     h5bragg_params_init(&f->params);
     f->params.snr_pick = 1.0 + below(8) / 2.0;

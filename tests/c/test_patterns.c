@@ -44,20 +44,17 @@ static void enumerate(uint32_t f, uint32_t threshold, uint32_t sum, double weigh
 
 static void squares_are_those_of_all_ways_to_share_the_sum(void)
 {
-    pattern_book *book = book_of(0);
-    for (uint32_t f = 1; f <= 4; f++) {
-        for (uint32_t threshold = 0; threshold <= 6; threshold++) {
-            for (uint32_t sum = 0; sum <= f * threshold; sum++) {
-                double totals[2] = {0.0, 0.0};
-                enumerate(f, threshold, sum, 1.0, 0.0, totals);
-                const double expected = totals[1] / totals[0];
-                const double got = pattern_squares(f, threshold, sum);
-                CHECK(fabs(got - expected) <= 1e-12 * (1.0 + expected));
-                CHECK(pattern_squares(f, threshold, sum) == got);
-            }
+    for (uint32_t threshold = 0; threshold <= 6; threshold++) {
+        const pattern_weights *weights = pattern_weights_get(threshold);
+        CHECK(weights);
+        for (uint32_t sum = 0; sum <= min_u32(16 * threshold, 6); sum++) {
+            double totals[2] = {0.0, 0.0};
+            enumerate(16, threshold, sum, 1.0, 0.0, totals);
+            const double expected = totals[1] / totals[0];
+            CHECK(fabs(weights->squares[sum] - expected) <= 1e-12 * (1.0 + expected));
         }
+        CHECK(fabs(weights->squares[16 * threshold] - 16.0 * threshold * threshold) <= 1e-9);
     }
-    pattern_book_release(book);
 }
 
 /* To 1, as squares differ by steps of 2. */
@@ -73,7 +70,7 @@ static void squares_of_a_row_follow_the_dispersion(void)
             pattern_book *book = book_of(DISPERSIONS[d]);
             const uint8_t *row = pattern_row(book, 16, threshold, sum);
             const uint32_t squares = check_row(row, 16, threshold, sum);
-            const double poisson = 64.0 * pattern_squares(16, threshold, sum);
+            const double poisson = 64.0 * pattern_weights_get(threshold)->squares[sum];
             const double even = sum * sum / 16.0;
             const double aim =
                 64.0 * (even + (poisson / 64.0 - even) * (1.0 + DISPERSIONS[d] / 400.0));
@@ -152,6 +149,21 @@ static uint32_t convolve(uint32_t threshold, uint32_t level, double *sums)
     return min_u32(PATTERN_MAX_SUM, 16 * threshold);
 }
 
+static void check_moments(uint32_t threshold, uint32_t level, double mean, double variance)
+{
+    const level_tables tables = level_tables_get();
+    const level_moments *at = level_moments_get(&tables, threshold, level);
+    CHECK(at && level_moments_get(&tables, threshold, level) == at);
+    CHECK(fabs(16.0 * at->mean[0] - mean) <= 1e-10 * (1.0 + mean));
+    CHECK(fabs(16.0 * at->variance[0] - variance) <= 1e-10 * (1.0 + mean * mean));
+    for (uint32_t k = 1; k < 3; k++) {
+        const uint32_t above = min_u32(level + k, LEVEL_MAX);
+        const level_moments *next = level_moments_get(&tables, threshold, above);
+        CHECK(next && at->mean[k] == next->mean[0]);
+        CHECK(k > 1 || at->variance[k] == next->variance[0]);
+    }
+}
+
 static void check_level(uint32_t threshold, uint32_t level)
 {
     double sums[PATTERN_MAX_SUM + 1];
@@ -167,9 +179,7 @@ static void check_level(uint32_t threshold, uint32_t level)
         moments[2] += sums[s] * s * s;
     }
     const double mean = moments[1] / moments[0];
-    CHECK(fabs(table->mean - mean) <= 1e-10 * (1.0 + mean));
-    CHECK(fabs(table->variance - (moments[2] / moments[0] - mean * mean)) <=
-          1e-10 * (1.0 + mean * mean));
+    check_moments(threshold, level, mean, moments[2] / moments[0] - mean * mean);
     double cumulated = 0.0;
     for (uint32_t s = 0; s < largest; s++) {
         cumulated += sums[s];

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Picked pixels come back, whatever they are and wherever they lie; kernels agree with plain C. */
+#include <math.h>
 #include <string.h>
 
 #include "check.h"
 #include "picked_reader.h"
 #include "picked_writer.h"
+#include "portable_math.h"
+#include "scratch.h"
 
 enum { MAX_NPIXELS = 40000, ROOM = 1 << 20, NCELLS = 6 };
 
@@ -182,7 +185,8 @@ static void make_frame(test_frame *f, h5bragg_pixel_type type, uint32_t ny, uint
                         .ncells = NCELLS,
                         .cell = cells,
                         .ring = f->ring,
-                        .normalisation = f->normalisation};
+                        .normalisation = f->normalisation,
+                        .root = f->normalisation}; /* all are 1 */
     f->model.format_version = 2;
     f->model.noise.map = &f->map;
     f->model.noise.type = type;
@@ -333,8 +337,64 @@ static void impossible_pixels_are_refused(void)
     }
 }
 
+/* docs/format.md, "Picked pixels", word for word. */
+static uint8_t plain_chance(double expected, int64_t threshold)
+{
+    double weight = portable_exp(-expected);
+    double sum = weight;
+    uint8_t level = 0;
+    for (int64_t n = 1; n <= threshold; n++) {
+        weight = weight * expected / (double)n;
+        sum = sum + weight;
+    }
+    for (int j = 1; j <= 9; j++)
+        level = (uint8_t)(level + (1.0 - sum < ldexp(1.0, -j)));
+    return level;
+}
+
+/* The largest number that has a level, as bisection finds it, for what is expected. */
+static double at_level(uint8_t level, int64_t threshold)
+{
+    double low = 0;
+    double high = 400;
+    for (double middle = 200; middle > low && middle < high; middle = 0.5 * (low + high))
+        *(plain_chance(middle, threshold) >= level ? &low : &high) = middle;
+    return low;
+}
+
+/* Those of many cells, most of them a few of the last bits from where the level changes. */
+static void chances_are_those_of_exact_sums(void)
+{
+    enum { N = 21 };
+    uint16_t ring[N];
+    double normalisation[N];
+    ring_profile profile[N];
+    cell_range range[N];
+    ring_map map = {.ncells = N, .nbins = N, .ring = ring, .normalisation = normalisation};
+    frame_model model = {.noise = {.map = &map}, .profile = profile, .range = range};
+    for (uint32_t round = 0; round < 200; round++) {
+        picked_cell *cell;
+        for (uint32_t c = 0; c < N; c++) {
+            const int64_t high = below(round % 2 ? 64 : 6);
+            double mean = at_level((uint8_t)(1 + below(9)), high);
+            for (uint32_t k = below(6); k > 0; k--)
+                mean = nextafter(mean, below(2) ? 1e3 : -1e3);
+            mean = below(4) ? mean : below(3000) * 0.05;
+            ring[c] = (uint16_t)c;
+            normalisation[c] = 1;
+            profile[c] = (ring_profile){.mean = below(50) ? mean : -mean};
+            range[c].high = high;
+        }
+        CHECK(!picked_cells_make(&model, &cell));
+        for (uint32_t c = 0; c < N; c++)
+            CHECK(cell[c].chance == plain_chance(profile[c].mean, range[c].high));
+        scratch_give(cell);
+    }
+}
+
 int main(void)
 {
+    chances_are_those_of_exact_sums();
     lists_are_those_of_plain_c();
     contexts_are_as_in_plain_c();
     written_symbols_are_as_in_plain_c();
