@@ -50,16 +50,15 @@ static uint32_t plain_rule(const sum_rule *full)
 h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
 {
     const frame_model *m = grid->model;
-    const uint32_t ncells = m->noise.map->ncells;
-    grid->plain = scratch_take((ncells + 1u) * sizeof *grid->plain);
-    grid->plain_expected = scratch_take((ncells + 1u) * sizeof *grid->plain_expected);
-    if (!grid->plain || !grid->plain_expected)
+    const ring_map *map = m->noise.map;
+    grid->plain = scratch_take((map->ncells + 1u) * sizeof *grid->plain);
+    grid->rule = scratch_take((size_t)MACRO_EDGE * map->ntx * sizeof *grid->rule);
+    if (!grid->plain || !grid->rule)
         return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < ncells; c++) {
-        grid->plain[c] = plain_rule(&grid->full[c]);
-        grid->plain_expected[c] =
-            m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL;
-    }
+    for (uint32_t c = 0; c < map->ncells; c++)
+        grid->plain[c] =
+            (plain_cell){plain_rule(&grid->full[c]),
+                         m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL};
     return H5BRAGG_OK;
 }
 
@@ -204,7 +203,7 @@ void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
                            sum->small,
                            grid->hash,
                            grid->plain,
-                           grid->plain_expected,
+                           grid->rule,
                            map->ntx,
                            grid->nrows};
     write_blocks(grid, &rows, sum, scales, sums);

@@ -32,6 +32,18 @@ KERNEL BRAGG_INLINE __m512i add_block(__m512i x)
     return _mm512_add_epi32(x, _mm512_shuffle_epi32(x, _MM_PERM_CDAB));
 }
 
+/* Rules and expected sums of sixteen cells. */
+KERNEL BRAGG_INLINE __m512i look_up_cells(const plain_cell *plain, __m512i cell, __m512i *expected)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    const __m512i low = look_up_8_pairs(plain, _mm512_castsi512_si256(cell));
+    const __m512i high = look_up_8_pairs(plain, _mm512_extracti64x4_epi64(cell, 1));
+    *expected = _mm512_permutex2var_epi32(low, odd, high);
+    return _mm512_permutex2var_epi32(low, even, high);
+}
+
 KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
 {
     const uint32_t left = rows->ntx - first;
@@ -46,10 +58,12 @@ KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
         const __m512i cell = load_wide(rows->cell + at, inside);
         const __m512i s = load_wide(rows->sum + at, inside);
         const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
-        const __m512i whole = _mm512_maskz_mov_epi32(
-            is_open, look_up_16(rows->expected, _mm512_maskz_mov_epi32(is_open, cell)));
+        __m512i whole;
+        const __m512i rule =
+            look_up_cells(rows->plain, _mm512_maskz_mov_epi32(is_open, cell), &whole);
+        _mm512_mask_storeu_epi32(rows->rule + at, inside, rule);
         const __m512i e = _mm512_srli_epi32(_mm512_mullo_epi32(whole, pixels_in(open)), 4);
-        expected = _mm512_add_epi32(expected, e);
+        expected = _mm512_mask_add_epi32(expected, is_open, expected, e);
         sum = _mm512_mask_add_epi32(sum, is_open, sum, s);
         any = _mm512_or_si512(any, open);
         elsewhere |= _mm512_mask_cmpeq_epi32_mask(is_open, s, _mm512_set1_epi32(SUM_ELSEWHERE));
@@ -78,10 +92,9 @@ KERNEL static put_bits put(const sum_rows *rows, size_t at, uint32_t wanted, uin
     if (is_open == 0)
         return (put_bits){0, 0};
     const __m512i low = _mm512_set1_epi32(0xFFFF);
-    const __m512i cell = load_wide(rows->cell + at, is_open);
     const __m512i sum = load_wide(rows->sum + at, is_open);
-    const __m512i rule = _mm512_mask_mov_epi32(_mm512_set1_epi32(1 << PLAIN_STEP_SHIFT), is_open,
-                                               look_up_16(rows->plain, cell));
+    const __m512i rule =
+        _mm512_mask_loadu_epi32(_mm512_set1_epi32(1 << PLAIN_STEP_SHIFT), is_open, rows->rule + at);
     const __m512i step =
         _mm512_and_si512(_mm512_srli_epi32(rule, PLAIN_STEP_SHIFT), _mm512_set1_epi32(PLAIN_STEP));
     const __m512i hash = _mm512_maskz_loadu_epi32(is_open, rows->hash + at);

@@ -18,7 +18,9 @@ static block_bits look(const sum_rows *rows, uint32_t first)
                 const uint32_t f = count_pixels(rows->open[at]);
                 if (f == 0)
                     continue;
-                expected += rows->expected[rows->cell[at]] * f / TILE_NPIXELS;
+                const plain_cell plain = rows->plain[rows->cell[at]];
+                rows->rule[at] = plain.rule;
+                expected += plain.expected * f / TILE_NPIXELS;
                 sum += rows->sum[at];
                 is_sure &= rows->sum[at] != SUM_ELSEWHERE;
                 any = 1;
@@ -45,7 +47,7 @@ static put_bits put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t u
         if (!(wanted >> t & 1) || rows->open[at + t] == 0)
             continue;
         bits.open |= 1u << t;
-        const uint32_t rule = rows->plain[rows->cell[at + t]];
+        const uint32_t rule = rows->rule[at + t];
         const int32_t step = (int32_t)(rule >> PLAIN_STEP_SHIFT & PLAIN_STEP);
         const int32_t dither = (int32_t)((rows->hash[at + t] & 0xFFFF) * (uint32_t)step >> 16);
         const int32_t above = rows->sum[at + t] - (int32_t)(rule & PLAIN_PREDICTED) + dither;

@@ -28,14 +28,20 @@ enum {
  */
 enum { PLAIN_IS_GENERAL = 1 << 26, PLAIN_MOST_EXPECTED = 1 << 21 };
 
+/* What writing knows of a cell. */
+typedef struct plain_cell {
+    uint32_t rule;
+    uint32_t expected; /* sum of a whole tile, or PLAIN_IS_GENERAL */
+} plain_cell;
+
 /* What is known of rows of tiles; arrays per tile, from the first of a row of macro blocks. */
 typedef struct sum_rows {
     const uint16_t *cell;
     const uint16_t *open;
     const uint16_t *sum; /* or SUM_ELSEWHERE */
     const uint32_t *hash;
-    const uint32_t *plain;    /* per cell */
-    const uint32_t *expected; /* likewise, or PLAIN_IS_GENERAL */
+    const plain_cell *plain; /* per cell */
+    uint32_t *rule;          /* of open tiles: `look` finds them for `put` */
     uint32_t ntx;
     uint32_t nrows;
 } sum_rows;
@@ -53,12 +59,12 @@ typedef struct put_bits {
 } put_bits;
 
 typedef struct sums_write_kernels {
-    /* Looks at the macro blocks that begin with tile `first` of a row. */
+    /* Looks at the macro blocks that begin with tile `first` of a row, and at rules. */
     block_bits (*look)(const sum_rows *rows, uint32_t first);
     /*
-     * Makes the pairs of those of 16 tiles from `at` on that are open and in `wanted`, in `pair`,
-     * which has room for 16: one behind the other if all are simple and in `unscaled`, else where
-     * their tiles are.
+     * Makes the pairs of those of 16 tiles from `at` on, which have been looked at, that are open
+     * and in `wanted`, in `pair`, which has room for 16: one behind the other if all are simple and
+     * in `unscaled`, else where their tiles are.
      */
     put_bits (*put)(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
                     uint16_t *pair);

@@ -47,14 +47,14 @@ typedef struct sum_grid {
     sum_rule *full;       /* per cell: a whole tile where the scale is 1 */
     small_rule *small;    /* likewise */
     int may_be_coarse;
-    uint64_t *low_cell;  /* per cell: see sum_rules.c */
-    uint64_t *whole;     /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
-    uint8_t *least_high; /* nblocks: where there is that, the least of their largest values */
-    uint32_t *nlow;      /* ncells + 1: cells before that a coarse block may be made of */
-    uint8_t *is_coarse;  /* nblocks */
-    uint32_t *plain;     /* per cell, for writing alone: see sums_write_kernels.h */
-    uint32_t *plain_expected;
-    int8_t *scale; /* nblocks */
+    uint64_t *low_cell;       /* per cell: see sum_rules.c */
+    uint64_t *whole;          /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
+    uint8_t *least_high;      /* nblocks: where there is that, the least of their largest values */
+    uint32_t *nlow;           /* ncells + 1: cells before that a coarse block may be made of */
+    uint8_t *is_coarse;       /* nblocks */
+    struct plain_cell *plain; /* per cell, for writing alone: see sums_write_kernels.h */
+    uint32_t *rule;           /* likewise: of open tiles, nrows * ntx */
+    int8_t *scale;            /* nblocks */
     int8_t *scale_above;
     int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
     coarse_rule *coarse; /* nblocks: those at work */

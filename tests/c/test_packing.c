@@ -156,29 +156,32 @@ static void sums_are_put_as_in_plain_c(void)
     const sums_write_kernels *fast = sums_write_kernels_get(bragg_cpu_level());
     uint32_t nput[2] = {0, 0}; /* where no tile is odd, and others */
     for (uint32_t round = 0; round < NROUNDS; round++) {
-        uint32_t plain[NCELLS];
-        uint32_t expected[NCELLS];
+        plain_cell plain[NCELLS];
+        uint32_t rule[2][MACRO_EDGE * MAX_NTX];
         const uint32_t ntx = 1 + below(MAX_NTX);
         make_row(&row);
         for (uint32_t c = 0; c < NCELLS; c++) {
             const uint32_t step = 1 + below(below(2) ? 20 : 255);
-            plain[c] = below(100) | step << PLAIN_STEP_SHIFT | below(21) << PLAIN_CONTEXT_SHIFT;
-            plain[c] |= below(200) ? 0 : PLAIN_NOT;
-            expected[c] = below(40) ? below(SUM_UNITS * 100) : PLAIN_IS_GENERAL;
+            plain[c].rule =
+                below(100) | step << PLAIN_STEP_SHIFT | below(21) << PLAIN_CONTEXT_SHIFT;
+            plain[c].rule |= below(200) ? 0 : PLAIN_NOT;
+            plain[c].expected = below(40) ? below(SUM_UNITS * 100) : PLAIN_IS_GENERAL;
         }
         const sum_rows in = {row.cell, row.open, row.sum, row.hash,
-                             plain,    expected, ntx,     1 + below(4)};
+                             plain,    rule[0],  ntx,     1 + below(4)};
+        sum_rows in_fast = in;
+        in_fast.rule = rule[1];
         for (uint32_t first = 0; first < ntx; first += SUM_NTILES) {
             const uint32_t left = ntx - first;
             const uint32_t inside = left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF;
             const uint32_t wanted = inside & (below(2) ? 0xFFFF : below(0x10000));
             const uint32_t unscaled = below(4) ? 0xFFFF : below(0x10000);
             const block_bits a = SUMS_WRITE_KERNELS_SCALAR.look(&in, first);
-            const block_bits b = fast->look(&in, first);
+            const block_bits b = fast->look(&in_fast, first);
             CHECK(a.is_open == b.is_open && a.is_far == b.is_far);
             uint16_t pair[2][SUM_NTILES];
             const put_bits c = SUMS_WRITE_KERNELS_SCALAR.put(&in, first, wanted, unscaled, pair[0]);
-            const put_bits d = fast->put(&in, first, wanted, unscaled, pair[1]);
+            const put_bits d = fast->put(&in_fast, first, wanted, unscaled, pair[1]);
             CHECK(c.open == d.open && c.odd == d.odd);
             for (uint32_t t = 0; t < SUM_NTILES; t++) {
                 const uint32_t is_put = c.odd ? (c.open & ~c.odd) >> t & 1 : t < count_bits(c.open);
