@@ -137,6 +137,7 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->full);
     scratch_give(grid->plain);
     scratch_give(grid->rule);
+    scratch_give(grid->group);
     scratch_give(grid->small);
     scratch_give(grid->nlow);
     scratch_give(grid->is_coarse);

@@ -53,7 +53,8 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
     const ring_map *map = m->noise.map;
     grid->plain = scratch_take((map->ncells + 1u) * sizeof *grid->plain);
     grid->rule = scratch_take((size_t)MACRO_EDGE * map->ntx * sizeof *grid->rule);
-    if (!grid->plain || !grid->rule)
+    grid->group = scratch_take(ring_map_ngroups(map) * sizeof *grid->group);
+    if (!grid->plain || !grid->rule || !grid->group)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         grid->plain[c] =
@@ -68,23 +69,39 @@ static void write_coarse(sum_grid *grid, uint32_t block, const block_sums *b, sy
     write_sum(grid, sums, &rule, grid->hash[MACRO_EDGE * block], b->sum);
 }
 
-/* Whether four blocks are all coarse: what kernels say of them is of no use. */
-static int are_coarse(const sum_grid *grid, uint32_t block)
+/* Whether the four blocks of a group are all coarse: what kernels say of them is of no use. */
+static int are_coarse(const sum_grid *grid, uint32_t group)
 {
     static const uint8_t ALL[GROUP_NBLOCKS] = {1, 1, 1, 1};
+    const uint32_t block = GROUP_NBLOCKS * group;
     return block + GROUP_NBLOCKS <= grid->nblocks &&
            memcmp(grid->is_coarse + block, ALL, sizeof ALL) == 0;
 }
 
-/* One of four blocks, of which bits are known. */
-static void write_block(sum_grid *grid, uint32_t block, block_bits bits, const tile_sums *sum,
-                        symbol_writer *scales, symbol_writer *sums)
+/* Looks at all groups. */
+static void look_at_groups(const sum_grid *grid, const sum_rows *rows)
 {
+    const sums_write_kernels *kernels = sums_write_kernels_get(bragg_cpu_level());
+    const uint32_t ngroups = (uint32_t)ring_map_ngroups(grid->model->noise.map);
+    for (uint32_t start = 0, stop; start < ngroups; start = stop + 1) {
+        for (stop = start; stop < ngroups && !are_coarse(grid, stop);)
+            stop++;
+        kernels->look(rows, start, stop, grid->group);
+        if (stop < ngroups)
+            grid->group[stop] = (sum_group){.is_open = 0x1111, .is_far = 0x1111};
+    }
+}
+
+/* One of four blocks, of which bits are known. */
+static void write_block(sum_grid *grid, uint32_t block, const tile_sums *sum, symbol_writer *scales,
+                        symbol_writer *sums)
+{
+    const sum_group *group = &grid->group[block / GROUP_NBLOCKS];
     const uint32_t bit = 1u << MACRO_EDGE * (block % GROUP_NBLOCKS);
-    if (!(bits.is_open & bit))
+    if (!(group->is_open & bit))
         return;
     const uint32_t context = scale_context(grid, block);
-    if (bits.is_far & bit || grid->is_coarse[block]) {
+    if (group->is_far & bit || grid->is_coarse[block]) {
         const block_sums b = sum_grid_block(grid, block, sum);
         if (b.nopen == 0)
             return;
@@ -96,101 +113,92 @@ static void write_block(sum_grid *grid, uint32_t block, block_bits bits, const t
 }
 
 /* Whether four blocks are fine, and none of them or beside them has a scale other than 1. */
-static int are_plain(const sum_grid *grid, uint32_t block, block_bits bits)
+static int are_plain(const sum_grid *grid, uint32_t block)
 {
+    const sum_group *group = &grid->group[block / GROUP_NBLOCKS];
     uint32_t above;
     uint32_t coarse;
-    if (bits.is_open != 0x1111 || bits.is_far != 0 || block + GROUP_NBLOCKS > grid->nblocks)
+    if (group->is_open != 0x1111 || group->is_far != 0 || block + GROUP_NBLOCKS > grid->nblocks)
         return 0;
     memcpy(&above, grid->scale_above + block, sizeof above);
     memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
     return above == 0 && coarse == 0 && (block == 0 || grid->scale[block - 1] == 0);
 }
 
-static void write_blocks(sum_grid *grid, const sum_rows *rows, const tile_sums *sum,
-                         symbol_writer *scales, symbol_writer *sums)
+static void write_blocks(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
+                         symbol_writer *sums)
 {
-    const sums_write_kernels *kernels = sums_write_kernels_get(bragg_cpu_level());
     for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
-        const block_bits bits = are_coarse(grid, block) ? (block_bits){0x1111, 0x1111}
-                                                        : kernels->look(rows, MACRO_EDGE * block);
         uint16_t *pair = symbol_writer_room(scales, GROUP_NBLOCKS);
-        if (pair && are_plain(grid, block, bits)) {
+        if (pair && are_plain(grid, block)) {
             memset(pair, 0, GROUP_NBLOCKS * sizeof *pair);
             scales->npairs += GROUP_NBLOCKS;
             continue;
         }
         for (uint32_t k = block; k < block + GROUP_NBLOCKS && k < grid->nblocks; k++)
-            write_block(grid, k, bits, sum, scales, sums);
+            write_block(grid, k, sum, scales, sums);
     }
 }
 
-/* The tiles of four blocks in a row, of which pairs lie behind those put so far, but not of the odd
- * ones. */
-static void write_mixed(sum_grid *grid, const sum_rows *rows, uint32_t block, uint32_t row,
-                        put_bits put, const tile_sums *sum, symbol_writer *sums)
+/* Which tiles of a group are not in coarse blocks, and which have scale 1. */
+static void set_tiles(sum_grid *grid, uint32_t g)
 {
-    const size_t first = (size_t)row * rows->ntx + MACRO_EDGE * block;
-    uint16_t pair[SUM_NTILES];
-    memcpy(pair, sums->pair + sums->npairs, sizeof pair);
-    for (uint32_t left = put.open; left; left &= left - 1) {
-        const uint32_t t = lowest_bit(left);
-        const size_t at = first + t;
-        if (!(put.odd >> t & 1)) {
-            sums->pair[sums->npairs++] = pair[t];
-            continue;
-        }
-        const int8_t scale = grid->scale[block + t / MACRO_EDGE];
-        const sum_rule rule = sum_grid_open_rule(grid, rows->cell[at], grid->open[at], scale);
-        write_sum(grid, sums, &rule, grid->hash[at], sum_of(sum, at));
-    }
-}
-
-/* Tiles of four blocks, of which bits of `fine` are not coarse, those of `unscaled` have scale 1.
- */
-typedef struct group_bits16 {
-    uint16_t fine;
-    uint16_t unscaled;
-} group_bits16;
-
-static group_bits16 bits_of_group(const sum_grid *grid, uint32_t block)
-{
-    uint32_t fine = 0;
-    uint32_t unscaled = 0;
+    const uint32_t block = GROUP_NBLOCKS * g;
+    sum_group *group = &grid->group[g];
+    uint32_t coarse = 0;
+    uint32_t scaled = 0;
     if (block + GROUP_NBLOCKS < grid->nblocks) {
-        memcpy(&fine, grid->is_coarse + block, sizeof fine);
-        memcpy(&unscaled, grid->scale + block, sizeof unscaled);
-        if (fine == 0 && unscaled == 0)
-            return (group_bits16){0xFFFF, 0xFFFF};
-        fine = unscaled = 0;
+        memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
+        memcpy(&scaled, grid->scale + block, sizeof scaled);
+        group->wanted = group->unscaled = 0xFFFF;
+        if (coarse == 0 && scaled == 0)
+            return;
     }
+    group->wanted = group->unscaled = 0;
     for (uint32_t k = 0; k < GROUP_NBLOCKS && block + k < grid->nblocks; k++) {
         const uint32_t ntiles =
             ring_map_block_stop(grid->model->noise.map, block + k) - MACRO_EDGE * (block + k);
         const uint32_t tiles = ((1u << ntiles) - 1) << MACRO_EDGE * k;
-        fine |= grid->is_coarse[block + k] ? 0 : tiles;
-        unscaled |= grid->scale[block + k] == 0 ? tiles : 0;
+        group->wanted |= (uint16_t)(grid->is_coarse[block + k] ? 0 : tiles);
+        group->unscaled |= (uint16_t)(grid->scale[block + k] == 0 ? tiles : 0);
     }
-    return (group_bits16){(uint16_t)fine, (uint16_t)unscaled};
+}
+
+/* A group with odd tiles; pairs of its others lie behind those put so far. */
+static void write_mixed(sum_grid *grid, const sum_rows *rows, uint32_t row, const put_run *run,
+                        const tile_sums *sum, symbol_writer *sums)
+{
+    const size_t first = (size_t)row * rows->ntx + (size_t)SUM_NTILES * run->stop;
+    uint16_t pair[SUM_NTILES];
+    memcpy(pair, sums->pair + sums->npairs, sizeof pair);
+    for (uint32_t left = run->open; left; left &= left - 1) {
+        const uint32_t t = lowest_bit(left);
+        const size_t at = first + t;
+        if (!(run->odd >> t & 1)) {
+            sums->pair[sums->npairs++] = pair[t];
+            continue;
+        }
+        const int8_t scale = grid->scale[GROUP_NBLOCKS * run->stop + t / MACRO_EDGE];
+        const sum_rule rule = sum_grid_open_rule(grid, rows->cell[at], grid->open[at], scale);
+        write_sum(grid, sums, &rule, grid->hash[at], sum_of(sum, at));
+    }
 }
 
 static void write_row(sum_grid *grid, const sum_rows *rows, const tile_sums *sum, uint32_t row,
                       symbol_writer *sums)
 {
     const sums_write_kernels *kernels = sums_write_kernels_get(bragg_cpu_level());
-    for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
-        if (are_coarse(grid, block))
-            continue;
-        const size_t first = (size_t)row * rows->ntx + MACRO_EDGE * block;
-        const group_bits16 bits = bits_of_group(grid, block);
-        uint16_t *pair = symbol_writer_room(sums, SUM_NTILES);
-        if (!pair || !bits.fine)
-            continue;
-        const put_bits put = kernels->put(rows, first, bits.fine, bits.unscaled, pair);
-        if (put.odd)
-            write_mixed(grid, rows, block, row, put, sum, sums);
-        else
-            sums->npairs += count_bits(put.open);
+    const uint32_t ngroups = (uint32_t)ring_map_ngroups(grid->model->noise.map);
+    uint32_t start = 0;
+    while (start < ngroups) {
+        uint16_t *pair = symbol_writer_room(sums, (size_t)SUM_NTILES * (ngroups - start));
+        if (!pair)
+            return;
+        const put_run run = kernels->put(rows, row, start, ngroups, grid->group, pair);
+        sums->npairs += run.npairs;
+        if (run.odd)
+            write_mixed(grid, rows, row, &run, sum, sums);
+        start = run.stop + 1;
     }
 }
 
@@ -206,7 +214,10 @@ void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
                            grid->rule,
                            map->ntx,
                            grid->nrows};
-    write_blocks(grid, &rows, sum, scales, sums);
+    look_at_groups(grid, &rows);
+    write_blocks(grid, sum, scales, sums);
+    for (uint32_t group = 0; group < ring_map_ngroups(map); group++)
+        set_tiles(grid, group);
     for (uint32_t row = 0; row < grid->nrows; row++)
         write_row(grid, &rows, sum, row, sums);
 }

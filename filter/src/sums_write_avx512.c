@@ -5,7 +5,7 @@
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,popcnt")))
 
 KERNEL BRAGG_INLINE __m512i load_wide(const uint16_t *from, __mmask16 inside)
 {
@@ -44,7 +44,7 @@ KERNEL BRAGG_INLINE __m512i look_up_cells(const plain_cell *plain, __m512i cell,
     return _mm512_permutex2var_epi32(low, even, high);
 }
 
-KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
+KERNEL BRAGG_INLINE void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group)
 {
     const uint32_t left = rows->ntx - first;
     const __mmask16 inside = (__mmask16)(left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF);
@@ -80,17 +80,23 @@ KERNEL static block_bits look(const sum_rows *rows, uint32_t first)
     is_far = (is_far | is_far >> 2) & 0x1111;
     is_far &= _mm512_cmplt_epu32_mask(expected, _mm512_set1_epi32(PLAIN_MOST_EXPECTED));
     is_open |= is_open >> 1;
-    return (block_bits){(is_open | is_open >> 2) & 0x1111, is_far};
+    group->is_open = (uint16_t)((is_open | is_open >> 2) & 0x1111);
+    group->is_far = (uint16_t)is_far;
 }
 
-KERNEL static put_bits put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
-                           uint16_t *pair)
+KERNEL static void look(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group)
 {
-    const __m512i open = load_wide(rows->open + at, (__mmask16)wanted);
+    for (uint32_t g = start; g < stop; g++)
+        look_at_group(rows, SUM_NTILES * g, &group[g]);
+}
+
+/* As in plain C, but for the number of pairs. */
+KERNEL BRAGG_INLINE put_run put_group(const sum_rows *rows, size_t at, const sum_group *group,
+                                      uint16_t *pair)
+{
+    const __m512i open = load_wide(rows->open + at, group->wanted);
     const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
     const __mmask16 is_whole = _mm512_cmpeq_epi32_mask(open, _mm512_set1_epi32(0xFFFF));
-    if (is_open == 0)
-        return (put_bits){0, 0};
     const __m512i low = _mm512_set1_epi32(0xFFFF);
     const __m512i sum = load_wide(rows->sum + at, is_open);
     const __m512i rule =
@@ -113,13 +119,32 @@ KERNEL static put_bits put(const sum_rows *rows, size_t at, uint32_t wanted, uin
         (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PLAIN_NOT)) |
                     _mm512_cmpeq_epi32_mask(sum, low) |
                     _mm512_cmpge_epu32_mask(number, _mm512_set1_epi32(NUMBER_DIRECT)));
-    const uint32_t is_odd = is_open & (is_bad | ~(is_whole & unscaled));
+    const __mmask16 is_odd = (__mmask16)(is_open & (is_bad | ~(is_whole & group->unscaled)));
     const __mmask16 together = is_odd ? 0xFFFF : is_open;
     const __m512i pairs =
         _mm512_or_si512(_mm512_slli_epi32(_mm512_srli_epi32(rule, PLAIN_CONTEXT_SHIFT), 8), number);
     _mm256_storeu_si256((__m256i *)(void *)pair,
                         _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(together, pairs)));
-    return (put_bits){is_open, is_odd};
+    return (put_run){.open = is_open, .odd = is_odd};
+}
+
+KERNEL static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t stop,
+                          const sum_group *group, uint16_t *pair)
+{
+    put_run run = {.stop = start};
+    for (; run.stop < stop; run.stop++) {
+        const size_t at = (size_t)row * rows->ntx + (size_t)SUM_NTILES * run.stop;
+        if (!group[run.stop].wanted)
+            continue;
+        const put_run next = put_group(rows, at, &group[run.stop], pair + run.npairs);
+        if (next.odd) {
+            run.open = next.open;
+            run.odd = next.odd;
+            return run;
+        }
+        run.npairs += (uint32_t)__builtin_popcount(next.open);
+    }
+    return run;
 }
 
 const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, put};

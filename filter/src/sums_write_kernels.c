@@ -2,9 +2,10 @@
 /* Sums of simple tiles in plain C. */
 #include "sums_write_kernels.h"
 
-static block_bits look(const sum_rows *rows, uint32_t first)
+static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group)
 {
-    block_bits bits = {0, 0};
+    uint32_t is_open = 0;
+    uint32_t are_far = 0;
     for (uint32_t block = 0; block < GROUP_NBLOCKS; block++) {
         const uint32_t start = first + MACRO_EDGE * block;
         const uint32_t stop = start + MACRO_EDGE < rows->ntx ? start + MACRO_EDGE : rows->ntx;
@@ -29,41 +30,65 @@ static block_bits look(const sum_rows *rows, uint32_t first)
         const float distance = (float)((int32_t)(SUM_UNITS * sum) - (int32_t)expected);
         const int is_far =
             !is_sure || distance * distance > FAR_FACTOR * (float)(expected + FAR_OFFSET);
-        bits.is_open |= any << MACRO_EDGE * block;
-        bits.is_far |= (uint32_t)(is_far && expected < PLAIN_MOST_EXPECTED) << MACRO_EDGE * block;
+        is_open |= any << MACRO_EDGE * block;
+        are_far |= (uint32_t)(is_far && expected < PLAIN_MOST_EXPECTED) << MACRO_EDGE * block;
     }
-    return bits;
+    group->is_open = (uint16_t)is_open;
+    group->is_far = (uint16_t)are_far;
+}
+
+static void look(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group)
+{
+    for (uint32_t g = start; g < stop; g++)
+        look_at_group(rows, SUM_NTILES * g, &group[g]);
 }
 
 /*
  * Quotients by floats are exact: numbers are below 2^24, so that a quotient that is not whole is
  * farther from the next whole number than it is rounded.
  */
-static put_bits put(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
-                    uint16_t *pair)
+static put_run put_group(const sum_rows *rows, size_t at, const sum_group *group, uint16_t *pair)
 {
-    put_bits bits = {0, 0};
+    uint32_t open = 0;
+    uint32_t odd = 0;
+    uint32_t n = 0;
     for (uint32_t t = 0; t < SUM_NTILES; t++) {
-        if (!(wanted >> t & 1) || rows->open[at + t] == 0)
+        if (!(group->wanted >> t & 1) || rows->open[at + t] == 0)
             continue;
-        bits.open |= 1u << t;
+        open |= 1u << t;
         const uint32_t rule = rows->rule[at + t];
         const int32_t step = (int32_t)(rule >> PLAIN_STEP_SHIFT & PLAIN_STEP);
         const int32_t dither = (int32_t)((rows->hash[at + t] & 0xFFFF) * (uint32_t)step >> 16);
         const int32_t above = rows->sum[at + t] - (int32_t)(rule & PLAIN_PREDICTED) + dither;
         const int32_t most = above >= 0 ? above : step - 1 - above;
         const int32_t number = 2 * (int32_t)((float)most / (float)step) - (above < 0);
-        if (rows->open[at + t] != 0xFFFF || !(unscaled >> t & 1) || (rule & PLAIN_NOT) ||
+        if (rows->open[at + t] != 0xFFFF || !(group->unscaled >> t & 1) || (rule & PLAIN_NOT) ||
             rows->sum[at + t] == SUM_ELSEWHERE || number >= NUMBER_DIRECT)
-            bits.odd |= 1u << t;
+            odd |= 1u << t;
         pair[t] = (uint16_t)(rule >> PLAIN_CONTEXT_SHIFT << 8 | (uint32_t)number);
     }
-    uint32_t n = 0;
-    for (uint32_t t = 0; t < SUM_NTILES && !bits.odd; t++) {
-        if (bits.open >> t & 1)
+    for (uint32_t t = 0; t < SUM_NTILES && !odd; t++) {
+        if (open >> t & 1)
             pair[n++] = pair[t];
     }
-    return bits;
+    return (put_run){.npairs = n, .open = (uint16_t)open, .odd = (uint16_t)odd};
+}
+
+static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t stop,
+                   const sum_group *group, uint16_t *pair)
+{
+    put_run run = {.stop = start};
+    for (; run.stop < stop; run.stop++) {
+        const size_t at = (size_t)row * rows->ntx + (size_t)SUM_NTILES * run.stop;
+        const put_run next = put_group(rows, at, &group[run.stop], pair + run.npairs);
+        if (next.odd) {
+            run.open = next.open;
+            run.odd = next.odd;
+            return run;
+        }
+        run.npairs += next.npairs;
+    }
+    return run;
 }
 
 const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, put};

@@ -46,28 +46,33 @@ typedef struct sum_rows {
     uint32_t nrows;
 } sum_rows;
 
-/* Of four macro blocks; bit 4 b is for block b. */
-typedef struct block_bits {
-    uint32_t is_open; /* has an open tile */
-    uint32_t is_far;  /* its scale may be other than 1 */
-} block_bits;
+/* Of sixteen tiles side by side, in four macro blocks: bit 4 b is for block b, */
+typedef struct sum_group {
+    uint16_t is_open; /* has an open tile */
+    uint16_t is_far;  /* its scale may be other than 1 */
+    uint16_t
+        wanted; /* or bit t for tile t, in each of the rows: its sum is written if it is open */
+    uint16_t unscaled; /* likewise: its scale is 1 */
+} sum_group;
 
-/* Of 16 tiles, a bit for each. */
-typedef struct put_bits {
-    uint32_t open; /* a pair is wanted */
-    uint32_t odd;  /* and the tile is not simple: its pair means nothing yet */
-} put_bits;
+/* Some groups of a row: pairs are put of those before `stop`, and of that one, if there is one. */
+typedef struct put_run {
+    uint32_t npairs; /* of those before */
+    uint32_t stop;   /* a group with odd tiles, which are not simple */
+    uint16_t open;   /* its tiles of which pairs are wanted; pairs are where their tiles are */
+    uint16_t odd;    /* of them those whose pairs mean nothing yet */
+} put_run;
 
 typedef struct sums_write_kernels {
-    /* Looks at the macro blocks that begin with tile `first` of a row, and at rules. */
-    block_bits (*look)(const sum_rows *rows, uint32_t first);
+    /* Looks at the macro blocks of groups [start, stop), and at rules. */
+    void (*look)(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group);
     /*
-     * Makes the pairs of those of 16 tiles from `at` on, which have been looked at, that are open
-     * and in `wanted`, in `pair`, which has room for 16: one behind the other if all are simple and
-     * in `unscaled`, else where their tiles are.
+     * Makes the pairs of open and wanted tiles of a row, one behind the other, from a group `start`
+     * on, up to one that has odd tiles, or to `stop`.  The groups have been looked at, but for
+     * those of which nothing is wanted.  `pair` has room for all tiles of all groups.
      */
-    put_bits (*put)(const sum_rows *rows, size_t at, uint32_t wanted, uint32_t unscaled,
-                    uint16_t *pair);
+    put_run (*put)(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t stop,
+                   const sum_group *group, uint16_t *pair);
 } sums_write_kernels;
 
 const sums_write_kernels *sums_write_kernels_get(cpu_level level);

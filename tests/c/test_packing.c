@@ -154,7 +154,7 @@ static void sums_are_put_as_in_plain_c(void)
 {
     static test_row row;
     const sums_write_kernels *fast = sums_write_kernels_get(bragg_cpu_level());
-    uint32_t nput[2] = {0, 0}; /* where no tile is odd, and others */
+    uint32_t nput[2] = {0, 0}; /* of groups without odd tiles, and of others */
     for (uint32_t round = 0; round < NROUNDS; round++) {
         plain_cell plain[NCELLS];
         uint32_t rule[2][MACRO_EDGE * MAX_NTX];
@@ -171,23 +171,34 @@ static void sums_are_put_as_in_plain_c(void)
                              plain,    rule[0],  ntx,     1 + below(4)};
         sum_rows in_fast = in;
         in_fast.rule = rule[1];
-        for (uint32_t first = 0; first < ntx; first += SUM_NTILES) {
-            const uint32_t left = ntx - first;
+        const uint32_t ngroups = (ntx + SUM_NTILES - 1) / SUM_NTILES;
+        sum_group group[2][MAX_NTX / SUM_NTILES];
+        memset(group, 0, sizeof group);
+        SUMS_WRITE_KERNELS_SCALAR.look(&in, 0, ngroups, group[0]);
+        fast->look(&in_fast, 0, ngroups, group[1]);
+        CHECK(memcmp(group[0], group[1], sizeof group[0]) == 0);
+        for (uint32_t g = 0; g < ngroups; g++) {
+            const uint32_t left = ntx - SUM_NTILES * g;
             const uint32_t inside = left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF;
-            const uint32_t wanted = inside & (below(2) ? 0xFFFF : below(0x10000));
-            const uint32_t unscaled = below(4) ? 0xFFFF : below(0x10000);
-            const block_bits a = SUMS_WRITE_KERNELS_SCALAR.look(&in, first);
-            const block_bits b = fast->look(&in_fast, first);
-            CHECK(a.is_open == b.is_open && a.is_far == b.is_far);
-            uint16_t pair[2][SUM_NTILES];
-            const put_bits c = SUMS_WRITE_KERNELS_SCALAR.put(&in, first, wanted, unscaled, pair[0]);
-            const put_bits d = fast->put(&in_fast, first, wanted, unscaled, pair[1]);
-            CHECK(c.open == d.open && c.odd == d.odd);
+            group[0][g].wanted = (uint16_t)(inside & (below(2) ? 0xFFFF : below(0x10000)));
+            group[0][g].unscaled = (uint16_t)(below(4) ? 0xFFFF : below(0x10000));
+        }
+        for (uint32_t start = 0; start < ngroups;) {
+            const uint32_t tile_row = below(in.nrows);
+            uint16_t pair[2][MAX_NTX];
+            const put_run a =
+                SUMS_WRITE_KERNELS_SCALAR.put(&in, tile_row, start, ngroups, group[0], pair[0]);
+            const put_run b = fast->put(&in_fast, tile_row, start, ngroups, group[0], pair[1]);
+            CHECK(a.npairs == b.npairs && a.stop == b.stop);
+            CHECK(a.open == b.open && a.odd == b.odd && (a.odd || a.stop == ngroups));
+            CHECK(memcmp(pair[0], pair[1], a.npairs * sizeof **pair) == 0);
             for (uint32_t t = 0; t < SUM_NTILES; t++) {
-                const uint32_t is_put = c.odd ? (c.open & ~c.odd) >> t & 1 : t < count_bits(c.open);
-                CHECK(!is_put || pair[0][t] == pair[1][t]);
-                nput[c.odd != 0] += is_put;
+                const uint32_t is_put = a.odd ? (a.open & ~a.odd) >> t & 1 : 0;
+                CHECK(!is_put || pair[0][a.npairs + t] == pair[1][a.npairs + t]);
+                nput[1] += is_put;
             }
+            nput[0] += a.npairs;
+            start = a.stop + 1;
         }
     }
     CHECK(nput[0] > 0 && nput[1] > 0);
