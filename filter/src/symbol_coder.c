@@ -10,12 +10,13 @@
 
 enum { RECIPROCAL_BITS = 43 };
 
-void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency)
+void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency,
+                       uint32_t nsymbols)
 {
     coding_entry *entry = tables->entry + (size_t)context * CODING_NSYMBOLS;
     uint32_t *step = tables->step + (size_t)context * CODING_NSYMBOLS;
     uint32_t start = 0;
-    for (uint32_t symbol = 0; symbol < CODING_NSYMBOLS; symbol++) {
+    for (uint32_t symbol = 0; symbol < nsymbols; symbol++) {
         const uint32_t f = frequency[symbol];
         if (f == 0)
             continue;

@@ -25,9 +25,10 @@ typedef struct coding_tables {
     uint32_t step[CODING_NPAIRS]; /* complement | start << 16, closer together for vectors */
 } coding_tables;
 
-/* What a context's symbols of these frequencies are coded with; those of frequency 0 are left
- * alone. */
-void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency);
+/* What a context's symbols below nsymbols, of these frequencies, are coded with; those of frequency
+ * 0 are left alone. */
+void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency,
+                       uint32_t nsymbols);
 
 /*
  * Codes n pairs last to first with states state[0] to state[nstates - 1].  The words take the place

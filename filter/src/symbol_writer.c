@@ -145,13 +145,13 @@ static void settle(frequency_search *q, uint32_t sum)
 }
 
 /* Frequencies of one context, 0 for symbols that do not occur; returns the number of symbols. */
-static uint64_t make_frequencies(const uint32_t *count, uint16_t *frequency)
+static uint64_t make_frequencies(const uint32_t *count, uint32_t nsymbols, uint16_t *frequency)
 {
     frequency_search q;
     uint64_t total = 0;
     uint32_t sum = 0;
     q.n = 0; /* and nothing else: it is large */
-    for (uint32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
+    for (uint32_t symbol = 0; symbol < nsymbols; symbol++) {
         total += count[symbol];
         frequency[symbol] = 0;
         if (count[symbol])
@@ -171,12 +171,26 @@ static uint64_t make_frequencies(const uint32_t *count, uint16_t *frequency)
     return total;
 }
 
-/* Counts the symbols of every context, in count[0]. */
-static void count_symbols(const symbol_writer *w, uint32_t ncontexts)
+/* One more than the largest symbol. */
+static uint32_t count_kinds(const symbol_writer *w)
+{
+    int16_t largest = 0;
+    for (size_t at = 0; at < w->npairs; at++) {
+        const int16_t symbol = (int16_t)(w->pair[at] & (NSYMBOLS - 1));
+        largest = symbol > largest ? symbol : largest;
+    }
+    return (uint32_t)largest + 1;
+}
+
+/* Counts the symbols of every context, in count[0]; those from nsymbols on do not occur. */
+static void count_symbols(const symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols)
 {
     struct symbol_model *m = w->model;
-    for (uint32_t k = 0; k < NCOUNTERS; k++)
-        memset(m->count[k], 0, ncontexts * NSYMBOLS * sizeof *m->count[k]);
+    const uint32_t end = ncontexts * NSYMBOLS;
+    for (uint32_t k = 0; k < NCOUNTERS; k++) {
+        for (uint32_t first = 0; first < end; first += NSYMBOLS)
+            memset(m->count[k] + first, 0, nsymbols * sizeof *m->count[k]);
+    }
     size_t at = 0;
     for (; at + NCOUNTERS <= w->npairs; at += NCOUNTERS) {
         for (uint32_t k = 0; k < NCOUNTERS; k++)
@@ -184,21 +198,25 @@ static void count_symbols(const symbol_writer *w, uint32_t ncontexts)
     }
     for (; at < w->npairs; at++)
         m->count[0][w->pair[at]]++;
-    for (uint32_t k = 1; k < NCOUNTERS; k++) {
-        for (uint32_t i = 0; i < ncontexts * NSYMBOLS; i++)
-            m->count[0][i] += m->count[k][i];
+    for (uint32_t first = 0; first < end; first += NSYMBOLS) {
+        for (uint32_t i = first; i < first + nsymbols; i++) {
+            for (uint32_t k = 1; k < NCOUNTERS; k++)
+                m->count[0][i] += m->count[k][i];
+        }
     }
 }
 
 /* Writes the tables, and makes what is coded with. */
-static void write_tables(struct symbol_model *m, uint32_t ncontexts, byte_writer *out)
+static void write_tables(struct symbol_model *m, uint32_t ncontexts, uint32_t nsymbols,
+                         byte_writer *out)
 {
     bit_writer bits = {.out = out};
     for (uint32_t context = 0; context < ncontexts; context++) {
         const uint32_t first = context * NSYMBOLS;
-        const uint64_t count = make_frequencies(m->count[0] + first, m->frequency + first);
-        frequency_table_write(&bits, count, m->frequency + first);
-        coding_tables_set(&m->coding, context, m->frequency + first);
+        uint16_t *frequency = m->frequency + first;
+        const uint64_t count = make_frequencies(m->count[0] + first, nsymbols, frequency);
+        frequency_table_write(&bits, count, frequency, nsymbols);
+        coding_tables_set(&m->coding, context, frequency, nsymbols);
     }
     bit_writer_finish(&bits);
 }
@@ -232,13 +250,14 @@ static void write_raw(const symbol_writer *w, byte_writer *out)
         write_u8(out, (uint8_t)(w->buffer >> bit));
 }
 
-static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
+static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols, uint32_t nstates,
+                         byte_writer *out)
 {
     uint8_t tables[MAX_TABLES_NBYTES];
     byte_writer header = {tables, tables + sizeof tables, 0};
     uint32_t state[SYMBOLS_WIDE_NSTATES];
-    count_symbols(w, ncontexts);
-    write_tables(w->model, ncontexts, &header);
+    count_symbols(w, ncontexts, nsymbols);
+    write_tables(w->model, ncontexts, nsymbols, &header);
     const uint16_t *word = pairs_code(&w->model->coding, w->pair, w->npairs, state, nstates);
     const size_t nwords = (size_t)(w->pair + w->npairs - word);
     const size_t tables_nbytes = (size_t)(header.at - tables);
@@ -254,27 +273,17 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates,
     write_words(word, nwords, out);
 }
 
-/* Whether there are raw bits or a symbol other than 0. */
-static int says_something(const symbol_writer *w)
-{
-    if (w->npairs && (w->raw_nbytes || w->buffer_nbits))
-        return 1;
-    for (size_t at = 0; at < w->npairs; at++) {
-        if (w->pair[at] & (NSYMBOLS - 1))
-            return 1;
-    }
-    return 0;
-}
-
 void symbols_write(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
 {
-    const int is_empty = !w->failed && !says_something(w);
+    const uint32_t nsymbols = count_kinds(w);
+    const int has_raw = w->npairs && (w->raw_nbytes || w->buffer_nbits);
+    const int is_empty = !w->failed && nsymbols == 1 && !has_raw;
     if (!is_empty && !w->model)
         w->model = scratch_take(sizeof *w->model);
     if (w->failed || (!is_empty && !w->model))
         out->failed = 1;
     else if (!is_empty)
-        write_stream(w, ncontexts, nstates, out);
+        write_stream(w, ncontexts, nsymbols, nstates, out);
     else
         write_varint(out, 0);
     symbol_writer_reset(w);
