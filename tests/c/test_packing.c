@@ -39,7 +39,7 @@ static void wide_streams_are_coded_as_in_plain_c(void)
         for (uint32_t c = 0; c < NCONTEXTS; c++) {
             nsymbols[c] = 1 + below(c == 0 ? 3 : 64);
             make_frequencies(frequency, symbol[c], nsymbols[c]);
-            coding_tables_set(&tables, c, frequency);
+            coding_tables_set(&tables, c, frequency, 256);
         }
         const uint32_t n = below(round < 100 ? 100 : NPAIRS);
         for (uint32_t k = 0; k < n; k++) {
