@@ -35,19 +35,24 @@ void symbol_writer_free(symbol_writer *w)
     *w = (symbol_writer){0};
 }
 
-/* Memory that is not used is not touched, and costs less than copies; counts of symbols are 32-bit
- * numbers. */
-static int next_capacity(size_t capacity, size_t *next)
+/*
+ * Room for `least` pairs or bytes, or 0: counts of symbols are 32-bit numbers.  Streams are short,
+ * or about as long as a frame has tiles.  Memory that is not used is not touched, and costs less
+ * than copies.
+ */
+static size_t next_capacity(size_t capacity, size_t least)
 {
-    *next = 4 * capacity + 32768;
-    return *next < UINT32_MAX / 2;
+    enum { SHORT = 1 << 15, LONG = 3 << 18 };
+    while (capacity < least && capacity < UINT32_MAX / 2)
+        capacity = capacity < SHORT ? SHORT : capacity < LONG ? LONG : 4 * capacity;
+    return capacity < UINT32_MAX / 2 ? capacity : 0;
 }
 
-int symbol_writer_grow_pairs(symbol_writer *w)
+static int make_pairs_room(symbol_writer *w, size_t least)
 {
-    size_t capacity;
+    const size_t capacity = next_capacity(w->pair_capacity, least);
     uint16_t *pair = NULL;
-    if (!w->failed && next_capacity(w->pair_capacity, &capacity))
+    if (!w->failed && capacity)
         pair = scratch_grow(w->pair, capacity * sizeof *pair);
     if (!pair) {
         w->failed = 1;
@@ -58,20 +63,20 @@ int symbol_writer_grow_pairs(symbol_writer *w)
     return 1;
 }
 
+int symbol_writer_grow_pairs(symbol_writer *w) { return make_pairs_room(w, w->pair_capacity + 1); }
+
 uint16_t *symbol_writer_room(symbol_writer *w, size_t n)
 {
-    while (!w->pair || w->pair_capacity - w->npairs < n) {
-        if (!symbol_writer_grow_pairs(w))
-            return NULL;
-    }
-    return w->pair + w->npairs;
+    if (w->pair && w->pair_capacity - w->npairs >= n)
+        return w->pair + w->npairs;
+    return make_pairs_room(w, w->npairs + (n ? n : 1)) ? w->pair + w->npairs : NULL;
 }
 
-int symbol_writer_grow_raw(symbol_writer *w)
+static int make_raw_room(symbol_writer *w, size_t least)
 {
-    size_t capacity;
+    const size_t capacity = next_capacity(w->raw_capacity, least);
     uint8_t *raw = NULL;
-    if (!w->failed && next_capacity(w->raw_capacity, &capacity))
+    if (!w->failed && capacity)
         raw = scratch_grow(w->raw, capacity);
     if (!raw) {
         w->failed = 1;
@@ -82,13 +87,13 @@ int symbol_writer_grow_raw(symbol_writer *w)
     return 1;
 }
 
+int symbol_writer_grow_raw(symbol_writer *w) { return make_raw_room(w, w->raw_capacity + 1); }
+
 uint8_t *symbol_writer_raw_room(symbol_writer *w, size_t n)
 {
-    while (w->raw_capacity - w->raw_nbytes < n) {
-        if (!symbol_writer_grow_raw(w))
-            return NULL;
-    }
-    return w->raw + w->raw_nbytes;
+    if (w->raw_capacity - w->raw_nbytes >= n)
+        return w->raw + w->raw_nbytes;
+    return make_raw_room(w, w->raw_nbytes + n) ? w->raw + w->raw_nbytes : NULL;
 }
 
 /*
