@@ -8,13 +8,12 @@
 #include "frequency_tables.h"
 #include "scratch.h"
 #include "symbol_coder.h"
+#include "symbol_counts.h"
 
-enum { NSYMBOLS = CODING_NSYMBOLS, NPAIRS = CODING_NPAIRS, NCOUNTERS = 8, APART = 80 };
+enum { NSYMBOLS = CODING_NSYMBOLS };
 struct symbol_model {
-    /* Equal symbols in a row use different counters, which then need not wait for one another: nor
-     * does the processor take them for the same, as it does at distances of whole 4096 bytes. */
-    uint32_t count[NCOUNTERS][NPAIRS + APART];
-    uint16_t frequency[NPAIRS];
+    symbol_counts counts;
+    uint16_t frequency[CODING_NPAIRS];
     coding_tables coding;
 };
 
@@ -187,30 +186,6 @@ static uint32_t count_kinds(const symbol_writer *w)
     return (uint32_t)largest + 1;
 }
 
-/* Counts the symbols of every context, in count[0]; those from nsymbols on do not occur. */
-static void count_symbols(const symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols)
-{
-    struct symbol_model *m = w->model;
-    const uint32_t end = ncontexts * NSYMBOLS;
-    for (uint32_t k = 0; k < NCOUNTERS; k++) {
-        for (uint32_t first = 0; first < end; first += NSYMBOLS)
-            memset(m->count[k] + first, 0, nsymbols * sizeof *m->count[k]);
-    }
-    size_t at = 0;
-    for (; at + NCOUNTERS <= w->npairs; at += NCOUNTERS) {
-        for (uint32_t k = 0; k < NCOUNTERS; k++)
-            m->count[k][w->pair[at + k]]++;
-    }
-    for (; at < w->npairs; at++)
-        m->count[0][w->pair[at]]++;
-    for (uint32_t first = 0; first < end; first += NSYMBOLS) {
-        for (uint32_t i = first; i < first + nsymbols; i++) {
-            for (uint32_t k = 1; k < NCOUNTERS; k++)
-                m->count[0][i] += m->count[k][i];
-        }
-    }
-}
-
 /* Writes the tables, and makes what is coded with. */
 static void write_tables(struct symbol_model *m, uint32_t ncontexts, uint32_t nsymbols,
                          byte_writer *out)
@@ -219,7 +194,7 @@ static void write_tables(struct symbol_model *m, uint32_t ncontexts, uint32_t ns
     for (uint32_t context = 0; context < ncontexts; context++) {
         const uint32_t first = context * NSYMBOLS;
         uint16_t *frequency = m->frequency + first;
-        const uint64_t count = make_frequencies(m->count[0] + first, nsymbols, frequency);
+        const uint64_t count = make_frequencies(m->counts.count[0] + first, nsymbols, frequency);
         frequency_table_write(&bits, count, frequency, nsymbols);
         coding_tables_set(&m->coding, context, frequency, nsymbols);
     }
@@ -261,7 +236,7 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols
     uint8_t tables[MAX_TABLES_NBYTES];
     byte_writer header = {tables, tables + sizeof tables, 0};
     uint32_t state[SYMBOLS_WIDE_NSTATES];
-    count_symbols(w, ncontexts, nsymbols);
+    symbols_count(&w->model->counts, w->pair, w->npairs, ncontexts, nsymbols);
     write_tables(w->model, ncontexts, nsymbols, &header);
     const uint16_t *word = pairs_code(&w->model->coding, w->pair, w->npairs, state, nstates);
     const size_t nwords = (size_t)(w->pair + w->npairs - word);
