@@ -128,11 +128,11 @@ static void put_weights(bit_writer *w, const uint16_t *weight, uint32_t m, uint3
     }
 }
 
-void frequency_table_write(bit_writer *w, uint64_t count, uint16_t *frequency)
+void frequency_table_write(bit_writer *w, uint64_t count, uint16_t *frequency, uint32_t nsymbols)
 {
     uint32_t m = 0;
     uint32_t nentries = 0;
-    for (uint32_t s = 0; s < FREQUENCY_NSYMBOLS; s++) {
+    for (uint32_t s = 0; s < nsymbols; s++) {
         m = frequency[s] ? s + 1 : m;
         nentries += frequency[s] != 0;
     }

@@ -22,10 +22,11 @@ typedef struct bit_reader {
 } bit_reader;
 
 /*
- * Writes the table of a context in which `count` symbols were found and puts what a reader will
- * make of it in place of the frequencies, whose sum is 2048, or 0 in a context without symbols.
+ * Writes the table of a context in which `count` symbols were found, all below nsymbols, and puts
+ * what a reader will make of it in place of their nsymbols frequencies, whose sum is 2048, or 0 in
+ * a context without symbols.
  */
-void frequency_table_write(bit_writer *w, uint64_t count, uint16_t *frequency);
+void frequency_table_write(bit_writer *w, uint64_t count, uint16_t *frequency, uint32_t nsymbols);
 
 /* Fills up the last byte. */
 void bit_writer_finish(bit_writer *w);

@@ -8,14 +8,18 @@
 #include "cpu_level.h"
 #include "pixel.h" /* BRAGG_INLINE */
 
-enum { RECIPROCAL_BITS = 43 };
+enum { RECIPROCAL_BITS = 43, COMPLEMENT_BIT = 21 /* in a coding_step */ };
 
-void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency)
+/* Less than one by more than three roundings of a float make up. */
+#define BELOW_ONE (1.0f - 0x1p-22f)
+
+void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency,
+                       uint32_t nsymbols)
 {
     coding_entry *entry = tables->entry + (size_t)context * CODING_NSYMBOLS;
-    uint32_t *step = tables->step + (size_t)context * CODING_NSYMBOLS;
+    coding_step *step = tables->step + (size_t)context * CODING_NSYMBOLS;
     uint32_t start = 0;
-    for (uint32_t symbol = 0; symbol < CODING_NSYMBOLS; symbol++) {
+    for (uint32_t symbol = 0; symbol < nsymbols; symbol++) {
         const uint32_t f = frequency[symbol];
         if (f == 0)
             continue;
@@ -23,7 +27,7 @@ void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *
         entry[symbol] = (coding_entry){(((uint64_t)1 << RECIPROCAL_BITS) + f - 1) / f,
                                        (uint32_t)(((uint64_t)f << 21) - 1), (uint16_t)complement,
                                        (uint16_t)start};
-        step[symbol] = complement | start << 16;
+        step[symbol] = (coding_step){BELOW_ONE / (float)f, complement << COMPLEMENT_BIT | start};
         start += f;
     }
 }
@@ -93,85 +97,135 @@ const uint16_t *pairs_code_plain(const coding_tables *tables, uint16_t *pair, si
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2")))
 
-enum { LANES = 16 };
+enum { LANES = 16, ODD_LANES = 0xAAAA, EVEN_LANES = 0x5555 };
 
-/*
- * floor(y / f), y < f * 2^21: too small by less than one, then put right.  The division does not
- * wait for y, and so not for the symbol before.
- */
-KERNEL BRAGG_INLINE __m512i divide(__m512i y, __m512i f)
+/* What a function of three bits is called by: its value for all eight. */
+enum { TERNARY_A = 0xF0, TERNARY_B = 0xCC, TERNARY_C = 0xAA };
+
+/* Steps of sixteen symbols. */
+typedef struct lane_steps {
+    __m512 reciprocal;
+    __m512i packed;
+} lane_steps;
+
+/* The steps of pairs 0 and 2. */
+KERNEL BRAGG_INLINE __m128i load_2_steps(const coding_step *step, const uint16_t *pair)
 {
-    const __m512 below_one = _mm512_set1_ps(1.0f - 0x1p-22f); /* more than three roundings */
-    const __m512 reciprocal = _mm512_div_ps(below_one, _mm512_cvtepi32_ps(f));
-    const __m512i q = _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_cvtepu32_ps(y), reciprocal));
-    const __m512i rest = _mm512_sub_epi32(y, _mm512_mullo_epi32(q, f));
-    return _mm512_mask_add_epi32(q, _mm512_cmpge_epu32_mask(rest, f), q, _mm512_set1_epi32(1));
+    const __m128 first = _mm_castsi128_ps(_mm_loadl_epi64((const void *)&step[pair[0]]));
+    return _mm_castps_si128(_mm_loadh_pi(first, (const void *)&step[pair[2]]));
 }
 
-/* Of four symbols. */
-KERNEL BRAGG_INLINE __m128i load_4_steps(const uint32_t *step, const uint16_t *pair)
+/* Those of pairs 0, 2, 4 to 14. */
+KERNEL BRAGG_INLINE __m512i load_8_steps(const coding_step *step, const uint16_t *pair)
 {
-    __m128i four = _mm_cvtsi32_si128((int)step[pair[0]]);
-    four = _mm_insert_epi32(four, (int)step[pair[1]], 1);
-    four = _mm_insert_epi32(four, (int)step[pair[2]], 2);
-    return _mm_insert_epi32(four, (int)step[pair[3]], 3);
-}
-
-/* As look_up_16, by indices in memory. */
-KERNEL BRAGG_INLINE __m512i steps_of(const uint32_t *step, const uint16_t *pair)
-{
-    if (!bragg_gathers_are_slow()) {
-        const __m256i index = _mm256_loadu_si256((const __m256i *)(const void *)pair);
-        return _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(index), (const void *)step, 4);
-    }
-    const __m128i part0 = load_4_steps(step, pair);
-    const __m128i part2 = load_4_steps(step, pair + 8);
-    const __m256i low =
-        _mm256_inserti128_si256(_mm256_castsi128_si256(part0), load_4_steps(step, pair + 4), 1);
-    const __m256i high =
-        _mm256_inserti128_si256(_mm256_castsi128_si256(part2), load_4_steps(step, pair + 12), 1);
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(load_2_steps(step, pair)),
+                                                load_2_steps(step, pair + 4), 1);
+    const __m256i high = _mm256_inserti128_si256(
+        _mm256_castsi128_si256(load_2_steps(step, pair + 8)), load_2_steps(step, pair + 12), 1);
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-/*
- * Codes sixteen symbols, each into a state of its own.  Words go below `top`, the first lowest;
- * the store clears what lies below them, down to the place of the first pair.
- */
-KERNEL BRAGG_INLINE uint16_t *code_lanes(const uint32_t *step, const uint16_t *pair, __m512i *x,
-                                         uint16_t *top)
+/* As look_up_16_by, by indices in memory. */
+KERNEL BRAGG_INLINE lane_steps steps_of(int by_loads, const coding_step *step, const uint16_t *pair)
 {
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i e = steps_of(step, pair);
-    const __m512i complement = _mm512_and_si512(e, _mm512_set1_epi32(0xFFFF));
+    const __m256i two = _mm256_loadu_si256((const void *)pair);
+    const __m256i first = _mm256_and_si256(two, _mm256_set1_epi32(0xFFFF));
+    const __m512i even =
+        by_loads ? load_8_steps(step, pair) : _mm512_i32gather_epi64(first, (const void *)step, 8);
+    const __m512i odd =
+        by_loads ? load_8_steps(step, pair + 1)
+                 : _mm512_i32gather_epi64(_mm256_srli_epi32(two, 16), (const void *)step, 8);
+    const __m512i reciprocal = _mm512_mask_shuffle_epi32(even, ODD_LANES, odd, _MM_PERM_CDAB);
+    const __m512i packed = _mm512_mask_shuffle_epi32(odd, EVEN_LANES, even, _MM_PERM_CDAB);
+    return (lane_steps){_mm512_castsi512_ps(reciprocal), packed};
+}
+
+/*
+ * Codes sixteen symbols, each into a state of its own; *full says which states put out a word.
+ *
+ * The quotient q of y < f * 2^21 is too small by less than one at first.  If what is left is f or
+ * more, x = q * 2048 + rest + C becomes larger by 2048 - f, which is all there is to put right.
+ */
+KERNEL BRAGG_INLINE __m512i code_lanes(const lane_steps *s, __m512i x, __mmask16 *full)
+{
+    const __m512i below_complement = _mm512_set1_epi32((1 << COMPLEMENT_BIT) - 1);
+    const __m512i below_total = _mm512_set1_epi32(SYMBOLS_TOTAL - 1);
+    const __m512i complement = _mm512_srli_epi32(s->packed, COMPLEMENT_BIT);
     const __m512i f = _mm512_sub_epi32(_mm512_set1_epi32(SYMBOLS_TOTAL), complement);
-    const __m512i most = _mm512_sub_epi32(_mm512_slli_epi32(f, 21), _mm512_set1_epi32(1));
-    const __mmask16 full = _mm512_cmpgt_epu32_mask(*x, most);
-    const int n = __builtin_popcount(full);
-    const __m512i words = _mm512_maskz_compress_epi32(full, *x);
-    const __m512i last =
-        _mm512_permutexvar_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(n)), words);
-    _mm256_storeu_si256((__m256i *)(void *)(top - LANES), _mm512_cvtepi32_epi16(last));
-    const __m512i y = _mm512_mask_srli_epi32(*x, full, *x, 16);
-    const __m512i added = _mm512_add_epi32(y, _mm512_srli_epi32(e, 16));
-    *x = _mm512_add_epi32(added, _mm512_mullo_epi32(divide(y, f), complement));
+    /* f * 2^21 - 1 = ~(complement << 21) */
+    const __m512i most = _mm512_ternarylogic_epi32(s->packed, s->packed, below_complement,
+                                                   (uint8_t)(~TERNARY_A | TERNARY_C));
+    *full = _mm512_cmpgt_epu32_mask(x, most);
+    const __m512i y = _mm512_mask_srli_epi32(x, *full, x, 16);
+    const __m512i q = _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_cvtepu32_ps(y), s->reciprocal));
+    const __m512i rest = _mm512_sub_epi32(y, _mm512_mullo_epi32(q, f));
+    const __m512i begin =
+        _mm512_ternarylogic_epi32(_mm512_slli_epi32(q, SYMBOLS_PROBABILITY_BITS), s->packed,
+                                  below_total, TERNARY_A | (TERNARY_B & TERNARY_C));
+    const __m512i next = _mm512_add_epi32(begin, rest);
+    return _mm512_mask_add_epi32(next, _mm512_cmpge_epu32_mask(rest, f), next, complement);
+}
+
+/* Numbers from 0: from number n on, they move n words to the end of a vector. */
+static const uint16_t upwards[2 * SYMBOLS_WIDE_NSTATES] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+
+/*
+ * Puts those of 32 words that are wanted below `top`, the first lowest.  The store clears what lies
+ * below them, down to the place of the first pair.
+ */
+KERNEL BRAGG_INLINE uint16_t *put_words(__m512i words, __mmask32 wanted, uint16_t *top)
+{
+    const uint32_t n = (uint32_t)__builtin_popcount(wanted);
+    const __m512i first = _mm512_maskz_compress_epi16(wanted, words);
+    const __m512i last = _mm512_permutexvar_epi16(_mm512_loadu_si512(upwards + n), first);
+    _mm512_storeu_si512(top - SYMBOLS_WIDE_NSTATES, last);
     return top - n;
 }
 
-/* Codes pairs [0, n), n divisible by 32. */
-KERNEL static uint16_t *code_avx512(const uint32_t *step, const uint16_t *pair, size_t n,
-                                    uint32_t *state, uint16_t *top)
+/*
+ * Codes pairs [0, n), n divisible by 32 and not 0.  The steps of the next pairs are loaded before
+ * the states of these are known: states are what all waits for, and there is time meanwhile.
+ */
+KERNEL BRAGG_INLINE uint16_t *code_wide(int by_loads, const coding_step *step, const uint16_t *pair,
+                                        size_t n, uint32_t *state, uint16_t *top)
 {
+    const __m512i low_words = _mm512_slli_epi16(_mm512_loadu_si512(upwards), 1);
     __m512i x0 = _mm512_loadu_si512(state);
     __m512i x1 = _mm512_loadu_si512(state + LANES);
-    for (size_t i = n; i; i -= SYMBOLS_WIDE_NSTATES) {
-        top = code_lanes(step, pair + i - LANES, &x1, top);
-        top = code_lanes(step, pair + i - SYMBOLS_WIDE_NSTATES, &x0, top);
+    const uint16_t *at = pair + n - SYMBOLS_WIDE_NSTATES;
+    lane_steps s0 = steps_of(by_loads, step, at);
+    lane_steps s1 = steps_of(by_loads, step, at + LANES);
+    for (size_t left = n; left; left -= SYMBOLS_WIDE_NSTATES) {
+        const __m512i words = _mm512_permutex2var_epi16(x0, low_words, x1);
+        __mmask16 full0;
+        __mmask16 full1;
+        at -= left > SYMBOLS_WIDE_NSTATES ? SYMBOLS_WIDE_NSTATES : 0;
+        x0 = code_lanes(&s0, x0, &full0);
+        s0 = steps_of(by_loads, step, at);
+        x1 = code_lanes(&s1, x1, &full1);
+        s1 = steps_of(by_loads, step, at + LANES);
+        top = put_words(words, _mm512_kunpackw(full1, full0), top);
     }
     _mm512_storeu_si512(state, x0);
     _mm512_storeu_si512(state + LANES, x1);
     return top;
+}
+
+KERNEL static uint16_t *code_by_loads(const coding_step *step, const uint16_t *pair, size_t n,
+                                      uint32_t *state, uint16_t *top)
+{
+    return code_wide(1, step, pair, n, state, top);
+}
+
+KERNEL static uint16_t *code_by_gathers(const coding_step *step, const uint16_t *pair, size_t n,
+                                        uint32_t *state, uint16_t *top)
+{
+    return code_wide(0, step, pair, n, state, top);
 }
 
 const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,
@@ -182,7 +236,10 @@ const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n
     const size_t stop = n - n % SYMBOLS_WIDE_NSTATES;
     start_states(state, nstates);
     uint16_t *top = code_each(tables->entry, pair, stop, n, state, SYMBOLS_WIDE_NSTATES, pair + n);
-    return code_avx512(tables->step, pair, stop, state, top);
+    if (stop == 0)
+        return top;
+    return bragg_gathers_are_slow() ? code_by_loads(tables->step, pair, stop, state, top)
+                                    : code_by_gathers(tables->step, pair, stop, state, top);
 }
 #else
 const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,

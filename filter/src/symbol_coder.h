@@ -17,17 +17,24 @@ typedef struct coding_entry {
     uint16_t start;      /* C */
 } coding_entry;
 
+/* The same for vectors, closer together. */
+typedef struct coding_step {
+    float reciprocal; /* 1 / f, so much less that it is never more, rounded as it may be */
+    uint32_t packed;  /* C | complement << 21 */
+} coding_step;
+
 enum { CODING_NSYMBOLS = 256, CODING_NPAIRS = SYMBOLS_MAX_CONTEXTS * CODING_NSYMBOLS };
 
 /* By pair, context << 8 | symbol. */
 typedef struct coding_tables {
     coding_entry entry[CODING_NPAIRS];
-    uint32_t step[CODING_NPAIRS]; /* complement | start << 16, closer together for vectors */
+    coding_step step[CODING_NPAIRS];
 } coding_tables;
 
-/* What a context's symbols of these frequencies are coded with; those of frequency 0 are left
- * alone. */
-void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency);
+/* What a context's symbols below nsymbols, of these frequencies, are coded with; those of frequency
+ * 0 are left alone. */
+void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency,
+                       uint32_t nsymbols);
 
 /*
  * Codes n pairs last to first with states state[0] to state[nstates - 1].  The words take the place

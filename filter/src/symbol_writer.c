@@ -8,13 +8,12 @@
 #include "frequency_tables.h"
 #include "scratch.h"
 #include "symbol_coder.h"
+#include "symbol_counts.h"
 
-enum { NSYMBOLS = CODING_NSYMBOLS, NPAIRS = CODING_NPAIRS, NCOUNTERS = 8, APART = 80 };
+enum { NSYMBOLS = CODING_NSYMBOLS };
 struct symbol_model {
-    /* Equal symbols in a row use different counters, which then need not wait for one another: nor
-     * does the processor take them for the same, as it does at distances of whole 4096 bytes. */
-    uint32_t count[NCOUNTERS][NPAIRS + APART];
-    uint16_t frequency[NPAIRS];
+    symbol_counts counts;
+    uint16_t frequency[CODING_NPAIRS];
     coding_tables coding;
 };
 
@@ -35,19 +34,24 @@ void symbol_writer_free(symbol_writer *w)
     *w = (symbol_writer){0};
 }
 
-/* Memory that is not used is not touched, and costs less than copies; counts of symbols are 32-bit
- * numbers. */
-static int next_capacity(size_t capacity, size_t *next)
+/*
+ * Room for `least` pairs or bytes, or 0: counts of symbols are 32-bit numbers.  Streams are short,
+ * or about as long as a frame has tiles.  Memory that is not used is not touched, and costs less
+ * than copies.
+ */
+static size_t next_capacity(size_t capacity, size_t least)
 {
-    *next = 4 * capacity + 32768;
-    return *next < UINT32_MAX / 2;
+    enum { SHORT = 1 << 15, LONG = 3 << 18 };
+    while (capacity < least && capacity < UINT32_MAX / 2)
+        capacity = capacity < SHORT ? SHORT : capacity < LONG ? LONG : 4 * capacity;
+    return capacity < UINT32_MAX / 2 ? capacity : 0;
 }
 
-int symbol_writer_grow_pairs(symbol_writer *w)
+static int make_pairs_room(symbol_writer *w, size_t least)
 {
-    size_t capacity;
+    const size_t capacity = next_capacity(w->pair_capacity, least);
     uint16_t *pair = NULL;
-    if (!w->failed && next_capacity(w->pair_capacity, &capacity))
+    if (!w->failed && capacity)
         pair = scratch_grow(w->pair, capacity * sizeof *pair);
     if (!pair) {
         w->failed = 1;
@@ -58,20 +62,20 @@ int symbol_writer_grow_pairs(symbol_writer *w)
     return 1;
 }
 
+int symbol_writer_grow_pairs(symbol_writer *w) { return make_pairs_room(w, w->pair_capacity + 1); }
+
 uint16_t *symbol_writer_room(symbol_writer *w, size_t n)
 {
-    while (!w->pair || w->pair_capacity - w->npairs < n) {
-        if (!symbol_writer_grow_pairs(w))
-            return NULL;
-    }
-    return w->pair + w->npairs;
+    if (w->pair && w->pair_capacity - w->npairs >= n)
+        return w->pair + w->npairs;
+    return make_pairs_room(w, w->npairs + (n ? n : 1)) ? w->pair + w->npairs : NULL;
 }
 
-int symbol_writer_grow_raw(symbol_writer *w)
+static int make_raw_room(symbol_writer *w, size_t least)
 {
-    size_t capacity;
+    const size_t capacity = next_capacity(w->raw_capacity, least);
     uint8_t *raw = NULL;
-    if (!w->failed && next_capacity(w->raw_capacity, &capacity))
+    if (!w->failed && capacity)
         raw = scratch_grow(w->raw, capacity);
     if (!raw) {
         w->failed = 1;
@@ -82,13 +86,13 @@ int symbol_writer_grow_raw(symbol_writer *w)
     return 1;
 }
 
+int symbol_writer_grow_raw(symbol_writer *w) { return make_raw_room(w, w->raw_capacity + 1); }
+
 uint8_t *symbol_writer_raw_room(symbol_writer *w, size_t n)
 {
-    while (w->raw_capacity - w->raw_nbytes < n) {
-        if (!symbol_writer_grow_raw(w))
-            return NULL;
-    }
-    return w->raw + w->raw_nbytes;
+    if (w->raw_capacity - w->raw_nbytes >= n)
+        return w->raw + w->raw_nbytes;
+    return make_raw_room(w, w->raw_nbytes + n) ? w->raw + w->raw_nbytes : NULL;
 }
 
 /*
@@ -145,13 +149,13 @@ static void settle(frequency_search *q, uint32_t sum)
 }
 
 /* Frequencies of one context, 0 for symbols that do not occur; returns the number of symbols. */
-static uint64_t make_frequencies(const uint32_t *count, uint16_t *frequency)
+static uint64_t make_frequencies(const uint32_t *count, uint32_t nsymbols, uint16_t *frequency)
 {
     frequency_search q;
     uint64_t total = 0;
     uint32_t sum = 0;
     q.n = 0; /* and nothing else: it is large */
-    for (uint32_t symbol = 0; symbol < NSYMBOLS; symbol++) {
+    for (uint32_t symbol = 0; symbol < nsymbols; symbol++) {
         total += count[symbol];
         frequency[symbol] = 0;
         if (count[symbol])
@@ -171,34 +175,28 @@ static uint64_t make_frequencies(const uint32_t *count, uint16_t *frequency)
     return total;
 }
 
-/* Counts the symbols of every context, in count[0]. */
-static void count_symbols(const symbol_writer *w, uint32_t ncontexts)
+/* One more than the largest symbol. */
+static uint32_t count_kinds(const symbol_writer *w)
 {
-    struct symbol_model *m = w->model;
-    for (uint32_t k = 0; k < NCOUNTERS; k++)
-        memset(m->count[k], 0, ncontexts * NSYMBOLS * sizeof *m->count[k]);
-    size_t at = 0;
-    for (; at + NCOUNTERS <= w->npairs; at += NCOUNTERS) {
-        for (uint32_t k = 0; k < NCOUNTERS; k++)
-            m->count[k][w->pair[at + k]]++;
+    int16_t largest = 0;
+    for (size_t at = 0; at < w->npairs; at++) {
+        const int16_t symbol = (int16_t)(w->pair[at] & (NSYMBOLS - 1));
+        largest = symbol > largest ? symbol : largest;
     }
-    for (; at < w->npairs; at++)
-        m->count[0][w->pair[at]]++;
-    for (uint32_t k = 1; k < NCOUNTERS; k++) {
-        for (uint32_t i = 0; i < ncontexts * NSYMBOLS; i++)
-            m->count[0][i] += m->count[k][i];
-    }
+    return (uint32_t)largest + 1;
 }
 
 /* Writes the tables, and makes what is coded with. */
-static void write_tables(struct symbol_model *m, uint32_t ncontexts, byte_writer *out)
+static void write_tables(struct symbol_model *m, uint32_t ncontexts, uint32_t nsymbols,
+                         byte_writer *out)
 {
     bit_writer bits = {.out = out};
     for (uint32_t context = 0; context < ncontexts; context++) {
         const uint32_t first = context * NSYMBOLS;
-        const uint64_t count = make_frequencies(m->count[0] + first, m->frequency + first);
-        frequency_table_write(&bits, count, m->frequency + first);
-        coding_tables_set(&m->coding, context, m->frequency + first);
+        uint16_t *frequency = m->frequency + first;
+        const uint64_t count = make_frequencies(m->counts.count[0] + first, nsymbols, frequency);
+        frequency_table_write(&bits, count, frequency, nsymbols);
+        coding_tables_set(&m->coding, context, frequency, nsymbols);
     }
     bit_writer_finish(&bits);
 }
@@ -232,13 +230,14 @@ static void write_raw(const symbol_writer *w, byte_writer *out)
         write_u8(out, (uint8_t)(w->buffer >> bit));
 }
 
-static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
+static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols, uint32_t nstates,
+                         byte_writer *out)
 {
     uint8_t tables[MAX_TABLES_NBYTES];
     byte_writer header = {tables, tables + sizeof tables, 0};
     uint32_t state[SYMBOLS_WIDE_NSTATES];
-    count_symbols(w, ncontexts);
-    write_tables(w->model, ncontexts, &header);
+    symbols_count(&w->model->counts, w->pair, w->npairs, ncontexts, nsymbols);
+    write_tables(w->model, ncontexts, nsymbols, &header);
     const uint16_t *word = pairs_code(&w->model->coding, w->pair, w->npairs, state, nstates);
     const size_t nwords = (size_t)(w->pair + w->npairs - word);
     const size_t tables_nbytes = (size_t)(header.at - tables);
@@ -254,27 +253,17 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nstates,
     write_words(word, nwords, out);
 }
 
-/* Whether there are raw bits or a symbol other than 0. */
-static int says_something(const symbol_writer *w)
-{
-    if (w->npairs && (w->raw_nbytes || w->buffer_nbits))
-        return 1;
-    for (size_t at = 0; at < w->npairs; at++) {
-        if (w->pair[at] & (NSYMBOLS - 1))
-            return 1;
-    }
-    return 0;
-}
-
 void symbols_write(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
 {
-    const int is_empty = !w->failed && !says_something(w);
+    const uint32_t nsymbols = count_kinds(w);
+    const int has_raw = w->npairs && (w->raw_nbytes || w->buffer_nbits);
+    const int is_empty = !w->failed && nsymbols == 1 && !has_raw;
     if (!is_empty && !w->model)
         w->model = scratch_take(sizeof *w->model);
     if (w->failed || (!is_empty && !w->model))
         out->failed = 1;
     else if (!is_empty)
-        write_stream(w, ncontexts, nstates, out);
+        write_stream(w, ncontexts, nsymbols, nstates, out);
     else
         write_varint(out, 0);
     symbol_writer_reset(w);

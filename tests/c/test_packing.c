@@ -5,7 +5,7 @@
 #include "check.h"
 #include "picked_writer.h"
 #include "sums_write_kernels.h"
-#include "symbol_coder.h"
+#include "symbol_counts.h"
 
 enum { MAX_NTX = 80, STRIDE = 512, NCELLS = 40, NROUNDS = 300, NPAIRS = 3000, NCONTEXTS = 3 };
 
@@ -39,7 +39,7 @@ static void wide_streams_are_coded_as_in_plain_c(void)
         for (uint32_t c = 0; c < NCONTEXTS; c++) {
             nsymbols[c] = 1 + below(c == 0 ? 3 : 64);
             make_frequencies(frequency, symbol[c], nsymbols[c]);
-            coding_tables_set(&tables, c, frequency);
+            coding_tables_set(&tables, c, frequency, 256);
         }
         const uint32_t n = below(round < 100 ? 100 : NPAIRS);
         for (uint32_t k = 0; k < n; k++) {
@@ -53,6 +53,39 @@ static void wide_streams_are_coded_as_in_plain_c(void)
         CHECK((size_t)(pair[1] + n - fast) == nwords);
         CHECK(memcmp(plain, fast, nwords * sizeof *plain) == 0);
         CHECK(memcmp(state[0], state[1], sizeof state[0]) == 0);
+    }
+}
+
+/* Long streams of which a few pairs make up all, much or little, also of one pair, and short ones.
+ */
+static void symbols_are_counted_as_in_plain_c(void)
+{
+    enum { MOST = 100000, NFEW = 6, NROUNDS_OF_COUNTS = 60 };
+    static symbol_counts plain;
+    static symbol_counts fast;
+    static uint16_t pair[MOST];
+    for (uint32_t round = 0; round < NROUNDS_OF_COUNTS; round++) {
+        const uint32_t ncontexts = 1 + below(32);
+        const uint32_t nsymbols = 1 + below(round % 3 ? 20 : 256);
+        const uint32_t n = round % 2 ? below(MOST) : MOST - below(3000);
+        const uint32_t nfew = 1 + below(NFEW);
+        const uint32_t share = below(5);
+        uint16_t few[NFEW];
+        for (uint32_t k = 0; k < nfew; k++)
+            few[k] = (uint16_t)(below(ncontexts) << 8 | below(nsymbols));
+        for (uint32_t k = 0; k < n; k++)
+            pair[k] = below(4) < share ? few[below(nfew)]
+                                       : (uint16_t)(below(ncontexts) << 8 | below(nsymbols));
+        symbols_count_plain(&plain, pair, n, ncontexts, nsymbols);
+        symbols_count(&fast, pair, n, ncontexts, nsymbols);
+        uint32_t ncounted = 0;
+        for (uint32_t c = 0; c < ncontexts; c++) {
+            const uint32_t first = c << 8;
+            CHECK(memcmp(plain.count[0] + first, fast.count[0] + first, 4 * nsymbols) == 0);
+            for (uint32_t symbol = 0; symbol < nsymbols; symbol++)
+                ncounted += fast.count[0][first + symbol];
+        }
+        CHECK(ncounted == n);
     }
 }
 
@@ -207,6 +240,7 @@ static void sums_are_put_as_in_plain_c(void)
 int main(void)
 {
     wide_streams_are_coded_as_in_plain_c();
+    symbols_are_counted_as_in_plain_c();
     picked_pixels_are_found_as_in_plain_c();
     byte_numbers_are_put_as_in_plain_c();
     sums_are_put_as_in_plain_c();
