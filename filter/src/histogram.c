@@ -2,8 +2,9 @@
 /*
  * Per-cell histograms of a frame (docs/format.md, "Tiles and rings": cells).
  *
- * Kernels count dark pixels, a row of tiles at a time.  The few brighter ones are counted one by
- * one.
+ * Kernels count dark pixels, a row of tiles at a time.  The few brighter ones are listed and then
+ * counted one by one.  What counting them takes from afar, a frame that has left the caches, is
+ * asked for when they are listed, and arrives while a kernel is at work.
  */
 #include "histogram.h"
 
@@ -21,6 +22,7 @@ typedef struct count_source {
     const uint8_t *static_mask;
     const ring_map *map;
     const counts_plane *plane;
+    uint32_t *bright; /* scratch: bright pixels of a row of tiles, all that there may be */
 } count_source;
 
 static h5bragg_status grow(histogram *h)
@@ -40,57 +42,56 @@ static h5bragg_status grow(histogram *h)
     return H5BRAGG_OK;
 }
 
-/* A pixel of HISTOGRAM_NDARK counts or more. */
-static inline h5bragg_status count_pixel(const count_source *s, uint32_t tile_row, uint32_t column,
-                                         uint32_t p, uint8_t byte, histogram *h)
+/* A pixel that kernels do not count: its column of tiles, its place in the tile, and its byte. */
+static inline uint32_t bright_pixel(uint32_t column, uint32_t p, uint8_t byte)
 {
-    const uint32_t cell = s->map->cell[(size_t)tile_row * s->map->ntx + column];
-    if (byte < HISTOGRAM_NCOUNTS) {
-        h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
-        return H5BRAGG_OK;
-    }
-    int64_t exact = byte;
-    if (byte == BYTE_LOOKUP) {
-        const size_t at = tile_pixel(s->map, tile_row, column, p);
-        if (s->static_mask && s->static_mask[at])
-            return H5BRAGG_OK;
-        exact = pixel_get(s->frame->pixels, s->frame->type, at);
-    }
-    if (h->npixels == h->capacity) {
-        const h5bragg_status status = grow(h);
-        if (status)
-            return status;
-    }
-    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell};
-    return H5BRAGG_OK;
+    return column << 16 | p << 8 | byte;
 }
 
-/* Pixels of a tile that kernels do not count. */
-static uint32_t bright_pixels(const uint8_t *tile, size_t stride)
+static inline uint8_t bright_byte(uint32_t pixel) { return (uint8_t)pixel; }
+
+static inline uint32_t bright_column(uint32_t pixel) { return pixel >> 16; }
+
+static inline size_t bright_place(const ring_map *map, uint32_t tile_row, uint32_t pixel)
 {
-    uint32_t bits = 0;
-    for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        const uint32_t row = load_u32(tile + i * stride) & 0x01010101u * (256u - HISTOGRAM_NDARK);
-        const uint32_t top = (((row & 0x7F7F7F7F) + 0x7F7F7F7F) | row) >> 7 & 0x01010101u;
-        bits |= top * 0x10204080u >> 28 << TILE_EDGE * i;
-    }
-    return bits;
+    return tile_pixel(map, tile_row, bright_column(pixel), pixel >> 8 & 0xFF);
 }
 
-static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uint32_t column,
-                                   histogram *h)
+/* Lists those of a tile without branches, which would end by chance; returns their number. */
+static uint32_t list_tile(const counts_plane *plane, uint32_t tile_row, uint32_t column,
+                          uint32_t *pixel)
 {
-    const size_t stride = s->plane->stride;
-    const uint8_t *value = s->plane->value + TILE_EDGE * (tile_row * stride + (size_t)column);
-    uint32_t left = bright_pixels(value, stride);
-    for (; left; left &= left - 1) {
-        const uint32_t p = lowest_bit(left);
-        const uint8_t byte = value[p / TILE_EDGE * stride + p % TILE_EDGE];
-        const h5bragg_status status = count_pixel(s, tile_row, column, p, byte, h);
-        if (status)
-            return status;
+    const uint8_t *value = plane->value + TILE_EDGE * (tile_row * plane->stride + (size_t)column);
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        const uint8_t byte = value[p / TILE_EDGE * plane->stride + p % TILE_EDGE];
+        pixel[n] = bright_pixel(column, p, byte);
+        n += byte >= HISTOGRAM_NDARK;
     }
-    return H5BRAGG_OK;
+    return n;
+}
+
+/*
+ * Of n listed pixels drops those under the static mask, and asks for the others that must be looked
+ * up; returns the number of those left.
+ */
+static uint32_t prepare_lookups(const count_source *s, uint32_t tile_row, uint32_t *pixel,
+                                uint32_t n)
+{
+    const uint8_t *frame = s->frame->pixels;
+    const size_t nbytes = h5bragg_pixel_nbytes(s->frame->type);
+    uint32_t nleft = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        pixel[nleft] = pixel[k];
+        if (bright_byte(pixel[k]) == BYTE_LOOKUP) {
+            const size_t at = bright_place(s->map, tile_row, pixel[k]);
+            if (s->static_mask && s->static_mask[at])
+                continue;
+            ask_for(frame + at * nbytes);
+        }
+        nleft++;
+    }
+    return nleft;
 }
 
 /* Of eight tiles those with pixels that kernels do not count. */
@@ -128,25 +129,64 @@ static void count_dark(const count_source *s, uint32_t tile_row, uint32_t *dark)
     s->plane->kernels->count(&row, dark);
 }
 
-static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
+/* Lists the bright pixels of a row of tiles; returns their number. */
+static size_t list_bright(const count_source *s, uint32_t tile_row)
 {
-    const ring_map *map = s->map;
-    const uint16_t *cell = map->cell + (size_t)tile_row * map->ntx;
-    const uint8_t *largest = s->plane->largest + (size_t)tile_row * map->ntx;
-    count_dark(s, tile_row, h->dark);
-    for (uint32_t start = 0; start < map->ntx; start += 8) {
-        uint64_t left = bright_tiles(largest + start, map->ntx - start);
+    const uint32_t ntx = s->map->ntx;
+    const uint8_t *largest = s->plane->largest + (size_t)tile_row * ntx;
+    size_t nlisted = 0;
+    for (uint32_t start = 0; start < ntx; start += 8) {
+        uint64_t left = bright_tiles(largest + start, ntx - start);
         while (left) {
-            const uint32_t t = lowest_bit(left) / 8;
-            left &= ~((uint64_t)0xFF << 8 * t);
-            if (cell[start + t] == BRAGG_NO_CELL)
-                continue;
-            const h5bragg_status status = count_bright(s, tile_row, start + t, h);
-            if (status)
-                return status;
+            const uint32_t column = start + lowest_bit(left) / 8;
+            uint32_t *pixel = s->bright + nlisted;
+            left &= ~((uint64_t)0xFF << 8 * (column - start));
+            uint32_t n = list_tile(s->plane, tile_row, column, pixel);
+            if (largest[column] == BYTE_LOOKUP)
+                n = prepare_lookups(s, tile_row, pixel, n);
+            nlisted += n;
         }
     }
+    return nlisted;
+}
+
+static h5bragg_status add_overflow(int64_t value, uint32_t cell, histogram *h)
+{
+    const h5bragg_status status = h->npixels == h->capacity ? grow(h) : H5BRAGG_OK;
+    if (!status)
+        h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(value - h->value_offset), cell};
+    return status;
+}
+
+static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, size_t n, histogram *h)
+{
+    const uint16_t *cells = s->map->cell + (size_t)tile_row * s->map->ntx;
+    for (size_t k = 0; k < n; k++) {
+        const uint32_t pixel = s->bright[k];
+        const uint32_t cell = cells[bright_column(pixel)];
+        const uint8_t byte = bright_byte(pixel);
+        if (cell == BRAGG_NO_CELL)
+            continue;
+        if (byte < HISTOGRAM_NCOUNTS) {
+            h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
+            continue;
+        }
+        int64_t exact = byte;
+        if (byte == BYTE_LOOKUP)
+            exact =
+                pixel_get(s->frame->pixels, s->frame->type, bright_place(s->map, tile_row, pixel));
+        const h5bragg_status status = add_overflow(exact, cell, h);
+        if (status)
+            return status;
+    }
     return H5BRAGG_OK;
+}
+
+static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
+{
+    const size_t nbright = list_bright(s, tile_row);
+    count_dark(s, tile_row, h->dark);
+    return count_bright(s, tile_row, nbright, h);
 }
 
 /* Counting sort of the overflow entries by cell. */
@@ -190,12 +230,19 @@ static h5bragg_status prepare(const ring_map *map, histogram *h)
 h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_mask,
                               const ring_map *map, const counts_plane *plane, histogram *h)
 {
-    const count_source source = {frame, static_mask, map, plane};
     h5bragg_status status = prepare(map, h);
+    if (status)
+        return status;
+    const count_source source = {
+        frame, static_mask, map, plane,
+        scratch_take((size_t)TILE_NPIXELS * map->ntx * sizeof *source.bright)};
+    if (!source.bright)
+        return H5BRAGG_NO_MEMORY;
     h->value_offset = pixel_minimum(frame->type);
     h->has_negative = plane->has_negative;
     for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++)
         status = count_row(&source, tile_row, h);
+    scratch_give(source.bright);
     if (status)
         return status;
     for (uint32_t c = 0; c < map->ncells; c++)
@@ -226,11 +273,10 @@ static h5bragg_status add_large(const h5bragg_counts *counts, h5bragg_pixel_type
         if (pixel->place >= nplaces || map->cell[pixel->place / TILE_NPIXELS] >= map->ncells)
             return H5BRAGG_BAD_ARGUMENT;
         const int64_t value = is_signed ? (int64_t)(int32_t)pixel->value : pixel->value;
-        const h5bragg_status status = h->npixels == h->capacity ? grow(h) : H5BRAGG_OK;
+        const h5bragg_status status =
+            add_overflow(value, map->cell[pixel->place / TILE_NPIXELS], h);
         if (status)
             return status;
-        h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(value - h->value_offset),
-                                                  map->cell[pixel->place / TILE_NPIXELS]};
     }
     return H5BRAGG_OK;
 }

@@ -102,18 +102,24 @@ extern const plane_kernels plane_avx2;
 extern const plane_kernels plane_avx512;
 #endif
 
+/* Asks for memory that is to be read soon. */
+static inline void ask_for(const void *memory)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(memory);
+#else
+    (void)memory;
+#endif
+}
+
 /*
  * Asks for a group of the next row of tiles, for passes over bytes that have long left the nearer
  * caches: the processor's own prefetching begins anew with every row of pixels.
  */
 static inline void ask_for_next_group(const uint8_t *value, size_t stride)
 {
-#if defined(__GNUC__)
     for (size_t i = TILE_EDGE; i < 2 * TILE_EDGE; i++)
-        __builtin_prefetch(value + i * stride);
-#else
-    (void)value, (void)stride;
-#endif
+        ask_for(value + i * stride);
 }
 
 /* Pixels of a tile that are not valid, by their bits. */
