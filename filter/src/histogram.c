@@ -42,79 +42,42 @@ static h5bragg_status grow(histogram *h)
     return H5BRAGG_OK;
 }
 
-/* A pixel that kernels do not count: its column of tiles, its place in the tile, and its byte. */
-static inline uint32_t bright_pixel(uint32_t column, uint32_t p, uint8_t byte)
-{
-    return column << 16 | p << 8 | byte;
-}
-
-static inline uint8_t bright_byte(uint32_t pixel) { return (uint8_t)pixel; }
-
-static inline uint32_t bright_column(uint32_t pixel) { return pixel >> 16; }
-
 static inline size_t bright_place(const ring_map *map, uint32_t tile_row, uint32_t pixel)
 {
-    return tile_pixel(map, tile_row, bright_column(pixel), pixel >> 8 & 0xFF);
-}
-
-/* Lists those of a tile without branches, which would end by chance; returns their number. */
-static uint32_t list_tile(const counts_plane *plane, uint32_t tile_row, uint32_t column,
-                          uint32_t *pixel)
-{
-    const uint8_t *value = plane->value + TILE_EDGE * (tile_row * plane->stride + (size_t)column);
-    uint32_t n = 0;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        const uint8_t byte = value[p / TILE_EDGE * plane->stride + p % TILE_EDGE];
-        pixel[n] = bright_pixel(column, p, byte);
-        n += byte >= HISTOGRAM_NDARK;
-    }
-    return n;
+    return tile_pixel(map, tile_row, bright_column(pixel), bright_number(pixel));
 }
 
 /*
- * Of n listed pixels drops those under the static mask, and asks for the others that must be looked
- * up; returns the number of those left.
+ * Lists the bright pixels of a row of tiles; returns their number.  Those under the static mask are
+ * dropped, and others that must be looked up are asked for.
  */
-static uint32_t prepare_lookups(const count_source *s, uint32_t tile_row, uint32_t *pixel,
-                                uint32_t n)
+static size_t list_bright(const count_source *s, uint32_t tile_row, const counted_row *row)
 {
     const uint8_t *frame = s->frame->pixels;
     const size_t nbytes = h5bragg_pixel_nbytes(s->frame->type);
-    uint32_t nleft = 0;
-    for (uint32_t k = 0; k < n; k++) {
-        pixel[nleft] = pixel[k];
-        if (bright_byte(pixel[k]) == BYTE_LOOKUP) {
-            const size_t at = bright_place(s->map, tile_row, pixel[k]);
+    const size_t nlisted = s->plane->kernels->list(row, s->bright);
+    size_t n = 0;
+    if (!memchr(row->largest, BYTE_LOOKUP, row->ntiles))
+        return nlisted;
+    for (size_t k = 0; k < nlisted; k++) {
+        const uint32_t pixel = s->bright[k];
+        s->bright[n] = pixel;
+        if (bright_byte(pixel) == BYTE_LOOKUP) {
+            const size_t at = bright_place(s->map, tile_row, pixel);
             if (s->static_mask && s->static_mask[at])
                 continue;
             ask_for(frame + at * nbytes);
         }
-        nleft++;
+        n++;
     }
-    return nleft;
-}
-
-/* Of eight tiles those with pixels that kernels do not count. */
-static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
-{
-    const uint64_t all = load_u64(largest);
-    const uint64_t inside = nleft < 8 ? ((uint64_t)1 << 8 * nleft) - 1 : UINT64_MAX;
-    return all & inside & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
+    return n;
 }
 
 /* Pixels of a row of tiles that kernels count; beyond the frame there are blank tiles. */
-static void count_dark(const count_source *s, uint32_t tile_row, uint32_t *dark)
+static void count_dark(const count_source *s, counted_row row, uint32_t *dark)
 {
-    const ring_map *map = s->map;
-    const size_t first = (size_t)tile_row * map->ntx;
-    const uint32_t nleft = map->ntx % GROUP_NTILES;
-    const uint32_t nwhole = map->ntx - nleft;
-    counted_row row = {.value = s->plane->value + TILE_EDGE * tile_row * s->plane->stride,
-                       .stride = s->plane->stride,
-                       .ngroups = nwhole / GROUP_NTILES,
-                       .cell = map->cell + first,
-                       .valid = s->plane->valid + first,
-                       .largest = s->plane->largest + first};
+    const uint32_t nleft = row.ntiles % GROUP_NTILES;
+    const uint32_t nwhole = row.ntiles - nleft;
     s->plane->kernels->count(&row, dark);
     if (nleft == 0)
         return;
@@ -129,27 +92,6 @@ static void count_dark(const count_source *s, uint32_t tile_row, uint32_t *dark)
     s->plane->kernels->count(&row, dark);
 }
 
-/* Lists the bright pixels of a row of tiles; returns their number. */
-static size_t list_bright(const count_source *s, uint32_t tile_row)
-{
-    const uint32_t ntx = s->map->ntx;
-    const uint8_t *largest = s->plane->largest + (size_t)tile_row * ntx;
-    size_t nlisted = 0;
-    for (uint32_t start = 0; start < ntx; start += 8) {
-        uint64_t left = bright_tiles(largest + start, ntx - start);
-        while (left) {
-            const uint32_t column = start + lowest_bit(left) / 8;
-            uint32_t *pixel = s->bright + nlisted;
-            left &= ~((uint64_t)0xFF << 8 * (column - start));
-            uint32_t n = list_tile(s->plane, tile_row, column, pixel);
-            if (largest[column] == BYTE_LOOKUP)
-                n = prepare_lookups(s, tile_row, pixel, n);
-            nlisted += n;
-        }
-    }
-    return nlisted;
-}
-
 static h5bragg_status add_overflow(int64_t value, uint32_t cell, histogram *h)
 {
     const h5bragg_status status = h->npixels == h->capacity ? grow(h) : H5BRAGG_OK;
@@ -158,6 +100,7 @@ static h5bragg_status add_overflow(int64_t value, uint32_t cell, histogram *h)
     return status;
 }
 
+/* Counts n listed pixels of a row of tiles. */
 static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, size_t n, histogram *h)
 {
     const uint16_t *cells = s->map->cell + (size_t)tile_row * s->map->ntx;
@@ -184,8 +127,18 @@ static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, siz
 
 static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
 {
-    const size_t nbright = list_bright(s, tile_row);
-    count_dark(s, tile_row, h->dark);
+    const counts_plane *plane = s->plane;
+    const uint32_t ntx = s->map->ntx;
+    const size_t first = (size_t)tile_row * ntx;
+    const counted_row row = {.value = plane->value + TILE_EDGE * tile_row * plane->stride,
+                             .stride = plane->stride,
+                             .ngroups = ntx / GROUP_NTILES,
+                             .ntiles = ntx,
+                             .cell = s->map->cell + first,
+                             .valid = plane->valid + first,
+                             .largest = plane->largest + first};
+    const size_t nbright = list_bright(s, tile_row, &row);
+    count_dark(s, row, h->dark);
     return count_bright(s, tile_row, nbright, h);
 }
 
@@ -235,7 +188,7 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
         return status;
     const count_source source = {
         frame, static_mask, map, plane,
-        scratch_take((size_t)TILE_NPIXELS * map->ntx * sizeof *source.bright)};
+        scratch_take(((size_t)TILE_NPIXELS * map->ntx + LIST_SLACK) * sizeof *source.bright)};
     if (!source.bright)
         return H5BRAGG_NO_MEMORY;
     h->value_offset = pixel_minimum(frame->type);
