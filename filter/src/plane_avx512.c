@@ -150,6 +150,13 @@ LEVEL_INLINE void count_group(const uint8_t *value, size_t stride, const uint16_
           _mm512_sub_epi8(_mm512_unpackhi_epi64(dark23, bright23), _mm512_srli_epi64(zeros, 48)));
 }
 
+/* Whether 16 tiles have no valid pixel: those of wide gaps. */
+LEVEL_INLINE int is_gap(const uint16_t *valid)
+{
+    const __m256i all = _mm256_loadu_si256((const __m256i *)(const void *)valid);
+    return _mm256_testz_si256(all, all);
+}
+
 LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
 {
     _Alignas(64) uint8_t counts[GROUP_NTILES * HISTOGRAM_NDARK];
@@ -157,6 +164,8 @@ LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
         const uint16_t *cell = row->cell + first;
         const uint8_t *value = row->value + TILE_EDGE * first;
         ask_for_next_group(value, row->stride);
+        if (is_gap(row->valid + first))
+            continue;
         count_group(value, row->stride, row->valid + first, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++)
             add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK,

@@ -134,12 +134,17 @@ static inline void ask_for(const void *memory)
 
 /*
  * Asks for a group of the next row of tiles, for passes over bytes that have long left the nearer
- * caches: the processor's own prefetching begins anew with every row of pixels.
+ * caches: the processor's own prefetching begins anew with every row of pixels.  A whole row is
+ * too much for the first cache, which has counters to hold.
  */
 static inline void ask_for_next_group(const uint8_t *value, size_t stride)
 {
+#if defined(__GNUC__)
     for (size_t i = TILE_EDGE; i < 2 * TILE_EDGE; i++)
-        ask_for(value + i * stride);
+        __builtin_prefetch(value + i * stride, 0, 2);
+#else
+    (void)value, (void)stride;
+#endif
 }
 
 /* Pixels of a tile that are not valid, by their bits. */
