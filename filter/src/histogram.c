@@ -156,28 +156,32 @@ static void sort_overflow(histogram *h)
     h->overflow_start[h->ncells] = (uint32_t)h->npixels;
 }
 
-/* Empty counters for the cells of a map. */
+/* Room for the counters of a map's cells, and no overflow entries yet. */
 static h5bragg_status prepare(const ring_map *map, histogram *h)
 {
     const size_t ncounts = (size_t)map->ncells * HISTOGRAM_NCOUNTS;
-    const size_t blank = (size_t)BRAGG_NO_CELL * HISTOGRAM_NDARK;
+    const size_t ndark = (BRAGG_NO_CELL + (size_t)1) * HISTOGRAM_NDARK;
     if (!h->count || h->ncells != map->ncells) {
         histogram_free(h);
         h->ncells = map->ncells;
         h->count = scratch_take((ncounts + 1) * sizeof *h->count);
-        h->memory = scratch_take((blank + HISTOGRAM_NDARK) * sizeof *h->dark + ALIGNMENT);
+        h->memory = scratch_take(ndark * sizeof *h->dark + ALIGNMENT);
         h->overflow_start = scratch_take((map->ncells + (size_t)2) * sizeof *h->overflow_start);
         if (!h->count || !h->memory || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
         const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
         h->dark = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->dark;
     }
-    memset(h->count, 0, ncounts * sizeof *h->count);
-    memset(h->dark, 0, (size_t)map->ncells * HISTOGRAM_NDARK * sizeof *h->dark);
-    memset(h->dark + blank, 0, HISTOGRAM_NDARK * sizeof *h->dark);
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
     return H5BRAGG_OK;
+}
+
+static void clear_counters(histogram *h)
+{
+    memset(h->count, 0, (size_t)h->ncells * HISTOGRAM_NCOUNTS * sizeof *h->count);
+    memset(h->dark, 0, (size_t)h->ncells * HISTOGRAM_NDARK * sizeof *h->dark);
+    memset(h->dark + (size_t)BRAGG_NO_CELL * HISTOGRAM_NDARK, 0, HISTOGRAM_NDARK * sizeof *h->dark);
 }
 
 h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_mask,
@@ -193,6 +197,7 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
         return H5BRAGG_NO_MEMORY;
     h->value_offset = pixel_minimum(frame->type);
     h->has_negative = plane->has_negative;
+    clear_counters(h);
     for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++)
         status = count_row(&source, tile_row, h);
     scratch_give(source.bright);
