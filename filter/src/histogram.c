@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "scratch.h"
-#include "symbols.h"
 
 enum { ALIGNMENT = 64, SUMMED_AT_ONCE = 8 };
 
