@@ -2,17 +2,16 @@
 /*
  * Per-cell histograms of a frame (docs/format.md, "Tiles and rings": cells).
  *
- * Kernels count dark pixels, a row of tiles at a time.  The few brighter ones are counted one by
- * one.
+ * Kernels count dark pixels, a row of tiles at a time.  The few brighter ones are listed and then
+ * counted one by one.  What counting them takes from afar, a frame that has left the caches, is
+ * asked for when they are listed, and arrives while a kernel is at work.
  */
 #include "histogram.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
 #include "scratch.h"
-#include "symbols.h"
 
 enum { ALIGNMENT = 64, SUMMED_AT_ONCE = 8 };
 
@@ -21,6 +20,7 @@ typedef struct count_source {
     const uint8_t *static_mask;
     const ring_map *map;
     const counts_plane *plane;
+    uint32_t *bright; /* scratch: bright pixels of a row of tiles, all that there may be */
 } count_source;
 
 static h5bragg_status grow(histogram *h)
@@ -40,80 +40,42 @@ static h5bragg_status grow(histogram *h)
     return H5BRAGG_OK;
 }
 
-/* A pixel of HISTOGRAM_NDARK counts or more. */
-static inline h5bragg_status count_pixel(const count_source *s, uint32_t tile_row, uint32_t column,
-                                         uint32_t p, uint8_t byte, histogram *h)
+static inline size_t bright_place(const ring_map *map, uint32_t tile_row, uint32_t pixel)
 {
-    const uint32_t cell = s->map->cell[(size_t)tile_row * s->map->ntx + column];
-    if (byte < HISTOGRAM_NCOUNTS) {
-        h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
-        return H5BRAGG_OK;
-    }
-    int64_t exact = byte;
-    if (byte == BYTE_LOOKUP) {
-        const size_t at = tile_pixel(s->map, tile_row, column, p);
-        if (s->static_mask && s->static_mask[at])
-            return H5BRAGG_OK;
-        exact = pixel_get(s->frame->pixels, s->frame->type, at);
-    }
-    if (h->npixels == h->capacity) {
-        const h5bragg_status status = grow(h);
-        if (status)
-            return status;
-    }
-    h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(exact - h->value_offset), cell};
-    return H5BRAGG_OK;
+    return tile_pixel(map, tile_row, bright_column(pixel), bright_number(pixel));
 }
 
-/* Pixels of a tile that kernels do not count. */
-static uint32_t bright_pixels(const uint8_t *tile, size_t stride)
+/*
+ * Lists the bright pixels of a row of tiles; returns their number.  Those under the static mask are
+ * dropped, and others that must be looked up are asked for.
+ */
+static size_t list_bright(const count_source *s, uint32_t tile_row, const counted_row *row)
 {
-    uint32_t bits = 0;
-    for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        const uint32_t row = load_u32(tile + i * stride) & 0x01010101u * (256u - HISTOGRAM_NDARK);
-        const uint32_t top = (((row & 0x7F7F7F7F) + 0x7F7F7F7F) | row) >> 7 & 0x01010101u;
-        bits |= top * 0x10204080u >> 28 << TILE_EDGE * i;
+    const uint8_t *frame = s->frame->pixels;
+    const size_t nbytes = h5bragg_pixel_nbytes(s->frame->type);
+    const size_t nlisted = s->plane->kernels->list(row, s->bright);
+    size_t n = 0;
+    if (!memchr(row->largest, BYTE_LOOKUP, row->ntiles))
+        return nlisted;
+    for (size_t k = 0; k < nlisted; k++) {
+        const uint32_t pixel = s->bright[k];
+        s->bright[n] = pixel;
+        if (bright_byte(pixel) == BYTE_LOOKUP) {
+            const size_t at = bright_place(s->map, tile_row, pixel);
+            if (s->static_mask && s->static_mask[at])
+                continue;
+            ask_for(frame + at * nbytes);
+        }
+        n++;
     }
-    return bits;
-}
-
-static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, uint32_t column,
-                                   histogram *h)
-{
-    const size_t stride = s->plane->stride;
-    const uint8_t *value = s->plane->value + TILE_EDGE * (tile_row * stride + (size_t)column);
-    uint32_t left = bright_pixels(value, stride);
-    for (; left; left &= left - 1) {
-        const uint32_t p = lowest_bit(left);
-        const uint8_t byte = value[p / TILE_EDGE * stride + p % TILE_EDGE];
-        const h5bragg_status status = count_pixel(s, tile_row, column, p, byte, h);
-        if (status)
-            return status;
-    }
-    return H5BRAGG_OK;
-}
-
-/* Of eight tiles those with pixels that kernels do not count. */
-static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
-{
-    const uint64_t all = load_u64(largest);
-    const uint64_t inside = nleft < 8 ? ((uint64_t)1 << 8 * nleft) - 1 : UINT64_MAX;
-    return all & inside & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
+    return n;
 }
 
 /* Pixels of a row of tiles that kernels count; beyond the frame there are blank tiles. */
-static void count_dark(const count_source *s, uint32_t tile_row, uint32_t *dark)
+static void count_dark(const count_source *s, counted_row row, uint32_t *dark)
 {
-    const ring_map *map = s->map;
-    const size_t first = (size_t)tile_row * map->ntx;
-    const uint32_t nleft = map->ntx % GROUP_NTILES;
-    const uint32_t nwhole = map->ntx - nleft;
-    counted_row row = {.value = s->plane->value + TILE_EDGE * tile_row * s->plane->stride,
-                       .stride = s->plane->stride,
-                       .ngroups = nwhole / GROUP_NTILES,
-                       .cell = map->cell + first,
-                       .valid = s->plane->valid + first,
-                       .largest = s->plane->largest + first};
+    const uint32_t nleft = row.ntiles % GROUP_NTILES;
+    const uint32_t nwhole = row.ntiles - nleft;
     s->plane->kernels->count(&row, dark);
     if (nleft == 0)
         return;
@@ -128,25 +90,54 @@ static void count_dark(const count_source *s, uint32_t tile_row, uint32_t *dark)
     s->plane->kernels->count(&row, dark);
 }
 
-static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
+static h5bragg_status add_overflow(int64_t value, uint32_t cell, histogram *h)
 {
-    const ring_map *map = s->map;
-    const uint16_t *cell = map->cell + (size_t)tile_row * map->ntx;
-    const uint8_t *largest = s->plane->largest + (size_t)tile_row * map->ntx;
-    count_dark(s, tile_row, h->dark);
-    for (uint32_t start = 0; start < map->ntx; start += 8) {
-        uint64_t left = bright_tiles(largest + start, map->ntx - start);
-        while (left) {
-            const uint32_t t = lowest_bit(left) / 8;
-            left &= ~((uint64_t)0xFF << 8 * t);
-            if (cell[start + t] == BRAGG_NO_CELL)
-                continue;
-            const h5bragg_status status = count_bright(s, tile_row, start + t, h);
-            if (status)
-                return status;
+    const h5bragg_status status = h->npixels == h->capacity ? grow(h) : H5BRAGG_OK;
+    if (!status)
+        h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(value - h->value_offset), cell};
+    return status;
+}
+
+/* Counts n listed pixels of a row of tiles. */
+static h5bragg_status count_bright(const count_source *s, uint32_t tile_row, size_t n, histogram *h)
+{
+    const uint16_t *cells = s->map->cell + (size_t)tile_row * s->map->ntx;
+    for (size_t k = 0; k < n; k++) {
+        const uint32_t pixel = s->bright[k];
+        const uint32_t cell = cells[bright_column(pixel)];
+        const uint8_t byte = bright_byte(pixel);
+        if (cell == BRAGG_NO_CELL)
+            continue;
+        if (byte < HISTOGRAM_NCOUNTS) {
+            h->count[(size_t)cell * HISTOGRAM_NCOUNTS + byte]++;
+            continue;
         }
+        int64_t exact = byte;
+        if (byte == BYTE_LOOKUP)
+            exact =
+                pixel_get(s->frame->pixels, s->frame->type, bright_place(s->map, tile_row, pixel));
+        const h5bragg_status status = add_overflow(exact, cell, h);
+        if (status)
+            return status;
     }
     return H5BRAGG_OK;
+}
+
+static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histogram *h)
+{
+    const counts_plane *plane = s->plane;
+    const uint32_t ntx = s->map->ntx;
+    const size_t first = (size_t)tile_row * ntx;
+    const counted_row row = {.value = plane->value + TILE_EDGE * tile_row * plane->stride,
+                             .stride = plane->stride,
+                             .ngroups = ntx / GROUP_NTILES,
+                             .ntiles = ntx,
+                             .cell = s->map->cell + first,
+                             .valid = plane->valid + first,
+                             .largest = plane->largest + first};
+    const size_t nbright = list_bright(s, tile_row, &row);
+    count_dark(s, row, h->dark);
+    return count_bright(s, tile_row, nbright, h);
 }
 
 /* Counting sort of the overflow entries by cell. */
@@ -163,39 +154,51 @@ static void sort_overflow(histogram *h)
     h->overflow_start[h->ncells] = (uint32_t)h->npixels;
 }
 
-/* Empty counters for the cells of a map. */
+/* Room for the counters of a map's cells, and no overflow entries yet. */
 static h5bragg_status prepare(const ring_map *map, histogram *h)
 {
     const size_t ncounts = (size_t)map->ncells * HISTOGRAM_NCOUNTS;
-    const size_t blank = (size_t)BRAGG_NO_CELL * HISTOGRAM_NDARK;
+    const size_t ndark = (BRAGG_NO_CELL + (size_t)1) * HISTOGRAM_NDARK;
     if (!h->count || h->ncells != map->ncells) {
         histogram_free(h);
         h->ncells = map->ncells;
         h->count = scratch_take((ncounts + 1) * sizeof *h->count);
-        h->memory = scratch_take((blank + HISTOGRAM_NDARK) * sizeof *h->dark + ALIGNMENT);
+        h->memory = scratch_take(ndark * sizeof *h->dark + ALIGNMENT);
         h->overflow_start = scratch_take((map->ncells + (size_t)2) * sizeof *h->overflow_start);
         if (!h->count || !h->memory || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
         const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
         h->dark = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->dark;
     }
-    memset(h->count, 0, ncounts * sizeof *h->count);
-    memset(h->dark, 0, (size_t)map->ncells * HISTOGRAM_NDARK * sizeof *h->dark);
-    memset(h->dark + blank, 0, HISTOGRAM_NDARK * sizeof *h->dark);
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
     return H5BRAGG_OK;
 }
 
+static void clear_counters(histogram *h)
+{
+    memset(h->count, 0, (size_t)h->ncells * HISTOGRAM_NCOUNTS * sizeof *h->count);
+    memset(h->dark, 0, (size_t)h->ncells * HISTOGRAM_NDARK * sizeof *h->dark);
+    memset(h->dark + (size_t)BRAGG_NO_CELL * HISTOGRAM_NDARK, 0, HISTOGRAM_NDARK * sizeof *h->dark);
+}
+
 h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_mask,
                               const ring_map *map, const counts_plane *plane, histogram *h)
 {
-    const count_source source = {frame, static_mask, map, plane};
     h5bragg_status status = prepare(map, h);
+    if (status)
+        return status;
+    const count_source source = {
+        frame, static_mask, map, plane,
+        scratch_take(((size_t)TILE_NPIXELS * map->ntx + LIST_SLACK) * sizeof *source.bright)};
+    if (!source.bright)
+        return H5BRAGG_NO_MEMORY;
     h->value_offset = pixel_minimum(frame->type);
     h->has_negative = plane->has_negative;
+    clear_counters(h);
     for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++)
         status = count_row(&source, tile_row, h);
+    scratch_give(source.bright);
     if (status)
         return status;
     for (uint32_t c = 0; c < map->ncells; c++)
@@ -226,11 +229,10 @@ static h5bragg_status add_large(const h5bragg_counts *counts, h5bragg_pixel_type
         if (pixel->place >= nplaces || map->cell[pixel->place / TILE_NPIXELS] >= map->ncells)
             return H5BRAGG_BAD_ARGUMENT;
         const int64_t value = is_signed ? (int64_t)(int32_t)pixel->value : pixel->value;
-        const h5bragg_status status = h->npixels == h->capacity ? grow(h) : H5BRAGG_OK;
+        const h5bragg_status status =
+            add_overflow(value, map->cell[pixel->place / TILE_NPIXELS], h);
         if (status)
             return status;
-        h->pixel[h->npixels++] = (overflow_pixel){(uint32_t)(value - h->value_offset),
-                                                  map->cell[pixel->place / TILE_NPIXELS]};
     }
     return H5BRAGG_OK;
 }

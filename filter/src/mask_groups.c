@@ -15,16 +15,6 @@ enum {
     NPIECES = GROUP_NPIXELS / TILE_NPIXELS /* of 16 pixels */
 };
 
-/* Asks for a line of memory. */
-static inline void ask_for(const uint8_t *p)
-{
-#if defined(__GNUC__)
-    __builtin_prefetch(p);
-#else
-    (void)p;
-#endif
-}
-
 /* The tiles of a group: those beyond the edge, and above the frame, are valid. */
 static void get_group(const uint16_t *valid, const ring_map *map, uint32_t g,
                       uint16_t tile[GROUP_NTILES])

@@ -121,6 +121,7 @@ const plane_kernels plane_avx2 = {
     .narrow32 = narrow32,
     .describe = describe,
     .count = count,
+    .list = plane_scalar_list,
     .box = box,
 };
 #else

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The loops over the pixels for AVX-512 (F, BW, VL, DQ, BITALG, and GFNI). */
+#include "bytes.h"
 #include "plane_kernels.h"
+#include "symbols.h" /* lowest_bit */
 
 #if BRAGG_HAVE_X86_KERNELS
 #include <immintrin.h>
 
 #define LEVEL_TARGET                                                                               \
-    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,gfni")))
+    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,gfni,popcnt")))
 #define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
 #define VEC(operation) _mm512_##operation
 
@@ -148,6 +150,13 @@ LEVEL_INLINE void count_group(const uint8_t *value, size_t stride, const uint16_
           _mm512_sub_epi8(_mm512_unpackhi_epi64(dark23, bright23), _mm512_srli_epi64(zeros, 48)));
 }
 
+/* Whether 16 tiles have no valid pixel: those of wide gaps. */
+LEVEL_INLINE int is_gap(const uint16_t *valid)
+{
+    const __m256i all = _mm256_loadu_si256((const __m256i *)(const void *)valid);
+    return _mm256_testz_si256(all, all);
+}
+
 LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
 {
     _Alignas(64) uint8_t counts[GROUP_NTILES * HISTOGRAM_NDARK];
@@ -155,11 +164,43 @@ LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
         const uint16_t *cell = row->cell + first;
         const uint8_t *value = row->value + TILE_EDGE * first;
         ask_for_next_group(value, row->stride);
+        if (is_gap(row->valid + first))
+            continue;
         count_group(value, row->stride, row->valid + first, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++)
             add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK,
                        counts + t % 4 * 64 + t / 4 * 16);
     }
+}
+
+/* Lists pixels of a tile: those wanted of all 16 entries; returns their number. */
+LEVEL_INLINE uint32_t list_tile(const counted_row *row, uint32_t column, uint32_t *pixel)
+{
+    const vec number = _mm512_slli_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 8);
+    const uint8_t *value = row->value + TILE_EDGE * (size_t)column;
+    const __m128i bytes = _mm_setr_epi32((int)load_u32(value), (int)load_u32(value + row->stride),
+                                         (int)load_u32(value + 2 * row->stride),
+                                         (int)load_u32(value + 3 * row->stride));
+    const __mmask16 bright = _mm_test_epi8_mask(bytes, _mm_set1_epi8(-HISTOGRAM_NDARK));
+    const vec place = _mm512_or_si512(number, _mm512_set1_epi32((int)(column << 16)));
+    store(pixel,
+          _mm512_maskz_compress_epi32(bright, _mm512_or_si512(place, _mm512_cvtepu8_epi32(bytes))));
+    return (uint32_t)__builtin_popcount(bright);
+}
+
+LEVEL_TARGET static size_t list(const counted_row *row, uint32_t *pixel)
+{
+    const vec bright = _mm512_set1_epi8(-HISTOGRAM_NDARK);
+    size_t n = 0;
+    for (uint32_t start = 0; start < row->ntiles; start += 64) {
+        const uint32_t nleft = row->ntiles - start;
+        const __mmask64 inside = nleft < 64 ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
+        const vec largest = _mm512_maskz_loadu_epi8(inside, row->largest + start);
+        for (uint64_t left = _mm512_test_epi8_mask(largest, bright); left; left &= left - 1)
+            n += list_tile(row, start + lowest_bit(left), pixel + n);
+    }
+    return n;
 }
 
 const plane_kernels plane_avx512 = {
@@ -168,6 +209,7 @@ const plane_kernels plane_avx512 = {
     .narrow32 = narrow32,
     .describe = describe,
     .count = count,
+    .list = list,
     .box = box,
 };
 #else

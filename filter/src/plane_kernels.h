@@ -28,7 +28,8 @@ enum {
     MOST_SQUARES = 0xFFFF,  /* of a tile: those of patterns are fewer by far */
     BYTE_LOOKUP = 255,      /* the byte of a pixel that must be looked up in the frame */
     HISTOGRAM_NCOUNTS = 64, /* counters of a cell */
-    HISTOGRAM_NDARK = 16    /* of them kernels serve so many */
+    HISTOGRAM_NDARK = 16,   /* of them kernels serve so many */
+    LIST_SLACK = 16
 };
 
 /*
@@ -61,10 +62,23 @@ typedef struct counted_row {
     const uint8_t *value;
     size_t stride;
     size_t ngroups;
+    uint32_t ntiles;      /* those of the row; ngroups may be fewer or have blank ones */
     const uint16_t *cell; /* a row of counters for each that occurs */
     const uint16_t *valid;
     const uint8_t *largest;
 } counted_row;
+
+/* A listed pixel: its column of tiles, its number in the tile, and its byte. */
+static inline uint32_t bright_pixel(uint32_t column, uint32_t p, uint8_t byte)
+{
+    return column << 16 | p << 8 | byte;
+}
+
+static inline uint32_t bright_column(uint32_t pixel) { return pixel >> 16; }
+
+static inline uint32_t bright_number(uint32_t pixel) { return pixel >> 8 & 0xFF; }
+
+static inline uint8_t bright_byte(uint32_t pixel) { return (uint8_t)pixel; }
 
 /*
  * Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits; adds to found[g] which codes those of a
@@ -89,6 +103,12 @@ typedef struct plane_kernels {
     void (*count)(const counted_row *row, uint32_t *counter);
 
     /*
+     * Lists the others of the row's ntiles tiles as bright_pixel has them, in the order of tiles
+     * and of their pixels; returns their number.  Writes up to LIST_SLACK entries more.
+     */
+    size_t (*list)(const counted_row *row, uint32_t *pixel);
+
+    /*
      * For each of 16 * ngroups tiles the largest of the sums over the 3 x 3 bytes around its 16
      * pixels.  Reads one byte beyond on every side.
      */
@@ -102,15 +122,26 @@ extern const plane_kernels plane_avx2;
 extern const plane_kernels plane_avx512;
 #endif
 
+/* Asks for memory that is to be read soon. */
+static inline void ask_for(const void *memory)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(memory);
+#else
+    (void)memory;
+#endif
+}
+
 /*
  * Asks for a group of the next row of tiles, for passes over bytes that have long left the nearer
- * caches: the processor's own prefetching begins anew with every row of pixels.
+ * caches: the processor's own prefetching begins anew with every row of pixels.  A whole row is
+ * too much for the first cache, which has counters to hold.
  */
 static inline void ask_for_next_group(const uint8_t *value, size_t stride)
 {
 #if defined(__GNUC__)
     for (size_t i = TILE_EDGE; i < 2 * TILE_EDGE; i++)
-        __builtin_prefetch(value + i * stride);
+        __builtin_prefetch(value + i * stride, 0, 2);
 #else
     (void)value, (void)stride;
 #endif
@@ -125,6 +156,9 @@ static inline uint32_t count_invalid(uint16_t valid)
     n = (n & 0x0F0F) + (n >> 4 & 0x0F0F);
     return (n & 0xFF) + (n >> 8);
 }
+
+/* As plane_kernels has it, in portable C. */
+size_t plane_scalar_list(const counted_row *row, uint32_t *pixel);
 
 /* The kernels of a level; those of plane_scalar.c where there are no others. */
 const plane_kernels *plane_kernels_of(cpu_level level);

@@ -2,8 +2,10 @@
 /* The loops over the pixels in portable C: what the others are compared with. */
 #include <string.h>
 
+#include "bytes.h"
 #include "pixel.h"
 #include "plane_kernels.h"
+#include "symbols.h" /* lowest_bit */
 
 /* The pixel types stand for their widths here. */
 BRAGG_INLINE void mask_group(const h5bragg_pixel_type type, const void *pixels, size_t start,
@@ -152,6 +154,41 @@ static void count(const counted_row *row, uint32_t *counter)
     }
 }
 
+/* Lists pixels of a tile without branches, which would end by chance; returns their number. */
+static uint32_t list_tile(const counted_row *row, uint32_t column, uint32_t *pixel)
+{
+    const uint8_t *value = row->value + TILE_EDGE * (size_t)column;
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        const uint8_t byte = value[p / TILE_EDGE * row->stride + p % TILE_EDGE];
+        pixel[n] = bright_pixel(column, p, byte);
+        n += byte >= HISTOGRAM_NDARK;
+    }
+    return n;
+}
+
+/* Of eight tiles those that have pixels to be listed. */
+static uint64_t bright_tiles(const uint8_t *largest, uint32_t nleft)
+{
+    const uint64_t all = load_u64(largest);
+    const uint64_t inside = nleft < 8 ? ((uint64_t)1 << 8 * nleft) - 1 : UINT64_MAX;
+    return all & inside & 0x0101010101010101u * (256u - HISTOGRAM_NDARK);
+}
+
+size_t plane_scalar_list(const counted_row *row, uint32_t *pixel)
+{
+    size_t n = 0;
+    for (uint32_t start = 0; start < row->ntiles; start += 8) {
+        uint64_t left = bright_tiles(row->largest + start, row->ntiles - start);
+        while (left) {
+            const uint32_t t = lowest_bit(left) / 8;
+            left &= ~((uint64_t)0xFF << 8 * t);
+            n += list_tile(row, start + t, pixel + n);
+        }
+    }
+    return n;
+}
+
 /* The largest box sums, 9 * 255 at most, of four pixels below each other in a group's columns. */
 static void box_columns(const uint8_t *value, size_t stride, int16_t *largest)
 {
@@ -190,6 +227,7 @@ const plane_kernels plane_scalar = {
     .narrow32 = narrow32,
     .describe = describe,
     .count = count,
+    .list = plane_scalar_list,
     .box = box,
 };
 

@@ -106,6 +106,7 @@ const plane_kernels plane_sse4 = {
     .narrow32 = narrow32,
     .describe = describe,
     .count = count,
+    .list = plane_scalar_list,
     .box = box,
 };
 #else

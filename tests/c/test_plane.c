@@ -247,6 +247,26 @@ static void check_histograms(const test_case *c, const counts_plane *plane, hist
     check_histogram(c, h);
 }
 
+/* Every level lists the pixels that portable C lists, also where a row ends early. */
+static void check_list(const test_case *c, const counts_plane *plane)
+{
+    const uint32_t ntx = c->map.ntx;
+    const size_t nentries = (size_t)TILE_NPIXELS * ntx + LIST_SLACK;
+    uint32_t *pixel = allocate(nentries * sizeof *pixel);
+    uint32_t *expected = allocate(nentries * sizeof *expected);
+    for (uint32_t tile_row = 0; tile_row < c->map.nty; tile_row++) {
+        const counted_row row = {.value = plane->value + TILE_EDGE * tile_row * plane->stride,
+                                 .stride = plane->stride,
+                                 .ntiles = ntx - tile_row % ntx,
+                                 .largest = plane->largest + (size_t)tile_row * ntx};
+        const size_t n = plane_scalar_list(&row, expected);
+        CHECK(plane->kernels->list(&row, pixel) == n);
+        CHECK(memcmp(pixel, expected, n * sizeof *pixel) == 0);
+    }
+    free(pixel);
+    free(expected);
+}
+
 /* The tiles that the pixels around one touch. */
 static void mark_around(const test_case *c, int64_t i, int64_t j, int64_t reach, uint8_t mark,
                         uint8_t *kept)
@@ -313,6 +333,7 @@ static void test_shape(cpu_level level, uint32_t ny, uint32_t nx)
             CHECK(!counts_plane_make(&c.frame, &c.codes, c.static_mask, &c.map, &plane));
             CHECK(plane.kernels == plane_kernels_of(level));
             check_plane(&c, &plane);
+            check_list(&c, &plane);
             check_histograms(&c, &plane, &h);
             check_box_search(&c, &plane);
             free_case(&c);
