@@ -38,9 +38,9 @@ void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
 
-enum { FLUSHED_AT_ONCE = 8 };
+enum { FLUSHED_AT_ONCE = 8, VECTOR_NBYTES = 64 };
 
 /* Raw bits of n numbers that have some. */
 static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t *number,
@@ -59,34 +59,47 @@ static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t
     *w = f;
 }
 
-/*
- * Most are their own symbols.  Of others symbol and floating-point number begin alike: with
- * the exponent and the two bits behind the leading one.  Their raw bits follow afterwards.
- */
+/* Of x / 4 the symbol of a byte x that has raw bits: with its exponent and the two bits behind the
+ * leading one. */
+static const uint8_t LARGE_SYMBOL[64] = {
+    0,  0,  0,  0,  16, 17, 18, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 24, 24, 25, 25,
+    25, 25, 26, 26, 26, 26, 27, 27, 27, 27, 28, 28, 28, 28, 28, 28, 28, 28, 29, 29, 29, 29,
+    29, 29, 29, 29, 30, 30, 30, 30, 30, 30, 30, 30, 31, 31, 31, 31, 31, 31, 31, 31};
+
+KERNEL BRAGG_INLINE void store_pairs(uint16_t *pair, __mmask32 inside, __m256i context,
+                                     __m256i symbol)
+{
+    const __m512i high = _mm512_slli_epi16(_mm512_cvtepu8_epi16(context), 8);
+    const __m512i pairs = _mm512_or_si512(high, _mm512_cvtepu8_epi16(symbol));
+    _mm512_mask_storeu_epi16(pair, inside, pairs);
+}
+
+/* Most are their own symbols, those of others are looked up.  Raw bits follow afterwards. */
 KERNEL static void put_bytes_avx512(symbol_writer *s, const number_symbols *numbers,
                                     const uint8_t *number, const uint8_t *context, uint32_t n,
                                     uint8_t *large)
 {
-    enum { SHORT_FLOAT = 23 - 2, BIAS = 4 * 127 };
-    const __m512i direct = _mm512_set1_epi32(NUMBER_DIRECT);
+    const __m512i direct = _mm512_set1_epi8(NUMBER_DIRECT);
+    const __m512i large_symbol = _mm512_loadu_si512(LARGE_SYMBOL);
     fast_writer w;
     uint32_t nlarge = 0;
     if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
         return;
-    for (uint32_t i = 0; i < n; i += AT_ONCE) {
+    for (uint32_t i = 0; i < n; i += VECTOR_NBYTES) {
         const uint32_t left = n - i;
-        const __mmask16 inside = (__mmask16)(left < AT_ONCE ? (1u << left) - 1 : 0xFFFF);
-        const __m128i bytes = _mm_maskz_loadu_epi8(inside, number + i);
-        const __m512i x = _mm512_cvtepu8_epi32(bytes);
-        const __m512i c = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, context + i));
-        const __mmask16 is_large = _mm512_cmpge_epu32_mask(x, direct);
-        const __m512i begin =
-            _mm512_srli_epi32(_mm512_castps_si512(_mm512_cvtepi32_ps(x)), SHORT_FLOAT);
-        const __m512i symbol = _mm512_mask_sub_epi32(x, is_large, begin, _mm512_set1_epi32(BIAS));
-        const __m512i pair = _mm512_or_si512(_mm512_slli_epi32(c, 8), symbol);
-        _mm256_mask_storeu_epi16(w.pair + i, inside, _mm512_cvtepi32_epi16(pair));
-        _mm_storeu_si128((void *)(large + nlarge), _mm_maskz_compress_epi8(is_large, bytes));
-        nlarge += (uint32_t)__builtin_popcount(is_large);
+        const __mmask64 inside = left < VECTOR_NBYTES ? ((uint64_t)1 << left) - 1 : UINT64_MAX;
+        const __m512i x = _mm512_maskz_loadu_epi8(inside, number + i);
+        const __m512i c = _mm512_maskz_loadu_epi8(inside, context + i);
+        const __mmask64 is_large = _mm512_cmpge_epu8_mask(x, direct);
+        /* Of an index the look-up takes six bits, so that those of the next byte do not matter. */
+        const __m512i symbol =
+            _mm512_mask_permutexvar_epi8(x, is_large, _mm512_srli_epi16(x, 2), large_symbol);
+        store_pairs(w.pair + i, (__mmask32)inside, _mm512_castsi512_si256(c),
+                    _mm512_castsi512_si256(symbol));
+        store_pairs(w.pair + i + VECTOR_NBYTES / 2, (__mmask32)(inside >> 32),
+                    _mm512_extracti64x4_epi64(c, 1), _mm512_extracti64x4_epi64(symbol, 1));
+        _mm512_storeu_si512(large + nlarge, _mm512_maskz_compress_epi8(is_large, x));
+        nlarge += (uint32_t)__builtin_popcountll(is_large);
     }
     w.pair += n;
     put_raw(&w, numbers, large, nlarge);
