@@ -112,24 +112,19 @@ static int64_t tile_sum(const frame_packer *p, size_t tile)
     return sum;
 }
 
-/* Asks for the pixels of a tile, which lie far apart and have not been looked at for long. */
-static void ask_for_pixels(const frame_source *s, uint32_t tile_row, uint32_t column)
-{
-    const size_t nbytes = h5bragg_pixel_nbytes(s->frame.type);
-    const uint8_t *pixels = s->frame.pixels;
-    for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE)
-        __builtin_prefetch(pixels + tile_pixel(s->map, tile_row, column, p) * nbytes);
-}
-
-/* An exact tile that is odd waits for its pixels until the row of macro blocks is listed. */
+/* Exact tiles that are odd wait for their pixels until all else of their row is done. */
 static void add_odd(frame_packer *p, uint32_t tile_row, uint32_t number)
 {
     const frame_source *s = p->source;
-    const uint32_t column = p->lists.exact[number];
-    const size_t tile = (size_t)tile_row * s->map->ntx + column;
+    const size_t tile = (size_t)tile_row * s->map->ntx + p->lists.exact[number];
     p->odd[p->nodd++] = (odd_tile){tile, number, tile_row % MACRO_EDGE};
     p->header.nexact += count_pixels(s->plane.valid[tile]);
-    ask_for_pixels(s, tile_row, column);
+}
+
+static void ask_for_odd(const frame_packer *p)
+{
+    for (uint32_t k = 0; k < p->nodd; k++)
+        frame_source_ask(p->source, p->odd[k].tile);
 }
 
 static void pack_odd(frame_packer *p)
@@ -228,6 +223,17 @@ static void pack_tile_row(frame_packer *p, uint32_t tile_row, size_t at)
         pack_picked_row(p, tile_row);
 }
 
+/* The sums of a row of macro blocks. */
+static void pack_sums(frame_packer *p, uint32_t row, uint32_t nrows)
+{
+    const uint32_t ntx = p->source->map->ntx;
+    const tile_sums sums = {p->small_sum, p->sum};
+    draw_kernels_get(bragg_cpu_level())
+        ->hash(p->header.seed, row * ntx, (size_t)nrows * ntx, p->hash);
+    sum_grid_start_row(&p->grid, row / MACRO_EDGE, p->open, p->hash);
+    sums_write_row(&p->grid, &sums, &p->scale_symbols, &p->sum_symbols);
+}
+
 static void pack_rows(frame_packer *p)
 {
     const ring_map *map = p->source->map;
@@ -235,15 +241,11 @@ static void pack_rows(frame_packer *p)
         const uint32_t nrows = map->nty - row < MACRO_EDGE ? map->nty - row : MACRO_EDGE;
         for (uint32_t k = 0; k < nrows; k++)
             pack_tile_row(p, row + k, (size_t)k * map->ntx);
+        ask_for_odd(p);
+        if (p->model->layout.has_local)
+            pack_sums(p, row, nrows);
         pack_odd(p);
         exact_writer_end_row(&p->exact);
-        if (!p->model->layout.has_local)
-            continue;
-        draw_kernels_get(bragg_cpu_level())
-            ->hash(p->header.seed, row * map->ntx, (size_t)nrows * map->ntx, p->hash);
-        sum_grid_start_row(&p->grid, row / MACRO_EDGE, p->open, p->hash);
-        const tile_sums sums = {p->small_sum, p->sum};
-        sums_write_row(&p->grid, &sums, &p->scale_symbols, &p->sum_symbols);
     }
 }
 
