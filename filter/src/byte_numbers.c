@@ -66,15 +66,14 @@ static const uint8_t LARGE_SYMBOL[64] = {
     25, 25, 26, 26, 26, 26, 27, 27, 27, 27, 28, 28, 28, 28, 28, 28, 28, 28, 29, 29, 29, 29,
     29, 29, 29, 29, 30, 30, 30, 30, 30, 30, 30, 30, 31, 31, 31, 31, 31, 31, 31, 31};
 
-KERNEL BRAGG_INLINE void store_pairs(uint16_t *pair, __mmask32 inside, __m256i context,
-                                     __m256i symbol)
+KERNEL BRAGG_INLINE void store_pairs(uint16_t *pair, __m256i context, __m256i symbol)
 {
     const __m512i high = _mm512_slli_epi16(_mm512_cvtepu8_epi16(context), 8);
-    const __m512i pairs = _mm512_or_si512(high, _mm512_cvtepu8_epi16(symbol));
-    _mm512_mask_storeu_epi16(pair, inside, pairs);
+    _mm512_storeu_si512(pair, _mm512_or_si512(high, _mm512_cvtepu8_epi16(symbol)));
 }
 
-/* Most are their own symbols, those of others are looked up.  Raw bits follow afterwards. */
+/* Most are their own symbols, those of others are looked up.  Raw bits follow afterwards.  Stores
+ * are of whole vectors. */
 KERNEL static void put_bytes_avx512(symbol_writer *s, const number_symbols *numbers,
                                     const uint8_t *number, const uint8_t *context, uint32_t n,
                                     uint8_t *large)
@@ -83,7 +82,7 @@ KERNEL static void put_bytes_avx512(symbol_writer *s, const number_symbols *numb
     const __m512i large_symbol = _mm512_loadu_si512(LARGE_SYMBOL);
     fast_writer w;
     uint32_t nlarge = 0;
-    if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
+    if (n == 0 || !fast_writer_open(&w, s, n + VECTOR_NBYTES, RAW_NBYTES * (size_t)n))
         return;
     for (uint32_t i = 0; i < n; i += VECTOR_NBYTES) {
         const uint32_t left = n - i;
@@ -94,10 +93,9 @@ KERNEL static void put_bytes_avx512(symbol_writer *s, const number_symbols *numb
         /* Of an index the look-up takes six bits, so that those of the next byte do not matter. */
         const __m512i symbol =
             _mm512_mask_permutexvar_epi8(x, is_large, _mm512_srli_epi16(x, 2), large_symbol);
-        store_pairs(w.pair + i, (__mmask32)inside, _mm512_castsi512_si256(c),
-                    _mm512_castsi512_si256(symbol));
-        store_pairs(w.pair + i + VECTOR_NBYTES / 2, (__mmask32)(inside >> 32),
-                    _mm512_extracti64x4_epi64(c, 1), _mm512_extracti64x4_epi64(symbol, 1));
+        store_pairs(w.pair + i, _mm512_castsi512_si256(c), _mm512_castsi512_si256(symbol));
+        store_pairs(w.pair + i + VECTOR_NBYTES / 2, _mm512_extracti64x4_epi64(c, 1),
+                    _mm512_extracti64x4_epi64(symbol, 1));
         _mm512_storeu_si512(large + nlarge, _mm512_maskz_compress_epi8(is_large, x));
         nlarge += (uint32_t)__builtin_popcountll(is_large);
     }
