@@ -4,7 +4,7 @@
 
 #include "cpu_level.h"
 
-enum { AT_ONCE = 16, RAW_NBYTES = 1 /* of each: 5 bits */ };
+enum { AT_ONCE = 16, FLUSHED_AT_ONCE = 8, RAW_NBYTES = 1 /* of each: 5 bits */ };
 
 /* Whether AT_ONCE numbers are their own symbols. */
 static int are_direct(const uint8_t *number)
@@ -12,35 +12,42 @@ static int are_direct(const uint8_t *number)
     return ((load_u64(number) | load_u64(number + 8)) & 0xF0F0F0F0F0F0F0F0u) == 0;
 }
 
-void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint8_t *number,
-                     const uint8_t *context, uint32_t n, uint8_t *large)
+/*
+ * The symbol of a byte: itself, or for large ones 4 e + (x >> (e - 2) & 3), e being the exponent.
+ * That is a line for every exponent, from each to the next less steep: the least of all lines.
+ */
+static inline uint8_t symbol_of(uint8_t x)
 {
-    fast_writer w;
-    (void)large;
-    if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
-        return;
-    fast_writer f = w; /* in registers */
-    for (uint32_t i = 0; i < n; i += AT_ONCE) {
-        const uint32_t m = n - i < AT_ONCE ? n - i : AT_ONCE;
-        if (m == AT_ONCE && are_direct(number + i)) {
-            for (uint32_t k = i; k < i + AT_ONCE; k++)
-                *f.pair++ = (uint16_t)(context[k] << 8 | number[k]);
-            continue;
-        }
-        for (uint32_t k = i; k < i + m; k++) {
-            fast_put_number(&f, numbers, context[k], number[k]);
-            fast_flush(&f);
-        }
+    uint8_t least = x;
+    for (uint32_t e = 4; e < 8; e++) {
+        const uint8_t line = (uint8_t)(4 * e - 4 + (x >> (e - 2)));
+        least = line < least ? line : least;
     }
-    fast_writer_close(&f, s);
+    return least;
 }
 
-#if defined(BRAGG_X86_64)
-#include <immintrin.h>
+static void list_pairs(const uint8_t *restrict number, const uint8_t *restrict context, uint32_t n,
+                       uint16_t *restrict pair)
+{
+    for (uint32_t k = 0; k < n; k++)
+        pair[k] = (uint16_t)(context[k] << 8 | symbol_of(number[k]));
+}
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
-
-enum { FLUSHED_AT_ONCE = 8, VECTOR_NBYTES = 64 };
+/* Returns how many numbers have raw bits, and lists them. */
+static uint32_t list_large(const uint8_t *restrict number, uint32_t n, uint8_t *restrict large)
+{
+    uint32_t nlarge = 0;
+    for (uint32_t i = 0; i < n; i += AT_ONCE) {
+        const uint32_t m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        if (m == AT_ONCE && are_direct(number + i))
+            continue;
+        for (uint32_t k = i; k < i + m; k++) {
+            large[nlarge] = number[k];
+            nlarge += number[k] >= NUMBER_DIRECT;
+        }
+    }
+    return nlarge;
+}
 
 /* Raw bits of n numbers that have some. */
 static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t *number,
@@ -58,6 +65,25 @@ static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t
     fast_flush(&f);
     *w = f;
 }
+
+void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint8_t *number,
+                     const uint8_t *context, uint32_t n, uint8_t *large)
+{
+    fast_writer w;
+    if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
+        return;
+    list_pairs(number, context, n, w.pair);
+    w.pair += n;
+    put_raw(&w, numbers, large, list_large(number, n, large));
+    fast_writer_close(&w, s);
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
+
+enum { VECTOR_NBYTES = 64 };
 
 /* Of x / 4 the symbol of a byte x that has raw bits: with its exponent and the two bits behind the
  * leading one. */

@@ -11,11 +11,10 @@
 
 enum { LARGEST_LEVEL = EXACT_NLEVELS - 1 };
 
-/* The level of n pixels whose numbers have this sum. */
-static uint32_t level_of(uint64_t sum, uint32_t n)
+/* The level of n pixels whose numbers have this sum: digits of 16 times their mean. */
+static inline uint32_t level_of(uint64_t sum, uint32_t n)
 {
-    const uint64_t x = 16 * sum / n;
-    const uint32_t ndigits = x ? floor_log2(x) + 1 : 0;
+    const uint32_t ndigits = floor_log2(2 * (16 * sum / n) + 1);
     return ndigits < LARGEST_LEVEL ? ndigits : LARGEST_LEVEL;
 }
 
@@ -76,11 +75,15 @@ void exact_row_add(exact_writer *w, uint32_t row, uint32_t n, const uint16_t *ce
     const uint32_t first = exact_place(&w->levels, row, 0);
     w->row[row].n = n;
     w->row[row].byte = byte;
+    const uint8_t *of_cell = w->digits;
+    uint8_t *restrict grid = w->levels.grid + first;
+    uint8_t *restrict digits = w->levels.digits + first;
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t t = column[k];
-        exact_levels_mark(&w->levels, w->digits[cell[t]], first + t);
-        exact_levels_put(&w->levels, first + t, level_of(sum[t], TILE_NPIXELS));
+        digits[t] = of_cell[cell[t]];
+        grid[t] = (uint8_t)(1 + level_of(sum[t], TILE_NPIXELS));
     }
+    exact_levels_use(&w->levels, first, column, n);
     if (w->stride != EXACT_LISTED)
         ask_for_bytes(byte, w->stride, column, n);
 }
