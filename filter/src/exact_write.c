@@ -51,23 +51,6 @@ void exact_writer_free(exact_writer *w)
     scratch_give(w->t);
 }
 
-/*
- * Asks for the bytes of n tiles, which have not been looked at for a while: by lines of memory, as
- * tiles that share them stand together.  The second cache has room until their row is written.
- */
-static void ask_for_bytes(const uint8_t *byte, size_t stride, const uint16_t *column, uint32_t n)
-{
-    enum { LINE_NTILES = 64 / TILE_EDGE, SECOND_CACHE = 2 };
-    uint32_t line = UINT32_MAX;
-    for (uint32_t k = 0; k < n; k++) {
-        if (column[k] / LINE_NTILES == line)
-            continue;
-        line = column[k] / LINE_NTILES;
-        for (size_t i = 0; i < TILE_EDGE; i++)
-            __builtin_prefetch(byte + i * stride + line * 64, 0, SECOND_CACHE);
-    }
-}
-
 void exact_row_add(exact_writer *w, uint32_t row, uint32_t n, const uint16_t *cell,
                    const uint16_t *sum, const uint8_t *byte)
 {
@@ -84,8 +67,6 @@ void exact_row_add(exact_writer *w, uint32_t row, uint32_t n, const uint16_t *ce
         grid[t] = (uint8_t)(1 + level_of(sum[t], TILE_NPIXELS));
     }
     exact_levels_use(&w->levels, first, column, n);
-    if (w->stride != EXACT_LISTED)
-        ask_for_bytes(byte, w->stride, column, n);
 }
 
 static uint32_t place_of(const exact_writer *w, uint32_t row, uint32_t number)
@@ -129,7 +110,7 @@ static void put_odd(exact_writer *w, const exact_odd *odd)
 }
 
 /* Tiles of bytes that are put together. */
-enum { BATCH_NTILES = 64, BATCH_NBYTES = BATCH_NTILES * TILE_NPIXELS };
+enum { BATCH_NTILES = 128, BATCH_NBYTES = BATCH_NTILES * TILE_NPIXELS };
 typedef struct byte_batch {
     uint8_t context[BATCH_NBYTES];
     uint8_t byte[BATCH_NBYTES];

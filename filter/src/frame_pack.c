@@ -165,6 +165,7 @@ static listed_row start_lists(frame_packer *p, uint32_t tile_row)
 {
     const frame_source *s = p->source;
     const size_t first = (size_t)tile_row * s->map->ntx;
+    const size_t start = TILE_EDGE * tile_row * s->plane.stride;
     const int are_at_hand = !s->listed || s->listed->exact;
     p->lists.exact = p->exact.row[tile_row % MACRO_EDGE].column;
     p->lists.nexact = p->lists.nodd = p->lists.nrestless = 0;
@@ -173,6 +174,8 @@ static listed_row start_lists(frame_packer *p, uint32_t tile_row)
                         .has_large = s->plane.has_large + first,
                         .cell = s->map->cell + first,
                         .valid = s->plane.valid + first,
+                        .value = s->listed ? NULL : s->plane.value + start,
+                        .stride = s->plane.stride,
                         .ntx = s->map->ntx,
                         .has_bytes = are_at_hand && p->model->noise.is_counting};
 }

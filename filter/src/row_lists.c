@@ -6,10 +6,20 @@
 #include "frame_fit.h"
 #include "symbols.h" /* lowest_bit */
 
-enum { TILES_AT_ONCE = 64 };
+enum { TILES_AT_ONCE = 64, GROUP_BITS = (1 << GROUP_NTILES) - 1 };
+
+/* Asks for the bytes of the group of a tile.  The second cache has room until they are written. */
+static inline void ask_for_group(const listed_row *row, uint32_t column)
+{
+    enum { SECOND_CACHE = 2 };
+    const size_t first = (size_t)TILE_EDGE * (column / GROUP_NTILES * GROUP_NTILES);
+    for (size_t i = 0; i < TILE_EDGE && row->value; i++)
+        __builtin_prefetch(row->value + i * row->stride + first, 0, SECOND_CACHE);
+}
 
 void row_lists_add(const listed_row *row, uint32_t start, uint64_t tiles, row_lists *lists)
 {
+    uint32_t asked = UINT32_MAX;
     for (; tiles; tiles &= tiles - 1) {
         const uint32_t t = start + lowest_bit(tiles);
         if (!row->kept[t] && row->cell[t] != BRAGG_NO_CELL) {
@@ -21,6 +31,9 @@ void row_lists_add(const listed_row *row, uint32_t start, uint64_t tiles, row_li
         if (!row->has_bytes || row->valid[t] != 0xFFFF || row->has_large[t])
             lists->odd[lists->nodd++] = (uint16_t)lists->nexact;
         lists->exact[lists->nexact++] = (uint16_t)t;
+        if (t / GROUP_NTILES != asked)
+            ask_for_group(row, t);
+        asked = t / GROUP_NTILES;
     }
 }
 
@@ -79,6 +92,10 @@ KERNEL BRAGG_INLINE void list_tiles(const listed_row *row, uint32_t start, uint3
     for (uint32_t odd = exact & ~bytes; odd; odd &= odd - 1) {
         const uint32_t before = exact & ((odd & (0 - odd)) - 1);
         to->odd[to->nodd++] = (uint16_t)(to->nexact + (uint32_t)__builtin_popcount(before));
+    }
+    for (uint32_t t = 0; t < TILES_AT_ONCE / 2; t += GROUP_NTILES) {
+        if (exact >> t & GROUP_BITS)
+            ask_for_group(row, start + t);
     }
     to->nexact = put_columns(to->exact, to->nexact, columns, exact);
     if (restless & ~is_exact)

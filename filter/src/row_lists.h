@@ -6,15 +6,19 @@
 #ifndef BRAGG_ROW_LISTS_H
 #define BRAGG_ROW_LISTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-/* A row of tiles: of each what frame_source and its plane say. */
+/* A row of tiles: of each what frame_source and its plane say.  Groups of tiles are lines of
+ * memory. */
 typedef struct listed_row {
     const uint8_t *calm;
     const uint8_t *kept;
     const uint8_t *has_large;
     const uint16_t *cell;
     const uint16_t *valid;
+    const uint8_t *value; /* first byte, or NULL if they do not lie in a plane */
+    size_t stride;
     uint32_t ntx;
     int has_bytes; /* pixels that are bytes are at hand; else all exact tiles are odd */
 } listed_row;
@@ -32,7 +36,11 @@ typedef struct row_lists {
 /* Each list has room for as many tiles as there are in a row, and so many more. */
 enum { ROW_LISTS_SLACK = 32 };
 
-/* Lists all exact tiles, and those that are not calm.  The lists are empty at first. */
+/*
+ * Lists all exact tiles, and those that are not calm.  The lists are empty at first.  Bytes of
+ * exact tiles, which have not been looked at for a while, are asked for: that takes as long as
+ * listing.
+ */
 typedef void list_row_function(const listed_row *row, row_lists *lists);
 
 /* That of this machine. */

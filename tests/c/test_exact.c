@@ -244,7 +244,9 @@ static void lists_are_those_of_plain_c(void)
         uint16_t cell[MOST];
         uint16_t valid[MOST];
         const uint32_t rarity = 1 + below(round % 2 ? 4 : 80);
-        const listed_row row = {calm, kept, has_large, cell, valid, below(MOST + 1), below(4) > 0};
+        const uint8_t *value = below(2) ? given.plane : NULL;
+        const listed_row row = {calm,  kept,   has_large,       cell,        valid,
+                                value, STRIDE, below(MOST + 1), below(4) > 0};
         for (uint32_t t = 0; t < MOST; t++) {
             kept[t] = below(rarity) == 0;
             cell[t] = (uint16_t)(below(20) ? below(0xFFFF) : BRAGG_NO_CELL);
