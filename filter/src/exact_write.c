@@ -196,7 +196,8 @@ void exact_writer_end_row(exact_writer *w)
     exact_levels_look_beside(&w->levels);
     exact_levels_look_around(&w->levels);
     for (uint32_t row = 0; row < MACRO_EDGE; row++) {
-        odd = put_row(w, row, odd);
+        if (w->row[row].n)
+            odd = put_row(w, row, odd);
         w->row[row].n = 0;
     }
     w->nodd = 0;

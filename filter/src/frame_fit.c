@@ -57,6 +57,7 @@ void frame_source_tile(const frame_source *s, size_t tile, int64_t value[TILE_NP
 
 void frame_source_ask(const frame_source *s, size_t tile)
 {
+#if defined(__GNUC__)
     const uint32_t row = (uint32_t)(tile / s->map->ntx);
     const uint32_t column = (uint32_t)(tile % s->map->ntx);
     const size_t nbytes = h5bragg_pixel_nbytes(s->frame.type);
@@ -69,6 +70,9 @@ void frame_source_ask(const frame_source *s, size_t tile)
         if (s->listed || s->plane.value[line * s->plane.stride + at] == BYTE_LOOKUP)
             __builtin_prefetch(pixels + tile_pixel(s->map, row, column, p) * nbytes);
     }
+#else
+    (void)s, (void)tile;
+#endif
 }
 
 h5bragg_status frame_fit_kinds(frame_model *model)

@@ -186,8 +186,11 @@ static void pack_picked_row(frame_packer *p, uint32_t tile_row)
     const frame_source *s = p->source;
     p->header.npicked += picked_writer_row(&p->picked, s, tile_row);
     const listed_row row = start_lists(p, tile_row);
-    for (uint32_t start = 0; start < row.ntx; start += GROUP_NTILES)
-        row_lists_add(&row, start, p->picked.special[start / GROUP_NTILES], &p->lists);
+    for (uint32_t start = 0; start < row.ntx; start += GROUP_NTILES) {
+        const uint32_t special = p->picked.special[start / GROUP_NTILES];
+        if (special)
+            row_lists_add(&row, start, special, &p->lists);
+    }
     pack_exact(p, tile_row);
 }
 

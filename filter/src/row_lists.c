@@ -11,10 +11,14 @@ enum { TILES_AT_ONCE = 64, GROUP_BITS = (1 << GROUP_NTILES) - 1 };
 /* Asks for the bytes of the group of a tile.  The second cache has room until they are written. */
 static inline void ask_for_group(const listed_row *row, uint32_t column)
 {
+#if defined(__GNUC__)
     enum { SECOND_CACHE = 2 };
     const size_t first = (size_t)TILE_EDGE * (column / GROUP_NTILES * GROUP_NTILES);
     for (size_t i = 0; i < TILE_EDGE && row->value; i++)
         __builtin_prefetch(row->value + i * row->stride + first, 0, SECOND_CACHE);
+#else
+    (void)row, (void)column;
+#endif
 }
 
 void row_lists_add(const listed_row *row, uint32_t start, uint64_t tiles, row_lists *lists)
