@@ -4,7 +4,7 @@
 
 #include "cpu_level.h"
 
-enum { AT_ONCE = 16, RAW_NBYTES = 1 /* of each: 5 bits */ };
+enum { AT_ONCE = 16, FLUSHED_AT_ONCE = 8, RAW_NBYTES = 1 /* of each: 5 bits */ };
 
 /* Whether AT_ONCE numbers are their own symbols. */
 static int are_direct(const uint8_t *number)
@@ -12,35 +12,42 @@ static int are_direct(const uint8_t *number)
     return ((load_u64(number) | load_u64(number + 8)) & 0xF0F0F0F0F0F0F0F0u) == 0;
 }
 
-void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint8_t *number,
-                     const uint8_t *context, uint32_t n, uint8_t *large)
+/*
+ * The symbol of a byte: itself, or for large ones 4 e + (x >> (e - 2) & 3), e being the exponent.
+ * That is a line for every exponent, from each to the next less steep: the least of all lines.
+ */
+static inline uint8_t symbol_of(uint8_t x)
 {
-    fast_writer w;
-    (void)large;
-    if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
-        return;
-    fast_writer f = w; /* in registers */
-    for (uint32_t i = 0; i < n; i += AT_ONCE) {
-        const uint32_t m = n - i < AT_ONCE ? n - i : AT_ONCE;
-        if (m == AT_ONCE && are_direct(number + i)) {
-            for (uint32_t k = i; k < i + AT_ONCE; k++)
-                *f.pair++ = (uint16_t)(context[k] << 8 | number[k]);
-            continue;
-        }
-        for (uint32_t k = i; k < i + m; k++) {
-            fast_put_number(&f, numbers, context[k], number[k]);
-            fast_flush(&f);
-        }
+    uint8_t least = x;
+    for (uint32_t e = 4; e < 8; e++) {
+        const uint8_t line = (uint8_t)(4 * e - 4 + (x >> (e - 2)));
+        least = line < least ? line : least;
     }
-    fast_writer_close(&f, s);
+    return least;
 }
 
-#if defined(BRAGG_X86_64)
-#include <immintrin.h>
+static void list_pairs(const uint8_t *restrict number, const uint8_t *restrict context, uint32_t n,
+                       uint16_t *restrict pair)
+{
+    for (uint32_t k = 0; k < n; k++)
+        pair[k] = (uint16_t)(context[k] << 8 | symbol_of(number[k]));
+}
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2")))
-
-enum { FLUSHED_AT_ONCE = 8 };
+/* Returns how many numbers have raw bits, and lists them. */
+static uint32_t list_large(const uint8_t *restrict number, uint32_t n, uint8_t *restrict large)
+{
+    uint32_t nlarge = 0;
+    for (uint32_t i = 0; i < n; i += AT_ONCE) {
+        const uint32_t m = n - i < AT_ONCE ? n - i : AT_ONCE;
+        if (m == AT_ONCE && are_direct(number + i))
+            continue;
+        for (uint32_t k = i; k < i + m; k++) {
+            large[nlarge] = number[k];
+            nlarge += number[k] >= NUMBER_DIRECT;
+        }
+    }
+    return nlarge;
+}
 
 /* Raw bits of n numbers that have some. */
 static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t *number,
@@ -59,34 +66,64 @@ static void put_raw(fast_writer *w, const number_symbols *numbers, const uint8_t
     *w = f;
 }
 
-/*
- * Most are their own symbols.  Of others symbol and floating-point number begin alike: with
- * the exponent and the two bits behind the leading one.  Their raw bits follow afterwards.
- */
+void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint8_t *number,
+                     const uint8_t *context, uint32_t n, uint8_t *large)
+{
+    fast_writer w;
+    if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
+        return;
+    list_pairs(number, context, n, w.pair);
+    w.pair += n;
+    put_raw(&w, numbers, large, list_large(number, n, large));
+    fast_writer_close(&w, s);
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
+
+enum { VECTOR_NBYTES = 64 };
+
+/* Of x / 4 the symbol of a byte x that has raw bits: with its exponent and the two bits behind the
+ * leading one. */
+static const uint8_t LARGE_SYMBOL[64] = {
+    0,  0,  0,  0,  16, 17, 18, 19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 24, 24, 25, 25,
+    25, 25, 26, 26, 26, 26, 27, 27, 27, 27, 28, 28, 28, 28, 28, 28, 28, 28, 29, 29, 29, 29,
+    29, 29, 29, 29, 30, 30, 30, 30, 30, 30, 30, 30, 31, 31, 31, 31, 31, 31, 31, 31};
+
+KERNEL BRAGG_INLINE void store_pairs(uint16_t *pair, __m256i context, __m256i symbol)
+{
+    const __m512i high = _mm512_slli_epi16(_mm512_cvtepu8_epi16(context), 8);
+    _mm512_storeu_si512(pair, _mm512_or_si512(high, _mm512_cvtepu8_epi16(symbol)));
+}
+
+/* Most are their own symbols, those of others are looked up.  Raw bits follow afterwards.  Stores
+ * are of whole vectors. */
 KERNEL static void put_bytes_avx512(symbol_writer *s, const number_symbols *numbers,
                                     const uint8_t *number, const uint8_t *context, uint32_t n,
                                     uint8_t *large)
 {
-    enum { SHORT_FLOAT = 23 - 2, BIAS = 4 * 127 };
-    const __m512i direct = _mm512_set1_epi32(NUMBER_DIRECT);
+    const __m512i direct = _mm512_set1_epi8(NUMBER_DIRECT);
+    const __m512i large_symbol = _mm512_loadu_si512(LARGE_SYMBOL);
     fast_writer w;
     uint32_t nlarge = 0;
-    if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
+    if (n == 0 || !fast_writer_open(&w, s, n + VECTOR_NBYTES, RAW_NBYTES * (size_t)n))
         return;
-    for (uint32_t i = 0; i < n; i += AT_ONCE) {
+    for (uint32_t i = 0; i < n; i += VECTOR_NBYTES) {
         const uint32_t left = n - i;
-        const __mmask16 inside = (__mmask16)(left < AT_ONCE ? (1u << left) - 1 : 0xFFFF);
-        const __m128i bytes = _mm_maskz_loadu_epi8(inside, number + i);
-        const __m512i x = _mm512_cvtepu8_epi32(bytes);
-        const __m512i c = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, context + i));
-        const __mmask16 is_large = _mm512_cmpge_epu32_mask(x, direct);
-        const __m512i begin =
-            _mm512_srli_epi32(_mm512_castps_si512(_mm512_cvtepi32_ps(x)), SHORT_FLOAT);
-        const __m512i symbol = _mm512_mask_sub_epi32(x, is_large, begin, _mm512_set1_epi32(BIAS));
-        const __m512i pair = _mm512_or_si512(_mm512_slli_epi32(c, 8), symbol);
-        _mm256_mask_storeu_epi16(w.pair + i, inside, _mm512_cvtepi32_epi16(pair));
-        _mm_storeu_si128((void *)(large + nlarge), _mm_maskz_compress_epi8(is_large, bytes));
-        nlarge += (uint32_t)__builtin_popcount(is_large);
+        const __mmask64 inside = left < VECTOR_NBYTES ? ((uint64_t)1 << left) - 1 : UINT64_MAX;
+        const __m512i x = _mm512_maskz_loadu_epi8(inside, number + i);
+        const __m512i c = _mm512_maskz_loadu_epi8(inside, context + i);
+        const __mmask64 is_large = _mm512_cmpge_epu8_mask(x, direct);
+        /* Of an index the look-up takes six bits, so that those of the next byte do not matter. */
+        const __m512i symbol =
+            _mm512_mask_permutexvar_epi8(x, is_large, _mm512_srli_epi16(x, 2), large_symbol);
+        store_pairs(w.pair + i, _mm512_castsi512_si256(c), _mm512_castsi512_si256(symbol));
+        store_pairs(w.pair + i + VECTOR_NBYTES / 2, _mm512_extracti64x4_epi64(c, 1),
+                    _mm512_extracti64x4_epi64(symbol, 1));
+        _mm512_storeu_si512(large + nlarge, _mm512_maskz_compress_epi8(is_large, x));
+        nlarge += (uint32_t)__builtin_popcountll(is_large);
     }
     w.pair += n;
     put_raw(&w, numbers, large, nlarge);

@@ -2,7 +2,9 @@
 /* Contexts of exact tiles: docs/format.md, "Exact values", version 2. */
 #include "exact_levels.h"
 
-enum { GRID_NROWS = MACRO_EDGE + 2, NARRAYS = 4, STEEP = 4, STEEPEST = EXACT_SLOPES / 2 };
+#include "cpu_level.h"
+
+enum { GRID_NROWS = MACRO_EDGE + 2, NARRAYS = 5, STEEP = 4, STEEPEST = EXACT_SLOPES / 2 };
 
 /* How a tile that gets brighter to one side divides: 0 its dark part, 2 its bright one. */
 static void make_shades(exact_levels *levels)
@@ -32,9 +34,10 @@ h5bragg_status exact_levels_make(const ring_map *map, exact_levels *levels)
     levels->grid = scratch_take_zeros(NARRAYS * nplaces + nruns(levels), 1);
     if (!levels->grid)
         return H5BRAGG_NO_MEMORY;
-    levels->ndigits = levels->grid + nplaces;
-    levels->beside = levels->ndigits + nplaces;
-    levels->shape = levels->beside + nplaces;
+    levels->digits = levels->grid + nplaces;
+    levels->context = levels->digits + nplaces;
+    levels->first = levels->context + nplaces;
+    levels->shape = levels->first + nplaces;
     levels->is_used = levels->shape + nplaces;
     make_shades(levels);
     return H5BRAGG_OK;
@@ -59,21 +62,24 @@ static grid_run run_at(const exact_levels *levels, size_t run)
     return (grid_run){here, here - levels->stride, here + levels->stride};
 }
 
-static void look_beside(grid_run g, uint8_t *restrict beside)
+BRAGG_INLINE void look_beside(grid_run g, const uint8_t *digits, uint8_t *restrict context)
 {
     for (size_t k = 0; k < EXACT_RUN; k++) {
         const uint8_t *at = g.here + k;
         const uint8_t n =
             (uint8_t)((at[-1] != 0) + (at[1] != 0) + (g.above[k] != 0) + (g.below[k] != 0));
-        beside[k] = (uint8_t)((n > 1) + (n > 2));
+        const uint8_t beside = (uint8_t)((n > 1) + (n > 2));
+        const uint8_t sum = (uint8_t)(digits[k] + digits[k] + digits[k] + beside - 2);
+        context[k] = digits[k] ? sum : 0;
     }
 }
 
-void exact_levels_look_beside(exact_levels *levels)
+BRAGG_INLINE void look_beside_all(exact_levels *levels)
 {
     for (size_t run = 0; run < nruns(levels); run++) {
+        const size_t first = levels->stride + run * EXACT_RUN;
         if (levels->is_used[run])
-            look_beside(run_at(levels, run), levels->beside + levels->stride + run * EXACT_RUN);
+            look_beside(run_at(levels, run), levels->digits + first, levels->context + first);
     }
 }
 
@@ -91,27 +97,66 @@ static inline uint8_t slope_of(uint8_t more, uint8_t less)
     return (uint8_t)((high < 16 + STEEPEST ? high : 16 + STEEPEST) - (16 - STEEPEST));
 }
 
-static void look_around(grid_run g, const uint8_t *ndigits, uint8_t *restrict shape)
+BRAGG_INLINE void look_around(grid_run g, const uint8_t *digits, uint8_t *restrict first,
+                              uint8_t *restrict shape)
 {
     for (size_t k = 0; k < EXACT_RUN; k++) {
         const uint8_t *at = g.here + k;
         const uint8_t level = (uint8_t)(*at - 1);
-        const uint8_t digits = (uint8_t)(ndigits[k] + 1);
-        const uint8_t least = level < digits ? level : digits;
+        const uint8_t most = digits[k] > 1 ? digits[k] : 1;
+        const uint8_t least = level < most ? level : most;
         const uint8_t x = slope_of(level_of(at[-1], least), level_of(at[1], least));
         const uint8_t y = slope_of(level_of(g.above[k], least), level_of(g.below[k], least));
         const uint8_t sloping = (uint8_t)(EXACT_SLOPES * x + y);
+        const uint8_t dimmest = (uint8_t)(level + level + level - 2);
+        first[k] = level ? dimmest : 0;
         shape[k] = level ? sloping : (uint8_t)(EXACT_NSHAPES - 1);
     }
 }
 
-void exact_levels_look_around(exact_levels *levels)
+BRAGG_INLINE void look_around_all(exact_levels *levels)
 {
     for (size_t run = 0; run < nruns(levels); run++) {
         const size_t first = levels->stride + run * EXACT_RUN;
         if (levels->is_used[run])
-            look_around(run_at(levels, run), levels->ndigits + first, levels->shape + first);
+            look_around(run_at(levels, run), levels->digits + first, levels->first + first,
+                        levels->shape + first);
     }
+}
+
+/* Loops that compilers make vectors of, as long as the processor has them. */
+#if defined(BRAGG_X86_64)
+#define KERNEL __attribute__((target("avx2")))
+
+KERNEL static void look_beside_avx2(exact_levels *levels) { look_beside_all(levels); }
+KERNEL static void look_around_avx2(exact_levels *levels) { look_around_all(levels); }
+
+static int has_avx2(void)
+{
+    return bragg_cpu_level() == CPU_AVX2 || bragg_cpu_level() == CPU_AVX512;
+}
+#endif
+
+void exact_levels_look_beside(exact_levels *levels)
+{
+#if defined(BRAGG_X86_64)
+    if (has_avx2()) {
+        look_beside_avx2(levels);
+        return;
+    }
+#endif
+    look_beside_all(levels);
+}
+
+void exact_levels_look_around(exact_levels *levels)
+{
+#if defined(BRAGG_X86_64)
+    if (has_avx2()) {
+        look_around_avx2(levels);
+        return;
+    }
+#endif
+    look_around_all(levels);
 }
 
 void exact_levels_next_row(exact_levels *levels)

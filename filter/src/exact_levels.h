@@ -24,8 +24,9 @@ enum { EXACT_RUN = 64, EXACT_NSHAPES = EXACT_SLOPES * EXACT_SLOPES + 1 };
  */
 typedef struct exact_levels {
     uint8_t *grid;
-    uint8_t *ndigits; /* those of the rule of a marked tile */
-    uint8_t *beside;  /* k */
+    uint8_t *digits;  /* of a marked tile: see exact_rule_digits */
+    uint8_t *context; /* of its level */
+    uint8_t *first;   /* the least context of its values; shades are added */
     uint8_t *shape;   /* number of a shade: 9 (X + 4) + Y + 4, or the last for level 0 */
     uint8_t *is_used; /* of runs of EXACT_RUN places, from those at work on: a tile is marked */
     uint32_t stride;
@@ -45,11 +46,27 @@ static inline uint32_t exact_place(const exact_levels *levels, uint32_t row, uin
     return (row + 1) * levels->stride + column + 1;
 }
 
+/* What contexts take from the cell of a tile: 1 + d, or 0 for blank tiles. */
+static inline uint8_t exact_rule_digits(const exact_rule *rule)
+{
+    return (uint8_t)(rule->is_blank ? 0 : 1 + rule->ndigits);
+}
+
+/* Tells that places `first` + column[k] are in use, n of them, the columns in their order. */
+static inline void exact_levels_use(exact_levels *levels, uint32_t first, const uint16_t *column,
+                                    uint32_t n)
+{
+    uint8_t *restrict is_used = levels->is_used;
+    const uint32_t before = first - levels->stride;
+    for (uint32_t k = 0; k < n; k++)
+        is_used[(before + column[k]) / EXACT_RUN] = 1;
+}
+
 /* Tells that there is an exact tile. */
-static inline void exact_levels_mark(exact_levels *levels, const exact_rule *rule, uint32_t place)
+static inline void exact_levels_mark(exact_levels *levels, uint8_t digits, uint32_t place)
 {
     levels->grid[place] = 1;
-    levels->ndigits[place] = rule->ndigits;
+    levels->digits[place] = digits;
     levels->is_used[(place - levels->stride) / EXACT_RUN] = 1;
 }
 
@@ -58,36 +75,28 @@ static inline void exact_levels_put(exact_levels *levels, uint32_t place, uint32
     levels->grid[place] = (uint8_t)(1 + level);
 }
 
-/* Once all tiles are marked, or have levels, and before their contexts are asked for. */
+/* Once all tiles are marked, or have levels: sets `context`. */
 void exact_levels_look_beside(exact_levels *levels);
 
-/* Once all levels are put, and before the contexts of values are asked for. */
+/* Once all levels are put: sets `first` and `shape`. */
 void exact_levels_look_around(exact_levels *levels);
 
-static inline uint8_t exact_level_context(const exact_levels *levels, const exact_rule *rule,
-                                          uint32_t place)
+/* Contexts of a tile's sixteen pixels from its shade and the least of them. */
+BRAGG_INLINE void exact_shade(const uint8_t shade[TILE_NPIXELS], uint8_t first,
+                              uint8_t context[TILE_NPIXELS])
 {
-    return (uint8_t)(rule->is_blank ? 0 : 1 + 3 * rule->ndigits + levels->beside[place]);
+    const uint64_t all = first * 0x0101010101010101u;
+    uint64_t half[2]; /* no byte reaches 32 */
+    memcpy(half, shade, sizeof half);
+    half[0] += all;
+    half[1] += all;
+    memcpy(context, half, sizeof half);
 }
 
-/* The least context of a tile at a place; shades are added. */
-static inline uint8_t exact_first_context(const exact_levels *levels, uint32_t place)
-{
-    const uint32_t level = levels->grid[place] - 1u;
-    return (uint8_t)(level ? 3 * level - 2 : 0);
-}
-
-/* The contexts of a tile's sixteen pixels. */
 BRAGG_INLINE void exact_value_contexts(const exact_levels *levels, uint32_t place,
                                        uint8_t context[TILE_NPIXELS])
 {
-    const uint8_t *shade = levels->shade[levels->shape[place]];
-    const uint64_t first = exact_first_context(levels, place) * 0x0101010101010101u;
-    uint64_t half[2]; /* no byte reaches 32 */
-    memcpy(half, shade, sizeof half);
-    half[0] += first;
-    half[1] += first;
-    memcpy(context, half, sizeof half);
+    exact_shade(levels->shade[levels->shape[place]], levels->first[place], context);
 }
 
 #endif

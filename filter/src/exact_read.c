@@ -20,14 +20,13 @@ typedef struct tile_batch {
 } tile_batch;
 
 /* Levels of some tiles; returns 0 if one does not exist. */
-static int read_levels(exact_reader *r, const exact_rule *const *rule, const uint32_t *place,
-                       uint32_t n)
+static int read_levels(exact_reader *r, const uint32_t *place, uint32_t n)
 {
     uint8_t context[BATCH_NTILES];
     uint8_t level[BATCH_NTILES];
     uint32_t most = 0;
     for (uint32_t k = 0; k < n; k++)
-        context[k] = exact_level_context(&r->levels, rule[k], place[k]);
+        context[k] = r->levels.context[place[k]];
     wide_symbols_get(&r->level_symbols, context, n, level);
     for (uint32_t k = 0; k < n; k++) {
         most = level[k] > most ? level[k] : most;
@@ -176,11 +175,11 @@ int exact_tiles_read(exact_reader *r, const exact_rule *const *rule, exact_tile 
 {
     for (uint32_t k = 0; k < ntiles; k++) {
         r->place[k] = exact_place(&r->levels, tile[k].row, tile[k].column);
-        exact_levels_mark(&r->levels, rule[k], r->place[k]);
+        exact_levels_mark(&r->levels, exact_rule_digits(rule[k]), r->place[k]);
     }
     exact_levels_look_beside(&r->levels);
     for (uint32_t k = 0; k < ntiles; k += BATCH_NTILES) {
-        if (!read_levels(r, rule + k, r->place + k, batch_at(k, ntiles)))
+        if (!read_levels(r, r->place + k, batch_at(k, ntiles)))
             return 0;
     }
     exact_levels_look_around(&r->levels);

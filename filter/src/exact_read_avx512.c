@@ -16,7 +16,7 @@
 KERNEL BRAGG_INLINE __m128i contexts_of(const exact_levels *levels, uint32_t place)
 {
     const __m128i shade = _mm_loadu_si128((const void *)levels->shade[levels->shape[place]]);
-    return _mm_add_epi8(shade, _mm_set1_epi8((char)exact_first_context(levels, place)));
+    return _mm_add_epi8(shade, _mm_set1_epi8((char)levels->first[place]));
 }
 
 /* The raw bits of eight numbers, to where there are bits in `places`. */

@@ -5,6 +5,7 @@
 
 #include "byte_numbers.h"
 #include "exact_levels.h"
+#include "row_lists.h"
 
 /* Zero-initialise before exact_reader_open. */
 typedef struct exact_reader {
@@ -27,45 +28,61 @@ void exact_reader_free(exact_reader *r);
 int exact_tiles_read(exact_reader *r, const exact_rule *const *rule, exact_tile *tile,
                      uint32_t ntiles);
 
-/* A tile that waits for the levels of those beside it. */
-typedef struct exact_item {
-    const exact_rule *rule;
-    const uint8_t *byte; /* of whole tiles of bytes; NULL for others */
-    const uint64_t *t;   /* what others store for valid pixels */
-    uint32_t place;
+/* The exact tiles of a row of tiles. */
+typedef struct exact_columns {
+    uint16_t *column;
+    uint32_t n;
+    const uint8_t *byte; /* see exact_row_add */
+} exact_columns;
+
+/* One whose values are not bytes. */
+typedef struct exact_odd {
+    uint32_t number; /* among those of its row */
+    uint8_t row;
     uint16_t valid;
-    uint8_t level;
-} exact_item;
+    const uint64_t *t; /* what it stores for valid pixels */
+} exact_odd;
 
 typedef struct exact_writer {
     exact_levels levels;
     symbol_writer level_symbols;
     symbol_writer value_symbols;
     number_symbols numbers;
-    size_t stride;    /* of bytes, from row to row of pixels */
-    exact_item *item; /* of the row of macro blocks at work, as all below */
-    uint32_t nitems;
+    uint8_t *digits;               /* by cell, BRAGG_NO_CELL among them: see exact_rule_digits */
+    size_t stride;                 /* of bytes, from row to row of pixels, or EXACT_LISTED */
+    exact_columns row[MACRO_EDGE]; /* of the row of macro blocks at work, as all below */
+    uint16_t *column;              /* memory of the rows */
+    exact_odd *odd;
+    uint32_t nodd;
     uint64_t *t;
     size_t nt;
 } exact_writer;
 
-/* Free with exact_writer_free, also after an error. */
-h5bragg_status exact_writer_make(const ring_map *map, size_t stride, exact_writer *w);
+enum { EXACT_LISTED = 0 };
+
+/*
+ * rule: ncells and that of blank tiles.  stride: EXACT_LISTED if bytes are not in a plane.  Free
+ * with exact_writer_free, also after an error.
+ */
+h5bragg_status exact_writer_make(const ring_map *map, const exact_rule *rule, size_t stride,
+                                 exact_writer *w);
 void exact_writer_free(exact_writer *w);
 
 /*
- * Adds a tile in row `row`, 0 to 3, of the macro blocks; tiles come in the order of their numbers,
- * each once.  One without valid pixels is nothing.
+ * Adds a row of tiles, `row` being 0 to 3, in the macro blocks.  Its exact tiles with valid pixels
+ * are n, whose columns stand in w->row[row].column already.  Cells, and sums of tiles' bytes, are
+ * given for every column.
+ *
+ * Those that are not odd, see below, belong to a counting frame; their pixels are all valid and
+ * below 255.  byte: the first one of the row's first tile, in a plane; else those of these tiles,
+ * one tile behind the other.  They stay until the row of macro blocks is written.
  */
-void exact_tile_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t column,
-                    uint16_t valid, const int64_t value[TILE_NPIXELS]);
+void exact_row_add(exact_writer *w, uint32_t row, uint32_t n, const uint16_t *cell,
+                   const uint16_t *sum, const uint8_t *byte);
 
-/*
- * The same for a tile of a counting frame whose pixels are all valid and below 255: bytes, which
- * stay until the row is written, and their sum.
- */
-void exact_bytes_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t column,
-                     const uint8_t *byte, uint32_t sum);
+/* Then tells what tile `number` of these is, if it is none of bytes; such come in their order. */
+void exact_odd_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t number,
+                   uint16_t valid, const int64_t value[TILE_NPIXELS]);
 
 /* Writes the tiles of a row of macro blocks and moves on to the next. */
 void exact_writer_end_row(exact_writer *w);

@@ -20,17 +20,17 @@ exact_tile *exact_tiles_take(size_t n)
 /* Version 1: floor(8 * x) within limits. */
 static int32_t absent_of(double x)
 {
-    const double eighths = floor(8.0 * x);
-    return eighths > 0 ? (int32_t)(eighths < MOST_ABSENT ? eighths : MOST_ABSENT) : 0;
+    const double eighths = 8.0 * x;
+    return eighths >= MOST_ABSENT ? MOST_ABSENT : eighths > 0 ? (int32_t)eighths : 0;
 }
 
 /* Version 2: binary digits of floor(16 * x) within limits. */
 static uint8_t ndigits_of(double x)
 {
-    uint32_t n = 0;
-    for (double bound = 1.0; n < MOST_DIGITS && 16.0 * x >= bound; bound *= 2.0)
-        n++;
-    return (uint8_t)n;
+    const double sixteenths = 16.0 * x;
+    if (sixteenths >= 1 << (MOST_DIGITS - 1))
+        return MOST_DIGITS;
+    return (uint8_t)(sixteenths >= 1.0 ? floor_log2((uint32_t)sixteenths) + 1 : 0);
 }
 
 exact_rule exact_rule_of(const frame_model *model, uint16_t cell)

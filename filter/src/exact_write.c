@@ -7,26 +7,36 @@
  */
 #include "exact_stream.h"
 
+#include "scratch.h"
+
 enum { LARGEST_LEVEL = EXACT_NLEVELS - 1 };
 
-/* The level of n pixels whose numbers have this sum. */
-static uint32_t level_of(uint64_t sum, uint32_t n)
+/* The level of n pixels whose numbers have this sum: digits of 16 times their mean. */
+static inline uint32_t level_of(uint64_t sum, uint32_t n)
 {
-    const uint64_t x = 16 * sum / n;
-    const uint32_t ndigits = x ? floor_log2(x) + 1 : 0;
+    const uint32_t ndigits = floor_log2(2 * (16 * sum / n) + 1);
     return ndigits < LARGEST_LEVEL ? ndigits : LARGEST_LEVEL;
 }
 
-h5bragg_status exact_writer_make(const ring_map *map, size_t stride, exact_writer *w)
+h5bragg_status exact_writer_make(const ring_map *map, const exact_rule *rule, size_t stride,
+                                 exact_writer *w)
 {
+    const size_t room = (size_t)map->ntx + ROW_LISTS_SLACK;
     const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
     memset(w, 0, sizeof *w);
     number_symbols_make(&w->numbers);
     w->stride = stride;
-    w->item = scratch_take(ntiles * sizeof *w->item);
+    w->digits = scratch_take(BRAGG_NO_CELL + 1u);
+    w->column = scratch_take(MACRO_EDGE * room * sizeof *w->column);
+    w->odd = scratch_take(ntiles * sizeof *w->odd);
     w->t = scratch_take(ntiles * TILE_NPIXELS * sizeof *w->t);
-    if (!w->item || !w->t)
+    if (!w->digits || !w->column || !w->odd || !w->t)
         return H5BRAGG_NO_MEMORY;
+    for (uint32_t c = 0; c < map->ncells; c++)
+        w->digits[c] = exact_rule_digits(&rule[c]);
+    w->digits[BRAGG_NO_CELL] = exact_rule_digits(&rule[map->ncells]);
+    for (uint32_t row = 0; row < MACRO_EDGE; row++)
+        w->row[row].column = w->column + row * room;
     return exact_levels_make(map, &w->levels);
 }
 
@@ -35,57 +45,63 @@ void exact_writer_free(exact_writer *w)
     exact_levels_free(&w->levels);
     symbol_writer_free(&w->level_symbols);
     symbol_writer_free(&w->value_symbols);
-    scratch_give(w->item);
+    scratch_give(w->digits);
+    scratch_give(w->column);
+    scratch_give(w->odd);
     scratch_give(w->t);
 }
 
-static void add(exact_writer *w, exact_item item, uint32_t row, uint32_t column)
+void exact_row_add(exact_writer *w, uint32_t row, uint32_t n, const uint16_t *cell,
+                   const uint16_t *sum, const uint8_t *byte)
 {
-    item.place = exact_place(&w->levels, row, column);
-    exact_levels_mark(&w->levels, item.rule, item.place);
-    exact_levels_put(&w->levels, item.place, item.level);
-    w->item[w->nitems++] = item;
+    const uint16_t *column = w->row[row].column;
+    const uint32_t first = exact_place(&w->levels, row, 0);
+    w->row[row].n = n;
+    w->row[row].byte = byte;
+    const uint8_t *of_cell = w->digits;
+    uint8_t *restrict grid = w->levels.grid + first;
+    uint8_t *restrict digits = w->levels.digits + first;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t t = column[k];
+        digits[t] = of_cell[cell[t]];
+        grid[t] = (uint8_t)(1 + level_of(sum[t], TILE_NPIXELS));
+    }
+    exact_levels_use(&w->levels, first, column, n);
 }
 
-void exact_tile_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t column,
-                    uint16_t valid, const int64_t value[TILE_NPIXELS])
+static uint32_t place_of(const exact_writer *w, uint32_t row, uint32_t number)
 {
-    exact_item item = {.rule = rule, .t = w->t + w->nt, .valid = valid};
+    return exact_place(&w->levels, row, w->row[row].column[number]);
+}
+
+void exact_odd_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t number,
+                   uint16_t valid, const int64_t value[TILE_NPIXELS])
+{
     uint64_t *t = w->t + w->nt;
     uint64_t sum = 0;
     uint32_t n = 0;
+    w->odd[w->nodd++] = (exact_odd){number, (uint8_t)row, valid, t};
     for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
         if (!(valid >> p & 1))
             continue;
         t[n] = rule->is_counting ? (uint64_t)value[p] : zigzag(value[p] - rule->predicted);
         sum += t[n++];
     }
-    if (n == 0)
-        return;
     w->nt += n;
-    item.level = (uint8_t)level_of(sum, n);
-    add(w, item, row, column);
-}
-
-void exact_bytes_add(exact_writer *w, const exact_rule *rule, uint32_t row, uint32_t column,
-                     const uint8_t *byte, uint32_t sum)
-{
-    const exact_item item = {
-        .rule = rule, .byte = byte, .valid = 0xFFFF, .level = (uint8_t)level_of(sum, TILE_NPIXELS)};
-    add(w, item, row, column);
+    exact_levels_put(&w->levels, place_of(w, row, number), level_of(sum, n));
 }
 
 /* Any numbers below 2^34: each has at most 32 raw bits, and the buffer room for 57. */
-static void write_numbers(exact_writer *w, const exact_item *item)
+static void put_odd(exact_writer *w, const exact_odd *odd)
 {
     fast_writer f;
-    const uint64_t *t = item->t;
+    const uint64_t *t = odd->t;
     uint8_t context[TILE_NPIXELS];
-    exact_value_contexts(&w->levels, item->place, context);
+    exact_value_contexts(&w->levels, place_of(w, odd->row, odd->number), context);
     if (!fast_writer_open(&f, &w->value_symbols, TILE_NPIXELS, TILE_NPIXELS * sizeof(uint32_t)))
         return;
     for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        if (!(item->valid >> p & 1))
+        if (!(odd->valid >> p & 1))
             continue;
         fast_put_number(&f, &w->numbers, context[p], *t++);
         fast_flush(&f);
@@ -93,64 +109,98 @@ static void write_numbers(exact_writer *w, const exact_item *item)
     fast_writer_close(&f, &w->value_symbols);
 }
 
-/* Tiles of bytes that wait to be put together. */
-enum { BATCH_NTILES = 64, BATCH_NBYTES = BATCH_NTILES * TILE_NPIXELS };
+/* Tiles of bytes that are put together. */
+enum { BATCH_NTILES = 128, BATCH_NBYTES = BATCH_NTILES * TILE_NPIXELS };
 typedef struct byte_batch {
-    uint32_t n; /* bytes */
     uint8_t context[BATCH_NBYTES];
     uint8_t byte[BATCH_NBYTES];
     uint8_t large[BATCH_NBYTES + BYTE_NUMBERS_SLACK];
 } byte_batch;
 
-static void put_batch(exact_writer *w, byte_batch *b)
+/* The contexts of n tiles of a row. */
+static void list_contexts(const exact_levels *levels, uint32_t row, const uint16_t *column,
+                          uint32_t n, uint8_t *context)
 {
-    put_bytes_kernel()(&w->value_symbols, &w->numbers, b->byte, b->context, b->n, b->large);
-    b->n = 0;
+    const uint8_t *first = levels->first + exact_place(levels, row, 0);
+    const uint8_t *shape = levels->shape + exact_place(levels, row, 0);
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t t = column[k];
+        exact_shade(levels->shade[shape[t]], first[t], context + k * TILE_NPIXELS);
+    }
 }
 
-static void add_to_batch(exact_writer *w, const exact_item *item, byte_batch *b)
+/* Their bytes, from the plane. */
+static void list_bytes(const uint8_t *byte, size_t stride, const uint16_t *column, uint32_t n,
+                       uint8_t *to)
 {
-    if (b->n == BATCH_NBYTES)
-        put_batch(w, b);
-    const uint8_t *from = item->byte;
-    uint8_t *to = b->byte + b->n;
-    const size_t stride = w->stride;
-    exact_value_contexts(&w->levels, item->place, b->context + b->n);
-    for (uint32_t i = 0; i < TILE_EDGE; i++)
-        memcpy(to + i * TILE_EDGE, from + i * stride, TILE_EDGE);
-    b->n += TILE_NPIXELS;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint8_t *from = byte + (size_t)column[k] * TILE_EDGE;
+        for (uint32_t i = 0; i < TILE_EDGE; i++)
+            memcpy(to + k * TILE_NPIXELS + i * TILE_EDGE, from + i * stride, TILE_EDGE);
+    }
 }
 
-enum { ITEMS_AHEAD = 12 };
-
-/* The bytes of a tile lie in rows of pixels far apart, and have not been looked at for a while. */
-BRAGG_INLINE void ask_for_bytes(const exact_writer *w, const exact_item *item)
+/* Puts tiles `first` to `end` of a row, none of which is odd. */
+static void put_bytes(exact_writer *w, uint32_t row, uint32_t first, uint32_t end)
 {
-    for (uint32_t i = 0; i < TILE_EDGE && item->byte; i++)
-        __builtin_prefetch(item->byte + i * w->stride);
+    byte_batch b;
+    exact_columns *r = &w->row[row];
+    uint32_t n = 0;
+    for (uint32_t k = first; k < end; k += n) {
+        const uint16_t *column = r->column + k;
+        const uint8_t *byte = b.byte;
+        n = end - k < BATCH_NTILES ? end - k : BATCH_NTILES;
+        list_contexts(&w->levels, row, column, n, b.context);
+        if (w->stride == EXACT_LISTED) {
+            byte = r->byte;
+            r->byte += n * TILE_NPIXELS;
+        } else {
+            list_bytes(r->byte, w->stride, column, n, b.byte);
+        }
+        put_bytes_kernel()(&w->value_symbols, &w->numbers, byte, b.context, n * TILE_NPIXELS,
+                           b.large);
+    }
+}
+
+static void put_levels(exact_writer *w, uint32_t row)
+{
+    const uint32_t n = w->row[row].n;
+    const uint16_t *restrict column = w->row[row].column;
+    const uint32_t first = exact_place(&w->levels, row, 0);
+    const uint8_t *context = w->levels.context + first;
+    const uint8_t *grid = w->levels.grid + first;
+    uint16_t *restrict pair = symbol_writer_room(&w->level_symbols, n);
+    for (uint32_t k = 0; pair && k < n; k++)
+        pair[k] = (uint16_t)(context[column[k]] << 8 | (grid[column[k]] - 1));
+    w->level_symbols.npairs += pair ? n : 0;
+}
+
+/* Puts the tiles of a row, of which the first odd one is given; returns that of later rows. */
+static const exact_odd *put_row(exact_writer *w, uint32_t row, const exact_odd *odd)
+{
+    const exact_odd *end = w->odd + w->nodd;
+    uint32_t k = 0;
+    put_levels(w, row);
+    for (; odd < end && odd->row == row; odd++) {
+        put_bytes(w, row, k, odd->number);
+        put_odd(w, odd);
+        k = odd->number + 1;
+    }
+    put_bytes(w, row, k, w->row[row].n);
+    return odd;
 }
 
 void exact_writer_end_row(exact_writer *w)
 {
-    const exact_item *end = w->item + w->nitems;
-    byte_batch batch;
-    batch.n = 0; /* and nothing else: it is large */
+    const exact_odd *odd = w->odd;
     exact_levels_look_beside(&w->levels);
     exact_levels_look_around(&w->levels);
-    for (const exact_item *item = w->item; item < end; item++) {
-        if (end - item > ITEMS_AHEAD)
-            ask_for_bytes(w, item + ITEMS_AHEAD);
-        symbol_put(&w->level_symbols, exact_level_context(&w->levels, item->rule, item->place),
-                   item->level);
-        if (item->byte) {
-            add_to_batch(w, item, &batch);
-            continue;
-        }
-        put_batch(w, &batch);
-        write_numbers(w, item);
+    for (uint32_t row = 0; row < MACRO_EDGE; row++) {
+        if (w->row[row].n)
+            odd = put_row(w, row, odd);
+        w->row[row].n = 0;
     }
-    put_batch(w, &batch);
-    w->nitems = 0;
+    w->nodd = 0;
     w->nt = 0;
     exact_levels_next_row(&w->levels);
 }

@@ -30,17 +30,49 @@ BRAGG_INLINE void copy_pixels(const h5bragg_pixel_type type, const frame_source 
     }
 }
 
+/* Replaces bytes that say so. */
+BRAGG_INLINE void look_up_pixels(const h5bragg_pixel_type type, const frame_source *s, uint32_t row,
+                                 uint32_t column, int64_t value[TILE_NPIXELS])
+{
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        if (value[p] == BYTE_LOOKUP)
+            value[p] = pixel_get(s->frame.pixels, type, tile_pixel(s->map, row, column, p));
+    }
+}
+
 void frame_source_tile(const frame_source *s, size_t tile, int64_t value[TILE_NPIXELS])
 {
     const uint32_t row = (uint32_t)(tile / s->map->ntx);
     const uint32_t column = (uint32_t)(tile % s->map->ntx);
-    if (!s->plane.has_large[tile] && !s->listed) { /* the bytes say all, and are at hand */
-        const uint8_t *byte = s->plane.value + TILE_EDGE * (row * s->plane.stride + column);
-        for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-            value[p] = byte[p / TILE_EDGE * s->plane.stride + p % TILE_EDGE];
+    if (s->listed) {
+        DISPATCH_PIXEL_TYPE(s->frame.type, copy_pixels, s, row, column, s->plane.valid[tile], value)
         return;
     }
-    DISPATCH_PIXEL_TYPE(s->frame.type, copy_pixels, s, row, column, s->plane.valid[tile], value)
+    const uint8_t *byte = s->plane.value + TILE_EDGE * (row * s->plane.stride + column);
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++)
+        value[p] = byte[p / TILE_EDGE * s->plane.stride + p % TILE_EDGE];
+    if (s->plane.has_large[tile])
+        DISPATCH_PIXEL_TYPE(s->frame.type, look_up_pixels, s, row, column, value)
+}
+
+void frame_source_ask(const frame_source *s, size_t tile)
+{
+#if defined(__GNUC__)
+    const uint32_t row = (uint32_t)(tile / s->map->ntx);
+    const uint32_t column = (uint32_t)(tile % s->map->ntx);
+    const size_t nbytes = h5bragg_pixel_nbytes(s->frame.type);
+    const uint8_t *pixels = s->frame.pixels;
+    if (!s->listed && !s->plane.has_large[tile])
+        return;
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        const size_t line = TILE_EDGE * row + p / TILE_EDGE;
+        const size_t at = TILE_EDGE * column + p % TILE_EDGE;
+        if (s->listed || s->plane.value[line * s->plane.stride + at] == BYTE_LOOKUP)
+            __builtin_prefetch(pixels + tile_pixel(s->map, row, column, p) * nbytes);
+    }
+#else
+    (void)s, (void)tile;
+#endif
 }
 
 /* General rings have ranges whatever they are. */

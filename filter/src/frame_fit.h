@@ -49,6 +49,10 @@ static inline uint64_t restless_tiles(const uint8_t *calm, uint32_t nleft)
 /* The valid pixels of a tile, as they are in the frame; value[p] of others is 0. */
 void frame_source_tile(const frame_source *source, size_t tile, int64_t value[TILE_NPIXELS]);
 
+/* Asks for what frame_source_tile will look at in the frame: pages that nobody has used for long.
+ */
+void frame_source_ask(const frame_source *source, size_t tile);
+
 /*
  * Dispersion, given the profile's means and the kept tiles.  Rings that it does not suit become
  * general, and ranges follow; without that no range changes.

@@ -6,10 +6,16 @@
 #include "draw_kernels.h"
 #include "exact_stream.h"
 #include "picked_writer.h"
+#include "row_lists.h"
 #include "scratch.h"
 #include "tile_sums.h"
 
-enum { TILES_AT_ONCE = 64 };
+/* An exact tile whose pixels are not sixteen bytes. */
+typedef struct odd_tile {
+    size_t tile;
+    uint32_t number; /* among those of its row */
+    uint32_t row;    /* in the macro blocks */
+} odd_tile;
 
 typedef struct frame_packer {
     const frame_source *source;
@@ -27,7 +33,10 @@ typedef struct frame_packer {
     symbol_writer flag_symbols;
     symbol_writer scale_symbols;
     symbol_writer sum_symbols;
-    const uint8_t *next_exact; /* of what is listed */
+    row_lists lists; /* of a row of tiles */
+    odd_tile *odd;   /* of the row of macro blocks */
+    uint32_t nodd;
+    const uint8_t *next_exact; /* of what is listed; or NULL */
 } frame_packer;
 
 static h5bragg_status packer_make(const frame_source *source, const frame_model *model,
@@ -35,6 +44,7 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
 {
     const ring_map *map = source->map;
     const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
+    const size_t nlisted = (size_t)map->ntx + ROW_LISTS_SLACK;
     memset(p, 0, sizeof *p);
     p->source = source;
     p->model = model;
@@ -44,15 +54,19 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     p->small_sum = scratch_take(ntiles * sizeof *p->small_sum);
     p->sum = scratch_take(ntiles * sizeof *p->sum);
     p->rule = scratch_take((map->ncells + 1u) * sizeof *p->rule);
-    if (!p->open || !p->hash || !p->small_sum || !p->sum || !p->rule)
+    p->odd = scratch_take(ntiles * sizeof *p->odd);
+    p->lists.odd = scratch_take(nlisted * sizeof *p->lists.odd);
+    p->lists.restless = scratch_take(nlisted * sizeof *p->lists.restless);
+    if (!p->open || !p->hash || !p->small_sum || !p->sum || !p->rule || !p->odd || !p->lists.odd ||
+        !p->lists.restless)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         p->rule[c] = exact_rule_of(model, (uint16_t)c);
     p->rule[map->ncells] = exact_rule_of(model, BRAGG_NO_CELL);
     h5bragg_status status = kept_flags_make(map, &p->flags);
     if (!status)
-        status =
-            exact_writer_make(map, source->listed ? TILE_EDGE : source->plane.stride, &p->exact);
+        status = exact_writer_make(map, p->rule,
+                                   source->listed ? EXACT_LISTED : source->plane.stride, &p->exact);
     if (!status)
         status = model->layout.has_local ? sum_grid_make(model, &p->grid)
                                          : picked_writer_make(model, &p->picked);
@@ -78,6 +92,9 @@ static void packer_free(frame_packer *p)
     scratch_give(p->hash);
     scratch_give(p->small_sum);
     scratch_give(p->sum);
+    scratch_give(p->odd);
+    scratch_give(p->lists.odd);
+    scratch_give(p->lists.restless);
 }
 
 /* Sum of value - low over the pixels of a drawn tile. */
@@ -95,57 +112,86 @@ static int64_t tile_sum(const frame_packer *p, size_t tile)
     return sum;
 }
 
-/* The bytes of a whole exact tile, all of which say all, as the writer wants them. */
-static const uint8_t *exact_bytes(frame_packer *p, uint32_t tile_row, uint32_t column)
-{
-    const counts_plane *plane = &p->source->plane;
-    if (!p->source->listed)
-        return plane->value + TILE_EDGE * (tile_row * plane->stride + column);
-    const uint8_t *byte = p->next_exact;
-    p->next_exact += TILE_NPIXELS;
-    return byte;
-}
-
-static void pack_exact(frame_packer *p, uint32_t tile_row, uint32_t column)
+/* Exact tiles that are odd wait for their pixels until all else of their row is done. */
+static void add_odd(frame_packer *p, uint32_t tile_row, uint32_t number)
 {
     const frame_source *s = p->source;
-    const ring_map *map = s->map;
-    const size_t tile = (size_t)tile_row * map->ntx + column;
-    const uint16_t cell = map->cell[tile];
-    const uint16_t valid = s->plane.valid[tile];
-    const exact_rule *rule = &p->rule[cell == BRAGG_NO_CELL ? map->ncells : cell];
-    p->header.nexact += count_pixels(valid);
-    const int are_listed = !s->listed || s->listed->exact;
-    const int are_bytes = are_listed && valid == 0xFFFF && !s->plane.has_large[tile];
-    const uint8_t *byte = are_bytes ? exact_bytes(p, tile_row, column) : NULL;
-    if (are_bytes && rule->is_counting) {
-        exact_bytes_add(&p->exact, rule, tile_row % MACRO_EDGE, column, byte, s->plane.sum[tile]);
-    } else if (valid != 0) {
-        int64_t value[TILE_NPIXELS];
-        frame_source_tile(s, tile, value);
-        exact_tile_add(&p->exact, rule, tile_row % MACRO_EDGE, column, valid, value);
-    }
+    const size_t tile = (size_t)tile_row * s->map->ntx + p->lists.exact[number];
+    p->odd[p->nodd++] = (odd_tile){tile, number, tile_row % MACRO_EDGE};
+    p->header.nexact += count_pixels(s->plane.valid[tile]);
 }
 
-static int is_exact(const frame_source *s, size_t tile)
+static void ask_for_odd(const frame_packer *p)
 {
-    return s->kept[tile] || s->map->cell[tile] == BRAGG_NO_CELL;
+    for (uint32_t k = 0; k < p->nodd; k++)
+        frame_source_ask(p->source, p->odd[k].tile);
 }
 
-/* A row of tiles without local counts. */
+static void pack_odd(frame_packer *p)
+{
+    const frame_source *s = p->source;
+    for (uint32_t k = 0; k < p->nodd; k++) {
+        const odd_tile *odd = &p->odd[k];
+        const uint16_t cell = s->map->cell[odd->tile];
+        const exact_rule *rule = &p->rule[cell == BRAGG_NO_CELL ? s->map->ncells : cell];
+        int64_t value[TILE_NPIXELS];
+        frame_source_tile(s, odd->tile, value);
+        exact_odd_add(&p->exact, rule, odd->row, odd->number, s->plane.valid[odd->tile], value);
+    }
+    p->nodd = 0;
+}
+
+/* The exact tiles that are listed. */
+static void pack_exact(frame_packer *p, uint32_t tile_row)
+{
+    const frame_source *s = p->source;
+    const counts_plane *plane = &s->plane;
+    const row_lists *lists = &p->lists;
+    const size_t first = (size_t)tile_row * s->map->ntx;
+    const uint32_t nbytes = (lists->nexact - lists->nodd) * TILE_NPIXELS;
+    const uint8_t *byte =
+        s->listed ? p->next_exact : plane->value + TILE_EDGE * tile_row * plane->stride;
+    exact_row_add(&p->exact, tile_row % MACRO_EDGE, lists->nexact, s->map->cell + first,
+                  plane->sum + first, byte);
+    for (uint32_t k = 0; k < lists->nodd; k++)
+        add_odd(p, tile_row, lists->odd[k]);
+    p->header.nexact += nbytes;
+    if (p->next_exact)
+        p->next_exact += nbytes;
+}
+
+/* What lists are made from, which are empty yet. */
+static listed_row start_lists(frame_packer *p, uint32_t tile_row)
+{
+    const frame_source *s = p->source;
+    const size_t first = (size_t)tile_row * s->map->ntx;
+    const size_t start = TILE_EDGE * tile_row * s->plane.stride;
+    const int are_at_hand = !s->listed || s->listed->exact;
+    p->lists.exact = p->exact.row[tile_row % MACRO_EDGE].column;
+    p->lists.nexact = p->lists.nodd = p->lists.nrestless = 0;
+    return (listed_row){.calm = s->calm + first,
+                        .kept = s->kept + first,
+                        .has_large = s->plane.has_large + first,
+                        .cell = s->map->cell + first,
+                        .valid = s->plane.valid + first,
+                        .value = s->listed ? NULL : s->plane.value + start,
+                        .stride = s->plane.stride,
+                        .ntx = s->map->ntx,
+                        .has_bytes = are_at_hand && p->model->noise.is_counting};
+}
+
+/* A row of tiles without local counts: special are all that are exact, and few others. */
 static void pack_picked_row(frame_packer *p, uint32_t tile_row)
 {
     const frame_source *s = p->source;
-    const uint32_t ntx = s->map->ntx;
     p->header.npicked += picked_writer_row(&p->picked, s, tile_row);
-    for (uint32_t start = 0; start < ntx; start += GROUP_NTILES) {
-        uint32_t special = p->picked.special[start / GROUP_NTILES];
-        for (; special; special &= special - 1) {
-            const uint32_t column = start + lowest_bit(special);
-            if (is_exact(s, (size_t)tile_row * ntx + column))
-                pack_exact(p, tile_row, column);
-        }
+    const listed_row row = start_lists(p, tile_row);
+    for (uint32_t start = 0; start < row.ntx; start += GROUP_NTILES) {
+        const uint32_t special = p->picked.special[start / GROUP_NTILES];
+        if (special)
+            row_lists_add(&row, start, special, &p->lists);
     }
+    pack_exact(p, tile_row);
 }
 
 static void pack_sum(frame_packer *p, size_t tile, size_t at)
@@ -155,35 +201,22 @@ static void pack_sum(frame_packer *p, size_t tile, size_t at)
         (uint16_t)(p->sum[at] >= 0 && p->sum[at] < SUM_ELSEWHERE ? p->sum[at] : SUM_ELSEWHERE);
 }
 
-/* Of up to 64 tiles side by side those that are not calm: few loops that end by chance. */
-static uint64_t restless_bits(const uint8_t *calm, uint32_t nleft)
-{
-    uint64_t bits = 0;
-    for (uint32_t t = 0; t < TILES_AT_ONCE && t < nleft; t += CALM_NTILES)
-        bits |= (restless_tiles(calm + t, nleft - t) * 0x0102040810204080u >> 56) << t;
-    return bits;
-}
-
 /* A row of tiles with local counts.  The sums of calm tiles are those of the bytes. */
 static void pack_local_row(frame_packer *p, uint32_t tile_row, size_t at)
 {
     const frame_source *s = p->source;
+    const row_lists *lists = &p->lists;
     const uint32_t ntx = s->map->ntx;
     const size_t first = (size_t)tile_row * ntx;
+    const listed_row row = start_lists(p, tile_row);
     memcpy(p->open + at, s->plane.valid + first, ntx * sizeof *p->open);
     memcpy(p->small_sum + at, s->plane.sum + first, ntx * sizeof *p->small_sum);
-    for (uint32_t start = 0; start < ntx; start += TILES_AT_ONCE) {
-        uint64_t tiles = restless_bits(s->calm + first + start, ntx - start);
-        for (; tiles; tiles &= tiles - 1) {
-            const uint32_t column = start + lowest_bit(tiles);
-            if (!is_exact(s, first + column)) {
-                pack_sum(p, first + column, at + column);
-                continue;
-            }
-            p->open[at + column] = 0;
-            pack_exact(p, tile_row, column);
-        }
-    }
+    list_row_kernel()(&row, &p->lists);
+    for (uint32_t k = 0; k < lists->nexact; k++)
+        p->open[at + lists->exact[k]] = 0;
+    for (uint32_t k = 0; k < lists->nrestless; k++)
+        pack_sum(p, first + lists->restless[k], at + lists->restless[k]);
+    pack_exact(p, tile_row);
 }
 
 static void pack_tile_row(frame_packer *p, uint32_t tile_row, size_t at)
@@ -196,6 +229,17 @@ static void pack_tile_row(frame_packer *p, uint32_t tile_row, size_t at)
         pack_picked_row(p, tile_row);
 }
 
+/* The sums of a row of macro blocks. */
+static void pack_sums(frame_packer *p, uint32_t row, uint32_t nrows)
+{
+    const uint32_t ntx = p->source->map->ntx;
+    const tile_sums sums = {p->small_sum, p->sum};
+    draw_kernels_get(bragg_cpu_level())
+        ->hash(p->header.seed, row * ntx, (size_t)nrows * ntx, p->hash);
+    sum_grid_start_row(&p->grid, row / MACRO_EDGE, p->open, p->hash);
+    sums_write_row(&p->grid, &sums, &p->scale_symbols, &p->sum_symbols);
+}
+
 static void pack_rows(frame_packer *p)
 {
     const ring_map *map = p->source->map;
@@ -203,14 +247,11 @@ static void pack_rows(frame_packer *p)
         const uint32_t nrows = map->nty - row < MACRO_EDGE ? map->nty - row : MACRO_EDGE;
         for (uint32_t k = 0; k < nrows; k++)
             pack_tile_row(p, row + k, (size_t)k * map->ntx);
+        ask_for_odd(p);
+        if (p->model->layout.has_local)
+            pack_sums(p, row, nrows);
+        pack_odd(p);
         exact_writer_end_row(&p->exact);
-        if (!p->model->layout.has_local)
-            continue;
-        draw_kernels_get(bragg_cpu_level())
-            ->hash(p->header.seed, row * map->ntx, (size_t)nrows * map->ntx, p->hash);
-        sum_grid_start_row(&p->grid, row / MACRO_EDGE, p->open, p->hash);
-        const tile_sums sums = {p->small_sum, p->sum};
-        sums_write_row(&p->grid, &sums, &p->scale_symbols, &p->sum_symbols);
     }
 }
 

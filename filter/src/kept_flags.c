@@ -3,12 +3,10 @@
 #include "exact_tiles.h"
 #include "scratch.h"
 
-enum { QUADS_AT_ONCE = 4 };
-
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
 {
     flags->nquads = (map->ntx + QUAD_NTILES - 1) / QUAD_NTILES;
-    const size_t room = flags->nquads + 2u + QUADS_AT_ONCE;
+    const size_t room = flags->nquads + 2u;
     flags->row = scratch_take_zeros(room, 1);
     flags->above = scratch_take_zeros(room, 1);
     flags->context = scratch_take(flags->nquads);
@@ -59,13 +57,13 @@ int kept_flags_read(kept_flags *flags, wide_reader *s)
     return all < 16;
 }
 
-/* Bits of 16 tiles side by side, each 0 or 1. */
-static uint32_t collect_bits(const uint8_t *kept)
+/* The symbols of whole quads, whose tiles are 0 or 1 each. */
+static void list_symbols(const uint8_t *restrict kept, size_t nquads, uint8_t *restrict symbol)
 {
-    const uint64_t low = load_u64(kept);
-    const uint64_t high = load_u64(kept + 8);
-    return (uint32_t)(low * 0x0102040810204080u >> 56) |
-           (uint32_t)(high * 0x0102040810204080u >> 56) << 8;
+    for (size_t quad = 0; quad < nquads; quad++) {
+        const uint8_t *tile = kept + quad * QUAD_NTILES;
+        symbol[quad] = (uint8_t)(tile[0] | tile[1] << 1 | tile[2] << 2 | tile[3] << 3);
+    }
 }
 
 static int is_empty(const uint8_t *kept, uint32_t ntx)
@@ -99,14 +97,12 @@ void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map, 
         return;
     }
     next_row(flags);
-    for (uint32_t quad = 0; pair && quad < flags->nquads; quad += QUADS_AT_ONCE) {
-        const uint32_t first = quad * QUAD_NTILES;
-        uint8_t last[QUADS_AT_ONCE * QUAD_NTILES] = {0};
-        if (map->ntx - first < sizeof last)
-            memcpy(last, kept + first, map->ntx - first);
-        const uint32_t bits = collect_bits(map->ntx - first < sizeof last ? last : kept + first);
-        const uint32_t pairs = (bits | bits << 8) & 0x00FF00FFu;
-        store_u32(flags->row + 1 + quad, (pairs | pairs << 4) & 0x0F0F0F0Fu);
+    const uint32_t nwhole = map->ntx / QUAD_NTILES;
+    list_symbols(kept, nwhole, flags->row + 1);
+    if (nwhole < flags->nquads) {
+        uint8_t last[QUAD_NTILES] = {0};
+        memcpy(last, kept + nwhole * QUAD_NTILES, map->ntx % QUAD_NTILES);
+        list_symbols(last, 1, flags->row + 1 + nwhole);
     }
     if (pair)
         join_pairs(flags->context, flags->row + 1, flags->nquads, pair);

@@ -78,36 +78,72 @@ static void make_frame(uint32_t rarity, content c, int is_counting)
     frame.row_start[frame.nty] = frame.ntiles;
 }
 
-/* Adds a tile as bytes where it is such; they are put where they can stay for a row. */
-static void add_tile(exact_writer *w, uint32_t k, int may_be_bytes, uint8_t *plane)
+/* Tiles as the writer takes them: in a plane, in a list of those that are bytes, or all odd. */
+typedef enum source { PLANE, LIST, NUMBERS } source;
+static struct {
+    exact_rule rule[MAX_NTILES + 1]; /* of cells: every tile has its own */
+    uint16_t cell[MAX_NTX];          /* of a row of tiles, by column, as sum */
+    uint16_t sum[MAX_NTX];
+    uint8_t plane[MACRO_EDGE * TILE_EDGE * STRIDE];
+    uint8_t list[MACRO_EDGE * MAX_NTX * TILE_NPIXELS];
+    size_t nlisted; /* bytes, in a row of macro blocks */
+} given;
+
+/* Puts the bytes of a tile where they can stay; returns whether they are all of it. */
+static int give_bytes(const exact_tile *tile, const exact_rule *rule)
 {
-    const exact_tile *tile = &frame.tile[k];
-    uint8_t *byte = plane + (size_t)TILE_EDGE * (tile->row * STRIDE + tile->column);
-    int are_bytes = may_be_bytes && tile->valid == 0xFFFF && frame.rule[k].is_counting;
+    uint8_t *byte = given.plane + (size_t)TILE_EDGE * (tile->row * STRIDE + tile->column);
+    int are_bytes = tile->valid == 0xFFFF && rule->is_counting;
     uint32_t sum = 0;
     for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
         are_bytes = are_bytes && tile->value[p] < 255;
         byte[p / TILE_EDGE * STRIDE + p % TILE_EDGE] = (uint8_t)tile->value[p];
+        given.list[given.nlisted + p] = (uint8_t)tile->value[p];
         sum += (uint8_t)tile->value[p];
     }
-    if (are_bytes)
-        exact_bytes_add(w, &frame.rule[k], tile->row, tile->column, byte, sum);
-    else
-        exact_tile_add(w, &frame.rule[k], tile->row, tile->column, tile->valid, tile->value);
+    given.nlisted += are_bytes ? TILE_NPIXELS : 0;
+    given.sum[tile->column] = (uint16_t)sum;
+    return are_bytes;
 }
 
-static size_t write_frame(int may_be_bytes)
+static void add_row(exact_writer *w, uint32_t tile_row, source from)
 {
-    static uint8_t plane[MACRO_EDGE * TILE_EDGE * STRIDE];
-    const ring_map map = {.ntx = frame.ntx, .nty = frame.nty};
+    const uint32_t row = tile_row % MACRO_EDGE;
+    const uint32_t first = frame.row_start[tile_row];
+    const uint32_t n = frame.row_start[tile_row + 1] - first;
+    const uint8_t *byte =
+        from == PLANE ? given.plane + row * TILE_EDGE * STRIDE : given.list + given.nlisted;
+    int is_odd[MAX_NTX];
+    for (uint32_t k = 0; k < n; k++) {
+        const exact_tile *tile = &frame.tile[first + k];
+        const int are_bytes = give_bytes(tile, &frame.rule[first + k]);
+        is_odd[k] = from == NUMBERS || !are_bytes;
+        given.cell[tile->column] = (uint16_t)(first + k);
+        w->row[row].column[k] = (uint16_t)tile->column;
+    }
+    exact_row_add(w, row, n, given.cell, given.sum, byte);
+    for (uint32_t k = 0; k < n; k++) {
+        const exact_tile *tile = &frame.tile[first + k];
+        if (is_odd[k])
+            exact_odd_add(w, &frame.rule[first + k], row, k, tile->valid, tile->value);
+    }
+}
+
+static size_t write_frame(source from)
+{
+    const ring_map map = {.ntx = frame.ntx, .nty = frame.nty, .ncells = frame.ntiles};
     exact_writer w;
     byte_writer out = {coded, coded + sizeof coded, 0};
-    CHECK(exact_writer_make(&map, STRIDE, &w) == H5BRAGG_OK);
+    memcpy(given.rule, frame.rule, sizeof frame.rule);
+    CHECK(exact_writer_make(&map, given.rule, from == LIST ? EXACT_LISTED : STRIDE, &w) ==
+          H5BRAGG_OK);
+    given.nlisted = 0;
     for (uint32_t row = 0; row < frame.nty; row++) {
-        for (uint32_t k = frame.row_start[row]; k < frame.row_start[row + 1]; k++)
-            add_tile(&w, k, may_be_bytes, plane);
-        if (row % MACRO_EDGE == MACRO_EDGE - 1 || row + 1 == frame.nty)
+        add_row(&w, row, from);
+        if (row % MACRO_EDGE == MACRO_EDGE - 1 || row + 1 == frame.nty) {
             exact_writer_end_row(&w);
+            given.nlisted = 0;
+        }
     }
     exact_writer_finish(&w, &out);
     exact_writer_free(&w);
@@ -155,10 +191,11 @@ static void tiles_come_back(void)
 {
     for (uint32_t round = 0; round < 120; round++) {
         make_frame(1 + below(round % 2 ? 3 : 60), (content)(round % 3), round % 5 != 0);
-        const size_t nbytes = write_frame(0);
+        const size_t nbytes = write_frame(NUMBERS);
         const uint32_t crc = bragg_crc32c(0, coded, nbytes);
         CHECK(read_frame(nbytes));
-        CHECK(write_frame(1) == nbytes && bragg_crc32c(0, coded, nbytes) == crc);
+        CHECK(write_frame(PLANE) == nbytes && bragg_crc32c(0, coded, nbytes) == crc);
+        CHECK(write_frame(LIST) == nbytes && bragg_crc32c(0, coded, nbytes) == crc);
     }
 }
 
@@ -167,7 +204,7 @@ static void no_tile_is_two_bytes(void)
     make_frame(3, DARK, 1);
     frame.ntiles = 0;
     memset(frame.row_start, 0, sizeof frame.row_start);
-    CHECK(write_frame(1) == 2);
+    CHECK(write_frame(PLANE) == 2);
     CHECK(read_frame(2));
 }
 
@@ -176,18 +213,73 @@ static void levels_are_digits_of_the_mean(void)
 {
     static const int64_t VALUE[] = {0, 1, 3, 7, 15, 31, 32, 33, 1000000};
     static const uint8_t LEVEL[] = {0, 5, 6, 7, 8, 9, 10, 10, 10};
-    const exact_rule rule = {.is_counting = 1};
-    const ring_map map = {.ntx = 9, .nty = 1};
+    const exact_rule rule[] = {{.is_counting = 1}, {.is_counting = 1, .is_blank = 1}};
+    const ring_map map = {.ntx = 9, .nty = 1, .ncells = 1};
+    const uint16_t cell[9] = {0};
+    const uint16_t sum[9] = {0};
     exact_writer w;
-    CHECK(exact_writer_make(&map, STRIDE, &w) == H5BRAGG_OK);
+    CHECK(exact_writer_make(&map, rule, STRIDE, &w) == H5BRAGG_OK);
+    for (uint16_t k = 0; k < 9; k++)
+        w.row[0].column[k] = k;
+    exact_row_add(&w, 0, 9, cell, sum, given.plane);
     for (uint32_t k = 0; k < 9; k++) {
         int64_t value[TILE_NPIXELS];
         for (uint32_t p = 0; p < TILE_NPIXELS; p++)
             value[p] = VALUE[k];
-        exact_tile_add(&w, &rule, 0, k, k % 2 ? 0xFFFF : 0x0F01, value);
-        CHECK(w.item[k].level == LEVEL[k]);
+        exact_odd_add(&w, &rule[0], 0, k, k % 2 ? 0xFFFF : 0x0F01, value);
+        CHECK(w.levels.grid[exact_place(&w.levels, 0, k)] == 1 + LEVEL[k]);
     }
     exact_writer_free(&w);
+}
+
+/* Lists of rows of all lengths: the same by vectors, and what they should be. */
+static void lists_are_those_of_plain_c(void)
+{
+    enum { MOST = 200, ROOM_OF_LIST = MOST + ROW_LISTS_SLACK };
+    static uint16_t memory[2][3][ROOM_OF_LIST];
+    for (uint32_t round = 0; round < 1000; round++) {
+        uint8_t calm[MOST];
+        uint8_t kept[MOST];
+        uint8_t has_large[MOST];
+        uint16_t cell[MOST];
+        uint16_t valid[MOST];
+        const uint32_t rarity = 1 + below(round % 2 ? 4 : 80);
+        const uint8_t *value = below(2) ? given.plane : NULL;
+        const listed_row row = {calm,  kept,   has_large,       cell,        valid,
+                                value, STRIDE, below(MOST + 1), below(4) > 0};
+        for (uint32_t t = 0; t < MOST; t++) {
+            kept[t] = below(rarity) == 0;
+            cell[t] = (uint16_t)(below(20) ? below(0xFFFF) : BRAGG_NO_CELL);
+            calm[t] = !kept[t] && cell[t] != BRAGG_NO_CELL && below(rarity);
+            has_large[t] = below(10) == 0;
+            valid[t] = (uint16_t)(below(3) ? 0xFFFF : below(2) ? 0 : below(0xFFFF));
+        }
+        row_lists lists[2];
+        for (uint32_t k = 0; k < 2; k++) {
+            lists[k] =
+                (row_lists){.exact = memory[k][0], .odd = memory[k][1], .restless = memory[k][2]};
+            (k ? list_row_kernel() : list_row_plain)(&row, &lists[k]);
+        }
+        const row_lists *a = &lists[0];
+        const row_lists *b = &lists[1];
+        CHECK(a->nexact == b->nexact && a->nodd == b->nodd && a->nrestless == b->nrestless);
+        CHECK(memcmp(a->exact, b->exact, a->nexact * sizeof *a->exact) == 0);
+        CHECK(memcmp(a->odd, b->odd, a->nodd * sizeof *a->odd) == 0);
+        CHECK(memcmp(a->restless, b->restless, a->nrestless * sizeof *a->restless) == 0);
+        uint32_t n[3] = {0, 0, 0}; /* of exact, odd, restless tiles */
+        for (uint32_t t = 0; t < row.ntx; t++) {
+            const int is_drawn = !kept[t] && cell[t] != BRAGG_NO_CELL;
+            const int is_odd = !row.has_bytes || valid[t] != 0xFFFF || has_large[t];
+            if (is_drawn && !calm[t])
+                CHECK(a->restless[n[2]++] == t);
+            if (is_drawn || valid[t] == 0)
+                continue;
+            if (is_odd)
+                CHECK(a->odd[n[1]++] == n[0]);
+            CHECK(a->exact[n[0]++] == t);
+        }
+        CHECK(n[0] == a->nexact && n[1] == a->nodd && n[2] == a->nrestless);
+    }
 }
 
 /* Changed bytes are refused or make other values; nothing is read out of bounds. */
@@ -195,7 +287,7 @@ static void damage_is_harmless(void)
 {
     for (uint32_t round = 0; round < 40; round++) {
         make_frame(1 + below(20), (content)(round % 3), round % 2);
-        const size_t nbytes = write_frame(1);
+        const size_t nbytes = write_frame(PLANE);
         for (uint32_t k = 0; k < 40; k++) {
             uint8_t *at = &coded[below((uint32_t)(k % 2 || nbytes < 400 ? nbytes : 400))];
             const uint8_t before = *at;
@@ -234,6 +326,7 @@ int main(void)
     tiles_come_back();
     no_tile_is_two_bytes();
     levels_are_digits_of_the_mean();
+    lists_are_those_of_plain_c();
     damage_is_harmless();
     levels_that_do_not_exist_are_refused();
     return 0;
