@@ -31,15 +31,10 @@ double cell_expected(const frame_model *m, uint32_t cell)
     return noise_expected(&m->noise, &m->profile[m->noise.map->ring[cell]], cell);
 }
 
-static int is_sparse(const frame_model *m, double expected)
+int mean_is_sparse(const frame_model *m, double mean)
 {
-    const double block = TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE * expected;
+    const double block = TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE * mean;
     return m->noise.is_counting && block < m->noise.params->coarse_limit;
-}
-
-int cell_is_sparse(const frame_model *m, uint32_t cell)
-{
-    return is_sparse(m, cell_expected(m, cell));
 }
 
 /* The least number above x >= 0, limited; casts are floors that every processor has. */
@@ -76,7 +71,7 @@ faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
     const double expected = found > 0 ? found : 0;
     double sigma = FAINT_GROWTH * (m->noise.params->local_significance - LENIENT_SIGMA);
     sigma = sigma < MOST_FAINT_SIGMA ? sigma : MOST_FAINT_SIGMA;
-    if (is_sparse(m, found))
+    if (mean_is_sparse(m, found))
         return sparse_limits(TILE_NPIXELS * expected);
     if (!m->noise.is_counting || sigma <= 0)
         return limits;
