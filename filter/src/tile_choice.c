@@ -158,8 +158,8 @@ static void list_limits(const uint8_t *restrict below, const uint16_t *restrict 
         limit[t] = below[cell[t]];
 }
 
-/* Limits of cells are in s->calm. */
-static void choose_all(frame_source *s, const frame_model *m)
+/* below: limits of cells, none among them; NULL if s->calm has those of tiles. */
+static void choose_all(frame_source *s, const frame_model *m, const uint8_t *below)
 {
     const size_t ntiles = ring_map_ntiles(s->map);
     const choose_kernel choose = choose_kernel_of(bragg_cpu_level());
@@ -167,32 +167,25 @@ static void choose_all(frame_source *s, const frame_model *m)
     for (; tiles.first < ntiles; tiles.first += tiles.n) {
         const size_t nleft = ntiles - tiles.first;
         tiles.n = nleft < CHOSEN_AT_ONCE ? (uint32_t)nleft : CHOSEN_AT_ONCE;
+        if (below)
+            list_limits(below, s->map->cell + tiles.first, tiles.n, s->calm + tiles.first);
         memset(tiles.others, 0, sizeof tiles.others);
         choose(s, m->layout.has_local, &tiles);
         choose_others(s, m, &tiles);
     }
 }
 
-static h5bragg_status list_all_limits(frame_source *s, const frame_model *m)
+static h5bragg_status choose_by_cells(frame_source *s, const frame_model *m)
 {
-    const ring_map *map = s->map;
-    uint8_t *below = scratch_take(BRAGG_NO_CELL + 1u); /* by cell, none among them */
+    uint8_t *below = scratch_take(BRAGG_NO_CELL + 1u);
     if (!below)
         return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < map->ncells; c++)
+    for (uint32_t c = 0; c < s->map->ncells; c++)
         below[c] = plain_below(m, &m->range[c]);
     below[BRAGG_NO_CELL] = 0;
-    list_limits(below, map->cell, ring_map_ntiles(map), s->calm);
+    choose_all(s, m, below);
     scratch_give(below);
     return H5BRAGG_OK;
-}
-
-static h5bragg_status choose_anew(frame_source *s, const frame_model *m)
-{
-    const h5bragg_status status = list_all_limits(s, m);
-    if (!status)
-        choose_all(s, m);
-    return status;
 }
 
 /*
@@ -203,7 +196,7 @@ h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
 {
     for (uint32_t c = 0; c < s->map->ncells; c++) {
         if (m->range[c].low != 0)
-            return choose_anew(s, m);
+            return choose_by_cells(s, m);
     }
     return H5BRAGG_OK;
 }
@@ -305,18 +298,16 @@ static h5bragg_status search_boxes(frame_source *s, const frame_model *m, const 
     return H5BRAGG_OK;
 }
 
-/* Lists limits as well. */
-static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
+/* *has_limits: s->calm has those of tiles. */
+static h5bragg_status keep_significant(frame_source *s, const frame_model *m, int *has_limits)
 {
     cut_tables cuts;
     h5bragg_status status = cut_tables_make(s->map, &cuts);
-    if (!status && fill_cuts(m, &cuts)) {
+    *has_limits = !status && fill_cuts(m, &cuts);
+    if (*has_limits)
         status = search_boxes(s, m, &cuts);
-    } else if (!status) {
+    else if (!status)
         status = wide_box_search(s, m, cuts.chance, cuts.peak);
-        if (!status)
-            status = list_all_limits(s, m);
-    }
     if (!status)
         status = faint_tiles_drop(s, m);
     cut_tables_free(&cuts);
@@ -325,12 +316,15 @@ static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
 
 h5bragg_status tile_choice(frame_source *s, const frame_model *m)
 {
+    int has_limits = 0;
+    h5bragg_status status = H5BRAGG_OK;
     memset(s->kept, 0, ring_map_ntiles(s->map));
-    if (!m->layout.has_local)
-        return choose_anew(s, m);
-    const h5bragg_status status = keep_significant(s, m);
+    if (m->layout.has_local)
+        status = keep_significant(s, m, &has_limits);
+    if (!status && !has_limits)
+        return choose_by_cells(s, m);
     if (!status)
-        choose_all(s, m);
+        choose_all(s, m, NULL);
     return status;
 }
 
