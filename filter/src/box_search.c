@@ -6,12 +6,9 @@
  * (docs/format.md, "Kept flags").  Peaks have wings: where the sum is far larger, so are the tiles
  * that one pixel around the box touches.
  *
- * First only the largest box of each tile is known; the few tiles that have one too many are
- * searched again, pixel by pixel.
+ * First it is only known which tiles have such a box; these few are searched again, pixel by pixel.
  */
 #include "box_search.h"
-
-#include <string.h>
 
 #include "bytes.h"
 #include "symbols.h"
@@ -35,11 +32,11 @@ static uint32_t bits_above(uint64_t sums, uint32_t cut)
  * The box sums around the pixels of a tile, as 16-bit numbers side by side: three rows first, of
  * the columns -1, 1, 3 and of 0, 2, 4, then three columns.
  */
-static box_hits hits_of(const uint8_t *tile, size_t stride, const box_cut *cut)
+static box_hits hits_of(const uint8_t *tile, size_t stride, uint32_t word)
 {
     const uint64_t every_other = 0x00FF00FF00FF00FFu;
-    const uint32_t chance = cut->chance < 0x7FFF ? cut->chance : 0x7FFF;
-    const uint32_t peak = cut->peak < 0x7FFF ? cut->peak : 0x7FFF;
+    const uint32_t chance = box_chance(word);
+    const uint32_t peak = box_peak(word);
     uint64_t even[TILE_EDGE + 2];
     uint64_t odd[TILE_EDGE + 2];
     box_hits hits = {0, 0};
@@ -92,21 +89,26 @@ void box_search_tile(const box_suspects *s, uint32_t column)
     const ring_map *map = s->map;
     const size_t stride = s->plane->stride;
     const uint32_t inside = tile_inside(map, s->row, column);
-    const box_cut *cut = &s->cut[map->cell[(size_t)s->row * map->ntx + column]];
-    box_hits hits = hits_of(s->plane->value + TILE_EDGE * (s->row * stride + column), stride, cut);
+    const uint32_t word = s->word[column - s->first];
+    box_hits hits = hits_of(s->plane->value + TILE_EDGE * (s->row * stride + column), stride, word);
     hits.chance &= inside;
     hits.peak &= inside;
     if (hits.chance)
         keep_around(map, s->row, column, hits, s->kept);
 }
 
-/* Tiles in whose cells boxes as large as their largest are significant: loops for vectors. */
-BRAGG_INLINE void find_significant(const uint16_t *restrict largest,
-                                   const uint16_t *restrict chance, uint32_t n,
-                                   uint8_t *restrict found)
+static void look_up(const uint32_t *restrict word, const uint16_t *restrict cell, uint32_t n,
+                    uint32_t *restrict found)
 {
     for (uint32_t t = 0; t < n; t++)
-        found[t] = largest[t] > chance[t];
+        found[t] = word[cell[t]];
+}
+
+/* A loop for vectors. */
+static void list_others(const uint32_t *restrict word, uint32_t n, uint8_t *restrict other)
+{
+    for (uint32_t t = 0; t < n; t++)
+        other[t] = box_other(word[t]);
 }
 
 static void search_suspects(const box_suspects *s)
@@ -117,34 +119,32 @@ static void search_suspects(const box_suspects *s)
         return;
     }
 #endif
-    for (uint32_t start = 0; start < s->nfound; start += 8) {
-        uint64_t left = load_u64(s->found + start);
-        for (; left; left &= left - 1)
-            box_search_tile(s, s->first + start + lowest_bit(left) / 8);
+    for (uint32_t group = 0; group < s->ngroups; group++) {
+        for (uint32_t left = s->found[group]; left; left &= left - 1)
+            box_search_tile(s, s->first + group * GROUP_NTILES + lowest_bit(left));
     }
 }
 
-void box_search(const counts_plane *plane, const ring_map *map, const box_cut *cut, uint8_t *kept)
+void box_search(const counts_plane *plane, const ring_map *map, const uint32_t *word, uint8_t *kept,
+                uint8_t *other)
 {
-    uint16_t largest[TILES_AT_ONCE];
-    uint16_t chance[TILES_AT_ONCE];
-    uint8_t found[TILES_AT_ONCE];
+    uint32_t words[TILES_AT_ONCE];
+    uint16_t found[AT_ONCE];
     const uint32_t ngroups = (uint32_t)ring_map_ngroups(map);
     for (uint32_t row = 0; row < map->nty; row++) {
-        const uint16_t *cell = map->cell + (size_t)row * map->ntx;
+        const size_t start = (size_t)row * map->ntx;
         const uint8_t *value = plane->value + (size_t)row * TILE_EDGE * plane->stride;
         for (uint32_t group = 0; group < ngroups; group += AT_ONCE) {
             const uint32_t first = group * GROUP_NTILES;
             const uint32_t n = ngroups - group < AT_ONCE ? ngroups - group : AT_ONCE;
             const uint32_t nleft = map->ntx - first;
             const uint32_t ntiles = nleft < TILES_AT_ONCE ? nleft : TILES_AT_ONCE;
-            for (uint32_t t = 0; t < ntiles; t++)
-                chance[t] = cut[cell[first + t]].chance;
-            memset(chance + ntiles, 0xFF, (n * GROUP_NTILES - ntiles) * sizeof *chance);
-            plane->kernels->box(value + (size_t)TILE_EDGE * first, plane->stride, n, largest);
-            find_significant(largest, chance, n * GROUP_NTILES, found);
-            const box_suspects suspects = {plane, map,   cut,   kept,
-                                           row,   first, found, n * GROUP_NTILES};
+            look_up(word, map->cell + start + first, ntiles, words);
+            for (uint32_t t = ntiles; t < n * GROUP_NTILES; t++)
+                words[t] = word[BRAGG_NO_CELL];
+            list_others(words, ntiles, other + start + first);
+            plane->kernels->box(value + (size_t)TILE_EDGE * first, plane->stride, n, words, found);
+            const box_suspects suspects = {plane, map, kept, row, first, words, found, n};
             search_suspects(&suspects);
         }
     }

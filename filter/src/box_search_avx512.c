@@ -60,10 +60,11 @@ LEVEL_INLINE void search_inner_tile(const box_suspects *s, uint32_t column)
     const size_t stride = s->plane->stride;
     const size_t ntx = s->map->ntx;
     const size_t at = s->row * ntx + column;
-    const box_cut cut = s->cut[s->map->cell[at]];
+    const uint32_t word = s->word[column - s->first];
     const __m256i sums = box_sums(s->plane->value + TILE_EDGE * (s->row * stride + column), stride);
-    const __mmask16 chance = _mm256_cmpgt_epu16_mask(sums, _mm256_set1_epi16((short)cut.chance));
-    const __mmask16 peak = _mm256_cmpgt_epu16_mask(sums, _mm256_set1_epi16((short)cut.peak));
+    const __mmask16 chance =
+        _mm256_cmpgt_epu16_mask(sums, _mm256_set1_epi16((short)box_chance(word)));
+    const __mmask16 peak = _mm256_cmpgt_epu16_mask(sums, _mm256_set1_epi16((short)box_peak(word)));
     const uint32_t touched = _mm256_test_epi16_mask(nearer, _mm256_set1_epi16((short)chance));
     const uint32_t reached = _mm256_test_epi16_mask(near, _mm256_set1_epi16((short)peak));
     mark_three(s->kept + at - ntx - 1, touched, reached);
@@ -74,13 +75,10 @@ LEVEL_INLINE void search_inner_tile(const box_suspects *s, uint32_t column)
 LEVEL_TARGET void box_search_avx512(const box_suspects *s)
 {
     const int is_inner_row = s->row > 0 && s->row + 1 < s->map->nty;
-    for (uint32_t start = 0; start < s->nfound; start += 64) {
-        const uint32_t nleft = s->nfound - start;
-        const __mmask64 inside = nleft < 64 ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
-        const __m512i found = _mm512_maskz_loadu_epi8(inside, s->found + start);
-        uint64_t left = _mm512_test_epi8_mask(found, found);
-        for (; left; left &= left - 1) {
-            const uint32_t column = s->first + start + (uint32_t)__builtin_ctzll(left);
+    for (uint32_t group = 0; group < s->ngroups; group++) {
+        for (uint32_t left = s->found[group]; left; left &= left - 1) {
+            const uint32_t t = group * GROUP_NTILES + (uint32_t)__builtin_ctz(left);
+            const uint32_t column = s->first + t;
             if (is_inner_row && column > 0 && column + 2 < s->map->ntx)
                 search_inner_tile(s, column);
             else

@@ -31,24 +31,28 @@ double cell_expected(const frame_model *m, uint32_t cell)
     return noise_expected(&m->noise, &m->profile[m->noise.map->ring[cell]], cell);
 }
 
-int cell_is_sparse(const frame_model *m, uint32_t cell)
+int mean_is_sparse(const frame_model *m, double mean)
 {
-    const double block = TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE * cell_expected(m, cell);
+    const double block = TILE_NPIXELS * MACRO_EDGE * MACRO_EDGE * mean;
     return m->noise.is_counting && block < m->noise.params->coarse_limit;
+}
+
+/* The least number above x >= 0, limited; casts are floors that every processor has. */
+static uint16_t least_above(double x)
+{
+    return (uint16_t)(x < UINT16_MAX - 1 ? (uint32_t)x + 1 : UINT16_MAX);
 }
 
 /* More than that many sigma beyond the background of a tile. */
 static uint16_t least_counts(double expected, double sigma)
 {
-    const double least = floor(expected + sigma * sqrt(expected) + 0.5) + 1.0;
-    return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
+    return least_above(expected + sigma * sqrt(expected) + 0.5);
 }
 
 /* More than z sigma beyond what a pixel expects, to third order as for the threshold. */
 static uint16_t least_pixel(double expected, double z)
 {
-    const double least = floor(expected + z * sqrt(expected) + (z * z - 1.0) / 6.0) + 1.0;
-    return (uint16_t)(least < UINT16_MAX ? least : UINT16_MAX);
+    return least_above(expected + z * sqrt(expected) + (z * z - 1.0) / 6.0);
 }
 
 static faint_limits sparse_limits(double expected)
@@ -67,7 +71,7 @@ faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
     const double expected = found > 0 ? found : 0;
     double sigma = FAINT_GROWTH * (m->noise.params->local_significance - LENIENT_SIGMA);
     sigma = sigma < MOST_FAINT_SIGMA ? sigma : MOST_FAINT_SIGMA;
-    if (cell_is_sparse(m, cell))
+    if (mean_is_sparse(m, found))
         return sparse_limits(TILE_NPIXELS * expected);
     if (!m->noise.is_counting || sigma <= 0)
         return limits;
@@ -104,25 +108,70 @@ static uint64_t kept_bits(const uint8_t *kept, size_t nleft)
     return bits;
 }
 
+/* Of tiles side by side. */
+static void drop_faint(frame_source *s, const faint_limits *limits, size_t first, size_t n)
+{
+    for (size_t t = 0; t < n; t += AT_ONCE) {
+        uint64_t left = kept_bits(s->kept + first + t, n - t);
+        for (; left; left &= left - 1)
+            drop_if_faint(s, limits, first + t + lowest_bit(left));
+    }
+}
+
+/* Limits of cells, all 0 for blank tiles, and how many cells before each have some. */
+typedef struct faint_cells {
+    faint_limits *limits;
+    uint32_t *nlimited;
+} faint_cells;
+
+static void list_cells(const frame_model *m, const faint_cells *cells)
+{
+    const uint32_t ncells = m->noise.map->ncells;
+    cells->nlimited[0] = 0;
+    for (uint32_t c = 0; c < ncells; c++) {
+        cells->limits[c] = faint_limits_of(m, c);
+        cells->nlimited[c + 1] = cells->nlimited[c] + (cells->limits[c].least[BOX_TOUCHES] > 0);
+    }
+    cells->limits[ncells] = (faint_limits){{0}, 0};
+}
+
+/* Only macro blocks that may have limits are looked at: in bright frames, none. */
+static void drop_faint_of_blocks(frame_source *s, const faint_cells *cells, uint32_t macro_row)
+{
+    const ring_map *map = s->map;
+    const uint32_t nblocks = ring_map_nblocks(map);
+    const cell_span *span = map->span + (size_t)macro_row * nblocks;
+    const uint32_t start = MACRO_EDGE * macro_row;
+    const uint32_t stop = start + MACRO_EDGE < map->nty ? start + MACRO_EDGE : map->nty;
+    for (uint32_t block = 0, next; block < nblocks; block = next + 1) {
+        next = block;
+        while (next < nblocks && cell_span_has(span[next], cells->nlimited))
+            next++;
+        if (next == block)
+            continue;
+        const uint32_t first = MACRO_EDGE * block;
+        const uint32_t n = ring_map_block_stop(map, next - 1) - first;
+        for (uint32_t row = start; row < stop; row++)
+            drop_faint(s, cells->limits, (size_t)row * map->ntx + first, n);
+    }
+}
+
 h5bragg_status faint_tiles_drop(frame_source *s, const frame_model *m)
 {
     const ring_map *map = s->map;
     const size_t ntiles = ring_map_ntiles(map);
     uint8_t *kept = s->kept;
-    faint_limits *limits = scratch_take_zeros(map->ncells + 1u, sizeof *limits);
-    int any = 0;
-    if (!limits)
-        return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < map->ncells; c++) {
-        limits[c] = faint_limits_of(m, c);
-        any |= limits[c].least[BOX_TOUCHES] > 0;
+    const faint_cells cells = {scratch_take((map->ncells + 1u) * sizeof *cells.limits),
+                               scratch_take((map->ncells + 1u) * sizeof *cells.nlimited)};
+    const h5bragg_status status = cells.limits && cells.nlimited ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+    if (!status) {
+        list_cells(m, &cells);
+        for (uint32_t row = 0; MACRO_EDGE * row < map->nty; row++)
+            drop_faint_of_blocks(s, &cells, row);
+        for (size_t t = 0; t < ntiles; t++)
+            kept[t] = kept[t] != 0;
     }
-    for (size_t first = 0; any && first < ntiles; first += AT_ONCE) {
-        for (uint64_t left = kept_bits(kept + first, ntiles - first); left; left &= left - 1)
-            drop_if_faint(s, limits, first + lowest_bit(left));
-    }
-    for (size_t t = 0; !any && t < ntiles; t++)
-        kept[t] = kept[t] != 0;
-    scratch_give(limits);
-    return H5BRAGG_OK;
+    scratch_give(cells.limits);
+    scratch_give(cells.nlimited);
+    return status;
 }

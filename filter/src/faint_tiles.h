@@ -20,8 +20,11 @@ faint_limits faint_limits_of(const frame_model *model, uint32_t cell);
 /* The mean of a pixel of a cell. */
 double cell_expected(const frame_model *model, uint32_t cell);
 
-/* Where blocks may be coarse, background is so rare that chance would dominate what is kept. */
-int cell_is_sparse(const frame_model *model, uint32_t cell);
+/*
+ * Whether pixels of this mean are in blocks that may be coarse: background is so rare there that
+ * chance would dominate what is kept.
+ */
+int mean_is_sparse(const frame_model *model, double mean);
 
 /*
  * Of what boxes touch, whole tiles that hold hardly more than background are worth less than they

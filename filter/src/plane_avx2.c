@@ -113,6 +113,13 @@ LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
     store(counter, _mm256_add_epi32(load(counter), _mm256_cvtepu8_epi32(bytes)));
 }
 
+LEVEL_INLINE uint32_t some_pixels(vec v)
+{
+    const vec none = _mm256_cmpeq_epi32(v, zero());
+    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(none)) ^ 0xFF;
+}
+
+#define AFTER(n, a, b) _mm256_alignr_epi8(_mm256_permute2x128_si256(a, b, 0x21), a, n)
 #include "plane_simd.h"
 
 const plane_kernels plane_avx2 = {

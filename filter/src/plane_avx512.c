@@ -89,6 +89,14 @@ LEVEL_INLINE void store_low16(uint16_t *p, vec v)
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(v));
 }
 
+LEVEL_INLINE vec lanes(const uint8_t bytes[16])
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)bytes));
+}
+
+LEVEL_INLINE uint32_t some_pixels(vec v) { return _mm512_test_epi32_mask(v, v); }
+
+#define AFTER(n, a, b) _mm512_alignr_epi8(_mm512_alignr_epi64(b, a, 2), a, n)
 #define LEVEL_HAS_COUNT 1
 #include "plane_simd.h"
 

@@ -87,6 +87,24 @@ static inline uint8_t bright_byte(uint32_t pixel) { return (uint8_t)pixel; }
 typedef void (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
                               uint8_t *value, group_bits *bits, uint8_t *found);
 
+/*
+ * What the sum of a box, nine bytes, means in a tile: the largest that is still chance; beyond what
+ * it is a peak, at least as much; and eight bits for other uses.  All in one word, as looking up
+ * what tiles have is what costs time.
+ */
+enum { BOX_CUT_NBITS = 12, BOX_NEVER = (1 << BOX_CUT_NBITS) - 1 /* no sum is beyond that */ };
+
+static inline uint32_t box_word(uint32_t chance, uint32_t peak, uint8_t other)
+{
+    return chance | peak << BOX_CUT_NBITS | (uint32_t)other << 2 * BOX_CUT_NBITS;
+}
+
+static inline uint32_t box_chance(uint32_t word) { return word & BOX_NEVER; }
+
+static inline uint32_t box_peak(uint32_t word) { return word >> BOX_CUT_NBITS & BOX_NEVER; }
+
+static inline uint8_t box_other(uint32_t word) { return (uint8_t)(word >> 2 * BOX_CUT_NBITS); }
+
 typedef struct plane_kernels {
     narrow_kernel narrow8;
     narrow_kernel narrow16;
@@ -109,10 +127,12 @@ typedef struct plane_kernels {
     size_t (*list)(const counted_row *row, uint32_t *pixel);
 
     /*
-     * For each of 16 * ngroups tiles the largest of the sums over the 3 x 3 bytes around its 16
-     * pixels.  Reads one byte beyond on every side.
+     * Compares the sums over the 3 x 3 bytes around pixels with their tiles' words, 16 * ngroups:
+     * bit t of found[g] is set if one around tile t of the group is beyond chance.  Reads one byte
+     * beyond on every side.
      */
-    void (*box)(const uint8_t *value, size_t stride, size_t ngroups, uint16_t *largest);
+    void (*box)(const uint8_t *value, size_t stride, size_t ngroups, const uint32_t *word,
+                uint16_t *found);
 } plane_kernels;
 
 extern const plane_kernels plane_scalar;

@@ -207,16 +207,19 @@ static void box_columns(const uint8_t *value, size_t stride, int16_t *largest)
     }
 }
 
-static void box(const uint8_t *value, size_t stride, size_t ngroups, uint16_t *largest)
+static void box(const uint8_t *value, size_t stride, size_t ngroups, const uint32_t *word,
+                uint16_t *found)
 {
     for (size_t g = 0; g < ngroups; g++) {
         int16_t column[GROUP_NPIXELS];
         box_columns(value + g * GROUP_NPIXELS, stride, column);
+        found[g] = 0;
         for (size_t t = 0; t < GROUP_NTILES; t++) {
             int16_t most = 0;
             for (size_t j = TILE_EDGE * t; j < TILE_EDGE * (t + 1); j++)
                 most = column[j] > most ? column[j] : most;
-            largest[g * GROUP_NTILES + t] = (uint16_t)most;
+            const uint32_t chance = box_chance(word[g * GROUP_NTILES + t]);
+            found[g] |= (uint16_t)((uint32_t)((uint32_t)most > chance) << t);
         }
     }
 }

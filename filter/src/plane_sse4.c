@@ -98,6 +98,13 @@ LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
           _mm_add_epi32(load(counter + 4), _mm_cvtepu8_epi32(_mm_srli_si128(bytes, 4))));
 }
 
+LEVEL_INLINE uint32_t some_pixels(vec v)
+{
+    const vec none = _mm_cmpeq_epi32(v, zero());
+    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(none)) ^ 0xF;
+}
+
+#define AFTER(n, a, b) _mm_alignr_epi8(b, a, n)
 #include "plane_simd.h"
 
 const plane_kernels plane_sse4 = {

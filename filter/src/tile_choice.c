@@ -72,21 +72,20 @@ static uint8_t plain_below(const frame_model *m, const cell_range *r)
 typedef struct choice_tiles {
     size_t first;
     uint32_t n;
-    uint8_t limit[CHOSEN_AT_ONCE]; /* of their cells: plain_below, 0 for blank tiles */
     uint8_t others[CHOSEN_AT_ONCE];
 } choice_tiles;
 
 /*
- * Calm are tiles without bytes of `limit` or more, and few counts.  Tiles with such bytes, all of
- * which the bytes tell, are kept if the threshold says so.  Others must be looked at one by one.
- * Loops without branches.
+ * Before, calm[tile] has the limit of the tile's cell: plain_below, 0 for blank tiles.  Calm are
+ * tiles without bytes of `limit` or more, and few counts.  Tiles with such bytes, all of which the
+ * bytes tell, are kept if the threshold says so.  Others must be looked at one by one. Loops
+ * without branches.
  */
 BRAGG_INLINE void choose_by_bytes(frame_source *s, int has_local, choice_tiles *tiles)
 {
     const uint8_t keeps = has_local ? 1 : 0;
     const uint8_t *restrict largest = s->plane.largest + tiles->first;
     const uint16_t *restrict sum = s->plane.sum + tiles->first;
-    const uint8_t *restrict limit = tiles->limit;
     uint8_t *restrict kept = s->kept + tiles->first;
     uint8_t *restrict calm = s->calm + tiles->first;
     uint8_t *restrict others = tiles->others;
@@ -96,9 +95,10 @@ BRAGG_INLINE void choose_by_bytes(frame_source *s, int has_local, choice_tiles *
         few[t] = sum[t] <= PATTERN_MAX_SUM;
     for (uint32_t t = 0; t < n; t++) {
         const uint8_t is_free = kept[t] ^ 1;
-        const uint8_t is_low = largest[t] < limit[t];
+        const uint8_t limit = calm[t];
+        const uint8_t is_low = largest[t] < limit;
         const uint8_t is_known = largest[t] != BYTE_LOOKUP;
-        const uint8_t is_blank = limit[t] == 0;
+        const uint8_t is_blank = limit == 0;
         const uint8_t is_bright = (is_low ^ 1) & is_known & (is_blank ^ 1);
         calm[t] = is_low & few[t] & is_free;
         others[t] = is_blank | (is_free & ((is_known ^ 1) | (is_low & (few[t] ^ 1))));
@@ -158,102 +158,154 @@ static void list_limits(const uint8_t *restrict below, const uint16_t *restrict 
         limit[t] = below[cell[t]];
 }
 
-h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
+/* below: limits of cells, none among them; NULL if s->calm has those of tiles. */
+static void choose_all(frame_source *s, const frame_model *m, const uint8_t *below)
 {
-    const ring_map *map = s->map;
-    const size_t ntiles = ring_map_ntiles(map);
+    const size_t ntiles = ring_map_ntiles(s->map);
     const choose_kernel choose = choose_kernel_of(bragg_cpu_level());
     choice_tiles tiles = {0};
-    uint8_t *below = scratch_take(BRAGG_NO_CELL + 1u); /* by cell, none among them */
-    if (!below)
-        return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < map->ncells; c++)
-        below[c] = plain_below(m, &m->range[c]);
-    below[BRAGG_NO_CELL] = 0;
     for (; tiles.first < ntiles; tiles.first += tiles.n) {
         const size_t nleft = ntiles - tiles.first;
-        const uint16_t *cell = map->cell + tiles.first;
         tiles.n = nleft < CHOSEN_AT_ONCE ? (uint32_t)nleft : CHOSEN_AT_ONCE;
-        list_limits(below, cell, tiles.n, tiles.limit);
+        if (below)
+            list_limits(below, s->map->cell + tiles.first, tiles.n, s->calm + tiles.first);
         memset(tiles.others, 0, sizeof tiles.others);
         choose(s, m->layout.has_local, &tiles);
         choose_others(s, m, &tiles);
     }
+}
+
+static h5bragg_status choose_by_cells(frame_source *s, const frame_model *m)
+{
+    uint8_t *below = scratch_take(BRAGG_NO_CELL + 1u);
+    if (!below)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t c = 0; c < s->map->ncells; c++)
+        below[c] = plain_below(m, &m->range[c]);
+    below[BRAGG_NO_CELL] = 0;
+    choose_all(s, m, below);
     scratch_give(below);
     return H5BRAGG_OK;
 }
 
-/* Largest sum of a box that is still chance at z sigma, to third order as for the threshold. */
-static double sum_cut(const frame_model *m, uint32_t cell, double z)
+/*
+ * A ring that becomes general keeps its thresholds: new is only that there may be pixels below its
+ * range.
+ */
+h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
+{
+    for (uint32_t c = 0; c < s->map->ncells; c++) {
+        if (m->range[c].low != 0)
+            return choose_by_cells(s, m);
+    }
+    return H5BRAGG_OK;
+}
+
+/* The background of a pixel of a cell. */
+typedef struct cell_background {
+    double expected;
+    double sigma;
+    double skew; /* 0 if quantiles are those of the normal distribution */
+} cell_background;
+
+static cell_background background_of(const frame_model *m, uint32_t cell)
 {
     const noise_frame *f = &m->noise;
     const ring_profile *ring = &m->profile[f->map->ring[cell]];
-    const double expected = noise_expected(f, ring, cell);
-    const double sigma = noise_sigma(f, ring, cell);
-    double cut = BOX_NPIXELS * expected + z * (sqrt((double)BOX_NPIXELS) * sigma);
-    if (f->is_counting && expected > 0 && z > 1.0)
-        cut += (z * z - 1.0) / 6.0 * noise_skew(expected, sigma);
-    return floor(cut);
+    cell_background b = {noise_expected(f, ring, cell), noise_sigma(f, ring, cell), 0};
+    if (f->is_counting && b.expected > 0)
+        b.skew = noise_skew(b.expected, b.sigma);
+    return b;
 }
 
-static double significance_of(const frame_model *m, uint32_t cell)
+/* Sums of a box up to this are still chance at z sigma, to third order as for the threshold. */
+static double sum_cut(const cell_background *b, double z)
+{
+    const double cut = BOX_NPIXELS * b->expected + z * (sqrt((double)BOX_NPIXELS) * b->sigma);
+    return z > 1.0 ? cut + (z * z - 1.0) / 6.0 * b->skew : cut;
+}
+
+static double significance_of(const frame_model *m, double expected)
 {
     const double sigma = m->noise.params->local_significance;
-    if (cell_is_sparse(m, cell))
+    if (mean_is_sparse(m, expected))
         return sigma + SPARSE_SIGMA;
-    const int is_bright = m->noise.is_counting && cell_expected(m, cell) >= BRIGHT_EXPECTED;
+    const int is_bright = m->noise.is_counting && expected >= BRIGHT_EXPECTED;
     return is_bright && sigma > BRIGHT_SIGMA ? sigma - BRIGHT_SIGMA : sigma;
 }
 
-/* Per cell. */
+/* Largest sums, per cell. */
 typedef struct cut_tables {
     double *chance;
     double *peak;
-    box_cut *bytes; /* and of BRAGG_NO_CELL, as of box_search */
 } cut_tables;
 
-/* Bytes serve where backgrounds are far below their limit: then cuts fit 16 bits, too. */
-static int fill_cuts(const frame_model *m, cut_tables *cuts)
+/* Bytes serve where backgrounds are far below their limit: returns whether they do. */
+static int fill_cuts(const frame_model *m, const cut_tables *cuts)
 {
     int fits_bytes = m->noise.is_counting;
     for (uint32_t c = 0; c < m->noise.map->ncells; c++) {
-        const double z = significance_of(m, c);
-        const double more = cell_is_sparse(m, c) ? SPARSE_PEAK_SIGMA : PEAK_SIGMA;
-        cuts->chance[c] = sum_cut(m, c, z);
-        cuts->peak[c] = sum_cut(m, c, z + more);
+        const cell_background b = background_of(m, c);
+        const double z = significance_of(m, b.expected);
+        const double more = mean_is_sparse(m, b.expected) ? SPARSE_PEAK_SIGMA : PEAK_SIGMA;
+        cuts->chance[c] = sum_cut(&b, z);
+        cuts->peak[c] = sum_cut(&b, z + more);
         fits_bytes = fits_bytes && cuts->peak[c] < BOX_NPIXELS * 64.0;
     }
-    for (uint32_t c = 0; c < m->noise.map->ncells && fits_bytes; c++) {
-        const double chance = cuts->chance[c] > 0 ? cuts->chance[c] : 0;
-        const double peak = cuts->peak[c] > chance ? cuts->peak[c] : chance;
-        cuts->bytes[c] = (box_cut){(uint16_t)chance, (uint16_t)peak};
-    }
-    cuts->bytes[BRAGG_NO_CELL] = (box_cut){UINT16_MAX, UINT16_MAX};
     return fits_bytes;
+}
+
+/* Of a cell, if bytes serve. */
+typedef struct byte_cut {
+    uint16_t chance;
+    uint16_t peak;
+} byte_cut;
+
+static byte_cut byte_cut_of(const cut_tables *cuts, uint32_t cell)
+{
+    const double chance = cuts->chance[cell] > 0 ? cuts->chance[cell] : 0;
+    const double peak = cuts->peak[cell] > chance ? cuts->peak[cell] : chance;
+    return (byte_cut){(uint16_t)chance, (uint16_t)peak};
 }
 
 static h5bragg_status cut_tables_make(const ring_map *map, cut_tables *cuts)
 {
     const size_t ncells = map->ncells + 1u;
     *cuts = (cut_tables){scratch_take(ncells * sizeof *cuts->chance),
-                         scratch_take(ncells * sizeof *cuts->peak),
-                         scratch_take((BRAGG_NO_CELL + 1u) * sizeof *cuts->bytes)};
-    return cuts->chance && cuts->peak && cuts->bytes ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+                         scratch_take(ncells * sizeof *cuts->peak)};
+    return cuts->chance && cuts->peak ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
 static void cut_tables_free(cut_tables *cuts)
 {
     scratch_give(cuts->chance);
     scratch_give(cuts->peak);
-    scratch_give(cuts->bytes);
 }
 
-static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
+/* All that is asked of a tile's cell comes with one word: the limit as well. */
+static h5bragg_status search_boxes(frame_source *s, const frame_model *m, const cut_tables *cuts)
+{
+    uint32_t *word = scratch_take((BRAGG_NO_CELL + 1u) * sizeof *word);
+    if (!word)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t c = 0; c < s->map->ncells; c++) {
+        const byte_cut cut = byte_cut_of(cuts, c);
+        word[c] = box_word(cut.chance, cut.peak, plain_below(m, &m->range[c]));
+    }
+    word[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_NEVER, 0);
+    box_search(&s->plane, s->map, word, s->kept, s->calm);
+    scratch_give(word);
+    return H5BRAGG_OK;
+}
+
+/* *has_limits: s->calm has those of tiles. */
+static h5bragg_status keep_significant(frame_source *s, const frame_model *m, int *has_limits)
 {
     cut_tables cuts;
     h5bragg_status status = cut_tables_make(s->map, &cuts);
-    if (!status && fill_cuts(m, &cuts))
-        box_search(&s->plane, s->map, cuts.bytes, s->kept);
+    *has_limits = !status && fill_cuts(m, &cuts);
+    if (*has_limits)
+        status = search_boxes(s, m, &cuts);
     else if (!status)
         status = wide_box_search(s, m, cuts.chance, cuts.peak);
     if (!status)
@@ -264,11 +316,16 @@ static h5bragg_status keep_significant(frame_source *s, const frame_model *m)
 
 h5bragg_status tile_choice(frame_source *s, const frame_model *m)
 {
-    memset(s->kept, 0, ring_map_ntiles(s->map));
+    int has_limits = 0;
     h5bragg_status status = H5BRAGG_OK;
+    memset(s->kept, 0, ring_map_ntiles(s->map));
     if (m->layout.has_local)
-        status = keep_significant(s, m);
-    return status ? status : tile_choice_update(s, m);
+        status = keep_significant(s, m, &has_limits);
+    if (!status && !has_limits)
+        return choose_by_cells(s, m);
+    if (!status)
+        choose_all(s, m, NULL);
+    return status;
 }
 
 static void set_rule(const frame_model *m, uint32_t cell, const cut_tables *cuts, int is_wide,
@@ -289,8 +346,9 @@ static void set_rule(const frame_model *m, uint32_t cell, const cut_tables *cuts
         rule->wide_chance = wide_box_cut(cuts->chance[cell], rule->expected);
         rule->wide_peak = wide_box_cut(cuts->peak[cell], rule->expected);
     } else {
-        rule->chance = cuts->bytes[cell].chance;
-        rule->peak = cuts->bytes[cell].peak;
+        const byte_cut cut = byte_cut_of(cuts, cell);
+        rule->chance = cut.chance;
+        rule->peak = cut.peak;
     }
 }
 

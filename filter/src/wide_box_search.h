@@ -3,6 +3,8 @@
 #ifndef BRAGG_WIDE_BOX_SEARCH_H
 #define BRAGG_WIDE_BOX_SEARCH_H
 
+#include <math.h>
+
 #include "frame_fit.h"
 
 /*
@@ -12,11 +14,11 @@
 h5bragg_status wide_box_search(frame_source *source, const frame_model *model, const double *chance,
                                const double *peak);
 
-/* What a box must hold beyond its background where it may hold `cut` in all. */
+/* What a box must hold beyond its background where it may hold `cut`, whole counts, in all. */
 static inline double wide_box_cut(double cut, double expected)
 {
     const double npixels = 9;
-    return cut - npixels * expected;
+    return floor(cut) - npixels * expected;
 }
 
 #endif

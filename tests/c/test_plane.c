@@ -279,7 +279,7 @@ static void mark_around(const test_case *c, int64_t i, int64_t j, int64_t reach,
     }
 }
 
-static void search_plainly(const test_case *c, const box_cut *cut, uint8_t *kept)
+static void search_plainly(const test_case *c, const uint32_t *word, uint8_t *kept)
 {
     for (int64_t i = 0; i < c->frame.ny; i++) {
         for (int64_t j = 0; j < c->frame.nx; j++) {
@@ -287,10 +287,10 @@ static void search_plainly(const test_case *c, const box_cut *cut, uint8_t *kept
             uint32_t sum = 0;
             for (int64_t k = 0; k < 9; k++)
                 sum += byte_of(c, i + k / 3 - 1, j + k % 3 - 1);
-            if (cell == BRAGG_NO_CELL || sum <= cut[cell].chance)
+            if (cell == BRAGG_NO_CELL || sum <= box_chance(word[cell]))
                 continue;
             mark_around(c, i, j, 1, BOX_TOUCHES, kept);
-            if (sum > cut[cell].peak)
+            if (sum > box_peak(word[cell]))
                 mark_around(c, i, j, 2, BOX_IS_NEAR, kept);
         }
     }
@@ -298,28 +298,33 @@ static void search_plainly(const test_case *c, const box_cut *cut, uint8_t *kept
 
 static void check_box_search(const test_case *c, const counts_plane *plane)
 {
-    const uint16_t chances[][NCELLS] = {{9, 14, 20, 25, 65535, 300, 2294},
-                                        {0, 2295, 254, 2000, 700, 40, 11}};
+    const uint16_t chances[][NCELLS] = {{9, 14, 20, 25, BOX_NEVER, 253, 60},
+                                        {9, 14, 20, 25, BOX_NEVER, 300, 2294},
+                                        {0, 2295, 254, 255, 700, 40, 11}};
     const size_t ntiles = ring_map_ntiles(&c->map);
     uint8_t *kept = allocate(ntiles);
     uint8_t *expected = allocate(ntiles);
+    uint8_t *other = allocate(ntiles);
     for (size_t k = 0; k < sizeof chances / sizeof *chances; k++) {
-        static box_cut cuts[BRAGG_NO_CELL + 1];
-        cuts[BRAGG_NO_CELL] = (box_cut){UINT16_MAX, UINT16_MAX};
+        static uint32_t words[BRAGG_NO_CELL + 1];
+        words[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_NEVER, 77);
         for (size_t cell = 0; cell < NCELLS; cell++) {
-            const uint16_t chance = chances[k][cell];
+            const uint32_t chance = chances[k][cell];
             const uint32_t peak = chance + (uint32_t)(cell % 3) * 7u;
-            cuts[cell] = (box_cut){chance, (uint16_t)(peak < UINT16_MAX ? peak : UINT16_MAX)};
+            words[cell] = box_word(chance, peak < BOX_NEVER ? peak : BOX_NEVER, (uint8_t)~cell);
         }
         memset(kept, 0, ntiles);
         memset(expected, 0, ntiles);
         kept[ntiles - 1] = expected[ntiles - 1] = 1; /* stays */
-        box_search(plane, &c->map, cuts, kept);
-        search_plainly(c, cuts, expected);
+        box_search(plane, &c->map, words, kept, other);
+        search_plainly(c, words, expected);
         CHECK(memcmp(kept, expected, ntiles) == 0);
+        for (size_t t = 0; t < ntiles; t++)
+            CHECK(other[t] == box_other(words[c->map.cell[t]]));
     }
     free(kept);
     free(expected);
+    free(other);
 }
 
 /* Buffers are used again from kind to kind, so what one frame leaves must not reach the next. */
