@@ -20,17 +20,20 @@ exact_tile *exact_tiles_take(size_t n)
 /* Version 1: floor(8 * x) within limits. */
 static int32_t absent_of(double x)
 {
-    const double eighths = floor(8.0 * x);
+    const double eighths = 8.0 * x;
     return eighths > 0 ? (int32_t)(eighths < MOST_ABSENT ? eighths : MOST_ABSENT) : 0;
 }
 
-/* Version 2: binary digits of floor(16 * x) within limits. */
+/* Version 2: binary digits of floor(16 * x) within limits, from the exponent. */
 static uint8_t ndigits_of(double x)
 {
-    uint32_t n = 0;
-    for (double bound = 1.0; n < MOST_DIGITS && 16.0 * x >= bound; bound *= 2.0)
-        n++;
-    return (uint8_t)n;
+    const double sixteenths = 16.0 * x;
+    uint64_t bits;
+    memcpy(&bits, &sixteenths, sizeof bits);
+    if (!(sixteenths >= 1.0))
+        return 0;
+    const uint64_t n = (bits >> 52) - 1022;
+    return (uint8_t)(n < MOST_DIGITS ? n : MOST_DIGITS);
 }
 
 exact_rule exact_rule_of(const frame_model *model, uint16_t cell)
