@@ -49,6 +49,7 @@ static uint64_t in_units(double moment)
     return (uint64_t)(int64_t)(limited * TILE_SUM_UNITS + 0.5);
 }
 
+/* Nobody asks for them without local counts. */
 static void set_sums(frame_model *model)
 {
     const ring_map *map = model->noise.map;
@@ -88,7 +89,7 @@ h5bragg_status frame_model_make_tables(frame_model *model)
 h5bragg_status frame_model_complete(frame_model *model)
 {
     const h5bragg_status status = frame_model_make_tables(model);
-    if (!status)
+    if (!status && model->layout.has_local)
         set_sums(model);
     pattern_book_release(model->book);
     model->book = NULL;

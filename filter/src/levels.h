@@ -12,6 +12,7 @@ enum {
     LEVEL_MAX = 160,
     LEVEL_NLEVELS = LEVEL_MAX + 1,
     LEVEL_GUIDE_SHIFT = 8,
+    LEVEL_SLACK = 15, /* vectors of 16 thresholds begin at any of them */
     LEVEL_GUIDE_SIZE = 1 << (16 - LEVEL_GUIDE_SHIFT)
 };
 
@@ -26,7 +27,9 @@ static const uint32_t LEVEL_GUIDE_UNSURE = 0x80000000u;
 typedef struct level_table {
     uint32_t first; /* the sums that the guide is sure of lie between these */
     uint32_t last;
-    uint32_t threshold[PATTERN_MAX_SUM + 1]; /* of sum S; UINT32_MAX for the largest and beyond */
+    /* Of sum S; UINT32_MAX for the largest and beyond.  What is behind is read, but means nothing.
+     */
+    uint32_t threshold[PATTERN_MAX_SUM + 1 + LEVEL_SLACK];
 } level_table;
 
 /*

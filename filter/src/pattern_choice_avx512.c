@@ -7,9 +7,9 @@
 
 #include "ring_map.h"
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,popcnt")))
 
-enum { NLANES = 16 };
+enum { NLANES = 16, MOST_UNSURE = 64 };
 
 /* Lanes of the tiles from k on. */
 KERNEL BRAGG_INLINE __mmask16 lanes_from(const choice_row *r, uint32_t k)
@@ -62,11 +62,45 @@ KERNEL static void list_tables(const pattern_cells *cells, choice_row *r, uint32
     }
 }
 
+/* How many thresholds are <= r16, from one on; the largest sum's is above all. */
+KERNEL BRAGG_INLINE uint32_t count_reached(const uint32_t *threshold, uint32_t r16)
+{
+    for (uint32_t n = 0;; n += NLANES) {
+        const uint32_t above =
+            _mm512_cmpgt_epu32_mask(_mm512_loadu_si512(threshold + n), _mm512_set1_epi32((int)r16));
+        if (above)
+            return n + (uint32_t)__builtin_ctz(above);
+    }
+}
+
+/*
+ * Tiles that the guide is not sure of, as level_draw does them.  They are one in a hundred, which
+ * no branch foresees, and their thresholds are hardly ever in a cache: as nothing here waits for
+ * those of the tile before, some are fetched at once.
+ */
+KERNEL static int draw_unsure(const pattern_cells *cells, choice_row *r, const uint32_t *table,
+                              const uint32_t *tile, uint32_t n)
+{
+    const level_tables tables = level_tables_get();
+    int has_all = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t number = table[tile[i]];
+        const uint32_t r16 = r->hash[tile[i]] & 0xFFFF;
+        const uint32_t at = tables.guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_AT;
+        const uint32_t *threshold = tables.table[number].threshold + (at & PATTERN_MAX_SUM);
+        has_all &= choice_put(cells, r, tile[i], at + count_reached(threshold, r16));
+    }
+    return has_all;
+}
+
 /* From tables to patterns, as level_draw does it.  Their rows are made where it is sure. */
 KERNEL static int draw_sums(const pattern_cells *cells, choice_row *r, const uint32_t *table)
 {
     const level_tables tables = level_tables_get();
+    uint32_t unsure[MOST_UNSURE];
+    uint32_t nunsure = 0;
     int has_all = 1;
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i low_byte = _mm512_set1_epi32(0xFF);
     for (uint32_t k = 0; k < r->ntx; k += NLANES) {
         const __mmask16 inside = lanes_from(r, k);
@@ -86,12 +120,16 @@ KERNEL static int draw_sums(const pattern_cells *cells, choice_row *r, const uin
         const __m512i at =
             _mm512_add_epi32(_mm512_and_si512(guide, _mm512_set1_epi32(LEVEL_GUIDE_AT)), more);
         put(r, k, lanes, hash, at);
-        for (uint32_t unsure = _mm512_movepi32_mask(guide); unsure; unsure &= unsure - 1) {
-            const uint32_t t = k + (uint32_t)__builtin_ctz(unsure);
-            has_all &= choice_put(cells, r, t, level_draw(&tables, table[t], r->hash[t] & 0xFFFF));
+        const __mmask16 is_unsure = _mm512_movepi32_mask(guide);
+        const __m512i tile = _mm512_add_epi32(lane, _mm512_set1_epi32((int)k));
+        _mm512_storeu_si512(unsure + nunsure, _mm512_maskz_compress_epi32(is_unsure, tile));
+        nunsure += (uint32_t)__builtin_popcount(is_unsure);
+        if (nunsure > MOST_UNSURE - NLANES) {
+            has_all &= draw_unsure(cells, r, table, unsure, nunsure);
+            nunsure = 0;
         }
     }
-    return has_all;
+    return has_all & draw_unsure(cells, r, table, unsure, nunsure);
 }
 
 KERNEL static int by_level(const pattern_cells *cells, choice_row *r)

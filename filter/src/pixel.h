@@ -82,7 +82,33 @@ BRAGG_INLINE void pixel_set(void *pixels, h5bragg_pixel_type type, size_t i, int
     }
 
 /* Smallest and largest value of a type. */
-int64_t pixel_minimum(h5bragg_pixel_type type);
-int64_t pixel_maximum(h5bragg_pixel_type type);
+BRAGG_INLINE int64_t pixel_minimum(h5bragg_pixel_type type)
+{
+    switch (type) {
+    case H5BRAGG_I16:
+        return INT16_MIN;
+    case H5BRAGG_I32:
+        return INT32_MIN;
+    default:
+        return 0;
+    }
+}
+
+BRAGG_INLINE int64_t pixel_maximum(h5bragg_pixel_type type)
+{
+    switch (type) {
+    case H5BRAGG_U8:
+        return UINT8_MAX;
+    case H5BRAGG_U16:
+        return UINT16_MAX;
+    case H5BRAGG_U32:
+        return UINT32_MAX;
+    case H5BRAGG_I16:
+        return INT16_MAX;
+    case H5BRAGG_I32:
+        return INT32_MAX;
+    }
+    return 0;
+}
 
 #endif

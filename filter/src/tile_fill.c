@@ -14,67 +14,73 @@
 
 enum { NOT_PATTERN = 0xFF, LEVEL_UNITS = 256 };
 
-/* Levels of a cell, which are those of the cell before it nearly always. */
-typedef struct cell_levels {
-    uint32_t threshold;
-    uint32_t first;
-    uint32_t last;
-} cell_levels;
+/* Levels by number, T * LEVEL_NLEVELS + level, as cells have them. */
+enum { NLEVEL_NUMBERS = (PATTERN_MAX_THRESHOLD + 1) * LEVEL_NLEVELS };
 
-/* Makes levels and the rows of their sums, but for those that are there. */
-static int make_levels(const tile_fill *t, cell_levels wanted, cell_levels *there)
+/* Makes a level and the rows of its sums.  Cells share levels: one that has been asked for is known
+ * by the frame itself. */
+BRAGG_INLINE int make_level(const tile_fill *t, uint32_t number, uint8_t *is_made)
 {
-    if (memcmp(&wanted, there, sizeof wanted) == 0)
+    if (is_made[number])
         return 1;
-    for (uint32_t level = wanted.first; level <= wanted.last; level++) {
-        const level_table *table = level_get(wanted.threshold, level);
-        if (!table || !level_rows_make(t->cells.book, wanted.threshold, table))
-            return 0;
-    }
-    *there = wanted;
-    return 1;
+    const uint32_t threshold = number / LEVEL_NLEVELS;
+    const level_table *table = level_get(threshold, number % LEVEL_NLEVELS);
+    is_made[number] = table && level_rows_make(t->cells.book, threshold, table);
+    return is_made[number];
 }
 
 /* The levels x / 256 of a cell: on average over the 256 places between two of them, x. */
-static int set_levels(const tile_fill *t, uint32_t c, const ring_profile *ring,
-                      cell_levels there[2])
+static int set_levels(const tile_fill *t, uint32_t c, const ring_profile *ring, uint8_t *is_made)
 {
     const int32_t level = (int32_t)noise_level(&t->frame->model.noise, ring, c);
     for (int is_odd = 0; is_odd < 2; is_odd++) {
         int32_t x = level + (is_odd ? ring->spread : -ring->spread);
         x = x < 0 ? 0 : x > PROFILE_MAX_SPREAD ? PROFILE_MAX_SPREAD : x;
-        const uint32_t first = (uint32_t)x / LEVEL_UNITS;
-        const uint32_t last = x % LEVEL_UNITS ? first + 1 : first;
-        t->cells.level[c][is_odd] =
+        const uint32_t place =
             t->threshold[c] * (uint32_t)(LEVEL_NLEVELS * LEVEL_UNITS) + (uint32_t)x;
-        if (!make_levels(t, (cell_levels){t->threshold[c], first, last}, &there[is_odd]))
+        const uint32_t number = place / LEVEL_UNITS;
+        t->cells.level[c][is_odd] = place;
+        if (!make_level(t, number, is_made) ||
+            (place % LEVEL_UNITS && !make_level(t, number + 1, is_made)))
             return 0;
     }
     return 1;
 }
 
+/* What noise is drawn from. */
 static h5bragg_status set_cells(tile_fill *t)
 {
     const frame_model *m = &t->frame->model;
     const ring_map *map = m->noise.map;
-    const int has_levels = !m->layout.has_local && t->fill == H5BRAGG_FILL_NOISE;
-    cell_levels there[2] = {{NOT_PATTERN, 0, 0}, {NOT_PATTERN, 0, 0}};
+    uint8_t is_made[NLEVEL_NUMBERS] = {0};
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &m->profile[map->ring[c]];
         t->threshold[c] = NOT_PATTERN;
         t->cells.run[c] = t->cells.level[c][0] = t->cells.level[c][1] = CHOICE_NO_PATTERN;
-        if (ring->is_general) {
-            t->mean[c] = noise_mean(m->tables, c);
+        if (ring->is_general)
             continue;
-        }
-        const double mean = floor(profile_level_mean(ring) * map->normalisation[c] + 0.5);
         t->threshold[c] = (uint8_t)m->range[c].high;
         t->cells.run[c] = pattern_run(t->cells.book, t->threshold[c]);
-        t->mean[c] = mean < (double)m->range[c].high ? (int64_t)mean : m->range[c].high;
-        if (has_levels && !set_levels(t, c, ring, there))
+        if (!m->layout.has_local && !set_levels(t, c, ring, is_made))
             return H5BRAGG_NO_MEMORY;
     }
+    if (m->tables) /* there are general rings */
+        frame_model_count_general(m, t->ngeneral);
     return H5BRAGG_OK;
+}
+
+static void set_means(tile_fill *t)
+{
+    const frame_model *m = &t->frame->model;
+    const ring_map *map = m->noise.map;
+    for (uint32_t c = 0; c < map->ncells; c++) {
+        const ring_profile *ring = &m->profile[map->ring[c]];
+        const double mean = floor(profile_level_mean(ring) * map->normalisation[c] + 0.5);
+        const int64_t most = m->range[c].high;
+        t->mean[c] = ring->is_general      ? noise_mean(m->tables, c)
+                     : mean < (double)most ? (int64_t)mean
+                                           : most;
+    }
 }
 
 h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill *t)
@@ -103,8 +109,10 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->ngeneral || !t->mean ||
         !t->cells.run || !t->cells.level || !t->more || !t->cut)
         return H5BRAGG_NO_MEMORY;
-    frame_model_count_general(&frame->model, t->ngeneral);
-    return set_cells(t);
+    if (fill == H5BRAGG_FILL_NOISE)
+        return set_cells(t);
+    set_means(t);
+    return H5BRAGG_OK;
 }
 
 void tile_fill_free(tile_fill *t)

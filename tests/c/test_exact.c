@@ -321,8 +321,33 @@ static void levels_that_do_not_exist_are_refused(void)
     symbol_writer_free(&values);
 }
 
+/* What docs/format.md says of floor(8 * x) and of the binary digits of floor(16 * x). */
+static void cells_say_how_large_their_background_is(void)
+{
+    static const double EXPECTED[] = {-3.0, -0.01, 0.0,  0.0624, 0.0625, 0.124, 0.125, 0.99, 1.0,
+                                      1.99, 2.0,   15.9, 16.0,   31.99,  32.0,  254.9, 255,  1e9};
+    double normalisation = 1.0;
+    uint16_t ring = 0;
+    ring_map map = {.normalisation = &normalisation, .ring = &ring};
+    ring_profile profile = {0};
+    frame_model model = {.noise = {.map = &map, .is_counting = 1}, .profile = &profile};
+    for (size_t k = 0; k < sizeof EXPECTED / sizeof EXPECTED[0]; k++) {
+        profile.mean = EXPECTED[k];
+        const double x = EXPECTED[k] > 0 ? EXPECTED[k] : 0;
+        const int64_t eighths = (int64_t)(8.0 * x);
+        uint32_t ndigits = 0;
+        for (int64_t left = (int64_t)(16.0 * x); left; left /= 2)
+            ndigits++;
+        const exact_rule rule = exact_rule_of(&model, 0);
+        CHECK(rule.absent == (eighths < 2040 ? eighths : 2040));
+        CHECK(rule.ndigits == (ndigits < 9 ? ndigits : 9));
+    }
+    CHECK(exact_rule_of(&model, BRAGG_NO_CELL).is_blank);
+}
+
 int main(void)
 {
+    cells_say_how_large_their_background_is();
     tiles_come_back();
     no_tile_is_two_bytes();
     levels_are_digits_of_the_mean();
