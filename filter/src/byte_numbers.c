@@ -20,7 +20,7 @@ static inline uint8_t symbol_of(uint8_t x)
 {
     uint8_t least = x;
     for (uint32_t e = 4; e < 8; e++) {
-        const uint8_t line = (uint8_t)(4 * e - 4 + (x >> (e - 2)));
+        const uint8_t line = (uint8_t)(4 * e - 4 + ((uint32_t)x >> (e - 2)));
         least = line < least ? line : least;
     }
     return least;

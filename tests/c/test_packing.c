@@ -226,7 +226,7 @@ static void sums_are_put_as_in_plain_c(void)
             CHECK(a.open == b.open && a.odd == b.odd && (a.odd || a.stop == ngroups));
             CHECK(memcmp(pair[0], pair[1], a.npairs * sizeof **pair) == 0);
             for (uint32_t t = 0; t < SUM_NTILES; t++) {
-                const uint32_t is_put = a.odd ? (a.open & ~a.odd) >> t & 1 : 0;
+                const uint32_t is_put = a.odd ? ((uint32_t)a.open & ~(uint32_t)a.odd) >> t & 1 : 0;
                 CHECK(!is_put || pair[0][a.npairs + t] == pair[1][a.npairs + t]);
                 nput[1] += is_put;
             }
