@@ -39,14 +39,6 @@ static int8_t choose_scale(const block_sums *b)
     return (int8_t)best;
 }
 
-static uint32_t plain_rule(const sum_rule *full)
-{
-    if (full->predicted > PLAIN_PREDICTED || full->step > PLAIN_STEP)
-        return PLAIN_NOT | 1u << PLAIN_STEP_SHIFT;
-    return (uint32_t)full->predicted | full->step << PLAIN_STEP_SHIFT |
-           (uint32_t)full->context << PLAIN_CONTEXT_SHIFT;
-}
-
 h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
 {
     const frame_model *m = grid->model;
@@ -58,7 +50,7 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         grid->plain[c] =
-            (plain_cell){plain_rule(&grid->full[c]),
+            (plain_cell){plain_rule_of(&grid->full[c]),
                          m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL};
     return H5BRAGG_OK;
 }
@@ -212,6 +204,8 @@ void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
                            grid->hash,
                            grid->plain,
                            grid->rule,
+                           grid->scale,
+                           sum_quarters_of(grid->model),
                            map->ntx,
                            grid->nrows};
     look_at_groups(grid, &rows);
