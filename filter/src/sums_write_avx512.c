@@ -5,24 +5,11 @@
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,popcnt")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,popcnt")))
 
 KERNEL BRAGG_INLINE __m512i load_wide(const uint16_t *from, __mmask16 inside)
 {
     return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, from));
-}
-
-/* Set bits of 16-bit numbers. */
-KERNEL BRAGG_INLINE __m512i pixels_in(__m512i open)
-{
-    const __m512i ones = _mm512_set1_epi32(0x5555);
-    const __m512i twos = _mm512_set1_epi32(0x3333);
-    const __m512i fours = _mm512_set1_epi32(0x0F0F);
-    __m512i x = _mm512_sub_epi32(open, _mm512_and_si512(_mm512_srli_epi32(open, 1), ones));
-    x = _mm512_add_epi32(_mm512_and_si512(x, twos),
-                         _mm512_and_si512(_mm512_srli_epi32(x, 2), twos));
-    x = _mm512_and_si512(_mm512_add_epi32(x, _mm512_srli_epi32(x, 4)), fours);
-    return _mm512_and_si512(_mm512_add_epi32(x, _mm512_srli_epi32(x, 8)), _mm512_set1_epi32(0x1F));
 }
 
 /* Adds the four numbers of each block, in all four places. */
@@ -62,7 +49,8 @@ KERNEL BRAGG_INLINE void look_at_group(const sum_rows *rows, uint32_t first, sum
         const __m512i rule =
             look_up_cells(rows->plain, _mm512_maskz_mov_epi32(is_open, cell), &whole);
         _mm512_mask_storeu_epi32(rows->rule + at, inside, rule);
-        const __m512i e = _mm512_srli_epi32(_mm512_mullo_epi32(whole, pixels_in(open)), 4);
+        const __m512i e =
+            _mm512_srli_epi32(_mm512_mullo_epi32(whole, _mm512_popcnt_epi16(open)), 4);
         expected = _mm512_mask_add_epi32(expected, is_open, expected, e);
         sum = _mm512_mask_add_epi32(sum, is_open, sum, s);
         any = _mm512_or_si512(any, open);
@@ -150,7 +138,7 @@ KERNEL BRAGG_INLINE __m512i part_rules(const sum_rows *rows, size_t at, __m512i 
     const __m512i squared = _mm512_set1_epi32((int)(rows->quarters * rows->quarters));
     __m512i whole;
     look_up_cells(rows->plain, load_wide(rows->cell + at, is_part), &whole);
-    const __m512i part = _mm512_srli_epi32(_mm512_mullo_epi32(whole, pixels_in(open)), 4);
+    const __m512i part = _mm512_srli_epi32(_mm512_mullo_epi32(whole, _mm512_popcnt_epi16(open)), 4);
     const __m512i expected = times_factors(part, factors_of(scale));
     const __m512 square =
         _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_mullo_epi32(expected, squared), 12));
@@ -186,8 +174,7 @@ KERNEL BRAGG_INLINE put_run put_group(const sum_rows *rows, size_t at, const sum
     const __m512i step =
         _mm512_and_si512(_mm512_srli_epi32(rule, PLAIN_STEP_SHIFT), _mm512_set1_epi32(PLAIN_STEP));
     const __m512i hash = _mm512_maskz_loadu_epi32(is_open, rows->hash + at);
-    const __m512i dither =
-        _mm512_srli_epi32(_mm512_mullo_epi32(_mm512_and_si512(hash, low), step), 16);
+    const __m512i dither = _mm512_mulhi_epu16(hash, step); /* upper halves of steps are 0 */
     const __m512i above =
         _mm512_add_epi32(_mm512_sub_epi32(sum, _mm512_and_si512(rule, low)), dither);
     const __m512i sign = _mm512_srai_epi32(above, 31);
@@ -197,14 +184,16 @@ KERNEL BRAGG_INLINE put_run put_group(const sum_rows *rows, size_t at, const sum
     const __m512i quotient =
         _mm512_cvttps_epi32(_mm512_div_ps(_mm512_cvtepi32_ps(most), _mm512_cvtepi32_ps(step)));
     const __m512i number = _mm512_add_epi32(_mm512_slli_epi32(quotient, 1), sign);
-    const __mmask16 is_bad =
-        (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PLAIN_NOT)) |
-                    _mm512_cmpeq_epi32_mask(sum, low) |
-                    _mm512_cmpge_epu32_mask(number, _mm512_set1_epi32(NUMBER_DIRECT)));
-    const __mmask16 is_odd = (__mmask16)(is_open & is_bad);
+    const __m512i number_or_not = _mm512_ternarylogic_epi32(
+        number, rule, _mm512_set1_epi32(PLAIN_NOT), 0xF8); /* number | rule & PLAIN_NOT */
+    const __mmask16 is_odd =
+        (__mmask16)(_mm512_mask_cmpge_epu32_mask(is_open, number_or_not,
+                                                 _mm512_set1_epi32(NUMBER_DIRECT)) |
+                    _mm512_cmpeq_epi32_mask(sum, _mm512_set1_epi32(SUM_ELSEWHERE)));
     const __mmask16 together = is_odd ? 0xFFFF : is_open;
     const __m512i pairs =
-        _mm512_or_si512(_mm512_slli_epi32(_mm512_srli_epi32(rule, PLAIN_CONTEXT_SHIFT), 8), number);
+        _mm512_ternarylogic_epi32(number, _mm512_srli_epi32(rule, PLAIN_CONTEXT_SHIFT - 8),
+                                  _mm512_set1_epi32(0xFF00), 0xF8); /* number | context << 8 */
     _mm256_storeu_si256((__m256i *)(void *)pair,
                         _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(together, pairs)));
     return (put_run){.open = is_open, .odd = is_odd};
