@@ -10,23 +10,20 @@ const uint32_t SUM_SCALE_FACTOR[NSCALES] = {
     4096,   4871,   5793,   6889,   8192,   9742,   11585,  13777,  16384,  19484,  23170,
     27554,  32768,  38968,  46341,  55109,  65536,  77936,  92682,  110218, 131072, 155872,
     185364, 220436, 262144, 311744, 370728, 440872, 524288, 623487, 741455, 881744, 1048576};
-/* Bounds of the contexts of sums stored exactly, in variance. */
-enum { NEXACT_BOUNDS = 15 };
-static const uint16_t EXACT_BOUND[NEXACT_BOUNDS] = {16,  23,  32,  45,  64,   91,   128, 181,
-                                                    256, 362, 512, 724, 1024, 1448, 2048};
-enum { STEP_2_BOUND = 1448 };
+const uint16_t SUM_EXACT_BOUND[NEXACT_BOUNDS + 1] = {
+    16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, SUM_MOST_EXACT, UINT16_MAX};
 /* Few counts in large steps would be biased where they are cut off at 0. */
 enum { COARSE_QUARTERS = 4 };
 
 /* The number of bounds up to a variance: every other one is a power of two. */
 static uint32_t exact_context_of(uint64_t variance)
 {
-    if (variance < EXACT_BOUND[0])
+    if (variance < SUM_EXACT_BOUND[0])
         return 0;
-    if (variance >= EXACT_BOUND[NEXACT_BOUNDS - 1])
+    if (variance >= SUM_MOST_EXACT)
         return NEXACT_BOUNDS;
-    const uint32_t k = 2 * (floor_log2(variance) - floor_log2(EXACT_BOUND[0])) + 1;
-    return k + (EXACT_BOUND[k] <= variance);
+    const uint32_t k = 2 * (floor_log2(variance) - floor_log2(SUM_EXACT_BOUND[0])) + 1;
+    return k + (SUM_EXACT_BOUND[k] <= variance);
 }
 
 static uint8_t context_of(uint64_t variance, uint32_t step)
@@ -34,17 +31,17 @@ static uint8_t context_of(uint64_t variance, uint32_t step)
     if (step == 1)
         return (uint8_t)exact_context_of(variance);
     if (step == 2)
-        return variance >= STEP_2_BOUND ? 17 : 16;
+        return variance >= SUM_STEP_2_BOUND ? 17 : 16;
     return step == 3 ? 18 : step < 8 ? 19 : 20;
 }
 
-static uint32_t quarters_of(const frame_model *model)
+uint32_t sum_quarters_of(const frame_model *model)
 {
     return (uint32_t)(model->noise.params->local_step * 4.0);
 }
 
-static sum_rule rule_of(uint64_t expected, uint64_t variance, uint32_t quarters, int8_t scale,
-                        int64_t most, int is_pattern)
+sum_rule sum_rule_of(uint64_t expected, uint64_t variance, uint32_t quarters, int8_t scale,
+                     int64_t most, int is_pattern)
 {
     const uint32_t factor = SUM_SCALE_FACTOR[scale + MAX_SCALE];
     const uint64_t e = expected * factor >> 16;
@@ -61,9 +58,9 @@ static sum_rule tile_rule(const frame_model *model, uint16_t cell, uint32_t npix
     int64_t most = npixels * (r->high - r->low);
     if (r->is_pattern && most > PATTERN_MAX_SUM)
         most = PATTERN_MAX_SUM;
-    return rule_of(model->expected[cell] * npixels / TILE_NPIXELS,
-                   model->variance[cell] * npixels / TILE_NPIXELS, quarters_of(model), scale, most,
-                   r->is_pattern);
+    return sum_rule_of(model->expected[cell] * npixels / TILE_NPIXELS,
+                       model->variance[cell] * npixels / TILE_NPIXELS, sum_quarters_of(model),
+                       scale, most, r->is_pattern);
 }
 
 small_rule small_rule_of(const sum_rule *rule)
@@ -98,8 +95,8 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
     grid->nlow = scratch_take_zeros(map->ncells + 1u, sizeof *grid->nlow);
     grid->is_coarse = scratch_take_zeros(grid->nblocks, 1);
-    grid->scale = scratch_take_zeros(grid->nblocks, 1);
-    grid->scale_above = scratch_take_zeros(grid->nblocks, 1);
+    grid->scale = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
+    grid->scale_above = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
     grid->coarse = scratch_take(grid->nblocks * sizeof *grid->coarse);
     grid->low_cell = scratch_take((map->ncells + 1u) * sizeof *grid->low_cell);
@@ -257,10 +254,10 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
 sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b)
 {
     const int64_t limit = PATTERN_MAX_SUM * TILE_NPIXELS;
-    const uint32_t quarters = quarters_of(grid->model);
+    const uint32_t quarters = sum_quarters_of(grid->model);
     const int is_limited = grid->model->format_version > 1 && quarters > COARSE_QUARTERS;
-    return rule_of(b->expected, b->variance, is_limited ? COARSE_QUARTERS : quarters,
-                   grid->scale[block], b->most < limit ? b->most : limit, 1);
+    return sum_rule_of(b->expected, b->variance, is_limited ? COARSE_QUARTERS : quarters,
+                       grid->scale[block], b->most < limit ? b->most : limit, 1);
 }
 
 /* The rule of an open tile. */

@@ -13,6 +13,13 @@ enum { NOT_SMALL = 0x80 };
 /* 65536 * 2^(z / 4), rounded, for z = -16 to 16. */
 extern const uint32_t SUM_SCALE_FACTOR[NSCALES];
 
+/*
+ * Bounds of the contexts of sums whose step is 1, in variance, and one that is beyond all; and of
+ * those whose step is 2.
+ */
+enum { NEXACT_BOUNDS = 15, SUM_MOST_EXACT = 2048, SUM_STEP_2_BOUND = 1448 };
+extern const uint16_t SUM_EXACT_BOUND[NEXACT_BOUNDS + 1];
+
 /* Sums of what is known of the open tiles of a macro block. */
 typedef struct block_sums {
     uint64_t expected;
@@ -27,6 +34,13 @@ static inline int64_t sum_of(const tile_sums *sum, size_t at)
 {
     return sum->small[at] == SUM_ELSEWHERE ? sum->any[at] : sum->small[at];
 }
+
+/* The step of sums in quarters of their noise. */
+uint32_t sum_quarters_of(const frame_model *model);
+
+/* From expectation and variance, in units of 1/256, before they are scaled. */
+sum_rule sum_rule_of(uint64_t expected, uint64_t variance, uint32_t quarters, int8_t scale,
+                     int64_t most, int is_pattern);
 
 /* Whether all pixels of a coarse block are open, and `whole` says what it is. */
 int sum_grid_is_whole(const sum_grid *grid, uint32_t block);

@@ -3,8 +3,6 @@
 #include "scratch.h"
 #include "sums_write_kernels.h"
 
-#include <math.h>
-
 /* A scale is worth its bits where the counts of a block are this far from its prediction. */
 static const double SCALE_SIGMA = 4.0;
 /* Signed numbers are below this. */
@@ -21,6 +19,32 @@ static void write_sum(sum_grid *grid, symbol_writer *s, const sum_rule *rule, ui
     number_put(s, rule->context, is_possible ? zigzag(j) : 0);
 }
 
+/* The number of factors that make less than `wanted` of `expected`, which is not 0. */
+static uint32_t count_factors_below(uint64_t wanted, uint64_t expected)
+{
+    const uint64_t quotient = (wanted + expected - 1) / expected;
+    const uint32_t least = quotient < UINT32_MAX ? (uint32_t)quotient : UINT32_MAX;
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < NSCALES; k++)
+        n += SUM_SCALE_FACTOR[k] < least;
+    return n;
+}
+
+/* The scale nearest to a sum in pattern rings, which is small; of two, 0, else the lower. */
+static int8_t nearest_scale(uint64_t sum, uint64_t expected)
+{
+    if (expected == 0)
+        return 0;
+    const uint64_t wanted = sum * SUM_UNITS * 65536;
+    const uint32_t above = count_factors_below(wanted, expected);
+    if (above == 0 || above == NSCALES)
+        return above == 0 ? -MAX_SCALE : MAX_SCALE;
+    const uint64_t too_little = wanted - expected * SUM_SCALE_FACTOR[above - 1];
+    const uint64_t too_much = expected * SUM_SCALE_FACTOR[above] - wanted;
+    const int is_above = too_much < too_little || (too_much == too_little && above == MAX_SCALE);
+    return (int8_t)((int32_t)above - !is_above - MAX_SCALE);
+}
+
 /* The scale nearest to what a block holds, where that is not chance. */
 static int8_t choose_scale(const block_sums *b)
 {
@@ -28,23 +52,7 @@ static int8_t choose_scale(const block_sums *b)
     const double distance = (double)b->sum - expected;
     if (b->has_general || distance * distance <= SCALE_SIGMA * SCALE_SIGMA * (expected + 1.0))
         return 0;
-    int best = 0;
-    for (int z = -MAX_SCALE; z <= MAX_SCALE; z++) {
-        const double at =
-            fabs((double)b->sum - expected * SUM_SCALE_FACTOR[z + MAX_SCALE] / 65536.0);
-        const double so_far =
-            fabs((double)b->sum - expected * SUM_SCALE_FACTOR[best + MAX_SCALE] / 65536.0);
-        best = at < so_far ? z : best;
-    }
-    return (int8_t)best;
-}
-
-static uint32_t plain_rule(const sum_rule *full)
-{
-    if (full->predicted > PLAIN_PREDICTED || full->step > PLAIN_STEP)
-        return PLAIN_NOT | 1u << PLAIN_STEP_SHIFT;
-    return (uint32_t)full->predicted | full->step << PLAIN_STEP_SHIFT |
-           (uint32_t)full->context << PLAIN_CONTEXT_SHIFT;
+    return nearest_scale((uint64_t)b->sum, b->expected);
 }
 
 h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
@@ -58,7 +66,7 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         grid->plain[c] =
-            (plain_cell){plain_rule(&grid->full[c]),
+            (plain_cell){plain_rule_of(&grid->full[c]),
                          m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL};
     return H5BRAGG_OK;
 }
@@ -212,6 +220,8 @@ void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
                            grid->hash,
                            grid->plain,
                            grid->rule,
+                           grid->scale,
+                           sum_quarters_of(grid->model),
                            map->ntx,
                            grid->nrows};
     look_at_groups(grid, &rows);

@@ -2,6 +2,14 @@
 /* Sums of simple tiles in plain C. */
 #include "sums_write_kernels.h"
 
+uint32_t plain_rule_of(const sum_rule *rule)
+{
+    if (rule->predicted > PLAIN_PREDICTED || rule->step > PLAIN_STEP)
+        return PLAIN_NONE;
+    return (uint32_t)rule->predicted | rule->step << PLAIN_STEP_SHIFT |
+           (uint32_t)rule->context << PLAIN_CONTEXT_SHIFT;
+}
+
 static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group)
 {
     uint32_t is_open = 0;
@@ -43,11 +51,23 @@ static void look(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group 
         look_at_group(rows, SUM_NTILES * g, &group[g]);
 }
 
+/* The rule of a tile that is not whole, or whose scale is not 1. */
+static uint32_t part_rule(const sum_rows *rows, size_t at, int8_t scale)
+{
+    const uint32_t whole = rows->plain[rows->cell[at]].expected;
+    if (whole == PLAIN_IS_GENERAL)
+        return PLAIN_NONE;
+    const uint32_t expected = whole * count_pixels(rows->open[at]) / TILE_NPIXELS;
+    const sum_rule rule = sum_rule_of(expected, expected, rows->quarters, scale, 0, 1);
+    return plain_rule_of(&rule);
+}
+
 /*
  * Quotients by floats are exact: numbers are below 2^24, so that a quotient that is not whole is
  * farther from the next whole number than it is rounded.
  */
-static put_run put_group(const sum_rows *rows, size_t at, const sum_group *group, uint16_t *pair)
+static put_run put_group(const sum_rows *rows, size_t at, const sum_group *group,
+                         const int8_t *scale, uint16_t *pair)
 {
     uint32_t open = 0;
     uint32_t odd = 0;
@@ -56,14 +76,15 @@ static put_run put_group(const sum_rows *rows, size_t at, const sum_group *group
         if (!(group->wanted >> t & 1) || rows->open[at + t] == 0)
             continue;
         open |= 1u << t;
-        const uint32_t rule = rows->rule[at + t];
+        const int is_plain = rows->open[at + t] == 0xFFFF && group->unscaled >> t & 1;
+        const uint32_t rule =
+            is_plain ? rows->rule[at + t] : part_rule(rows, at + t, scale[t / MACRO_EDGE]);
         const int32_t step = (int32_t)(rule >> PLAIN_STEP_SHIFT & PLAIN_STEP);
         const int32_t dither = (int32_t)((rows->hash[at + t] & 0xFFFF) * (uint32_t)step >> 16);
         const int32_t above = rows->sum[at + t] - (int32_t)(rule & PLAIN_PREDICTED) + dither;
         const int32_t most = above >= 0 ? above : step - 1 - above;
         const int32_t number = 2 * (int32_t)((float)most / (float)step) - (above < 0);
-        if (rows->open[at + t] != 0xFFFF || !(group->unscaled >> t & 1) || (rule & PLAIN_NOT) ||
-            rows->sum[at + t] == SUM_ELSEWHERE || number >= NUMBER_DIRECT)
+        if (rule & PLAIN_NOT || rows->sum[at + t] == SUM_ELSEWHERE || number >= NUMBER_DIRECT)
             odd |= 1u << t;
         pair[t] = (uint16_t)(rule >> PLAIN_CONTEXT_SHIFT << 8 | (uint32_t)number);
     }
@@ -80,7 +101,8 @@ static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t 
     put_run run = {.stop = start};
     for (; run.stop < stop; run.stop++) {
         const size_t at = (size_t)row * rows->ntx + (size_t)SUM_NTILES * run.stop;
-        const put_run next = put_group(rows, at, &group[run.stop], pair + run.npairs);
+        const put_run next = put_group(rows, at, &group[run.stop],
+                                       rows->scale + GROUP_NBLOCKS * run.stop, pair + run.npairs);
         if (next.odd) {
             run.open = next.open;
             run.odd = next.odd;

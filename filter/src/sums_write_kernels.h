@@ -11,16 +11,19 @@
 enum { GROUP_NBLOCKS = 4, SUM_NTILES = GROUP_NBLOCKS * MACRO_EDGE };
 
 /*
- * The rule of a whole tile of a cell where the scale is 1, if its numbers are small: the predicted
- * sum in bits 0-15, the step, 1 to 255, in bits 16-23, the context in bits 24-28.
+ * The rule of a tile, if its numbers are small: the predicted sum in bits 0-15, the step, 1 to 255,
+ * in bits 16-23, the context in bits 24-28.
  */
 enum {
     PLAIN_PREDICTED = 0xFFFF,
     PLAIN_STEP = 0xFF,
     PLAIN_STEP_SHIFT = 16,
     PLAIN_CONTEXT_SHIFT = 24,
-    PLAIN_NOT = 1 << 29 /* it cannot be expressed so */
+    PLAIN_NOT = 1 << 29, /* it cannot be expressed so */
+    PLAIN_NONE = PLAIN_NOT | 1 << PLAIN_STEP_SHIFT
 };
+
+uint32_t plain_rule_of(const sum_rule *rule);
 
 /*
  * Stands for the expected sum of a tile of a general ring: even with one pixel of it, a block has
@@ -30,7 +33,7 @@ enum { PLAIN_IS_GENERAL = 1 << 26, PLAIN_MOST_EXPECTED = 1 << 21 };
 
 /* What writing knows of a cell. */
 typedef struct plain_cell {
-    uint32_t rule;
+    uint32_t rule;     /* of a whole tile where the scale is 1 */
     uint32_t expected; /* sum of a whole tile, or PLAIN_IS_GENERAL */
 } plain_cell;
 
@@ -41,7 +44,9 @@ typedef struct sum_rows {
     const uint16_t *sum; /* or SUM_ELSEWHERE */
     const uint32_t *hash;
     const plain_cell *plain; /* per cell */
-    uint32_t *rule;          /* of open tiles: `look` finds them for `put` */
+    uint32_t *rule;          /* of open tiles: `look` finds them for `put`, as if all were whole */
+    const int8_t *scale;     /* per block, and for all blocks of the last group: for `put` alone */
+    uint32_t quarters;       /* see sum_quarters_of */
     uint32_t ntx;
     uint32_t nrows;
 } sum_rows;

@@ -191,6 +191,7 @@ static void sums_are_put_as_in_plain_c(void)
     for (uint32_t round = 0; round < NROUNDS; round++) {
         plain_cell plain[NCELLS];
         uint32_t rule[2][MACRO_EDGE * MAX_NTX];
+        int8_t scale[MAX_NTX / MACRO_EDGE];
         const uint32_t ntx = 1 + below(MAX_NTX);
         make_row(&row);
         for (uint32_t c = 0; c < NCELLS; c++) {
@@ -198,10 +199,13 @@ static void sums_are_put_as_in_plain_c(void)
             plain[c].rule =
                 below(100) | step << PLAIN_STEP_SHIFT | below(21) << PLAIN_CONTEXT_SHIFT;
             plain[c].rule |= below(200) ? 0 : PLAIN_NOT;
-            plain[c].expected = below(40) ? below(SUM_UNITS * 100) : PLAIN_IS_GENERAL;
+            plain[c].expected = below(40) ? below(below(2) ? SUM_UNITS * 2 : SUM_UNITS * 400 + 1)
+                                          : PLAIN_IS_GENERAL;
         }
-        const sum_rows in = {row.cell, row.open, row.sum, row.hash,
-                             plain,    rule[0],  ntx,     1 + below(4)};
+        for (uint32_t b = 0; b < MAX_NTX / MACRO_EDGE; b++)
+            scale[b] = (int8_t)(below(2) ? 0 : (int32_t)below(NSCALES) - MAX_SCALE);
+        const sum_rows in = {row.cell, row.open, row.sum,       row.hash, plain,
+                             rule[0],  scale,    1 + below(16), ntx,      1 + below(4)};
         sum_rows in_fast = in;
         in_fast.rule = rule[1];
         const uint32_t ngroups = (ntx + SUM_NTILES - 1) / SUM_NTILES;
@@ -237,6 +241,43 @@ static void sums_are_put_as_in_plain_c(void)
     CHECK(nput[0] > 0 && nput[1] > 0);
 }
 
+/* Tiles of which anything is expected that can be in a pattern ring, whose numbers are small. */
+static void sums_of_parts_are_put_as_in_plain_c(void)
+{
+    enum { MOST_EXPECTED = 400 * SUM_UNITS };
+    const sums_write_kernels *fast = sums_write_kernels_get(bragg_cpu_level());
+    uint32_t nput = 0;
+    for (uint32_t expected = 0; expected + SUM_NTILES <= MOST_EXPECTED + 1; expected++) {
+        plain_cell plain[SUM_NTILES];
+        uint16_t cell[SUM_NTILES], open[SUM_NTILES], sum[SUM_NTILES];
+        uint32_t hash[SUM_NTILES];
+        uint32_t no_rule[SUM_NTILES] = {0};
+        int8_t scale[GROUP_NBLOCKS];
+        const uint32_t quarters = 1 + below(16);
+        const sum_group group = {.wanted = 0xFFFF};
+        for (uint32_t b = 0; b < GROUP_NBLOCKS; b++)
+            scale[b] = (int8_t)(below(2) ? 0 : (int32_t)below(NSCALES) - MAX_SCALE);
+        for (uint32_t t = 0; t < SUM_NTILES; t++) {
+            plain[t] = (plain_cell){0, expected + t};
+            cell[t] = (uint16_t)t;
+            open[t] = (uint16_t)(below(2) ? 0xFFFF : 1 + below(0xFFFF));
+            const uint32_t part = (expected + t) * count_pixels(open[t]) / TILE_NPIXELS;
+            const sum_rule rule = sum_rule_of(part, part, quarters, scale[t / MACRO_EDGE], 0, 1);
+            sum[t] = (uint16_t)(rule.predicted + below(4 * rule.step));
+            hash[t] = random_bits(&seed);
+        }
+        const sum_rows in = {cell, open, sum, hash, plain, no_rule, scale, quarters, SUM_NTILES, 1};
+        uint16_t pair[2][SUM_NTILES];
+        const put_run a = SUMS_WRITE_KERNELS_SCALAR.put(&in, 0, 0, 1, &group, pair[0]);
+        const put_run b = fast->put(&in, 0, 0, 1, &group, pair[1]);
+        CHECK(a.npairs == b.npairs && a.open == b.open && a.odd == b.odd);
+        for (uint32_t t = 0; t < SUM_NTILES; t++)
+            CHECK(a.odd >> t & 1 || pair[0][t] == pair[1][t]);
+        nput += a.npairs;
+    }
+    CHECK(nput > MOST_EXPECTED * SUM_NTILES / 2);
+}
+
 int main(void)
 {
     wide_streams_are_coded_as_in_plain_c();
@@ -244,5 +285,6 @@ int main(void)
     picked_pixels_are_found_as_in_plain_c();
     byte_numbers_are_put_as_in_plain_c();
     sums_are_put_as_in_plain_c();
+    sums_of_parts_are_put_as_in_plain_c();
     return 0;
 }
