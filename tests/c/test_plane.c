@@ -412,7 +412,8 @@ static void test_large_cell(cpu_level level)
 
 int main(void)
 {
-    static const uint32_t SHAPES[][2] = {{1, 1}, {3, 5}, {4, 64}, {37, 50}, {8, 65}, {130, 259}};
+    static const uint32_t SHAPES[][2] = {{1, 1},  {3, 5},     {4, 64},  {37, 50},
+                                         {8, 65}, {130, 259}, {9, 2100}};
     const cpu_level best = bragg_cpu_level();
     test_sums();
     for (int level = best == CPU_NEON ? CPU_NEON : CPU_SCALAR; level <= (int)best; level++) {
