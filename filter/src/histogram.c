@@ -289,6 +289,9 @@ value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_
     value_sums s = {0, 0, 0};
     if (first < stop)
         s = counter_sums(count, (uint32_t)first, (uint32_t)stop);
+    /* Of pixels without a counter, whose number is a matter of chance, mostly none can be meant. */
+    if (high < HISTOGRAM_NCOUNTS && (low >= 0 || !h->has_negative))
+        return s;
     for (uint32_t k = h->overflow_start[cell]; k < h->overflow_start[cell + 1]; k++) {
         const int64_t v = h->value_offset + (int64_t)h->overflow[k];
         if (v < low || v > high)

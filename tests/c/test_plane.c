@@ -369,6 +369,7 @@ static void test_sums(void)
     const histogram h = {.ncells = 2,
                          .value_offset = -100,
                          .count = count,
+                         .has_negative = 1,
                          .overflow_start = start,
                          .overflow = overflow};
     unsigned state = 3;
