@@ -13,7 +13,8 @@
 #include "bytes.h"
 #include "symbols.h"
 
-enum { AT_ONCE = 32 /* groups */, TILES_AT_ONCE = AT_ONCE * GROUP_NTILES };
+enum { AT_ONCE = BOX_MOST_GROUPS, TILES_AT_ONCE = AT_ONCE * GROUP_NTILES };
+enum { MARK_SLACK = 3 /* a column to the left, one to the right, and one that is never marked */ };
 
 /* Which pixels of a tile are the middle of a significant box, and of a peak's. */
 typedef struct box_hits {
@@ -57,44 +58,34 @@ static box_hits hits_of(const uint8_t *tile, size_t stride, uint32_t word)
     return hits;
 }
 
-/*
- * Marks a tile and those of its neighbours that one pixel around a hit touches, or two around a
- * peak: only pixels near an edge of the tile do.
- */
-static void keep_around(const ring_map *map, uint32_t row, uint32_t column, box_hits hits,
-                        uint8_t *kept)
+/* Only pixels near an edge of the tile reach beyond it. */
+const uint16_t box_reach[32] = {
+    0x0001, 0x0033, 0x1111, 0x3333, 0x1000, 0x3300, 0, 0, /* the column to the left, */
+    0x000F, 0x00FF, 0xFFFF, 0xFFFF, 0xF000, 0xFF00, 0, 0, /* the tile's own, */
+    0x0008, 0x00CC, 0x8888, 0xCCCC, 0x8000, 0xCC00, 0, 0, /* that to the right */
+    0,      0,      0,      0,      0,      0,      0, 0};
+
+/* Marks the three columns around a tile: mark[0] is that to the left. */
+static void mark_around(box_hits hits, uint8_t *mark)
 {
-    static const struct {
-        int8_t down, right;
-        uint16_t near, nearer; /* pixels of peaks; of hits */
-    } NEIGHBOURS[] = {{-1, -1, 0x0033, 0x0001}, {-1, 0, 0x00FF, 0x000F}, {-1, 1, 0x00CC, 0x0008},
-                      {0, -1, 0x3333, 0x1111},  {0, 1, 0xCCCC, 0x8888},  {1, -1, 0x3300, 0x1000},
-                      {1, 0, 0xFF00, 0xF000},   {1, 1, 0xCC00, 0x8000}};
-    uint8_t *here = kept + (size_t)row * map->ntx + column;
-    const int is_inside = row > 0 && column > 0 && row + 1 < map->nty && column + 1 < map->ntx;
-    *here |= (uint8_t)(BOX_TOUCHES | (hits.peak ? BOX_IS_NEAR : 0));
-    for (uint32_t k = 0; k < sizeof NEIGHBOURS / sizeof *NEIGHBOURS; k++) {
-        const int down = NEIGHBOURS[k].down;
-        const int right = NEIGHBOURS[k].right;
-        const int touches = (hits.chance & NEIGHBOURS[k].nearer) != 0;
-        const int is_near = (hits.peak & NEIGHBOURS[k].near) != 0;
-        if (is_inside || (row + (uint32_t)down < map->nty && column + (uint32_t)right < map->ntx))
-            here[down * (ptrdiff_t)map->ntx + right] |=
-                (uint8_t)(touches * BOX_TOUCHES | is_near * BOX_IS_NEAR);
+    for (uint32_t k = 0; k < 9; k++) {
+        const uint32_t column = k / 3;
+        const uint32_t row = k % 3;
+        const uint16_t *reach = box_reach + 8 * column + 2 * row;
+        const int touches = (hits.chance & reach[0]) != 0;
+        const int is_near = (hits.peak & reach[1]) != 0;
+        mark[column] |= (uint8_t)((touches * BOX_TOUCHES | is_near * BOX_IS_NEAR) << 2 * row);
     }
 }
 
-void box_search_tile(const box_suspects *s, uint32_t column)
+static void search_tile(const box_suspects *s, uint32_t t, uint8_t *mark)
 {
-    const ring_map *map = s->map;
-    const size_t stride = s->plane->stride;
-    const uint32_t inside = tile_inside(map, s->row, column);
-    const uint32_t word = s->word[column - s->first];
-    box_hits hits = hits_of(s->plane->value + TILE_EDGE * (s->row * stride + column), stride, word);
+    const uint32_t inside = t == s->last ? s->inside_last : s->inside;
+    box_hits hits = hits_of(s->value + (size_t)TILE_EDGE * t, s->stride, s->word[t]);
     hits.chance &= inside;
     hits.peak &= inside;
     if (hits.chance)
-        keep_around(map, s->row, column, hits, s->kept);
+        mark_around(hits, mark + t);
 }
 
 static void look_up(const uint32_t *restrict word, const uint16_t *restrict cell, uint32_t n,
@@ -111,25 +102,64 @@ static void list_others(const uint32_t *restrict word, uint32_t n, uint8_t *rest
         other[t] = box_other(word[t]);
 }
 
-static void search_suspects(const box_suspects *s)
+static void search_suspects(const plane_kernels *kernels, const box_suspects *s, uint8_t *mark)
 {
 #if BRAGG_HAVE_X86_KERNELS
-    if (s->plane->kernels == &plane_avx512) {
-        box_search_avx512(s);
+    if (kernels == &plane_avx512) {
+        box_search_avx512(s, mark);
         return;
     }
 #endif
+    (void)kernels;
     for (uint32_t group = 0; group < s->ngroups; group++) {
         for (uint32_t left = s->found[group]; left; left &= left - 1)
-            box_search_tile(s, s->first + group * GROUP_NTILES + lowest_bit(left));
+            search_tile(s, group * GROUP_NTILES + lowest_bit(left), mark);
     }
+}
+
+/* Whether there is any suspect. */
+static int some_found(const uint16_t found[AT_ONCE], uint32_t ngroups)
+{
+    uint32_t any = 0;
+    for (uint32_t group = 0; group < ngroups; group++)
+        any |= found[group];
+    return any != 0;
+}
+
+/* Adds the marks of n columns for one of the three rows.  A loop for vectors. */
+static inline void keep_marked(const uint8_t *restrict mark, uint32_t n, int row,
+                               uint8_t *restrict kept)
+{
+    for (uint32_t t = 0; t < n; t++)
+        kept[t] |= (uint8_t)(mark[t] >> 2 * row & (BOX_TOUCHES | BOX_IS_NEAR));
+}
+
+/*
+ * Marks wait in a row of bytes of their own, a byte a column for all three rows: suspects are often
+ * neighbours, and would have to wait for one another's bytes.
+ */
+static void keep_around(const plane_kernels *kernels, const ring_map *map, uint32_t row,
+                        uint32_t first, const box_suspects *s, uint8_t *kept)
+{
+    uint8_t mark[TILES_AT_ONCE + MARK_SLACK] = {0};
+    search_suspects(kernels, s, mark);
+    const uint32_t start = first > 0 ? first - 1 : 0;
+    const uint32_t end = first + s->ngroups * GROUP_NTILES + 1;
+    const uint32_t n = (end < map->ntx ? end : map->ntx) - start;
+    const uint8_t *from = mark + (start + 1 - first);
+    uint8_t *here = kept + (size_t)row * map->ntx + start;
+    if (row > 0)
+        keep_marked(from, n, 0, here - map->ntx);
+    keep_marked(from, n, 1, here);
+    if (row + 1 < map->nty)
+        keep_marked(from, n, 2, here + map->ntx);
 }
 
 void box_search(const counts_plane *plane, const ring_map *map, const uint32_t *word, uint8_t *kept,
                 uint8_t *other)
 {
     uint32_t words[TILES_AT_ONCE];
-    uint16_t found[AT_ONCE];
+    uint16_t found[AT_ONCE + 1];
     const uint32_t ngroups = (uint32_t)ring_map_ngroups(map);
     for (uint32_t row = 0; row < map->nty; row++) {
         const size_t start = (size_t)row * map->ntx;
@@ -144,8 +174,18 @@ void box_search(const counts_plane *plane, const ring_map *map, const uint32_t *
                 words[t] = word[BRAGG_NO_CELL];
             list_others(words, ntiles, other + start + first);
             plane->kernels->box(value + (size_t)TILE_EDGE * first, plane->stride, n, words, found);
-            const box_suspects suspects = {plane, map, kept, row, first, words, found, n};
-            search_suspects(&suspects);
+            if (!some_found(found, n))
+                continue;
+            found[n] = 0;
+            const box_suspects suspects = {.value = value + (size_t)TILE_EDGE * first,
+                                           .stride = plane->stride,
+                                           .word = words,
+                                           .found = found,
+                                           .ngroups = n,
+                                           .last = map->ntx - 1 - first,
+                                           .inside = tile_inside(map, row, 0),
+                                           .inside_last = tile_inside(map, row, map->ntx - 1)};
+            keep_around(plane->kernels, map, row, first, &suspects, kept);
         }
     }
 }

@@ -21,24 +21,34 @@ enum { BOX_TOUCHES = 1, BOX_IS_NEAR = 2 };
 void box_search(const counts_plane *plane, const ring_map *map, const uint32_t *word, uint8_t *kept,
                 uint8_t *other);
 
+enum { BOX_MOST_GROUPS = 32 };
+
 /* Tiles of a row of tiles, from column `first` on, that may have significant boxes. */
 typedef struct box_suspects {
-    const counts_plane *plane;
-    const ring_map *map;
-    uint8_t *kept;
-    uint32_t row;
-    uint32_t first;
+    const uint8_t *value;  /* of the first of these tiles: the plane's bytes, */
+    size_t stride;         /* from row to row */
     const uint32_t *word;  /* of these tiles */
-    const uint16_t *found; /* of their groups: bits of tiles */
-    uint32_t ngroups;
+    const uint16_t *found; /* of their groups: bits of tiles; and of one more group, without any */
+    uint32_t ngroups;      /* at most BOX_MOST_GROUPS */
+    uint32_t last;         /* the row's last tile, less `first` */
+    uint16_t inside;       /* pixels of a tile that are in the frame, */
+    uint16_t inside_last;  /* and of the last one */
 } box_suspects;
 
-/* Searches a tile of the row pixel by pixel. */
-void box_search_tile(const box_suspects *suspects, uint32_t column);
+/*
+ * What a tile's hits make of it and its neighbours, as bytes of three columns side by side: bits
+ * 2 r and 2 r + 1 of byte c are BOX_TOUCHES and BOX_IS_NEAR of the neighbour in row r - 1, column
+ * c - 1.  box_reach[8 c + 2 r] are the pixels of the tile whose boxes touch it, and the next entry
+ * those whose peaks are near.
+ */
+extern const uint16_t box_reach[32];
 
 #if BRAGG_HAVE_X86_KERNELS
-/* Searches all suspects. */
-void box_search_avx512(const box_suspects *suspects);
+/*
+ * Searches the suspects pixel by pixel.  mark[t], zero before, is of column first + t - 1; there is
+ * room for one column more than those from first - 1 on that the groups touch.
+ */
+void box_search_avx512(const box_suspects *suspects, uint8_t *mark);
 #endif
 
 #endif

@@ -13,7 +13,7 @@
 
 #include "scratch.h"
 
-enum { ALIGNMENT = 64, SUMMED_AT_ONCE = 8 };
+enum { ALIGNMENT = 64 };
 
 typedef struct count_source {
     const bragg_frame *frame;
@@ -281,55 +281,6 @@ void histogram_free(histogram *h)
     memset(h, 0, sizeof *h);
 }
 
-/* Whether some counter of a whole block of them is not zero. */
-static int some_in_block(const uint32_t count[SUMMED_AT_ONCE])
-{
-    uint32_t any = 0;
-    for (int i = 0; i < SUMMED_AT_ONCE; i++)
-        any |= count[i];
-    return any != 0;
-}
-
-/*
- * Of counters c[v] from v = k up: the sums of c[v], of (v - k + 1) c[v], and of the triangular
- * numbers (v - k + 1) (v - k + 2) / 2 times c[v].  From k + 1 to k it takes three additions.
- */
-typedef struct sums_above {
-    uint64_t n;
-    uint64_t sum;
-    uint64_t triangles;
-} sums_above;
-
-static inline void add_counter(uint32_t count, sums_above *s)
-{
-    s->n += count;
-    s->sum += s->n;
-    s->triangles += s->sum;
-}
-
-/* Sums over the counters of values first <= v < stop, which are integers. */
-static value_sums sum_counters(const uint32_t *count, uint32_t first, uint32_t stop)
-{
-    sums_above s = {0, 0, 0};
-    uint32_t v = stop;
-    while (v >= first + SUMMED_AT_ONCE && !some_in_block(count + v - SUMMED_AT_ONCE))
-        v -= SUMMED_AT_ONCE;
-    for (; v >= first + SUMMED_AT_ONCE; v -= SUMMED_AT_ONCE) {
-        for (uint32_t i = 1; i <= SUMMED_AT_ONCE; i++)
-            add_counter(count[v - i], &s);
-    }
-    while (v > first)
-        add_counter(count[--v], &s);
-    /* v = (v - first + 1) + shift, and (v - first + 1)^2 is twice its triangular number less it. */
-    const int64_t shift = (int64_t)first - 1;
-    const int64_t n = (int64_t)s.n;
-    const int64_t sum = (int64_t)s.sum;
-    const int64_t squares = 2 * (int64_t)s.triangles - sum;
-    const value_sums sums = {(double)n, (double)(sum + shift * n),
-                             (double)(squares + shift * (2 * sum + shift * n))};
-    return sums;
-}
-
 value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high)
 {
     const uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
@@ -337,7 +288,10 @@ value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_
     const int64_t stop = high < HISTOGRAM_NCOUNTS ? high + 1 : HISTOGRAM_NCOUNTS;
     value_sums s = {0, 0, 0};
     if (first < stop)
-        s = sum_counters(count, (uint32_t)first, (uint32_t)stop);
+        s = counter_sums(count, (uint32_t)first, (uint32_t)stop);
+    /* Of pixels without a counter, whose number is a matter of chance, mostly none can be meant. */
+    if (high < HISTOGRAM_NCOUNTS && (low >= 0 || !h->has_negative))
+        return s;
     for (uint32_t k = h->overflow_start[cell]; k < h->overflow_start[cell + 1]; k++) {
         const int64_t v = h->value_offset + (int64_t)h->overflow[k];
         if (v < low || v > high)

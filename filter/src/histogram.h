@@ -9,6 +9,7 @@
 #ifndef BRAGG_HISTOGRAM_H
 #define BRAGG_HISTOGRAM_H
 
+#include "counter_sums.h"
 #include "counts_plane.h"
 
 /* A pixel whose value has no counter. */
@@ -33,13 +34,6 @@ typedef struct histogram {
                          row BRAGG_NO_CELL, of blank tiles, is to be ignored */
     uint32_t *memory; /* holds `dark` */
 } histogram;
-
-/* Number of pixels of a cell in a range of values, their sum and sum of squares. */
-typedef struct value_sums {
-    double n;
-    double sum;
-    double sum_squares;
-} value_sums;
 
 /*
  * Counts the valid pixels of a frame: those of tiles with a cell, without a mask code, and not
