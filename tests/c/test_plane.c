@@ -348,56 +348,6 @@ static void test_shape(cpu_level level, uint32_t ny, uint32_t nx)
     histogram_free(&h);
 }
 
-/* Those of the best level are those of plain C. */
-static void check_counter_sums(const uint32_t *count, int64_t low, int64_t high)
-{
-    const uint32_t first = low > 0 ? (uint32_t)low : 0;
-    const uint32_t stop = high < HISTOGRAM_NCOUNTS ? (uint32_t)(high + 1) : HISTOGRAM_NCOUNTS;
-    if (high < 0 || first >= stop)
-        return;
-    const value_sums s = counter_sums(count, first, stop);
-    const value_sums wanted = counter_sums_plain(count, first, stop);
-    CHECK(s.n == wanted.n && s.sum == wanted.sum && s.sum_squares == wanted.sum_squares);
-}
-
-/* Sums over ranges are those of their counters and of the pixels without one. */
-static void test_sums(void)
-{
-    uint32_t count[2 * HISTOGRAM_NCOUNTS] = {0};
-    uint32_t start[] = {0, 2, 4};
-    uint32_t overflow[] = {10, 500, 94, 2000}; /* -90, 400, -6, 1900 */
-    const histogram h = {.ncells = 2,
-                         .value_offset = -100,
-                         .count = count,
-                         .has_negative = 1,
-                         .overflow_start = start,
-                         .overflow = overflow};
-    unsigned state = 3;
-    for (uint32_t v = 0; v < HISTOGRAM_NCOUNTS; v++) {
-        count[v] = v < 21 || v == 63 ? UINT32_MAX - random_bits(&state) : 0;
-        count[HISTOGRAM_NCOUNTS + v] = random_bits(&state) % 8 == 0;
-    }
-    for (int k = 0; k < 20000; k++) {
-        const uint32_t cell = random_bits(&state) % 2;
-        const int64_t low = k == 0 ? INT64_MIN : (int64_t)(random_bits(&state) % 90) - 20;
-        const int64_t high = k < 2 ? INT64_MAX : low - 2 + (int64_t)(random_bits(&state) % 90);
-        value_sums wanted = {0, 0, 0};
-        for (int64_t v = -100; v < 2000; v++) {
-            double n = v >= 0 && v < HISTOGRAM_NCOUNTS ? count[cell * HISTOGRAM_NCOUNTS + v] : 0;
-            for (uint32_t i = start[cell]; i < start[cell + 1]; i++)
-                n += v == (int64_t)overflow[i] - 100;
-            if (v < low || v > high)
-                continue;
-            wanted.n += n;
-            wanted.sum += n * (double)v;
-            wanted.sum_squares += n * (double)(v * v);
-        }
-        const value_sums s = histogram_sums(&h, cell, low, high);
-        CHECK(s.n == wanted.n && s.sum == wanted.sum && s.sum_squares == wanted.sum_squares);
-        check_counter_sums(count, low, high);
-    }
-}
-
 /* One cell with more pixels than any narrow counter holds, and no ring at all. */
 static void test_large_cell(cpu_level level)
 {
@@ -429,7 +379,6 @@ int main(void)
     static const uint32_t SHAPES[][2] = {{1, 1},  {3, 5},     {4, 64},  {37, 50},
                                          {8, 65}, {130, 259}, {9, 2100}};
     const cpu_level best = bragg_cpu_level();
-    test_sums();
     for (int level = best == CPU_NEON ? CPU_NEON : CPU_SCALAR; level <= (int)best; level++) {
         for (size_t k = 0; k < sizeof SHAPES / sizeof *SHAPES; k++)
             test_shape((cpu_level)level, SHAPES[k][0], SHAPES[k][1]);

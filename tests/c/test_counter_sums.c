@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* Sums over ranges of a histogram against values one by one. */
+#include "check.h"
+#include "histogram.h"
+
+/* Those of the best level are those of plain C. */
+static void check_counter_sums(const uint32_t *count, int64_t low, int64_t high)
+{
+    const uint32_t first = low > 0 ? (uint32_t)low : 0;
+    const uint32_t stop = high < HISTOGRAM_NCOUNTS ? (uint32_t)(high + 1) : HISTOGRAM_NCOUNTS;
+    if (high < 0 || first >= stop)
+        return;
+    const value_sums s = counter_sums(count, first, stop);
+    const value_sums wanted = counter_sums_plain(count, first, stop);
+    CHECK(s.n == wanted.n && s.sum == wanted.sum && s.sum_squares == wanted.sum_squares);
+}
+
+/* Sums over ranges are those of their counters and of the pixels without one. */
+static void sums_are_those_of_values(void)
+{
+    uint32_t count[2 * HISTOGRAM_NCOUNTS] = {0};
+    uint32_t start[] = {0, 2, 4};
+    uint32_t overflow[] = {10, 500, 94, 2000}; /* -90, 400, -6, 1900 */
+    const histogram h = {.ncells = 2,
+                         .value_offset = -100,
+                         .count = count,
+                         .has_negative = 1,
+                         .overflow_start = start,
+                         .overflow = overflow};
+    unsigned state = 3;
+    for (uint32_t v = 0; v < HISTOGRAM_NCOUNTS; v++) {
+        count[v] = v < 21 || v == 63 ? UINT32_MAX - random_bits(&state) : 0;
+        count[HISTOGRAM_NCOUNTS + v] = random_bits(&state) % 8 == 0;
+    }
+    for (int k = 0; k < 20000; k++) {
+        const uint32_t cell = random_bits(&state) % 2;
+        const int64_t low = k == 0 ? INT64_MIN : (int64_t)(random_bits(&state) % 90) - 20;
+        const int64_t high = k < 2 ? INT64_MAX : low - 2 + (int64_t)(random_bits(&state) % 90);
+        value_sums wanted = {0, 0, 0};
+        for (int64_t v = -100; v < 2000; v++) {
+            double n = v >= 0 && v < HISTOGRAM_NCOUNTS ? count[cell * HISTOGRAM_NCOUNTS + v] : 0;
+            for (uint32_t i = start[cell]; i < start[cell + 1]; i++)
+                n += v == (int64_t)overflow[i] - 100;
+            if (v < low || v > high)
+                continue;
+            wanted.n += n;
+            wanted.sum += n * (double)v;
+            wanted.sum_squares += n * (double)(v * v);
+        }
+        const value_sums s = histogram_sums(&h, cell, low, high);
+        CHECK(s.n == wanted.n && s.sum == wanted.sum && s.sum_squares == wanted.sum_squares);
+        check_counter_sums(count, low, high);
+    }
+}
+
+int main(void)
+{
+    sums_are_those_of_values();
+    return 0;
+}
