@@ -39,7 +39,7 @@ typedef struct counts_plane {
     int has_negative;   /* some valid pixel is below zero */
     uint64_t total;     /* sum of all valid pixels modulo 2^32 each, modulo 2^64 */
     uint8_t *memory;    /* holds `value` */
-    group_bits *bits;   /* scratch: four rows */
+    group_bits *bits;   /* scratch: a strip of rows */
 } counts_plane;
 
 /*

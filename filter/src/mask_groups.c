@@ -192,7 +192,13 @@ static uint8_t find_codes(const code_finder *f, const mask_tiles *tiles, uint32_
     }
     for (; n % NPIECES; n++)
         memset(piece + piece_nbytes * n, 0, piece_nbytes);
-    f->narrow(pixels, n / NPIECES, &f->codes, value, bits, found);
+    const narrowed_rows row = {.n = 1,
+                               .ngroups = n / NPIECES,
+                               .pixels = (const uint8_t *)pixels,
+                               .value = value,
+                               .bits = bits,
+                               .found = found};
+    f->narrow(&row, &f->codes);
     return found[0] | found[1] | found[2] | found[3];
 }
 

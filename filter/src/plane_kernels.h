@@ -81,11 +81,26 @@ static inline uint32_t bright_number(uint32_t pixel) { return pixel >> 8 & 0xFF;
 static inline uint8_t bright_byte(uint32_t pixel) { return (uint8_t)pixel; }
 
 /*
- * Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits; adds to found[g] which codes those of a
- * group carry, bit k being code k.
+ * Rows of pixels of one width: where the first begins, and how far in its array, in elements, the
+ * next one is.  Kernels go through them by turns, some groups of each: memory is faster when
+ * several places of it are read at a time.
  */
-typedef void (*narrow_kernel)(const void *pixels, size_t ngroups, const raw_codes *codes,
-                              uint8_t *value, group_bits *bits, uint8_t *found);
+typedef struct narrowed_rows {
+    uint32_t n;
+    size_t ngroups;        /* in each */
+    const uint8_t *pixels; /* 64 * ngroups a row, of 8, 16 or 32 bits */
+    size_t pixels_step;
+    uint8_t *value; /* a byte for each of them */
+    size_t value_step;
+    group_bits *bits; /* ngroups a row, as is found */
+    size_t bits_step;
+    uint8_t *found; /* bit k: pixels of the group carry code k.  Bits are added. */
+    size_t found_step;
+} narrowed_rows;
+
+typedef void (*narrow_kernel)(const narrowed_rows *rows, const raw_codes *codes);
+
+enum { NARROW_AT_ONCE = 2 /* groups of a row, before it is the next one's turn */ };
 
 /*
  * What the sum of a box, nine bytes, means in a tile: the largest that is still chance; beyond what

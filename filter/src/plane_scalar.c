@@ -27,8 +27,9 @@ BRAGG_INLINE void mask_group(const h5bragg_pixel_type type, const void *pixels, 
     }
 }
 
-BRAGG_INLINE void narrow(const h5bragg_pixel_type type, const void *pixels, size_t ngroups,
-                         const raw_codes *codes, uint8_t *value, group_bits *bits, uint8_t *found)
+BRAGG_INLINE void narrow_row(const h5bragg_pixel_type type, const void *pixels, size_t ngroups,
+                             const raw_codes *codes, uint8_t *value, group_bits *bits,
+                             uint8_t *found)
 {
     for (size_t g = 0; g < ngroups; g++, value += GROUP_NPIXELS) {
         uint8_t bytes[GROUP_NPIXELS]; /* not `value`: compilers see that nothing else is written */
@@ -46,22 +47,30 @@ BRAGG_INLINE void narrow(const h5bragg_pixel_type type, const void *pixels, size
     }
 }
 
-static void narrow8(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
-                    group_bits *bits, uint8_t *found)
+/* One row after the other: compilers do not make vectors of a loop through several. */
+BRAGG_INLINE void narrow(const h5bragg_pixel_type type, const narrowed_rows *rows,
+                         const raw_codes *codes)
 {
-    narrow(H5BRAGG_U8, pixels, ngroups, codes, value, bits, found);
+    const size_t pixels_step = rows->pixels_step * h5bragg_pixel_nbytes(type);
+    for (size_t row = 0; row < rows->n; row++)
+        narrow_row(type, rows->pixels + row * pixels_step, rows->ngroups, codes,
+                   rows->value + row * rows->value_step, rows->bits + row * rows->bits_step,
+                   rows->found + row * rows->found_step);
 }
 
-static void narrow16(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
-                     group_bits *bits, uint8_t *found)
+static void narrow8(const narrowed_rows *rows, const raw_codes *codes)
 {
-    narrow(H5BRAGG_U16, pixels, ngroups, codes, value, bits, found);
+    narrow(H5BRAGG_U8, rows, codes);
 }
 
-static void narrow32(const void *pixels, size_t ngroups, const raw_codes *codes, uint8_t *value,
-                     group_bits *bits, uint8_t *found)
+static void narrow16(const narrowed_rows *rows, const raw_codes *codes)
 {
-    narrow(H5BRAGG_U32, pixels, ngroups, codes, value, bits, found);
+    narrow(H5BRAGG_U16, rows, codes);
+}
+
+static void narrow32(const narrowed_rows *rows, const raw_codes *codes)
+{
+    narrow(H5BRAGG_U32, rows, codes);
 }
 
 /* Sums of four pixels below each other, for the 64 columns of a group: loops for vectors. */

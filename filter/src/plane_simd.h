@@ -62,43 +62,64 @@ LEVEL_INLINE group_bits mask_group(const int width, const uint8_t *pixels, const
     return bits;
 }
 
-LEVEL_INLINE void narrow_row(const int width, const uint8_t *pixels, size_t ngroups,
-                             const raw_codes *codes, uint8_t *value, group_bits *bits,
-                             uint8_t *found)
+/* Groups of one row. */
+typedef struct narrowed_groups {
+    const uint8_t *pixels;
+    uint8_t *value;
+    group_bits *bits;
+    uint8_t *found;
+} narrowed_groups;
+
+LEVEL_INLINE void narrow_groups(const int width, narrowed_groups row, size_t n,
+                                const raw_codes *codes)
 {
     const vec below_least = VEC(set1_epi8)((char)(codes->least - 1));
     const vec all = VEC(set1_epi8)((char)(codes->least == 0));
-    for (size_t g = 0; g < ngroups; g++) {
+    for (size_t g = 0; g < n; g++) {
         vec suspect = all;
         for (int i = 0; i < GROUP_NPIXELS; i += VEC_NBYTES) {
-            const vec v = narrow_vector(width, pixels + i * width);
-            store(value + i, v);
+            const vec v = narrow_vector(width, row.pixels + i * width);
+            store(row.value + i, v);
             suspect = or_bits(suspect, VEC(subs_epu8)(v, below_least));
         }
-        bits[g] = (group_bits){0, 0};
+        row.bits[g] = (group_bits){0, 0};
         if (!is_zero(suspect))
-            bits[g] = mask_group(width, pixels, codes, value, &found[g]);
-        pixels += GROUP_NPIXELS * width;
-        value += GROUP_NPIXELS;
+            row.bits[g] = mask_group(width, row.pixels, codes, row.value, &row.found[g]);
+        row.pixels += GROUP_NPIXELS * width;
+        row.value += GROUP_NPIXELS;
     }
 }
 
-LEVEL_TARGET static void narrow8(const void *pixels, size_t ngroups, const raw_codes *codes,
-                                 uint8_t *value, group_bits *bits, uint8_t *found)
+LEVEL_INLINE void narrow(const int width, const narrowed_rows *rows, const raw_codes *codes)
 {
-    narrow_row(1, pixels, ngroups, codes, value, bits, found);
+    for (size_t g = 0; g < rows->ngroups; g += NARROW_AT_ONCE) {
+        const size_t left = rows->ngroups - g;
+        const size_t n = left < NARROW_AT_ONCE ? left : NARROW_AT_ONCE;
+        narrowed_groups at = {rows->pixels + g * GROUP_NPIXELS * (size_t)width,
+                              rows->value + g * GROUP_NPIXELS, rows->bits + g, rows->found + g};
+        for (uint32_t row = 0; row < rows->n; row++) {
+            narrow_groups(width, at, n, codes);
+            at.pixels += rows->pixels_step * (size_t)width;
+            at.value += rows->value_step;
+            at.bits += rows->bits_step;
+            at.found += rows->found_step;
+        }
+    }
 }
 
-LEVEL_TARGET static void narrow16(const void *pixels, size_t ngroups, const raw_codes *codes,
-                                  uint8_t *value, group_bits *bits, uint8_t *found)
+LEVEL_TARGET static void narrow8(const narrowed_rows *rows, const raw_codes *codes)
 {
-    narrow_row(2, pixels, ngroups, codes, value, bits, found);
+    narrow(1, rows, codes);
 }
 
-LEVEL_TARGET static void narrow32(const void *pixels, size_t ngroups, const raw_codes *codes,
-                                  uint8_t *value, group_bits *bits, uint8_t *found)
+LEVEL_TARGET static void narrow16(const narrowed_rows *rows, const raw_codes *codes)
 {
-    narrow_row(4, pixels, ngroups, codes, value, bits, found);
+    narrow(2, rows, codes);
+}
+
+LEVEL_TARGET static void narrow32(const narrowed_rows *rows, const raw_codes *codes)
+{
+    narrow(4, rows, codes);
 }
 
 /* Sums of tiles. */
