@@ -29,10 +29,10 @@ typedef struct histogram {
 
     overflow_pixel *pixel; /* scratch: overflow entries in the order of the tiles */
     size_t npixels;
-    size_t capacity;  /* of pixel and overflow */
-    uint32_t *dark;   /* scratch: the first HISTOGRAM_NDARK counters, closer together for the cache;
-                         row BRAGG_NO_CELL, of blank tiles, is to be ignored */
-    uint32_t *memory; /* holds `dark` */
+    size_t capacity; /* of pixel and overflow */
+    uint16_t *dark;  /* scratch: the first HISTOGRAM_NDARK counters, closer together for the cache;
+                        row BRAGG_NO_CELL, of blank tiles, is to be ignored */
+    size_t ndark;    /* at most so many tiles are in them */
 } histogram;
 
 /*

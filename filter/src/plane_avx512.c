@@ -113,10 +113,11 @@ LEVEL_INLINE vec count_values(vec table, vec bytes)
 }
 
 /* Adds the counts of a tile, 16 bytes. */
-LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
+LEVEL_INLINE void add_tile(uint16_t *counter, const uint8_t *counts)
 {
     const __m128i bytes = _mm_load_si128((const __m128i *)(const void *)counts);
-    store(counter, _mm512_add_epi32(load(counter), _mm512_cvtepu8_epi32(bytes)));
+    __m256i *at = (__m256i *)(void *)counter;
+    _mm256_store_si256(at, _mm256_add_epi16(_mm256_load_si256(at), _mm256_cvtepu8_epi16(bytes)));
 }
 
 /* Counts of 16 tiles; those of tile 4 i + k start at 64 k + 16 i. */
@@ -165,20 +166,38 @@ LEVEL_INLINE int is_gap(const uint16_t *valid)
     return _mm256_testz_si256(all, all);
 }
 
-LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
+/*
+ * Adds the counts of 16 tiles.  Neighbours are often of the same cell, whose counters would have to
+ * come back from where they were put just now: so every fourth tile is next.
+ */
+LEVEL_INLINE void add_group(uint16_t *counter, const uint16_t *cell, const uint8_t *counts)
 {
-    _Alignas(64) uint8_t counts[GROUP_NTILES * HISTOGRAM_NDARK];
-    for (size_t first = 0; first < row->ngroups * GROUP_NTILES; first += GROUP_NTILES) {
-        const uint16_t *cell = row->cell + first;
+    for (size_t k = 0; k < 4; k++) {
+        for (size_t i = 0; i < 4; i++)
+            add_tile(counter + (size_t)cell[4 * i + k] * HISTOGRAM_NDARK, counts + 64 * k + 16 * i);
+    }
+}
+
+/* What a group counts is added when the next one has been counted: nothing waits for it then. */
+LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
+{
+    _Alignas(64) uint8_t counts[2][GROUP_NTILES * HISTOGRAM_NDARK];
+    uint16_t rest[GROUP_NTILES];
+    const uint16_t *cell = NULL; /* of the group that is to be added */
+    size_t which = 0;            /* its counts */
+    for (size_t first = 0; first < row->ntiles; first += GROUP_NTILES) {
         const uint8_t *value = row->value + TILE_EDGE * first;
         ask_for_next_group(value, row->stride);
         if (is_gap(row->valid + first))
             continue;
-        count_group(value, row->stride, row->valid + first, counts);
-        for (size_t t = 0; t < GROUP_NTILES; t++)
-            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK,
-                       counts + t % 4 * 64 + t / 4 * 16);
+        count_group(value, row->stride, row->valid + first, counts[which ^ 1]);
+        if (cell)
+            add_group(counter, cell, counts[which]);
+        cell = group_cells(row, first, rest);
+        which ^= 1;
     }
+    if (cell)
+        add_group(counter, cell, counts[which]);
 }
 
 /* Lists pixels of a tile: those wanted of all 16 entries; returns their number. */
