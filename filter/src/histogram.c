@@ -21,7 +21,7 @@ typedef struct count_source {
     const uint8_t *static_mask;
     const ring_map *map;
     const counts_plane *plane;
-    uint32_t *bright; /* scratch: bright pixels of a row of tiles, all that there may be */
+    uint32_t *bright; /* scratch: list_nentries for a row of tiles */
 } count_source;
 
 static h5bragg_status grow(histogram *h)
@@ -198,9 +198,8 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
     h5bragg_status status = prepare(map, h);
     if (status)
         return status;
-    const count_source source = {
-        frame, static_mask, map, plane,
-        scratch_take(((size_t)TILE_NPIXELS * map->ntx + LIST_SLACK) * sizeof *source.bright)};
+    const count_source source = {frame, static_mask, map, plane,
+                                 scratch_take(list_nentries(map->ntx) * sizeof *source.bright)};
     if (!source.bright)
         return H5BRAGG_NO_MEMORY;
     h->value_offset = pixel_minimum(frame->type);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, BITALG, and GFNI). */
+/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, BITALG, VBMI2, and GFNI). */
 #include "bytes.h"
 #include "plane_kernels.h"
-#include "symbols.h" /* lowest_bit */
 
 #if BRAGG_HAVE_X86_KERNELS
 #include <immintrin.h>
 
 #define LEVEL_TARGET                                                                               \
-    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,gfni,popcnt")))
+    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,avx512vbmi2,"      \
+                          "gfni,popcnt")))
 #define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
 #define VEC(operation) _mm512_##operation
 
@@ -216,17 +216,39 @@ LEVEL_INLINE uint32_t list_tile(const counted_row *row, uint32_t column, uint32_
     return (uint32_t)__builtin_popcount(bright);
 }
 
-LEVEL_TARGET static size_t list(const counted_row *row, uint32_t *pixel)
+/* Adds those of 32 columns from `first` on whose bits are set. */
+LEVEL_INLINE uint32_t list_columns(uint32_t bits, uint32_t first, uint16_t *column)
 {
-    const vec bright = _mm512_set1_epi8(-HISTOGRAM_NDARK);
-    size_t n = 0;
+    const vec up = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16,
+                                    15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const vec columns = _mm512_add_epi16(_mm512_set1_epi16((short)first), up);
+    store(column, _mm512_maskz_compress_epi16(bits, columns));
+    return (uint32_t)__builtin_popcount(bits);
+}
+
+/* Lists the columns of tiles that have something bright. */
+LEVEL_INLINE uint32_t list_bright(const counted_row *row, uint16_t *column)
+{
+    uint32_t n = 0;
     for (uint32_t start = 0; start < row->ntiles; start += 64) {
         const uint32_t nleft = row->ntiles - start;
         const __mmask64 inside = nleft < 64 ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
         const vec largest = _mm512_maskz_loadu_epi8(inside, row->largest + start);
-        for (uint64_t left = _mm512_test_epi8_mask(largest, bright); left; left &= left - 1)
-            n += list_tile(row, start + lowest_bit(left), pixel + n);
+        const uint64_t bits = _mm512_test_epi8_mask(largest, _mm512_set1_epi8(-HISTOGRAM_NDARK));
+        n += list_columns((uint32_t)bits, start, column + n);
+        n += list_columns((uint32_t)(bits >> 32), start + 32, column + n);
     }
+    return n;
+}
+
+/* Where bright tiles are is a matter of chance: their columns first, then their pixels. */
+LEVEL_TARGET static size_t list(const counted_row *row, uint32_t *pixel)
+{
+    uint16_t *column = (uint16_t *)(void *)(pixel + list_columns_at(row->ntiles));
+    const uint32_t ncolumns = list_bright(row, column);
+    size_t n = 0;
+    for (uint32_t k = 0; k < ncolumns; k++)
+        n += list_tile(row, column[k], pixel + n);
     return n;
 }
 

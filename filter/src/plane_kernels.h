@@ -30,8 +30,7 @@ enum {
     BYTE_LOOKUP = 255,      /* the byte of a pixel that must be looked up in the frame */
     HISTOGRAM_NCOUNTS = 64, /* counters of a cell */
     HISTOGRAM_NDARK = 16,   /* of them kernels serve so many, which have 16 bits: */
-    DARK_MAX_NTILES = 0xFFFF / TILE_NPIXELS, /* of a cell before they overflow */
-    LIST_SLACK = 16
+    DARK_MAX_NTILES = 0xFFFF / TILE_NPIXELS /* of a cell before they overflow */
 };
 
 /*
@@ -96,6 +95,25 @@ static inline uint32_t bright_number(uint32_t pixel) { return pixel >> 8 & 0xFF;
 static inline uint8_t bright_byte(uint32_t pixel) { return (uint8_t)pixel; }
 
 /*
+ * Where a kernel keeps columns while it lists the pixels of so many tiles: behind these, half a
+ * page of 4 KiB from where they start.  Processors tell by the last 12 bits of addresses whether a
+ * load has to wait for a store of just now.
+ */
+enum { PAGE_NENTRIES = 1024 };
+
+static inline size_t list_columns_at(uint32_t ntiles)
+{
+    return ((size_t)TILE_NPIXELS * ntiles / PAGE_NENTRIES + 1) * PAGE_NENTRIES + PAGE_NENTRIES / 2;
+}
+
+/* Entries that listing them takes: pixels, columns of half an entry, and what vectors write more.
+ */
+static inline size_t list_nentries(uint32_t ntiles)
+{
+    return list_columns_at(ntiles) + (ntiles + 1) / 2 + GROUP_NTILES;
+}
+
+/*
  * Makes bytes of 64 * ngroups pixels of 8, 16 or 32 bits; adds to found[g] which codes those of a
  * group carry, bit k being code k.
  */
@@ -137,7 +155,7 @@ typedef struct plane_kernels {
 
     /*
      * Lists the others of the row's ntiles tiles as bright_pixel has them, in the order of tiles
-     * and of their pixels; returns their number.  Writes up to LIST_SLACK entries more.
+     * and of their pixels; returns their number.  Writes any of list_nentries of them.
      */
     size_t (*list)(const counted_row *row, uint32_t *pixel);
 

@@ -252,7 +252,7 @@ static void check_histograms(const test_case *c, const counts_plane *plane, hist
 static void check_list(const test_case *c, const counts_plane *plane)
 {
     const uint32_t ntx = c->map.ntx;
-    const size_t nentries = (size_t)TILE_NPIXELS * ntx + LIST_SLACK;
+    const size_t nentries = list_nentries(ntx);
     uint32_t *pixel = allocate(nentries * sizeof *pixel);
     uint32_t *expected = allocate(nentries * sizeof *expected);
     for (uint32_t tile_row = 0; tile_row < c->map.nty; tile_row++) {
