@@ -189,6 +189,7 @@ static h5bragg_status prepare(const ring_map *map, histogram *h)
     }
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
+    h->counter_sums = counter_sums_kernel(bragg_cpu_level());
     return H5BRAGG_OK;
 }
 
@@ -289,24 +290,24 @@ void histogram_free(histogram *h)
     memset(h, 0, sizeof *h);
 }
 
-value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high)
+void histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high, value_sums *sums)
 {
     const uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
     const int64_t first = low > 0 ? low : 0;
     const int64_t stop = high < HISTOGRAM_NCOUNTS ? high + 1 : HISTOGRAM_NCOUNTS;
-    value_sums s = {0, 0, 0};
     if (first < stop)
-        s = counter_sums(count, (uint32_t)first, (uint32_t)stop);
+        h->counter_sums(count, (uint32_t)first, (uint32_t)stop, sums);
+    else
+        *sums = (value_sums){0, 0, 0};
     /* Of pixels without a counter, whose number is a matter of chance, mostly none can be meant. */
     if (high < HISTOGRAM_NCOUNTS && (low >= 0 || !h->has_negative))
-        return s;
+        return;
     for (uint32_t k = h->overflow_start[cell]; k < h->overflow_start[cell + 1]; k++) {
         const int64_t v = h->value_offset + (int64_t)h->overflow[k];
         if (v < low || v > high)
             continue;
-        s.n += 1.0;
-        s.sum += (double)v;
-        s.sum_squares += (double)v * (double)v;
+        sums->n += 1.0;
+        sums->sum += (double)v;
+        sums->sum_squares += (double)v * (double)v;
     }
-    return s;
 }
