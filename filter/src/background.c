@@ -70,7 +70,7 @@ static void sum_cells(const frame_clip *c, ring_clip *ring)
 {
     double n = 0;
     for (uint32_t k = ring->first; k < ring->last; k++) {
-        c->sums[k] = histogram_sums(c->h, k, c->keep[k].low, c->keep[k].high);
+        histogram_sums(c->h, k, c->keep[k].low, c->keep[k].high, &c->sums[k]);
         n += c->sums[k].n;
     }
     ring->n = n;

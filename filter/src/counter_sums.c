@@ -37,7 +37,7 @@ static inline void add_counter(uint32_t count, sums_above *s)
     s->triangles += s->sum;
 }
 
-value_sums counter_sums_plain(const uint32_t *count, uint32_t first, uint32_t stop)
+static void sum_plain(const uint32_t *count, uint32_t first, uint32_t stop, value_sums *sums)
 {
     sums_above s = {0, 0, 0};
     uint32_t v = stop;
@@ -54,49 +54,67 @@ value_sums counter_sums_plain(const uint32_t *count, uint32_t first, uint32_t st
     const int64_t n = (int64_t)s.n;
     const int64_t sum = (int64_t)s.sum;
     const int64_t squares = 2 * (int64_t)s.triangles - sum;
-    const value_sums sums = {(double)n, (double)(sum + shift * n),
-                             (double)(squares + shift * (2 * sum + shift * n))};
-    return sums;
+    sums->n = (double)n;
+    sums->sum = (double)(sum + shift * n);
+    sums->sum_squares = (double)(squares + shift * (2 * sum + shift * n));
 }
 
 #if defined(BRAGG_X86_64)
 #define KERNEL512 __attribute__((target("avx512f")))
 
+/* Of eight or more counters: partial sums of what value_sums has. */
+typedef struct sums_512 {
+    __m512d n;
+    __m512d sum;
+    __m512d squares;
+} sums_512;
+
 /* Adds eight counters of the values v. */
-KERNEL512 static inline void add_eight(__m256i count, __m256i v, __m512d sums[3])
+KERNEL512 static inline void add_eight(__m256i count, __m512d v, sums_512 *s)
 {
-    const __m512d value = _mm512_cvtepi32_pd(v);
     const __m512d n = _mm512_cvtepu32_pd(count);
-    const __m512d sum = _mm512_mul_pd(n, value);
-    sums[0] = _mm512_add_pd(sums[0], n);
-    sums[1] = _mm512_add_pd(sums[1], sum);
-    sums[2] = _mm512_add_pd(sums[2], _mm512_mul_pd(sum, value));
+    const __m512d sum = _mm512_mul_pd(n, v);
+    s->n = _mm512_add_pd(s->n, n);
+    s->sum = _mm512_add_pd(s->sum, sum);
+    s->squares = _mm512_add_pd(s->squares, _mm512_mul_pd(sum, v));
+}
+
+/* The sums of the eight numbers of a, and of those of b. */
+KERNEL512 static inline __m128d sum_two(__m512d a, __m512d b)
+{
+    const __m512d two = _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+    const __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(two), _mm512_extractf64x4_pd(two, 1));
+    return _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
 }
 
 /* Sixteen counters at a time, those out of the range being zero: most ranges are short. */
-KERNEL512 static value_sums sum_avx512(const uint32_t *count, uint32_t first, uint32_t stop)
+KERNEL512 static void sum_avx512(const uint32_t *count, uint32_t first, uint32_t stop,
+                                 value_sums *sums)
 {
-    const __m512i up = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i range = _mm512_set1_epi32((int)(stop - first));
-    __m512d sums[3] = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
+    const __m512d start = _mm512_set1_pd(first);
+    const __m512d step = _mm512_set1_pd(16);
+    __m512d low = _mm512_add_pd(start, _mm512_setr_pd(0, 1, 2, 3, 4, 5, 6, 7));
+    __m512d high = _mm512_add_pd(start, _mm512_setr_pd(8, 9, 10, 11, 12, 13, 14, 15));
+    sums_512 s = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
     for (uint32_t v = first; v < stop; v += 16) {
-        const __mmask16 inside = _mm512_cmplt_epu32_mask(
-            _mm512_add_epi32(_mm512_set1_epi32((int)(v - first)), up), range);
-        const __m512i value = _mm512_add_epi32(_mm512_set1_epi32((int)v), up);
-        const __m512i n = _mm512_maskz_loadu_epi32(inside, count + v);
-        add_eight(_mm512_castsi512_si256(n), _mm512_castsi512_si256(value), sums);
-        add_eight(_mm512_extracti64x4_epi64(n, 1), _mm512_extracti64x4_epi64(value, 1), sums);
+        const uint32_t inside = stop - v < 16 ? (1u << (stop - v)) - 1 : 0xFFFF;
+        const __m512i n = _mm512_maskz_loadu_epi32((__mmask16)inside, count + v);
+        add_eight(_mm512_castsi512_si256(n), low, &s);
+        add_eight(_mm512_extracti64x4_epi64(n, 1), high, &s);
+        low = _mm512_add_pd(low, step);
+        high = _mm512_add_pd(high, step);
     }
-    return (value_sums){_mm512_reduce_add_pd(sums[0]), _mm512_reduce_add_pd(sums[1]),
-                        _mm512_reduce_add_pd(sums[2])};
+    _mm_storeu_pd(&sums->n, sum_two(s.n, s.sum)); /* the sum lies behind it */
+    sums->sum_squares = _mm_cvtsd_f64(sum_two(s.squares, s.squares));
 }
 #endif
 
-value_sums counter_sums(const uint32_t *count, uint32_t first, uint32_t stop)
+counter_sums_function *counter_sums_kernel(cpu_level level)
 {
 #if defined(BRAGG_X86_64)
-    if (bragg_cpu_level() == CPU_AVX512)
-        return sum_avx512(count, first, stop);
+    if (level == CPU_AVX512)
+        return sum_avx512;
 #endif
-    return counter_sums_plain(count, first, stop);
+    (void)level;
+    return sum_plain;
 }

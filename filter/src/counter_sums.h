@@ -14,10 +14,14 @@ typedef struct value_sums {
     double sum_squares;
 } value_sums;
 
-/* Sums over the counters of values first <= v < stop <= 64: whole numbers, exact. */
-value_sums counter_sums(const uint32_t *count, uint32_t first, uint32_t stop);
+/*
+ * Sums over the counters of values first <= v < stop <= 64: whole numbers, exact.  They go to where
+ * they are wanted: copies of what was stored just now, in other pieces, would wait for memory.
+ */
+typedef void counter_sums_function(const uint32_t *count, uint32_t first, uint32_t stop,
+                                   value_sums *sums);
 
-/* The same in plain C, which is the reference. */
-value_sums counter_sums_plain(const uint32_t *count, uint32_t first, uint32_t stop);
+/* The same for every level; that of CPU_SCALAR is the reference. */
+counter_sums_function *counter_sums_kernel(cpu_level level);
 
 #endif

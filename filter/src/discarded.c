@@ -199,7 +199,7 @@ h5bragg_status discarded_sums_make(const frame_source *s, const frame_model *m, 
         g.cell = d->cell;
         for (uint32_t c = 0; c < map->ncells && !m->layout.has_local; c++) {
             if (m->range[c].is_pattern)
-                d->cell[c] = histogram_sums(&s->counts, c, 0, m->range[c].high);
+                histogram_sums(&s->counts, c, 0, m->range[c].high, &d->cell[c]);
         }
         status = has_general(m) ? list_general(s, m, d) : H5BRAGG_OK;
         if (!status && has_general(m))

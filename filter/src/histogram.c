@@ -13,14 +13,15 @@
 
 #include "scratch.h"
 
-enum { ALIGNMENT = 64 };
+/* Kernels get so many tiles at once: whole groups, which no counter of theirs is too small for. */
+enum { PIECE_NTILES = DARK_MAX_NTILES / GROUP_NTILES * GROUP_NTILES };
 
 typedef struct count_source {
     const bragg_frame *frame;
     const uint8_t *static_mask;
     const ring_map *map;
     const counts_plane *plane;
-    uint32_t *bright; /* scratch: bright pixels of a row of tiles, all that there may be */
+    uint32_t *bright; /* scratch: list_nentries for a row of tiles */
 } count_source;
 
 static h5bragg_status grow(histogram *h)
@@ -71,23 +72,42 @@ static size_t list_bright(const count_source *s, uint32_t tile_row, const counte
     return n;
 }
 
-/* Pixels of a row of tiles that kernels count; beyond the frame there are blank tiles. */
-static void count_dark(const count_source *s, counted_row row, uint32_t *dark)
+static void clear_dark(histogram *h)
 {
-    const uint32_t nleft = row.ntiles % GROUP_NTILES;
-    const uint32_t nwhole = row.ntiles - nleft;
-    s->plane->kernels->count(&row, dark);
-    if (nleft == 0)
-        return;
-    uint16_t cell[GROUP_NTILES];
-    memset(cell, 0xFF, sizeof cell); /* BRAGG_NO_CELL */
-    memcpy(cell, row.cell + nwhole, nleft * sizeof *cell);
-    row.value += TILE_EDGE * nwhole;
-    row.ngroups = 1;
-    row.cell = cell;
-    row.valid += nwhole;
-    row.largest += nwhole;
-    s->plane->kernels->count(&row, dark);
+    memset(h->dark, 0, (size_t)h->ncells * HISTOGRAM_NDARK * sizeof *h->dark);
+    memset(h->dark + (size_t)BRAGG_NO_CELL * HISTOGRAM_NDARK, 0, HISTOGRAM_NDARK * sizeof *h->dark);
+    h->ndark = 0;
+}
+
+/* Adds what kernels have counted to the counters of 32 bits. */
+static void add_dark(histogram *h)
+{
+    for (size_t c = 0; c < h->ncells; c++) {
+        uint32_t *count = h->count + c * HISTOGRAM_NCOUNTS;
+        const uint16_t *dark = h->dark + c * HISTOGRAM_NDARK;
+        for (size_t v = 0; v < HISTOGRAM_NDARK; v++)
+            count[v] += dark[v];
+    }
+}
+
+/* Pixels of a row of tiles that kernels count.  Cells with too many tiles for that are rare. */
+static void count_dark(const count_source *s, const counted_row *row, histogram *h)
+{
+    for (uint32_t first = 0; first < row->ntiles; first += PIECE_NTILES) {
+        const uint32_t nleft = row->ntiles - first;
+        const counted_row piece = {.value = row->value + TILE_EDGE * (size_t)first,
+                                   .stride = row->stride,
+                                   .ntiles = nleft < PIECE_NTILES ? nleft : PIECE_NTILES,
+                                   .cell = row->cell + first,
+                                   .valid = row->valid + first,
+                                   .largest = row->largest + first};
+        if (h->ndark + piece.ntiles > DARK_MAX_NTILES && s->map->most_ntiles > DARK_MAX_NTILES) {
+            add_dark(h);
+            clear_dark(h);
+        }
+        h->ndark += piece.ntiles;
+        s->plane->kernels->count(&piece, h->dark);
+    }
 }
 
 static h5bragg_status add_overflow(int64_t value, uint32_t cell, histogram *h)
@@ -130,13 +150,12 @@ static h5bragg_status count_row(const count_source *s, uint32_t tile_row, histog
     const size_t first = (size_t)tile_row * ntx;
     const counted_row row = {.value = plane->value + TILE_EDGE * tile_row * plane->stride,
                              .stride = plane->stride,
-                             .ngroups = ntx / GROUP_NTILES,
                              .ntiles = ntx,
                              .cell = s->map->cell + first,
                              .valid = plane->valid + first,
                              .largest = plane->largest + first};
     const size_t nbright = list_bright(s, tile_row, &row);
-    count_dark(s, row, h->dark);
+    count_dark(s, &row, h);
     return count_bright(s, tile_row, nbright, h);
 }
 
@@ -163,23 +182,15 @@ static h5bragg_status prepare(const ring_map *map, histogram *h)
         histogram_free(h);
         h->ncells = map->ncells;
         h->count = scratch_take((ncounts + 1) * sizeof *h->count);
-        h->memory = scratch_take(ndark * sizeof *h->dark + ALIGNMENT);
+        h->dark = scratch_take(ndark * sizeof *h->dark);
         h->overflow_start = scratch_take((map->ncells + (size_t)2) * sizeof *h->overflow_start);
-        if (!h->count || !h->memory || !h->overflow_start || grow(h))
+        if (!h->count || !h->dark || !h->overflow_start || grow(h))
             return H5BRAGG_NO_MEMORY;
-        const size_t misplaced = (uintptr_t)h->memory % ALIGNMENT;
-        h->dark = h->memory + (misplaced ? ALIGNMENT - misplaced : 0) / sizeof *h->dark;
     }
     memset(h->overflow_start, 0, (map->ncells + (size_t)2) * sizeof *h->overflow_start);
     h->npixels = 0;
+    h->counter_sums = counter_sums_kernel(bragg_cpu_level());
     return H5BRAGG_OK;
-}
-
-static void clear_counters(histogram *h)
-{
-    memset(h->count, 0, (size_t)h->ncells * HISTOGRAM_NCOUNTS * sizeof *h->count);
-    memset(h->dark, 0, (size_t)h->ncells * HISTOGRAM_NDARK * sizeof *h->dark);
-    memset(h->dark + (size_t)BRAGG_NO_CELL * HISTOGRAM_NDARK, 0, HISTOGRAM_NDARK * sizeof *h->dark);
 }
 
 h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_mask,
@@ -188,22 +199,20 @@ h5bragg_status histogram_make(const bragg_frame *frame, const uint8_t *static_ma
     h5bragg_status status = prepare(map, h);
     if (status)
         return status;
-    const count_source source = {
-        frame, static_mask, map, plane,
-        scratch_take(((size_t)TILE_NPIXELS * map->ntx + LIST_SLACK) * sizeof *source.bright)};
+    const count_source source = {frame, static_mask, map, plane,
+                                 scratch_take(list_nentries(map->ntx) * sizeof *source.bright)};
     if (!source.bright)
         return H5BRAGG_NO_MEMORY;
     h->value_offset = pixel_minimum(frame->type);
     h->has_negative = plane->has_negative;
-    clear_counters(h);
+    memset(h->count, 0, (size_t)h->ncells * HISTOGRAM_NCOUNTS * sizeof *h->count);
+    clear_dark(h);
     for (uint32_t tile_row = 0; tile_row < map->nty && !status; tile_row++)
         status = count_row(&source, tile_row, h);
     scratch_give(source.bright);
     if (status)
         return status;
-    for (uint32_t c = 0; c < map->ncells; c++)
-        memcpy(h->count + (size_t)c * HISTOGRAM_NCOUNTS, h->dark + (size_t)c * HISTOGRAM_NDARK,
-               HISTOGRAM_NDARK * sizeof *h->dark);
+    add_dark(h);
     sort_overflow(h);
     return H5BRAGG_OK;
 }
@@ -274,31 +283,31 @@ h5bragg_status histogram_from_counts(const h5bragg_counts *counts, h5bragg_pixel
 void histogram_free(histogram *h)
 {
     scratch_give(h->count);
-    scratch_give(h->memory);
+    scratch_give(h->dark);
     scratch_give(h->overflow_start);
     scratch_give(h->overflow);
     scratch_give(h->pixel);
     memset(h, 0, sizeof *h);
 }
 
-value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high)
+void histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high, value_sums *sums)
 {
     const uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
     const int64_t first = low > 0 ? low : 0;
     const int64_t stop = high < HISTOGRAM_NCOUNTS ? high + 1 : HISTOGRAM_NCOUNTS;
-    value_sums s = {0, 0, 0};
     if (first < stop)
-        s = counter_sums(count, (uint32_t)first, (uint32_t)stop);
+        h->counter_sums(count, (uint32_t)first, (uint32_t)stop, sums);
+    else
+        *sums = (value_sums){0, 0, 0};
     /* Of pixels without a counter, whose number is a matter of chance, mostly none can be meant. */
     if (high < HISTOGRAM_NCOUNTS && (low >= 0 || !h->has_negative))
-        return s;
+        return;
     for (uint32_t k = h->overflow_start[cell]; k < h->overflow_start[cell + 1]; k++) {
         const int64_t v = h->value_offset + (int64_t)h->overflow[k];
         if (v < low || v > high)
             continue;
-        s.n += 1.0;
-        s.sum += (double)v;
-        s.sum_squares += (double)v * (double)v;
+        sums->n += 1.0;
+        sums->sum += (double)v;
+        sums->sum_squares += (double)v * (double)v;
     }
-    return s;
 }

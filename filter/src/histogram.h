@@ -26,13 +26,14 @@ typedef struct histogram {
     uint32_t *overflow_start; /* ncells + 1: where a cell's overflow entries begin */
     uint32_t *overflow;
     int has_negative; /* as of the plane */
+    counter_sums_function *counter_sums;
 
     overflow_pixel *pixel; /* scratch: overflow entries in the order of the tiles */
     size_t npixels;
-    size_t capacity;  /* of pixel and overflow */
-    uint32_t *dark;   /* scratch: the first HISTOGRAM_NDARK counters, closer together for the cache;
-                         row BRAGG_NO_CELL, of blank tiles, is to be ignored */
-    uint32_t *memory; /* holds `dark` */
+    size_t capacity; /* of pixel and overflow */
+    uint16_t *dark;  /* scratch: the first HISTOGRAM_NDARK counters, closer together for the cache;
+                        row BRAGG_NO_CELL, of blank tiles, is to be ignored */
+    size_t ndark;    /* at most so many tiles are in them */
 } histogram;
 
 /*
@@ -53,6 +54,6 @@ h5bragg_status histogram_from_counts(const h5bragg_counts *counts, h5bragg_pixel
 void histogram_free(histogram *h);
 
 /* Sums over the pixels of a cell with low <= value <= high. */
-value_sums histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high);
+void histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high, value_sums *sums);
 
 #endif

@@ -107,12 +107,6 @@ LEVEL_INLINE void store_pairs(uint8_t *p, vec a, vec b)
     store(p + 32, _mm256_permute2x128_si256(low, high, 0x31));
 }
 
-LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
-{
-    const __m128i bytes = _mm_loadl_epi64((const void *)counts);
-    store(counter, _mm256_add_epi32(load(counter), _mm256_cvtepu8_epi32(bytes)));
-}
-
 LEVEL_INLINE uint32_t some_pixels(vec v)
 {
     const vec none = _mm256_cmpeq_epi32(v, zero());

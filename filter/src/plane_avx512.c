@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, BITALG, and GFNI). */
+/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, BITALG, VBMI2, and GFNI). */
 #include "bytes.h"
 #include "plane_kernels.h"
-#include "symbols.h" /* lowest_bit */
 
 #if BRAGG_HAVE_X86_KERNELS
 #include <immintrin.h>
 
 #define LEVEL_TARGET                                                                               \
-    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,gfni,popcnt")))
+    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,avx512vbmi2,"      \
+                          "gfni,popcnt")))
 #define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
 #define VEC(operation) _mm512_##operation
 
@@ -113,10 +113,11 @@ LEVEL_INLINE vec count_values(vec table, vec bytes)
 }
 
 /* Adds the counts of a tile, 16 bytes. */
-LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
+LEVEL_INLINE void add_tile(uint16_t *counter, const uint8_t *counts)
 {
     const __m128i bytes = _mm_load_si128((const __m128i *)(const void *)counts);
-    store(counter, _mm512_add_epi32(load(counter), _mm512_cvtepu8_epi32(bytes)));
+    __m256i *at = (__m256i *)(void *)counter;
+    _mm256_store_si256(at, _mm256_add_epi16(_mm256_load_si256(at), _mm256_cvtepu8_epi16(bytes)));
 }
 
 /* Counts of 16 tiles; those of tile 4 i + k start at 64 k + 16 i. */
@@ -165,20 +166,38 @@ LEVEL_INLINE int is_gap(const uint16_t *valid)
     return _mm256_testz_si256(all, all);
 }
 
-LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
+/*
+ * Adds the counts of 16 tiles.  Neighbours are often of the same cell, whose counters would have to
+ * come back from where they were put just now: so every fourth tile is next.
+ */
+LEVEL_INLINE void add_group(uint16_t *counter, const uint16_t *cell, const uint8_t *counts)
 {
-    _Alignas(64) uint8_t counts[GROUP_NTILES * HISTOGRAM_NDARK];
-    for (size_t first = 0; first < row->ngroups * GROUP_NTILES; first += GROUP_NTILES) {
-        const uint16_t *cell = row->cell + first;
+    for (size_t k = 0; k < 4; k++) {
+        for (size_t i = 0; i < 4; i++)
+            add_tile(counter + (size_t)cell[4 * i + k] * HISTOGRAM_NDARK, counts + 64 * k + 16 * i);
+    }
+}
+
+/* What a group counts is added when the next one has been counted: nothing waits for it then. */
+LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
+{
+    _Alignas(64) uint8_t counts[2][GROUP_NTILES * HISTOGRAM_NDARK];
+    uint16_t rest[GROUP_NTILES];
+    const uint16_t *cell = NULL; /* of the group that is to be added */
+    size_t which = 0;            /* its counts */
+    for (size_t first = 0; first < row->ntiles; first += GROUP_NTILES) {
         const uint8_t *value = row->value + TILE_EDGE * first;
         ask_for_next_group(value, row->stride);
         if (is_gap(row->valid + first))
             continue;
-        count_group(value, row->stride, row->valid + first, counts);
-        for (size_t t = 0; t < GROUP_NTILES; t++)
-            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK,
-                       counts + t % 4 * 64 + t / 4 * 16);
+        count_group(value, row->stride, row->valid + first, counts[which ^ 1]);
+        if (cell)
+            add_group(counter, cell, counts[which]);
+        cell = group_cells(row, first, rest);
+        which ^= 1;
     }
+    if (cell)
+        add_group(counter, cell, counts[which]);
 }
 
 /* Lists pixels of a tile: those wanted of all 16 entries; returns their number. */
@@ -197,17 +216,39 @@ LEVEL_INLINE uint32_t list_tile(const counted_row *row, uint32_t column, uint32_
     return (uint32_t)__builtin_popcount(bright);
 }
 
-LEVEL_TARGET static size_t list(const counted_row *row, uint32_t *pixel)
+/* Adds those of 32 columns from `first` on whose bits are set. */
+LEVEL_INLINE uint32_t list_columns(uint32_t bits, uint32_t first, uint16_t *column)
 {
-    const vec bright = _mm512_set1_epi8(-HISTOGRAM_NDARK);
-    size_t n = 0;
+    const vec up = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16,
+                                    15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const vec columns = _mm512_add_epi16(_mm512_set1_epi16((short)first), up);
+    store(column, _mm512_maskz_compress_epi16(bits, columns));
+    return (uint32_t)__builtin_popcount(bits);
+}
+
+/* Lists the columns of tiles that have something bright. */
+LEVEL_INLINE uint32_t list_bright(const counted_row *row, uint16_t *column)
+{
+    uint32_t n = 0;
     for (uint32_t start = 0; start < row->ntiles; start += 64) {
         const uint32_t nleft = row->ntiles - start;
         const __mmask64 inside = nleft < 64 ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
         const vec largest = _mm512_maskz_loadu_epi8(inside, row->largest + start);
-        for (uint64_t left = _mm512_test_epi8_mask(largest, bright); left; left &= left - 1)
-            n += list_tile(row, start + lowest_bit(left), pixel + n);
+        const uint64_t bits = _mm512_test_epi8_mask(largest, _mm512_set1_epi8(-HISTOGRAM_NDARK));
+        n += list_columns((uint32_t)bits, start, column + n);
+        n += list_columns((uint32_t)(bits >> 32), start + 32, column + n);
     }
+    return n;
+}
+
+/* Where bright tiles are is a matter of chance: their columns first, then their pixels. */
+LEVEL_TARGET static size_t list(const counted_row *row, uint32_t *pixel)
+{
+    uint16_t *column = (uint16_t *)(void *)(pixel + list_columns_at(row->ntiles));
+    const uint32_t ncolumns = list_bright(row, column);
+    size_t n = 0;
+    for (uint32_t k = 0; k < ncolumns; k++)
+        n += list_tile(row, column[k], pixel + n);
     return n;
 }
 

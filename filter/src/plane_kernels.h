@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "cpu_level.h"
 #include "ring_map.h"
@@ -28,8 +29,8 @@ enum {
     MOST_SQUARES = 0xFFFF,  /* of a tile: those of patterns are fewer by far */
     BYTE_LOOKUP = 255,      /* the byte of a pixel that must be looked up in the frame */
     HISTOGRAM_NCOUNTS = 64, /* counters of a cell */
-    HISTOGRAM_NDARK = 16,   /* of them kernels serve so many */
-    LIST_SLACK = 16
+    HISTOGRAM_NDARK = 16,   /* of them kernels serve so many, which have 16 bits: */
+    DARK_MAX_NTILES = 0xFFFF / TILE_NPIXELS /* of a cell before they overflow */
 };
 
 /*
@@ -56,17 +57,30 @@ typedef struct tile_outputs {
     uint8_t *has_large;
 } tile_outputs;
 
-/* A row of tiles to be counted: value is the first byte of the first, the other arrays are theirs.
+/*
+ * Tiles side by side that are to be counted: value is the first byte of the first, the other arrays
+ * are theirs.  Of all but the cells there is a whole number of groups.
  */
 typedef struct counted_row {
     const uint8_t *value;
     size_t stride;
-    size_t ngroups;
-    uint32_t ntiles;      /* those of the row; ngroups may be fewer or have blank ones */
+    uint32_t ntiles;
     const uint16_t *cell; /* a row of counters for each that occurs */
     const uint16_t *valid;
     const uint8_t *largest;
 } counted_row;
+
+/* The cells of a group.  Beyond the last tile of a row, where they are put in `rest`, it has none.
+ */
+static inline const uint16_t *group_cells(const counted_row *row, size_t first,
+                                          uint16_t rest[GROUP_NTILES])
+{
+    if (row->ntiles - first >= GROUP_NTILES)
+        return row->cell + first;
+    memset(rest, 0xFF, GROUP_NTILES * sizeof *rest); /* BRAGG_NO_CELL */
+    memcpy(rest, row->cell + first, (row->ntiles - first) * sizeof *rest);
+    return rest;
+}
 
 /* A listed pixel: its column of tiles, its number in the tile, and its byte. */
 static inline uint32_t bright_pixel(uint32_t column, uint32_t p, uint8_t byte)
@@ -79,6 +93,25 @@ static inline uint32_t bright_column(uint32_t pixel) { return pixel >> 16; }
 static inline uint32_t bright_number(uint32_t pixel) { return pixel >> 8 & 0xFF; }
 
 static inline uint8_t bright_byte(uint32_t pixel) { return (uint8_t)pixel; }
+
+/*
+ * Where a kernel keeps columns while it lists the pixels of so many tiles: behind these, half a
+ * page of 4 KiB from where they start.  Processors tell by the last 12 bits of addresses whether a
+ * load has to wait for a store of just now.
+ */
+enum { PAGE_NENTRIES = 1024 };
+
+static inline size_t list_columns_at(uint32_t ntiles)
+{
+    return ((size_t)TILE_NPIXELS * ntiles / PAGE_NENTRIES + 1) * PAGE_NENTRIES + PAGE_NENTRIES / 2;
+}
+
+/* Entries that listing them takes: pixels, columns of half an entry, and what vectors write more.
+ */
+static inline size_t list_nentries(uint32_t ntiles)
+{
+    return list_columns_at(ntiles) + (ntiles + 1) / 2 + GROUP_NTILES;
+}
 
 /*
  * Rows of pixels of one width: where the first begins, and how far in its array, in elements, the
@@ -131,13 +164,13 @@ typedef struct plane_kernels {
 
     /*
      * Adds the valid pixels whose byte is below HISTOGRAM_NDARK to the counters of their cells:
-     * rows of HISTOGRAM_NDARK, aligned to 64 bytes.
+     * rows of HISTOGRAM_NDARK, aligned to 32 bytes.  Those of BRAGG_NO_CELL may get anything.
      */
-    void (*count)(const counted_row *row, uint32_t *counter);
+    void (*count)(const counted_row *row, uint16_t *counter);
 
     /*
      * Lists the others of the row's ntiles tiles as bright_pixel has them, in the order of tiles
-     * and of their pixels; returns their number.  Writes up to LIST_SLACK entries more.
+     * and of their pixels; returns their number.  Writes any of list_nentries of them.
      */
     size_t (*list)(const counted_row *row, uint32_t *pixel);
 

@@ -139,7 +139,7 @@ static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
  * The bytes of a 64-bit number are eight counters of a tile: no count exceeds 16.  So a pixel costs
  * one addition, which does not wait for memory.
  */
-static void count_eight(const uint8_t *value, size_t stride, uint32_t base, uint32_t *counter)
+static void count_eight(const uint8_t *value, size_t stride, uint32_t base, uint16_t *counter)
 {
     static const uint64_t one_hot[256] = {
         0x1,         0x100,         0x10000,         0x1000000,
@@ -148,18 +148,18 @@ static void count_eight(const uint8_t *value, size_t stride, uint32_t base, uint
     for (size_t p = 0; p < TILE_NPIXELS; p++)
         counts += one_hot[(uint8_t)(value[p / TILE_EDGE * stride + p % TILE_EDGE] - base)];
     for (uint32_t k = 0; k < 8; k++)
-        counter[base + k] += (uint32_t)(counts >> 8 * k) & 0xFF;
+        counter[base + k] = (uint16_t)(counter[base + k] + (counts >> 8 * k & 0xFF));
 }
 
 /* Masked pixels are zeros among the bytes. */
-static void count(const counted_row *row, uint32_t *counter)
+static void count(const counted_row *row, uint16_t *counter)
 {
-    for (size_t t = 0; t < row->ngroups * GROUP_NTILES; t++) {
-        uint32_t *c = counter + (size_t)row->cell[t] * HISTOGRAM_NDARK;
+    for (size_t t = 0; t < row->ntiles; t++) {
+        uint16_t *c = counter + (size_t)row->cell[t] * HISTOGRAM_NDARK;
         count_eight(row->value + TILE_EDGE * t, row->stride, 0, c);
         if (row->largest[t] >= 8)
             count_eight(row->value + TILE_EDGE * t, row->stride, 8, c);
-        c[0] -= count_invalid(row->valid[t]);
+        c[0] = (uint16_t)(c[0] - count_invalid(row->valid[t]));
     }
 }
 

@@ -206,6 +206,13 @@ LEVEL_INLINE vec count_four(const vec rows[TILE_EDGE], int first)
                          odd_words(VEC(srli_epi32)(n01, 16), n23));
 }
 
+LEVEL_INLINE void add_eight(uint16_t *counter, const uint8_t *counts)
+{
+    const __m128i bytes = _mm_loadl_epi64((const void *)counts);
+    __m128i *at = (__m128i *)(void *)counter;
+    _mm_store_si128(at, _mm_add_epi16(_mm_load_si128(at), _mm_cvtepu8_epi16(bytes)));
+}
+
 LEVEL_INLINE void count_bytes(const counted_row *row, size_t first_tile, uint32_t base,
                               uint8_t *counts)
 {
@@ -230,25 +237,26 @@ static inline int some_bright(const uint8_t largest[GROUP_NTILES])
 }
 
 /* Masked pixels are zeros among the bytes. */
-LEVEL_TARGET static void count(const counted_row *row, uint32_t *counter)
+LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
 {
     uint8_t counts[GROUP_NTILES * COUNTS_AT_ONCE];
-    for (size_t first = 0; first < row->ngroups * GROUP_NTILES; first += GROUP_NTILES) {
-        const uint16_t *cell = row->cell + first;
+    uint16_t rest[GROUP_NTILES];
+    for (size_t first = 0; first < row->ntiles; first += GROUP_NTILES) {
+        const uint16_t *cell = group_cells(row, first, rest);
         ask_for_next_group(row->value + TILE_EDGE * first, row->stride);
         count_bytes(row, first, 0, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++) {
-            uint32_t *c = counter + (size_t)cell[t] * HISTOGRAM_NDARK;
-            add_counts(c, counts + COUNTS_AT_ONCE * t);
+            uint16_t *c = counter + (size_t)cell[t] * HISTOGRAM_NDARK;
+            add_eight(c, counts + COUNTS_AT_ONCE * t);
             if (row->valid[first + t] != 0xFFFF)
-                c[0] -= count_invalid(row->valid[first + t]);
+                c[0] = (uint16_t)(c[0] - count_invalid(row->valid[first + t]));
         }
         if (!some_bright(row->largest + first))
             continue;
         count_bytes(row, first, COUNTS_AT_ONCE, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++)
-            add_counts(counter + (size_t)cell[t] * HISTOGRAM_NDARK + COUNTS_AT_ONCE,
-                       counts + COUNTS_AT_ONCE * t);
+            add_eight(counter + (size_t)cell[t] * HISTOGRAM_NDARK + COUNTS_AT_ONCE,
+                      counts + COUNTS_AT_ONCE * t);
     }
 }
 #endif

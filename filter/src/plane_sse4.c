@@ -90,14 +90,6 @@ LEVEL_INLINE void store_pairs(uint8_t *p, vec a, vec b)
     store(p + 16, _mm_unpackhi_epi32(a, b));
 }
 
-LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
-{
-    const vec bytes = _mm_loadl_epi64((const void *)counts);
-    store(counter, _mm_add_epi32(load(counter), _mm_cvtepu8_epi32(bytes)));
-    store(counter + 4,
-          _mm_add_epi32(load(counter + 4), _mm_cvtepu8_epi32(_mm_srli_si128(bytes, 4))));
-}
-
 LEVEL_INLINE uint32_t some_pixels(vec v)
 {
     const vec none = _mm_cmpeq_epi32(v, zero());

@@ -262,17 +262,25 @@ static h5bragg_status find_spans(ring_map *map)
     return H5BRAGG_OK;
 }
 
+/* Of every cell, odd ones apart, and of every ring. */
 static h5bragg_status count_tiles(ring_map *map)
 {
+    uint32_t *of_cell = calloc(2u * map->ncells + 1u, sizeof *of_cell);
     map->ntiles = calloc(2u * map->nbins, sizeof *map->ntiles);
-    if (!map->ntiles)
-        return H5BRAGG_NO_MEMORY;
-    for (size_t tile = 0; tile < ring_map_ntiles(map); tile++) {
+    for (size_t tile = 0; tile < ring_map_ntiles(map) && of_cell; tile++) {
         const uint32_t is_odd = (uint32_t)(tile / map->ntx + tile % map->ntx) & 1;
         if (map->cell[tile] != BRAGG_NO_CELL)
-            map->ntiles[2u * map->ring[map->cell[tile]] + is_odd]++;
+            of_cell[2u * map->cell[tile] + is_odd]++;
     }
-    return H5BRAGG_OK;
+    const int has_memory = of_cell && map->ntiles;
+    for (uint32_t c = 0; c < map->ncells && has_memory; c++) {
+        const uint32_t ntiles = of_cell[2 * c] + of_cell[2 * c + 1];
+        map->most_ntiles = ntiles > map->most_ntiles ? ntiles : map->most_ntiles;
+        map->ntiles[2u * map->ring[c]] += of_cell[2 * c];
+        map->ntiles[2u * map->ring[c] + 1] += of_cell[2 * c + 1];
+    }
+    free(of_cell);
+    return has_memory ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
 static h5bragg_status fill_map(map_maker *m)

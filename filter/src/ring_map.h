@@ -37,6 +37,7 @@ typedef struct ring_map {
     uint32_t ntx;
     uint32_t nbins;
     uint32_t ncells;
+    uint32_t most_ntiles;  /* no cell has more tiles */
     double scatter_min;    /* 2 sin(theta) at the middle of the innermost tile */
     double scatter_width;  /* of one ring */
     uint16_t *cell;        /* nty * ntx; BRAGG_NO_CELL for blank tiles */

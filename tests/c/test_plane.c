@@ -71,6 +71,7 @@ static test_case make_case(h5bragg_pixel_type type, uint32_t ny, uint32_t nx, un
     c.map =
         (ring_map){.ny = ny, .nx = nx, .nty = (ny + 3) / 4, .ntx = (nx + 3) / 4, .ncells = NCELLS};
     c.map.cell = allocate(ring_map_ntiles(&c.map) * sizeof *c.map.cell);
+    c.map.most_ntiles = (uint32_t)ring_map_ntiles(&c.map);
     for (size_t n = 0; n < ring_map_ntiles(&c.map); n++) {
         const unsigned r = random_bits(&c.seed) % (NCELLS + 1);
         c.map.cell[n] = r == NCELLS ? BRAGG_NO_CELL : (uint16_t)r;
@@ -251,7 +252,7 @@ static void check_histograms(const test_case *c, const counts_plane *plane, hist
 static void check_list(const test_case *c, const counts_plane *plane)
 {
     const uint32_t ntx = c->map.ntx;
-    const size_t nentries = (size_t)TILE_NPIXELS * ntx + LIST_SLACK;
+    const size_t nentries = list_nentries(ntx);
     uint32_t *pixel = allocate(nentries * sizeof *pixel);
     uint32_t *expected = allocate(nentries * sizeof *expected);
     for (uint32_t tile_row = 0; tile_row < c->map.nty; tile_row++) {
@@ -349,21 +350,25 @@ static void test_shape(cpu_level level, uint32_t ny, uint32_t nx)
 }
 
 /* One cell with more pixels than any narrow counter holds, and no ring at all. */
-static void test_large_cell(cpu_level level)
+static void test_large_cell(cpu_level level, uint32_t ny, uint32_t nx)
 {
-    enum { SIDE = 400 };
+    const uint32_t npixels = ny * nx;
     counts_plane plane = {.kernels = plane_kernels_of(level)};
     histogram h = {0};
-    ring_map map = {.ny = SIDE, .nx = SIDE, .nty = SIDE / 4, .ntx = SIDE / 4, .ncells = 1};
-    map.cell = allocate(ring_map_ntiles(&map) * sizeof *map.cell);
-    uint16_t *pixels = allocate(SIDE * SIDE * sizeof *pixels);
-    const bragg_frame frame = {pixels, H5BRAGG_U16, SIDE, SIDE};
+    ring_map map = {.ny = ny, .nx = nx, .nty = ny / 4, .ntx = nx / 4, .ncells = 1};
+    map.most_ntiles = (uint32_t)ring_map_ntiles(&map);
+    map.cell = allocate(map.most_ntiles * sizeof *map.cell);
+    uint16_t *pixels = allocate(npixels * sizeof *pixels);
+    const bragg_frame frame = {pixels, H5BRAGG_U16, ny, nx};
     const bragg_mask_codes codes = {0, {0}};
+    for (uint32_t i = 0; i < npixels / 4; i++)
+        pixels[4 * i] = 15;
     CHECK(!counts_plane_make(&frame, &codes, NULL, &map, &plane));
     CHECK(!histogram_make(&frame, NULL, &map, &plane, &h));
-    CHECK(h.count[0] == SIDE * SIDE);
-    const value_sums s = histogram_sums(&h, 0, 0, 5);
-    CHECK(s.n == SIDE * SIDE && s.sum == 0);
+    CHECK(h.count[0] == npixels / 4 * 3 && h.count[15] == npixels / 4);
+    value_sums s;
+    histogram_sums(&h, 0, 0, 15, &s);
+    CHECK(s.n == npixels && s.sum == npixels / 4 * 15);
     memset(map.cell, 0xFF, ring_map_ntiles(&map) * sizeof *map.cell);
     map.ncells = 0;
     CHECK(!histogram_make(&frame, NULL, &map, &plane, &h));
@@ -382,7 +387,8 @@ int main(void)
     for (int level = best == CPU_NEON ? CPU_NEON : CPU_SCALAR; level <= (int)best; level++) {
         for (size_t k = 0; k < sizeof SHAPES / sizeof *SHAPES; k++)
             test_shape((cpu_level)level, SHAPES[k][0], SHAPES[k][1]);
-        test_large_cell((cpu_level)level);
+        test_large_cell((cpu_level)level, 400, 400);
+        test_large_cell((cpu_level)level, 8, 4 * (2 * DARK_MAX_NTILES + 33));
     }
     return 0;
 }

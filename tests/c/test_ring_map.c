@@ -77,12 +77,32 @@ static uint32_t check_map(const ring_map *map)
     return nskipped;
 }
 
+/* What the map says of how many tiles there are. */
+static void check_ntiles(const ring_map *map)
+{
+    static uint32_t of_cell[BRAGG_MAX_CELLS];
+    static uint32_t of_ring[2 * BRAGG_MAX_CELLS];
+    uint32_t most = 0;
+    memset(of_cell, 0, sizeof of_cell);
+    memset(of_ring, 0, sizeof of_ring);
+    for (uint32_t tile = 0; tile < ring_map_ntiles(map); tile++) {
+        const uint16_t cell = map->cell[tile];
+        if (cell == BRAGG_NO_CELL)
+            continue;
+        of_ring[2u * map->ring[cell] + (tile / map->ntx + tile % map->ntx) % 2]++;
+        most = ++of_cell[cell] > most ? of_cell[cell] : most;
+    }
+    CHECK(map->most_ntiles == most);
+    CHECK(memcmp(map->ntiles, of_ring, 2 * map->nbins * sizeof *of_ring) == 0);
+}
+
 int main(void)
 {
     uint32_t nskipped = 0;
     for (uint32_t round = 0; round < 60; round++) {
         ring_map *map = make_map(1 + below(300), 40 + below(300), 1 + round % 2);
         nskipped += check_map(map);
+        check_ntiles(map);
         ring_map_free(map);
     }
     CHECK(nskipped > 1000);
