@@ -113,13 +113,21 @@ LEVEL_INLINE void add_counts(uint32_t *counter, const uint8_t *counts)
     store(counter, _mm256_add_epi32(load(counter), _mm256_cvtepu8_epi32(bytes)));
 }
 
-LEVEL_INLINE uint32_t some_pixels(vec v)
+LEVEL_INLINE uint64_t bits_beyond(vec a, vec b)
 {
-    const vec none = _mm256_cmpeq_epi32(v, zero());
-    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(none)) ^ 0xFF;
+    return high_bits(equal_bytes(_mm256_max_epu8(a, b), b)) ^ UINT32_MAX;
 }
 
-#define AFTER(n, a, b) _mm256_alignr_epi8(_mm256_permute2x128_si256(a, b, 0x21), a, n)
+LEVEL_INLINE vec byte_after(vec a, vec b)
+{
+    return _mm256_alignr_epi8(_mm256_permute2x128_si256(a, b, 0x21), a, 1);
+}
+
+LEVEL_INLINE vec byte_before(vec a, vec b)
+{
+    return _mm256_alignr_epi8(b, _mm256_permute2x128_si256(a, b, 0x21), 15);
+}
+
 #include "plane_simd.h"
 
 const plane_kernels plane_avx2 = {

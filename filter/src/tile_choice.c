@@ -285,16 +285,28 @@ static void cut_tables_free(cut_tables *cuts)
 /* All that is asked of a tile's cell comes with one word: the limit as well. */
 static h5bragg_status search_boxes(frame_source *s, const frame_model *m, const cut_tables *cuts)
 {
+    const ring_map *map = s->map;
+    box_search search = {0};
     uint32_t *word = scratch_take((BRAGG_NO_CELL + 1u) * sizeof *word);
-    if (!word)
-        return H5BRAGG_NO_MEMORY;
+    uint8_t *kept = scratch_take(ring_map_ngroups(s->map) * GROUP_NTILES);
+    h5bragg_status status = word && kept ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+    if (!status)
+        status = box_search_make(&s->plane, s->map, word, &search);
+    if (status)
+        return status;
     for (uint32_t c = 0; c < s->map->ncells; c++) {
         const byte_cut cut = byte_cut_of(cuts, c);
         word[c] = box_word(cut.chance, cut.peak, plain_below(m, &m->range[c]));
     }
-    word[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_NEVER, 0);
-    box_search(&s->plane, s->map, word, s->kept, s->calm);
+    word[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_MOST_PEAK, 0);
+    for (uint32_t row = 0; row < map->nty; row++) {
+        const uint8_t *other = box_search_row(&search, row, kept);
+        memcpy(s->kept + (size_t)row * map->ntx, kept, map->ntx);
+        memcpy(s->calm + (size_t)row * map->ntx, other, map->ntx);
+    }
     scratch_give(word);
+    scratch_give(kept);
+    box_search_free(&search);
     return H5BRAGG_OK;
 }
 
