@@ -166,11 +166,27 @@ static void choose_others(frame_source *s, const frame_model *m, size_t first, u
     }
 }
 
+/* Of a row of tiles, which come out of a far cache: the processor's own prefetching lags behind. */
+static void ask_for_sums(const frame_source *s, uint32_t row)
+{
+#if defined(__GNUC__)
+    enum { LINE_NTILES = 64 / sizeof *s->plane.sum };
+    if (row >= s->map->nty)
+        return;
+    const uint16_t *sum = s->plane.sum + (size_t)row * s->map->ntx;
+    for (uint32_t t = 0; t < s->map->ntx; t += LINE_NTILES)
+        __builtin_prefetch(sum + t, 0, 2);
+#else
+    (void)s, (void)row;
+#endif
+}
+
 void calm_tiles_row(frame_source *s, const frame_model *m, uint32_t row, const uint8_t *kept,
                     const uint8_t *limit)
 {
     const calm_kernel choose = calm_kernel_of(bragg_cpu_level());
     const uint32_t ntx = s->map->ntx;
+    ask_for_sums(s, row + 1);
     for (uint32_t start = 0; start < ntx; start += RUN_NTILES) {
         const size_t first = (size_t)row * ntx + start;
         const tile_run run = {.largest = s->plane.largest + first,

@@ -11,7 +11,7 @@
 #include "scratch.h"
 #include "symbols.h"
 
-enum { AT_ONCE = 64 /* tiles */ };
+enum { AT_ONCE = FAINT_SLACK /* tiles */ };
 /* Where there are hardly any counts tiles must hold so many sigma, and more round peaks: less would
  * be lost in their noise. */
 static const double SPARSE_FAINT_SIGMA = 1.0;
@@ -95,14 +95,12 @@ static uint8_t holds_more(const frame_source *s, const faint_limits *limits, siz
     return (uint8_t)(is_unknown | is_spot | is_bright);
 }
 
-/* Of up to 64 tiles those that boxes touch or are near. */
-static uint64_t kept_bits(const uint8_t *kept, size_t nleft)
+/* Of 64 tiles those that boxes touch or are near. */
+static uint64_t kept_bits(const uint8_t *kept)
 {
     uint64_t bits = 0;
-    for (size_t t = 0; t < AT_ONCE && t < nleft; t += 8) {
-        uint8_t eight[8] = {0};
-        memcpy(eight, kept + t, nleft - t < 8 ? nleft - t : 8);
-        const uint64_t some = load_u64(eight);
+    for (uint32_t t = 0; t < AT_ONCE; t += 8) {
+        const uint64_t some = load_u64(kept + t);
         const uint64_t each = (some | some >> 1) & 0x0101010101010101u;
         bits |= (each * 0x0102040810204080u >> 56) << t;
     }
@@ -110,29 +108,32 @@ static uint64_t kept_bits(const uint8_t *kept, size_t nleft)
 }
 
 /* Of n tiles side by side. */
-static void drop_faint(const frame_source *s, const faint_limits *limits, size_t first, size_t n,
+static void drop_faint(const frame_source *s, const faint_limits *limits, size_t first, uint32_t n,
                        uint8_t *kept)
 {
-    for (size_t t = 0; t < n; t += AT_ONCE) {
-        uint64_t left = kept_bits(kept + t, n - t);
-        for (; left; left &= left - 1) {
+    for (uint32_t t = 0; t < n; t += AT_ONCE) {
+        const uint64_t inside = n - t < AT_ONCE ? ((uint64_t)1 << (n - t)) - 1 : UINT64_MAX;
+        for (uint64_t left = kept_bits(kept + t) & inside; left; left &= left - 1) {
             const size_t k = t + lowest_bit(left);
             kept[k] = holds_more(s, limits, first + k, kept[k]);
         }
     }
 }
 
-/* Returns whether some cell has limits. */
-static int list_cells(const frame_model *m, const faint_tiles *faint)
+static void list_cells(const frame_model *m, faint_tiles *faint)
 {
     const uint32_t ncells = m->noise.map->ncells;
     faint->nlimited[0] = 0;
     for (uint32_t c = 0; c < ncells; c++) {
         faint->limits[c] = faint_limits_of(m, c);
-        faint->nlimited[c + 1] = faint->nlimited[c] + (faint->limits[c].least[BOX_TOUCHES] > 0);
+        const int has_limits = faint->limits[c].least[BOX_TOUCHES] > 0;
+        faint->nlimited[c + 1] = faint->nlimited[c] + (has_limits ? 1 : 0);
+        if (has_limits && faint->nlimited[c] == 0)
+            faint->first = (uint16_t)c;
+        if (has_limits)
+            faint->last = (uint16_t)c;
     }
     faint->limits[ncells] = (faint_limits){{0}, 0};
-    return faint->nlimited[ncells] > 0;
 }
 
 h5bragg_status faint_tiles_make(const frame_model *m, faint_tiles *faint)
@@ -140,10 +141,14 @@ h5bragg_status faint_tiles_make(const frame_model *m, faint_tiles *faint)
     const ring_map *map = m->noise.map;
     *faint = (faint_tiles){scratch_take((map->ncells + 1u) * sizeof *faint->limits),
                            scratch_take((map->ncells + 1u) * sizeof *faint->nlimited),
-                           scratch_take(ring_map_nblocks(map) * sizeof *faint->stretch), 0};
+                           scratch_take(ring_map_nblocks(map) * sizeof *faint->stretch),
+                           0,
+                           0,
+                           0};
     if (!faint->limits || !faint->nlimited || !faint->stretch)
         return H5BRAGG_NO_MEMORY;
-    if (!list_cells(m, faint))
+    list_cells(m, faint);
+    if (faint->nlimited[map->ncells] == 0)
         faint_tiles_free(faint);
     return H5BRAGG_OK;
 }
@@ -156,12 +161,23 @@ void faint_tiles_free(faint_tiles *faint)
     *faint = (faint_tiles){0};
 }
 
+/* Whether some of n macro blocks may have limits. */
+static int some_limited(const faint_tiles *faint, const cell_span *span, uint32_t n)
+{
+    uint32_t some = 0;
+    for (uint32_t k = 0; k < n; k++)
+        some |= (span[k].least <= faint->last) & (span[k].most >= faint->first);
+    return some != 0;
+}
+
 /* Only macro blocks that may have limits are looked at: in bright frames, hardly any. */
 static void list_stretches(faint_tiles *faint, const ring_map *map, uint32_t macro_row)
 {
     const uint32_t nblocks = ring_map_nblocks(map);
     const cell_span *span = map->span + (size_t)macro_row * nblocks;
     faint->nstretches = 0;
+    if (!some_limited(faint, span, nblocks))
+        return;
     for (uint32_t block = 0, next; block < nblocks; block = next + 1) {
         next = block;
         while (next < nblocks && cell_span_has(span[next], faint->nlimited))
@@ -176,11 +192,11 @@ static void list_stretches(faint_tiles *faint, const ring_map *map, uint32_t mac
 
 void faint_tiles_drop(faint_tiles *faint, const frame_source *s, uint32_t row, uint8_t *kept)
 {
-    const size_t start = (size_t)row * s->map->ntx;
     if (row % MACRO_EDGE == 0)
         list_stretches(faint, s->map, row / MACRO_EDGE);
     for (uint32_t k = 0; k < faint->nstretches; k++) {
         const faint_stretch *stretch = &faint->stretch[k];
-        drop_faint(s, faint->limits, start + stretch->first, stretch->n, kept + stretch->first);
+        const size_t first = (size_t)row * s->map->ntx + stretch->first;
+        drop_faint(s, faint->limits, first, stretch->n, kept + stretch->first);
     }
 }

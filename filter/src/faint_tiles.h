@@ -26,6 +26,8 @@ double cell_expected(const frame_model *model, uint32_t cell);
  */
 int mean_is_sparse(const frame_model *model, double mean);
 
+enum { FAINT_SLACK = 64 };
+
 /* Columns of tiles side by side. */
 typedef struct faint_stretch {
     uint32_t first;
@@ -38,6 +40,8 @@ typedef struct faint_tiles {
     uint32_t *nlimited;     /* how many cells before each have some */
     faint_stretch *stretch; /* of a row of macro blocks: what may have limits */
     uint32_t nstretches;
+    uint16_t first; /* cell that has limits, */
+    uint16_t last;  /* and the last one */
 } faint_tiles;
 
 /* Free with faint_tiles_free, also after an error. */
@@ -47,7 +51,8 @@ void faint_tiles_free(faint_tiles *faint);
 
 /*
  * Of what boxes touch in a row, whole tiles that hold hardly more than background are worth less
- * than they cost: kept becomes 0 for these.  Rows follow each other from 0.
+ * than they cost: kept becomes 0 for these.  Rows follow each other from 0.  There are FAINT_SLACK
+ * bytes beyond those of the row.
  */
 void faint_tiles_drop(faint_tiles *faint, const frame_source *source, uint32_t row, uint8_t *kept);
 
