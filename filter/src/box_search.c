@@ -7,8 +7,8 @@
  * that one pixel around the box touches.
  *
  * Kernels leave a bit a column of pixels; whether a tile is touched follows from the bits of three
- * rows of tiles and of neighbouring columns, 128 tiles or more at a time and without branches:
- * where something is found is a matter of chance.
+ * rows of tiles and of neighbouring columns, many tiles at a time and without branches: where
+ * something is found is a matter of chance.
  */
 #include "box_search.h"
 
@@ -20,7 +20,8 @@
 enum {
     COLUMNS = 8, /* of a byte of bits, which are two tiles */
     NARRAYS = 5, /* of bits, of a row */
-    SLACK = 64   /* bytes before and after them, of which the nearest are 0 */
+    SLACK = 64,  /* bytes before and after them, which are 0 */
+    VECTOR = 32  /* bytes: loops go through whole vectors */
 };
 
 /* Bytes that the bits of a row have. */
@@ -40,14 +41,14 @@ h5bragg_status box_search_make(const counts_plane *plane, const ring_map *map, c
     if (!s->memory)
         return H5BRAGG_NO_MEMORY;
     uint8_t *at = s->memory + SLACK;
+    uint8_t *other = at + (BOX_NROWS * NARRAYS + 2) * nbytes;
     for (uint32_t k = 0; k < BOX_NROWS; k++) {
-        s->hits[k] =
-            (box_hits){at,
-                       at + nbytes,
-                       at + 2 * nbytes,
-                       at + 3 * nbytes,
-                       at + 4 * nbytes,
-                       s->memory + SLACK + (BOX_NROWS * NARRAYS + 2) * nbytes + k * nothers};
+        s->hits[k] = (box_hits){at,
+                                at + nbytes,
+                                at + 2 * nbytes,
+                                at + 3 * nbytes,
+                                at + 4 * nbytes,
+                                other + k * nothers};
         at += NARRAYS * nbytes;
     }
     s->touching = at;
@@ -132,7 +133,7 @@ BRAGG_INLINE void keep_row(const box_search *s, uint32_t row, uint8_t *kept)
     const box_hits *above = &s->hits[(row + 2) % BOX_NROWS];
     const box_hits *here = &s->hits[row % BOX_NROWS];
     const box_hits *below = &s->hits[(row + 1) % BOX_NROWS];
-    const size_t n = count_bytes(s->map);
+    const size_t n = (count_bytes(s->map) + VECTOR - 1) / VECTOR * VECTOR;
     join_three(above->last, here->some, below->first, n, s->touching);
     join_three(above->lower, here->upper, below->upper, n, s->near);
     join(here->lower, n, s->near);

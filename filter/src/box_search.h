@@ -11,7 +11,7 @@
 /* What a tile may be: touched by a significant box; by what is around a peak. */
 enum { BOX_TOUCHES = 1, BOX_IS_NEAR = 2 };
 
-enum { BOX_NROWS = 3 };
+enum { BOX_NROWS = 3, BOX_SLACK = 64 };
 
 /* A search of one frame, and its buffers. */
 typedef struct box_search {
@@ -36,8 +36,9 @@ h5bragg_status box_search_make(const counts_plane *plane, const ring_map *map, c
 void box_search_free(box_search *search);
 
 /*
- * What the tiles of a row are; rows follow each other from 0.  kept has room for whole groups.
- * Returns the other eight bits of the tiles' words, which stay until the next row.
+ * What the tiles of a row are; rows follow each other from 0.  kept has room for whole groups and
+ * BOX_SLACK bytes more.  Returns the other eight bits of the tiles' words, which stay until the
+ * next row.
  */
 const uint8_t *box_search_row(box_search *search, uint32_t row, uint8_t *kept);
 

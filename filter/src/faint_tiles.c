@@ -11,7 +11,7 @@
 #include "scratch.h"
 #include "symbols.h"
 
-enum { AT_ONCE = FAINT_SLACK /* tiles */ };
+enum { AT_ONCE = 64 /* tiles: at most BOX_SLACK */ };
 /* Where there are hardly any counts tiles must hold so many sigma, and more round peaks: less would
  * be lost in their noise. */
 static const double SPARSE_FAINT_SIGMA = 1.0;

@@ -26,8 +26,6 @@ double cell_expected(const frame_model *model, uint32_t cell);
  */
 int mean_is_sparse(const frame_model *model, double mean);
 
-enum { FAINT_SLACK = 64 };
-
 /* Columns of tiles side by side. */
 typedef struct faint_stretch {
     uint32_t first;
@@ -51,8 +49,8 @@ void faint_tiles_free(faint_tiles *faint);
 
 /*
  * Of what boxes touch in a row, whole tiles that hold hardly more than background are worth less
- * than they cost: kept becomes 0 for these.  Rows follow each other from 0.  There are FAINT_SLACK
- * bytes beyond those of the row.
+ * than they cost: kept becomes 0 for these.  Rows follow each other from 0.  kept can be read
+ * BOX_SLACK bytes beyond the row.
  */
 void faint_tiles_drop(faint_tiles *faint, const frame_source *source, uint32_t row, uint8_t *kept);
 

@@ -128,7 +128,7 @@ static h5bragg_status chooser_make(frame_source *s, const frame_model *m, choose
 {
     const size_t ngroups = ring_map_ngroups(s->map);
     *c = (chooser){.source = s, .model = m};
-    c->kept = scratch_take_zeros(ngroups * GROUP_NTILES + FAINT_SLACK, 1);
+    c->kept = scratch_take_zeros(ngroups * GROUP_NTILES + BOX_SLACK, 1);
     c->limit = scratch_take(ngroups * GROUP_NTILES);
     return c->kept && c->limit ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }

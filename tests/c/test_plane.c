@@ -304,7 +304,7 @@ static void check_box_search(const test_case *c, const counts_plane *plane)
                                         {246, 247, 248, 240, BOX_NEVER, 239, 253}};
     const size_t ntiles = ring_map_ntiles(&c->map);
     const uint32_t ntx = c->map.ntx;
-    uint8_t *kept = allocate(ring_map_ngroups(&c->map) * GROUP_NTILES);
+    uint8_t *kept = allocate(ring_map_ngroups(&c->map) * GROUP_NTILES + BOX_SLACK);
     uint8_t *expected = allocate(ntiles);
     for (size_t k = 0; k < sizeof chances / sizeof *chances; k++) {
         static uint32_t words[BRAGG_NO_CELL + 1];
