@@ -6,186 +6,170 @@
  * (docs/format.md, "Kept flags").  Peaks have wings: where the sum is far larger, so are the tiles
  * that one pixel around the box touches.
  *
- * First it is only known which tiles have such a box; these few are searched again, pixel by pixel.
+ * Kernels leave a bit a column of pixels; whether a tile is touched follows from the bits of three
+ * rows of tiles and of neighbouring columns, many tiles at a time and without branches: where
+ * something is found is a matter of chance.
  */
 #include "box_search.h"
 
-#include "bytes.h"
-#include "symbols.h"
+#include <string.h>
 
-enum { AT_ONCE = BOX_MOST_GROUPS, TILES_AT_ONCE = AT_ONCE * GROUP_NTILES };
-enum { MARK_SLACK = 3 /* a column to the left, one to the right, and one that is never marked */ };
+#include "cpu_level.h"
+#include "scratch.h"
 
-/* Which pixels of a tile are the middle of a significant box, and of a peak's. */
-typedef struct box_hits {
-    uint32_t chance;
-    uint32_t peak;
-} box_hits;
+enum {
+    COLUMNS = 8, /* of a byte of bits, which are two tiles */
+    NARRAYS = 5, /* of bits, of a row */
+    SLACK = 64,  /* bytes before and after them, which are 0 */
+    VECTOR = 32  /* bytes: loops go through whole vectors */
+};
 
-/* Bits of four 16-bit numbers below 2^15, those of the pixels 0, 2, 1 and 3 of a row, above cut. */
-static uint32_t bits_above(uint64_t sums, uint32_t cut)
+/* Bytes that the bits of a row have. */
+static size_t count_bytes(const ring_map *map)
 {
-    const uint64_t top = (sums + (0x7FFF - cut) * 0x0001000100010001u) >> 15;
-    return (uint32_t)((top & 0x0001000100010001u) * 0x0001000400020008u >> 48) & 0xF;
+    return ring_map_ngroups(map) * GROUP_NPIXELS / COLUMNS;
 }
 
-/*
- * The box sums around the pixels of a tile, as 16-bit numbers side by side: three rows first, of
- * the columns -1, 1, 3 and of 0, 2, 4, then three columns.
- */
-static box_hits hits_of(const uint8_t *tile, size_t stride, uint32_t word)
+h5bragg_status box_search_make(const counts_plane *plane, const ring_map *map, const uint32_t *word,
+                               box_search *s)
 {
-    const uint64_t every_other = 0x00FF00FF00FF00FFu;
-    const uint32_t chance = box_chance(word);
-    const uint32_t peak = box_peak(word);
-    uint64_t even[TILE_EDGE + 2];
-    uint64_t odd[TILE_EDGE + 2];
-    box_hits hits = {0, 0};
-    for (uint32_t i = 0; i < TILE_EDGE + 2; i++) {
-        const uint64_t row = load_u64(tile - stride - 1 + i * stride);
-        odd[i] = row & every_other;
-        even[i] = row >> 8 & every_other;
+    const size_t nbytes = count_bytes(map) + SLACK;
+    const size_t nothers = ring_map_ngroups(map) * GROUP_NTILES;
+    *s = (box_search){.plane = plane, .map = map, .word = word};
+    s->memory =
+        scratch_take_zeros(SLACK + (BOX_NROWS * NARRAYS + 2) * nbytes + BOX_NROWS * nothers, 1);
+    if (!s->memory)
+        return H5BRAGG_NO_MEMORY;
+    uint8_t *at = s->memory + SLACK;
+    uint8_t *other = at + (BOX_NROWS * NARRAYS + 2) * nbytes;
+    for (uint32_t k = 0; k < BOX_NROWS; k++) {
+        s->hits[k] = (box_hits){at,
+                                at + nbytes,
+                                at + 2 * nbytes,
+                                at + 3 * nbytes,
+                                at + 4 * nbytes,
+                                other + k * nothers};
+        at += NARRAYS * nbytes;
     }
-    for (uint32_t i = 0; i < TILE_EDGE; i++) {
-        const uint64_t e = even[i] + even[i + 1] + even[i + 2];
-        const uint64_t o = odd[i] + odd[i + 1] + odd[i + 2];
-        const uint64_t sums02 = o + e + (o >> 16);
-        const uint64_t sums13 = e + (o >> 16) + (e >> 16);
-        const uint64_t sums = (sums02 & UINT32_MAX) | sums13 << 32;
-        hits.chance |= bits_above(sums, chance) << TILE_EDGE * i;
-        hits.peak |= bits_above(sums, peak) << TILE_EDGE * i;
+    s->touching = at;
+    s->near = at + nbytes;
+    return H5BRAGG_OK;
+}
+
+void box_search_free(box_search *s)
+{
+    scratch_give(s->memory);
+    *s = (box_search){0};
+}
+
+/* Boxes are not centred beyond the frame's edge: there is nothing in these columns. */
+static void clear_beyond(const ring_map *map, uint8_t *bits)
+{
+    const size_t first = map->nx / COLUMNS;
+    const size_t n = count_bytes(map);
+    if (first == n)
+        return;
+    bits[first] &= (uint8_t)((1u << map->nx % COLUMNS) - 1);
+    memset(bits + first + 1, 0, n - first - 1);
+}
+
+/* Hits of a row of tiles; none below the frame. */
+static void look_at_row(box_search *s, uint32_t row)
+{
+    const ring_map *map = s->map;
+    const box_hits *hits = &s->hits[row % BOX_NROWS];
+    if (row >= map->nty) {
+        memset(hits->first, 0, count_bytes(map));
+        memset(hits->upper, 0, count_bytes(map));
+        return;
     }
-    return hits;
+    const uint32_t nleft = map->ny - TILE_EDGE * row;
+    const boxed_row boxed = {.value = s->plane->value + (size_t)row * TILE_EDGE * s->plane->stride,
+                             .stride = s->plane->stride,
+                             .nrows = nleft < TILE_EDGE ? nleft : TILE_EDGE,
+                             .ntiles = map->ntx,
+                             .cell = map->cell + (size_t)row * map->ntx,
+                             .word = s->word};
+    s->plane->kernels->box(&boxed, hits);
+    clear_beyond(map, hits->some);
+    clear_beyond(map, hits->first);
+    clear_beyond(map, hits->last);
+    clear_beyond(map, hits->upper);
+    clear_beyond(map, hits->lower);
 }
 
-/* Only pixels near an edge of the tile reach beyond it. */
-const uint16_t box_reach[32] = {
-    0x0001, 0x0033, 0x1111, 0x3333, 0x1000, 0x3300, 0, 0, /* the column to the left, */
-    0x000F, 0x00FF, 0xFFFF, 0xFFFF, 0xF000, 0xFF00, 0, 0, /* the tile's own, */
-    0x0008, 0x00CC, 0x8888, 0xCCCC, 0x8000, 0xCC00, 0, 0, /* that to the right */
-    0,      0,      0,      0,      0,      0,      0, 0};
-
-/* Marks the three columns around a tile: mark[0] is that to the left. */
-static void mark_around(box_hits hits, uint8_t *mark)
+/* What reaches a row of tiles from it, and from those above and below.  Loops for vectors. */
+BRAGG_INLINE void join_three(const uint8_t *restrict above, const uint8_t *restrict here,
+                             const uint8_t *restrict below, size_t n, uint8_t *restrict joined)
 {
-    for (uint32_t k = 0; k < 9; k++) {
-        const uint32_t column = k / 3;
-        const uint32_t row = k % 3;
-        const uint16_t *reach = box_reach + 8 * column + 2 * row;
-        const int touches = (hits.chance & reach[0]) != 0;
-        const int is_near = (hits.peak & reach[1]) != 0;
-        mark[column] |= (uint8_t)((touches * BOX_TOUCHES | is_near * BOX_IS_NEAR) << 2 * row);
+    for (size_t k = 0; k < n; k++)
+        joined[k] = above[k] | here[k] | below[k];
+}
+
+BRAGG_INLINE void join(const uint8_t *restrict more, size_t n, uint8_t *restrict joined)
+{
+    for (size_t k = 0; k < n; k++)
+        joined[k] |= more[k];
+}
+
+/* Two tiles have pixels 0 to 3 and 4 to 7 of a byte; a box reaches one pixel beyond its middle. */
+BRAGG_INLINE void keep_reached(const uint8_t *restrict touching, const uint8_t *restrict near,
+                               size_t n, uint8_t *restrict kept)
+{
+    for (size_t k = 0; k < n; k++) {
+        const uint8_t *t = touching + k;
+        const uint8_t *p = near + k;
+        const uint8_t touch0 = (t[0] & 0x1F) | (t[-1] & 0x80);
+        const uint8_t touch1 = (t[0] & 0xF8) | (t[1] & 0x01);
+        const uint8_t near0 = (p[0] & 0x3F) | (p[-1] & 0xC0);
+        const uint8_t near1 = (p[0] & 0xFC) | (p[1] & 0x03);
+        kept[2 * k] = (uint8_t)((touch0 ? BOX_TOUCHES : 0) | (near0 ? BOX_IS_NEAR : 0));
+        kept[2 * k + 1] = (uint8_t)((touch1 ? BOX_TOUCHES : 0) | (near1 ? BOX_IS_NEAR : 0));
     }
 }
 
-static void search_tile(const box_suspects *s, uint32_t t, uint8_t *mark)
+BRAGG_INLINE void keep_row(const box_search *s, uint32_t row, uint8_t *kept)
 {
-    const uint32_t inside = t == s->last ? s->inside_last : s->inside;
-    box_hits hits = hits_of(s->value + (size_t)TILE_EDGE * t, s->stride, s->word[t]);
-    hits.chance &= inside;
-    hits.peak &= inside;
-    if (hits.chance)
-        mark_around(hits, mark + t);
+    const box_hits *above = &s->hits[(row + 2) % BOX_NROWS];
+    const box_hits *here = &s->hits[row % BOX_NROWS];
+    const box_hits *below = &s->hits[(row + 1) % BOX_NROWS];
+    const size_t n = (count_bytes(s->map) + VECTOR - 1) / VECTOR * VECTOR;
+    join_three(above->last, here->some, below->first, n, s->touching);
+    join_three(above->lower, here->upper, below->upper, n, s->near);
+    join(here->lower, n, s->near);
+    keep_reached(s->touching, s->near, n, kept);
 }
 
-static void look_up(const uint32_t *restrict word, const uint16_t *restrict cell, uint32_t n,
-                    uint32_t *restrict found)
+static void keep_plainly(const box_search *s, uint32_t row, uint8_t *kept)
 {
-    for (uint32_t t = 0; t < n; t++)
-        found[t] = word[cell[t]];
+    keep_row(s, row, kept);
 }
 
-/* A loop for vectors. */
-static void list_others(const uint32_t *restrict word, uint32_t n, uint8_t *restrict other)
+#if defined(BRAGG_X86_64)
+/* The same in longer vectors. */
+__attribute__((target("avx2"))) static void keep_avx2(const box_search *s, uint32_t row,
+                                                      uint8_t *kept)
 {
-    for (uint32_t t = 0; t < n; t++)
-        other[t] = box_other(word[t]);
+    keep_row(s, row, kept);
 }
+#endif
 
-static void search_suspects(const plane_kernels *kernels, const box_suspects *s, uint8_t *mark)
+static void keep(const box_search *s, uint32_t row, uint8_t *kept)
 {
 #if BRAGG_HAVE_X86_KERNELS
-    if (kernels == &plane_avx512) {
-        box_search_avx512(s, mark);
+    if (s->plane->kernels == &plane_avx2 || s->plane->kernels == &plane_avx512) {
+        keep_avx2(s, row, kept);
         return;
     }
 #endif
-    (void)kernels;
-    for (uint32_t group = 0; group < s->ngroups; group++) {
-        for (uint32_t left = s->found[group]; left; left &= left - 1)
-            search_tile(s, group * GROUP_NTILES + lowest_bit(left), mark);
-    }
+    keep_plainly(s, row, kept);
 }
 
-/* Whether there is any suspect. */
-static int some_found(const uint16_t found[AT_ONCE], uint32_t ngroups)
+const uint8_t *box_search_row(box_search *s, uint32_t row, uint8_t *kept)
 {
-    uint32_t any = 0;
-    for (uint32_t group = 0; group < ngroups; group++)
-        any |= found[group];
-    return any != 0;
-}
-
-/* Adds the marks of n columns for one of the three rows.  A loop for vectors. */
-static inline void keep_marked(const uint8_t *restrict mark, uint32_t n, int row,
-                               uint8_t *restrict kept)
-{
-    for (uint32_t t = 0; t < n; t++)
-        kept[t] |= (uint8_t)(mark[t] >> 2 * row & (BOX_TOUCHES | BOX_IS_NEAR));
-}
-
-/*
- * Marks wait in a row of bytes of their own, a byte a column for all three rows: suspects are often
- * neighbours, and would have to wait for one another's bytes.
- */
-static void keep_around(const plane_kernels *kernels, const ring_map *map, uint32_t row,
-                        uint32_t first, const box_suspects *s, uint8_t *kept)
-{
-    uint8_t mark[TILES_AT_ONCE + MARK_SLACK] = {0};
-    search_suspects(kernels, s, mark);
-    const uint32_t start = first > 0 ? first - 1 : 0;
-    const uint32_t end = first + s->ngroups * GROUP_NTILES + 1;
-    const uint32_t n = (end < map->ntx ? end : map->ntx) - start;
-    const uint8_t *from = mark + (start + 1 - first);
-    uint8_t *here = kept + (size_t)row * map->ntx + start;
-    if (row > 0)
-        keep_marked(from, n, 0, here - map->ntx);
-    keep_marked(from, n, 1, here);
-    if (row + 1 < map->nty)
-        keep_marked(from, n, 2, here + map->ntx);
-}
-
-void box_search(const counts_plane *plane, const ring_map *map, const uint32_t *word, uint8_t *kept,
-                uint8_t *other)
-{
-    uint32_t words[TILES_AT_ONCE];
-    uint16_t found[AT_ONCE + 1];
-    const uint32_t ngroups = (uint32_t)ring_map_ngroups(map);
-    for (uint32_t row = 0; row < map->nty; row++) {
-        const size_t start = (size_t)row * map->ntx;
-        const uint8_t *value = plane->value + (size_t)row * TILE_EDGE * plane->stride;
-        for (uint32_t group = 0; group < ngroups; group += AT_ONCE) {
-            const uint32_t first = group * GROUP_NTILES;
-            const uint32_t n = ngroups - group < AT_ONCE ? ngroups - group : AT_ONCE;
-            const uint32_t nleft = map->ntx - first;
-            const uint32_t ntiles = nleft < TILES_AT_ONCE ? nleft : TILES_AT_ONCE;
-            look_up(word, map->cell + start + first, ntiles, words);
-            for (uint32_t t = ntiles; t < n * GROUP_NTILES; t++)
-                words[t] = word[BRAGG_NO_CELL];
-            list_others(words, ntiles, other + start + first);
-            plane->kernels->box(value + (size_t)TILE_EDGE * first, plane->stride, n, words, found);
-            if (!some_found(found, n))
-                continue;
-            found[n] = 0;
-            const box_suspects suspects = {.value = value + (size_t)TILE_EDGE * first,
-                                           .stride = plane->stride,
-                                           .word = words,
-                                           .found = found,
-                                           .ngroups = n,
-                                           .last = map->ntx - 1 - first,
-                                           .inside = tile_inside(map, row, 0),
-                                           .inside_last = tile_inside(map, row, map->ntx - 1)};
-            keep_around(plane->kernels, map, row, first, &suspects, kept);
-        }
-    }
+    if (row == 0)
+        look_at_row(s, 0);
+    look_at_row(s, row + 1);
+    keep(s, row, kept);
+    return s->hits[row % BOX_NROWS].other;
 }

@@ -11,44 +11,35 @@
 /* What a tile may be: touched by a significant box; by what is around a peak. */
 enum { BOX_TOUCHES = 1, BOX_IS_NEAR = 2 };
 
-/*
- * Adds to kept[tile] what a tile is.  A box is the 3 x 3 pixels around a pixel, those outside the
- * frame being 0; it is significant if its bytes add up to more than the chance of word[cell], see
- * box_word.  One pixel around a peak is near.  In blank tiles no box is centred:
- * word[BRAGG_NO_CELL], which is theirs, has BOX_NEVER twice.  other[tile] becomes the other eight
- * bits of the tile's word.
- */
-void box_search(const counts_plane *plane, const ring_map *map, const uint32_t *word, uint8_t *kept,
-                uint8_t *other);
+enum { BOX_NROWS = 3, BOX_SLACK = 64 };
 
-enum { BOX_MOST_GROUPS = 32 };
-
-/* Tiles of a row of tiles, from column `first` on, that may have significant boxes. */
-typedef struct box_suspects {
-    const uint8_t *value;  /* of the first of these tiles: the plane's bytes, */
-    size_t stride;         /* from row to row */
-    const uint32_t *word;  /* of these tiles */
-    const uint16_t *found; /* of their groups: bits of tiles; and of one more group, without any */
-    uint32_t ngroups;      /* at most BOX_MOST_GROUPS */
-    uint32_t last;         /* the row's last tile, less `first` */
-    uint16_t inside;       /* pixels of a tile that are in the frame, */
-    uint16_t inside_last;  /* and of the last one */
-} box_suspects;
+/* A search of one frame, and its buffers. */
+typedef struct box_search {
+    const counts_plane *plane;
+    const ring_map *map;
+    const uint32_t *word;
+    uint8_t *memory;
+    box_hits hits[BOX_NROWS]; /* of rows of tiles, by their number modulo three; and 0 beyond */
+    uint8_t *touching;        /* of the row at work: columns of boxes that touch its tiles, */
+    uint8_t *near;            /* and of peaks near them */
+} box_search;
 
 /*
- * What a tile's hits make of it and its neighbours, as bytes of three columns side by side: bits
- * 2 r and 2 r + 1 of byte c are BOX_TOUCHES and BOX_IS_NEAR of the neighbour in row r - 1, column
- * c - 1.  box_reach[8 c + 2 r] are the pixels of the tile whose boxes touch it, and the next entry
- * those whose peaks are near.
+ * word[cell] says which boxes are significant, see box_word: the 3 x 3 pixels around a pixel, those
+ * outside the frame being 0.  One pixel around a peak is near.  In blank tiles no box is centred:
+ * word[BRAGG_NO_CELL], which is theirs, has BOX_NEVER.  Free with box_search_free, also after an
+ * error.
  */
-extern const uint16_t box_reach[32];
+h5bragg_status box_search_make(const counts_plane *plane, const ring_map *map, const uint32_t *word,
+                               box_search *search);
 
-#if BRAGG_HAVE_X86_KERNELS
+void box_search_free(box_search *search);
+
 /*
- * Searches the suspects pixel by pixel.  mark[t], zero before, is of column first + t - 1; there is
- * room for one column more than those from first - 1 on that the groups touch.
+ * What the tiles of a row are; rows follow each other from 0.  kept has room for whole groups and
+ * BOX_SLACK bytes more.  Returns the other eight bits of the tiles' words, which stay until the
+ * next row.
  */
-void box_search_avx512(const box_suspects *suspects, uint8_t *mark);
-#endif
+const uint8_t *box_search_row(box_search *search, uint32_t row, uint8_t *kept);
 
 #endif

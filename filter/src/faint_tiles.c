@@ -11,7 +11,7 @@
 #include "scratch.h"
 #include "symbols.h"
 
-enum { AT_ONCE = 64 /* tiles */ };
+enum { AT_ONCE = 64 /* tiles: at most BOX_SLACK */ };
 /* Where there are hardly any counts tiles must hold so many sigma, and more round peaks: less would
  * be lost in their noise. */
 static const double SPARSE_FAINT_SIGMA = 1.0;
@@ -83,95 +83,120 @@ faint_limits faint_limits_of(const frame_model *m, uint32_t cell)
 }
 
 /* Without branches, as all of this is a matter of chance. */
-static void drop_if_faint(frame_source *s, const faint_limits *limits, size_t tile)
+static uint8_t holds_more(const frame_source *s, const faint_limits *limits, size_t tile,
+                          uint8_t what)
 {
     const uint32_t c = s->map->cell[tile] < s->map->ncells ? s->map->cell[tile] : s->map->ncells;
     const faint_limits *of = &limits[c];
-    const uint8_t what = s->kept[tile];
-    const uint32_t is_unknown = (s->plane.has_large[tile] != 0) | (s->plane.valid[tile] != 0xFFFF);
-    const uint32_t is_spot = ((what & BOX_TOUCHES) != 0) & (s->plane.largest[tile] >= of->pixel);
+    const uint32_t largest = s->plane.largest[tile];
+    const uint32_t is_unknown = (largest == BYTE_LOOKUP) | (s->plane.valid[tile] != 0xFFFF);
+    const uint32_t is_spot = ((what & BOX_TOUCHES) != 0) & (largest >= of->pixel);
     const uint32_t is_bright = s->plane.sum[tile] >= of->least[what];
-    s->kept[tile] = (uint8_t)(is_unknown | is_spot | is_bright);
+    return (uint8_t)(is_unknown | is_spot | is_bright);
 }
 
-/* Of up to 64 tiles those that boxes touch or are near. */
-static uint64_t kept_bits(const uint8_t *kept, size_t nleft)
+/* Of 64 tiles those that boxes touch or are near. */
+static uint64_t kept_bits(const uint8_t *kept)
 {
     uint64_t bits = 0;
-    for (size_t t = 0; t < AT_ONCE && t < nleft; t += 8) {
-        uint8_t eight[8] = {0};
-        memcpy(eight, kept + t, nleft - t < 8 ? nleft - t : 8);
-        const uint64_t some = load_u64(eight);
+    for (uint32_t t = 0; t < AT_ONCE; t += 8) {
+        const uint64_t some = load_u64(kept + t);
         const uint64_t each = (some | some >> 1) & 0x0101010101010101u;
         bits |= (each * 0x0102040810204080u >> 56) << t;
     }
     return bits;
 }
 
-/* Of tiles side by side. */
-static void drop_faint(frame_source *s, const faint_limits *limits, size_t first, size_t n)
+/* Of n tiles side by side. */
+static void drop_faint(const frame_source *s, const faint_limits *limits, size_t first, uint32_t n,
+                       uint8_t *kept)
 {
-    for (size_t t = 0; t < n; t += AT_ONCE) {
-        uint64_t left = kept_bits(s->kept + first + t, n - t);
-        for (; left; left &= left - 1)
-            drop_if_faint(s, limits, first + t + lowest_bit(left));
+    for (uint32_t t = 0; t < n; t += AT_ONCE) {
+        const uint64_t inside = n - t < AT_ONCE ? ((uint64_t)1 << (n - t)) - 1 : UINT64_MAX;
+        for (uint64_t left = kept_bits(kept + t) & inside; left; left &= left - 1) {
+            const size_t k = t + lowest_bit(left);
+            kept[k] = holds_more(s, limits, first + k, kept[k]);
+        }
     }
 }
 
-/* Limits of cells, all 0 for blank tiles, and how many cells before each have some. */
-typedef struct faint_cells {
-    faint_limits *limits;
-    uint32_t *nlimited;
-} faint_cells;
-
-static void list_cells(const frame_model *m, const faint_cells *cells)
+static void list_cells(const frame_model *m, faint_tiles *faint)
 {
     const uint32_t ncells = m->noise.map->ncells;
-    cells->nlimited[0] = 0;
+    faint->nlimited[0] = 0;
     for (uint32_t c = 0; c < ncells; c++) {
-        cells->limits[c] = faint_limits_of(m, c);
-        cells->nlimited[c + 1] = cells->nlimited[c] + (cells->limits[c].least[BOX_TOUCHES] > 0);
+        faint->limits[c] = faint_limits_of(m, c);
+        const int has_limits = faint->limits[c].least[BOX_TOUCHES] > 0;
+        faint->nlimited[c + 1] = faint->nlimited[c] + (has_limits ? 1 : 0);
+        if (has_limits && faint->nlimited[c] == 0)
+            faint->first = (uint16_t)c;
+        if (has_limits)
+            faint->last = (uint16_t)c;
     }
-    cells->limits[ncells] = (faint_limits){{0}, 0};
+    faint->limits[ncells] = (faint_limits){{0}, 0};
 }
 
-/* Only macro blocks that may have limits are looked at: in bright frames, none. */
-static void drop_faint_of_blocks(frame_source *s, const faint_cells *cells, uint32_t macro_row)
+h5bragg_status faint_tiles_make(const frame_model *m, faint_tiles *faint)
 {
-    const ring_map *map = s->map;
+    const ring_map *map = m->noise.map;
+    *faint = (faint_tiles){scratch_take((map->ncells + 1u) * sizeof *faint->limits),
+                           scratch_take((map->ncells + 1u) * sizeof *faint->nlimited),
+                           scratch_take(ring_map_nblocks(map) * sizeof *faint->stretch),
+                           0,
+                           0,
+                           0};
+    if (!faint->limits || !faint->nlimited || !faint->stretch)
+        return H5BRAGG_NO_MEMORY;
+    list_cells(m, faint);
+    if (faint->nlimited[map->ncells] == 0)
+        faint_tiles_free(faint);
+    return H5BRAGG_OK;
+}
+
+void faint_tiles_free(faint_tiles *faint)
+{
+    scratch_give(faint->limits);
+    scratch_give(faint->nlimited);
+    scratch_give(faint->stretch);
+    *faint = (faint_tiles){0};
+}
+
+/* Whether some of n macro blocks may have limits. */
+static int some_limited(const faint_tiles *faint, const cell_span *span, uint32_t n)
+{
+    uint32_t some = 0;
+    for (uint32_t k = 0; k < n; k++)
+        some |= (span[k].least <= faint->last) & (span[k].most >= faint->first);
+    return some != 0;
+}
+
+/* Only macro blocks that may have limits are looked at: in bright frames, hardly any. */
+static void list_stretches(faint_tiles *faint, const ring_map *map, uint32_t macro_row)
+{
     const uint32_t nblocks = ring_map_nblocks(map);
     const cell_span *span = map->span + (size_t)macro_row * nblocks;
-    const uint32_t start = MACRO_EDGE * macro_row;
-    const uint32_t stop = start + MACRO_EDGE < map->nty ? start + MACRO_EDGE : map->nty;
+    faint->nstretches = 0;
+    if (!some_limited(faint, span, nblocks))
+        return;
     for (uint32_t block = 0, next; block < nblocks; block = next + 1) {
         next = block;
-        while (next < nblocks && cell_span_has(span[next], cells->nlimited))
+        while (next < nblocks && cell_span_has(span[next], faint->nlimited))
             next++;
         if (next == block)
             continue;
         const uint32_t first = MACRO_EDGE * block;
-        const uint32_t n = ring_map_block_stop(map, next - 1) - first;
-        for (uint32_t row = start; row < stop; row++)
-            drop_faint(s, cells->limits, (size_t)row * map->ntx + first, n);
+        faint->stretch[faint->nstretches++] =
+            (faint_stretch){first, ring_map_block_stop(map, next - 1) - first};
     }
 }
 
-h5bragg_status faint_tiles_drop(frame_source *s, const frame_model *m)
+void faint_tiles_drop(faint_tiles *faint, const frame_source *s, uint32_t row, uint8_t *kept)
 {
-    const ring_map *map = s->map;
-    const size_t ntiles = ring_map_ntiles(map);
-    uint8_t *kept = s->kept;
-    const faint_cells cells = {scratch_take((map->ncells + 1u) * sizeof *cells.limits),
-                               scratch_take((map->ncells + 1u) * sizeof *cells.nlimited)};
-    const h5bragg_status status = cells.limits && cells.nlimited ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
-    if (!status) {
-        list_cells(m, &cells);
-        for (uint32_t row = 0; MACRO_EDGE * row < map->nty; row++)
-            drop_faint_of_blocks(s, &cells, row);
-        for (size_t t = 0; t < ntiles; t++)
-            kept[t] = kept[t] != 0;
+    if (row % MACRO_EDGE == 0)
+        list_stretches(faint, s->map, row / MACRO_EDGE);
+    for (uint32_t k = 0; k < faint->nstretches; k++) {
+        const faint_stretch *stretch = &faint->stretch[k];
+        const size_t first = (size_t)row * s->map->ntx + stretch->first;
+        drop_faint(s, faint->limits, first, stretch->n, kept + stretch->first);
     }
-    scratch_give(cells.limits);
-    scratch_give(cells.nlimited);
-    return status;
 }

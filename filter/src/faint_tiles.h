@@ -26,10 +26,32 @@ double cell_expected(const frame_model *model, uint32_t cell);
  */
 int mean_is_sparse(const frame_model *model, double mean);
 
+/* Columns of tiles side by side. */
+typedef struct faint_stretch {
+    uint32_t first;
+    uint32_t n;
+} faint_stretch;
+
+/* What is needed to look at one row of tiles after the other. */
+typedef struct faint_tiles {
+    faint_limits *limits;   /* of cells, all 0 for blank tiles; NULL if no cell has any */
+    uint32_t *nlimited;     /* how many cells before each have some */
+    faint_stretch *stretch; /* of a row of macro blocks: what may have limits */
+    uint32_t nstretches;
+    uint16_t first; /* cell that has limits, */
+    uint16_t last;  /* and the last one */
+} faint_tiles;
+
+/* Free with faint_tiles_free, also after an error. */
+h5bragg_status faint_tiles_make(const frame_model *model, faint_tiles *faint);
+
+void faint_tiles_free(faint_tiles *faint);
+
 /*
- * Of what boxes touch, whole tiles that hold hardly more than background are worth less than they
- * cost. Afterwards kept[tile] is 0 or 1.
+ * Of what boxes touch in a row, whole tiles that hold hardly more than background are worth less
+ * than they cost: kept becomes 0 for these.  Rows follow each other from 0.  kept can be read
+ * BOX_SLACK bytes beyond the row.
  */
-h5bragg_status faint_tiles_drop(frame_source *source, const frame_model *model);
+void faint_tiles_drop(faint_tiles *faint, const frame_source *source, uint32_t row, uint8_t *kept);
 
 #endif

@@ -107,13 +107,21 @@ LEVEL_INLINE void store_pairs(uint8_t *p, vec a, vec b)
     store(p + 32, _mm256_permute2x128_si256(low, high, 0x31));
 }
 
-LEVEL_INLINE uint32_t some_pixels(vec v)
+LEVEL_INLINE uint64_t bits_beyond(vec a, vec b)
 {
-    const vec none = _mm256_cmpeq_epi32(v, zero());
-    return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(none)) ^ 0xFF;
+    return high_bits(equal_bytes(_mm256_max_epu8(a, b), b)) ^ UINT32_MAX;
 }
 
-#define AFTER(n, a, b) _mm256_alignr_epi8(_mm256_permute2x128_si256(a, b, 0x21), a, n)
+LEVEL_INLINE vec byte_after(vec a, vec b)
+{
+    return _mm256_alignr_epi8(_mm256_permute2x128_si256(a, b, 0x21), a, 1);
+}
+
+LEVEL_INLINE vec byte_before(vec a, vec b)
+{
+    return _mm256_alignr_epi8(b, _mm256_permute2x128_si256(a, b, 0x21), 15);
+}
+
 #include "plane_simd.h"
 
 const plane_kernels plane_avx2 = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, BITALG, VBMI2, and GFNI). */
+/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, VBMI, VBMI2, BITALG, and GFNI). */
 #include "bytes.h"
 #include "plane_kernels.h"
 
@@ -7,8 +7,8 @@
 #include <immintrin.h>
 
 #define LEVEL_TARGET                                                                               \
-    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,avx512vbmi2,"      \
-                          "gfni,popcnt")))
+    __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,"        \
+                          "avx512bitalg,gfni,popcnt")))
 #define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
 #define VEC(operation) _mm512_##operation
 
@@ -94,9 +94,21 @@ LEVEL_INLINE vec lanes(const uint8_t bytes[16])
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)bytes));
 }
 
-LEVEL_INLINE uint32_t some_pixels(vec v) { return _mm512_test_epi32_mask(v, v); }
+LEVEL_INLINE uint64_t bits_beyond(vec a, vec b) { return _mm512_cmpgt_epu8_mask(a, b); }
 
-#define AFTER(n, a, b) _mm512_alignr_epi8(_mm512_alignr_epi64(b, a, 2), a, n)
+LEVEL_INLINE vec following(uint8_t first)
+{
+    _Alignas(64) static const uint8_t number[64] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    return _mm512_add_epi8(load(number), _mm512_set1_epi8((char)first));
+}
+
+LEVEL_INLINE vec byte_after(vec a, vec b) { return _mm512_permutex2var_epi8(a, following(1), b); }
+
+LEVEL_INLINE vec byte_before(vec a, vec b) { return _mm512_permutex2var_epi8(a, following(63), b); }
+
 #define LEVEL_HAS_COUNT 1
 #include "plane_simd.h"
 

@@ -138,20 +138,53 @@ enum { NARROW_AT_ONCE = 2 /* groups of a row, before it is the next one's turn *
 /*
  * What the sum of a box, nine bytes, means in a tile: the largest that is still chance; beyond what
  * it is a peak, at least as much; and eight bits for other uses.  All in one word, as looking up
- * what tiles have is what costs time.
+ * what tiles have is what costs time: the low bytes of both, then the others, and the rest of both.
  */
-enum { BOX_CUT_NBITS = 12, BOX_NEVER = (1 << BOX_CUT_NBITS) - 1 /* no sum is beyond that */ };
+enum { BOX_NEVER = 0xFFF /* no sum is beyond that */, BOX_MOST_PEAK = 0x7FF };
+
+/* Of words with cuts of 255 or more, but where no box is beyond chance: bytes do not serve. */
+static const uint32_t BOX_IS_WIDE = 0x80000000u;
 
 static inline uint32_t box_word(uint32_t chance, uint32_t peak, uint8_t other)
 {
-    return chance | peak << BOX_CUT_NBITS | (uint32_t)other << 2 * BOX_CUT_NBITS;
+    const int is_wide = chance != BOX_NEVER && (chance >= 0xFF || peak >= 0xFF);
+    return (chance & 0xFF) | (peak & 0xFF) << 8 | (uint32_t)other << 16 | (chance & 0xF00) << 16 |
+           (peak & 0x700) << 20 | (is_wide ? BOX_IS_WIDE : 0);
 }
 
-static inline uint32_t box_chance(uint32_t word) { return word & BOX_NEVER; }
+static inline uint32_t box_chance(uint32_t word) { return (word & 0xFF) | (word >> 16 & 0xF00); }
 
-static inline uint32_t box_peak(uint32_t word) { return word >> BOX_CUT_NBITS & BOX_NEVER; }
+/* Peaks are beyond chance in any case. */
+static inline uint32_t box_peak(uint32_t word)
+{
+    const uint32_t peak = (word >> 8 & 0xFF) | (word >> 20 & 0x700);
+    return peak > box_chance(word) ? peak : box_chance(word);
+}
 
-static inline uint8_t box_other(uint32_t word) { return (uint8_t)(word >> 2 * BOX_CUT_NBITS); }
+static inline uint8_t box_other(uint32_t word) { return (uint8_t)(word >> 16); }
+
+/* A row of tiles whose boxes are looked at.  Reads one byte beyond groups on every side. */
+typedef struct boxed_row {
+    const uint8_t *value; /* the first byte */
+    size_t stride;
+    uint32_t nrows; /* of pixels, in the frame */
+    uint32_t ntiles;
+    const uint16_t *cell; /* of the tiles */
+    const uint32_t *word; /* of cells, and of BRAGG_NO_CELL */
+} boxed_row;
+
+/*
+ * What is found of the columns of a row of tiles: bit j % 8 of byte j / 8 is column j, for whole
+ * groups.  Columns beyond the last tile have nothing.
+ */
+typedef struct box_hits {
+    uint8_t *some;  /* boxes around some of the four pixels are beyond chance: */
+    uint8_t *first; /* that of the first, */
+    uint8_t *last;  /* and of the fourth */
+    uint8_t *upper; /* the first or second are peaks, */
+    uint8_t *lower; /* and the third or fourth */
+    uint8_t *other; /* the other bits of the tiles' words: a byte a tile, for whole groups */
+} box_hits;
 
 typedef struct plane_kernels {
     narrow_kernel narrow8;
@@ -174,13 +207,8 @@ typedef struct plane_kernels {
      */
     size_t (*list)(const counted_row *row, uint32_t *pixel);
 
-    /*
-     * Compares the sums over the 3 x 3 bytes around pixels with their tiles' words, 16 * ngroups:
-     * bit t of found[g] is set if one around tile t of the group is beyond chance.  Reads one byte
-     * beyond on every side.
-     */
-    void (*box)(const uint8_t *value, size_t stride, size_t ngroups, const uint32_t *word,
-                uint16_t *found);
+    /* Compares the sums over the 3 x 3 bytes around pixels with their tiles' words. */
+    void (*box)(const boxed_row *row, const box_hits *hits);
 } plane_kernels;
 
 extern const plane_kernels plane_scalar;

@@ -198,38 +198,50 @@ size_t plane_scalar_list(const counted_row *row, uint32_t *pixel)
     return n;
 }
 
-/* The largest box sums, 9 * 255 at most, of four pixels below each other in a group's columns. */
-static void box_columns(const uint8_t *value, size_t stride, int16_t *largest)
+/* Eight pixels of a row, which are two tiles. */
+typedef struct eight_hits {
+    uint8_t chance;
+    uint8_t peak;
+} eight_hits;
+
+/* The boxes around eight pixels of a row of pixels. */
+static eight_hits search_eight(const uint8_t *value, size_t stride, const uint32_t word[2])
 {
-    int16_t column[GROUP_NPIXELS + 2]; /* sums of three rows, from one column to the left */
-    memset(largest, 0, GROUP_NPIXELS * sizeof *largest);
-    for (size_t row = 0; row < TILE_EDGE; row++) {
-        const uint8_t *here = value + row * stride - 1;
-        const uint8_t *above = here - stride;
-        const uint8_t *below = here + stride;
-        for (size_t j = 0; j < GROUP_NPIXELS + 2; j++)
-            column[j] = (int16_t)(above[j] + here[j] + below[j]);
-        for (size_t j = 0; j < GROUP_NPIXELS; j++) {
-            const int16_t sum = (int16_t)(column[j] + column[j + 1] + column[j + 2]);
-            largest[j] = sum > largest[j] ? sum : largest[j];
-        }
+    uint32_t column[8 + 2]; /* sums of three rows, from one column to the left */
+    eight_hits hits = {0, 0};
+    for (size_t j = 0; j < 8 + 2; j++)
+        column[j] = (uint32_t)value[j - stride - 1] + value[j - 1] + value[j + stride - 1];
+    for (size_t j = 0; j < 8; j++) {
+        const uint32_t sum = column[j] + column[j + 1] + column[j + 2];
+        hits.chance |= (uint8_t)((sum > box_chance(word[j / TILE_EDGE])) << j);
+        hits.peak |= (uint8_t)((sum > box_peak(word[j / TILE_EDGE])) << j);
     }
+    return hits;
 }
 
-static void box(const uint8_t *value, size_t stride, size_t ngroups, const uint32_t *word,
-                uint16_t *found)
+/* Two tiles, which are byte k of the hits. */
+static void search_two(const boxed_row *row, size_t k, const uint32_t word[2], const box_hits *to)
 {
-    for (size_t g = 0; g < ngroups; g++) {
-        int16_t column[GROUP_NPIXELS];
-        box_columns(value + g * GROUP_NPIXELS, stride, column);
-        found[g] = 0;
-        for (size_t t = 0; t < GROUP_NTILES; t++) {
-            int16_t most = 0;
-            for (size_t j = TILE_EDGE * t; j < TILE_EDGE * (t + 1); j++)
-                most = column[j] > most ? column[j] : most;
-            const uint32_t chance = box_chance(word[g * GROUP_NTILES + t]);
-            found[g] |= (uint16_t)((uint32_t)((uint32_t)most > chance) << t);
+    eight_hits hits[TILE_EDGE] = {{0, 0}};
+    for (size_t i = 0; i < row->nrows; i++)
+        hits[i] = search_eight(row->value + i * row->stride + 8 * k, row->stride, word);
+    to->first[k] = hits[0].chance;
+    to->last[k] = hits[3].chance;
+    to->some[k] = hits[0].chance | hits[1].chance | hits[2].chance | hits[3].chance;
+    to->upper[k] = hits[0].peak | hits[1].peak;
+    to->lower[k] = hits[2].peak | hits[3].peak;
+}
+
+static void box(const boxed_row *row, const box_hits *hits)
+{
+    const size_t ngroups = (row->ntiles + (size_t)GROUP_NTILES - 1) / GROUP_NTILES;
+    for (size_t t = 0; t < ngroups * GROUP_NTILES; t += 2) {
+        uint32_t word[2];
+        for (size_t k = 0; k < 2; k++) {
+            word[k] = row->word[t + k < row->ntiles ? row->cell[t + k] : BRAGG_NO_CELL];
+            hits->other[t + k] = box_other(word[k]);
         }
+        search_two(row, t / 2, word, hits);
     }
 }
 

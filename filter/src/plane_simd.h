@@ -13,8 +13,9 @@
  *   store_pairs                       a[0], b[0], a[1], b[1], ... for vectors of 32-bit numbers
  *   odd_words                         even 16-bit numbers of the first, odd ones of the second
  *   lanes                             16 bytes in every 128-bit lane
- *   AFTER(n, a, b)                    the bytes of a from byte n on, then the first n of b
- *   some_pixels                       bit t: 32-bit number t is not 0
+ *   byte_after                        the bytes of a but the first, then the first of b
+ *   byte_before                       the last byte of a, then those of b but the last
+ *   bits_beyond                       bit j: byte j of the first is above that of the second
  *   add_counts                        adds eight bytes to eight counters
  *   LEVEL_HAS_COUNT                   if the kernel `count` is defined elsewhere; then store_pairs,
  *                                     odd_words and add_counts are not needed
@@ -261,105 +262,4 @@ LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
 }
 #endif
 
-/* Boxes. */
-
-/* Sums of three rows, below each other, around each row of tiles. */
-LEVEL_INLINE void sum_rows(const uint8_t *value, size_t stride, vec sums[TILE_EDGE])
-{
-    vec row[TILE_EDGE + 2];
-    for (size_t i = 0; i < TILE_EDGE + 2; i++)
-        row[i] = load(value + i * stride - stride);
-    const vec upper = VEC(adds_epu8)(row[1], row[2]);
-    const vec lower = VEC(adds_epu8)(row[3], row[4]);
-    sums[0] = VEC(adds_epu8)(row[0], upper);
-    sums[1] = VEC(adds_epu8)(upper, row[3]);
-    sums[2] = VEC(adds_epu8)(row[2], lower);
-    sums[3] = VEC(adds_epu8)(lower, row[5]);
-}
-
-/* Pixels of boxes beyond cuts below 255 are not 0 in the result: sums may saturate. */
-LEVEL_INLINE vec compare(const vec sums[TILE_EDGE], const vec next[TILE_EDGE], vec cut)
-{
-    vec beyond = zero();
-    for (int i = 0; i < TILE_EDGE; i++) {
-        const vec pair = VEC(adds_epu8)(sums[i], AFTER(1, sums[i], next[i]));
-        const vec box = VEC(adds_epu8)(pair, AFTER(2, sums[i], next[i]));
-        beyond = or_bits(beyond, VEC(subs_epu8)(box, cut));
-    }
-    return beyond;
-}
-
-/* Sums of three neighbours in a row: around even and odd pixels. */
-typedef struct row_sums {
-    vec even;
-    vec odd;
-} row_sums;
-
-LEVEL_INLINE row_sums sum_three(const uint8_t *value)
-{
-    const vec here = load(value);
-    const vec pair = VEC(add_epi16)(even_bytes(here), odd_bytes(here));
-    return (row_sums){VEC(add_epi16)(pair, even_bytes(load(value - 1))),
-                      VEC(add_epi16)(pair, odd_bytes(load(value + 1)))};
-}
-
-LEVEL_INLINE vec largest_box(const vec h[TILE_EDGE + 2])
-{
-    const vec upper = VEC(add_epi16)(h[1], h[2]);
-    const vec lower = VEC(add_epi16)(h[3], h[4]);
-    /* The middle rows are in two boxes each: a larger summand makes a larger sum. */
-    const vec first_two = VEC(add_epi16)(upper, VEC(max_epu16)(h[0], h[3]));
-    const vec last_two = VEC(add_epi16)(lower, VEC(max_epu16)(h[2], h[5]));
-    return VEC(max_epu16)(first_two, last_two);
-}
-
-/* The same for all cuts. */
-LEVEL_INLINE vec compare_wide(const uint8_t *value, size_t stride, vec words)
-{
-    const vec cut = and_bits(words, VEC(set1_epi32)(BOX_NEVER));
-    vec even[TILE_EDGE + 2];
-    vec odd[TILE_EDGE + 2];
-    for (size_t i = 0; i < TILE_EDGE + 2; i++) {
-        const row_sums sums = sum_three(value + i * stride - stride);
-        even[i] = sums.even;
-        odd[i] = sums.odd;
-    }
-    const vec most = VEC(max_epu16)(largest_box(even), largest_box(odd));
-    return VEC(subs_epu16)(most, or_bits(cut, VEC(slli_epi32)(cut, 16)));
-}
-
-/* Whether a byte cannot tell that sums are beyond the chance of some tiles. */
-LEVEL_INLINE int some_wide(vec words)
-{
-    /* BOX_NEVER becomes 0 in these bits. */
-    const vec after = VEC(add_epi32)(words, VEC(set1_epi32)(1));
-    return !is_zero(and_bits(after, VEC(set1_epi32)(BOX_NEVER ^ 0xFF)));
-}
-
-/* The lowest byte of each word, four times. */
-LEVEL_INLINE vec spread_bytes(vec words)
-{
-    static const uint8_t order[16] = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
-    return VEC(shuffle_epi8)(words, lanes(order));
-}
-
-/* Where a tile is found is a matter of chance: without branches on that. */
-LEVEL_TARGET static void box(const uint8_t *value, size_t stride, size_t ngroups,
-                             const uint32_t *word, uint16_t *found)
-{
-    vec sums[TILE_EDGE];
-    vec next[TILE_EDGE];
-    sum_rows(value - 1, stride, next);
-    memset(found, 0, ngroups * sizeof *found);
-    for (size_t t = 0; t < ngroups * GROUP_NTILES; t += VEC_NTILES) {
-        const uint8_t *at = value + TILE_EDGE * t;
-        const vec words = load(word + t);
-        if (t % GROUP_NTILES == 0) /* and the row below that was looked at just now */
-            ask_for_next_group(at + stride, stride);
-        memcpy(sums, next, sizeof sums);
-        sum_rows(at + VEC_NBYTES - 1, stride, next);
-        const vec beyond = some_wide(words) ? compare_wide(at, stride, words)
-                                            : compare(sums, next, spread_bytes(words));
-        found[t / GROUP_NTILES] |= (uint16_t)(some_pixels(beyond) << t % GROUP_NTILES);
-    }
-}
+#include "box_simd.h"

@@ -90,13 +90,15 @@ LEVEL_INLINE void store_pairs(uint8_t *p, vec a, vec b)
     store(p + 16, _mm_unpackhi_epi32(a, b));
 }
 
-LEVEL_INLINE uint32_t some_pixels(vec v)
+LEVEL_INLINE uint64_t bits_beyond(vec a, vec b)
 {
-    const vec none = _mm_cmpeq_epi32(v, zero());
-    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(none)) ^ 0xF;
+    return high_bits(equal_bytes(_mm_max_epu8(a, b), b)) ^ UINT16_MAX;
 }
 
-#define AFTER(n, a, b) _mm_alignr_epi8(b, a, n)
+LEVEL_INLINE vec byte_after(vec a, vec b) { return _mm_alignr_epi8(b, a, 1); }
+
+LEVEL_INLINE vec byte_before(vec a, vec b) { return _mm_alignr_epi8(b, a, 15); }
+
 #include "plane_simd.h"
 
 const plane_kernels plane_sse4 = {

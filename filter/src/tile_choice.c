@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A tile must be kept where its pixels cannot be drawn: some are below their range or under the
- * static mask and, with local counts, above the threshold.
+ * A tile must be kept where its pixels cannot be drawn (calm_tiles.c).
  *
  * With local counts, tiles that hold more than background are kept as well.  A weak reflection need
  * not have a single pixel above the threshold, but its pixels together stand out: where the sum of
@@ -15,12 +14,13 @@
 #include <math.h>
 
 #include "box_search.h"
+#include "calm_tiles.h"
 #include "faint_tiles.h"
+#include "quad_bits.h"
 #include "scratch.h"
-#include "symbols.h"
 #include "wide_box_search.h"
 
-enum { BOX_NPIXELS = 9, CHOSEN_AT_ONCE = 512 };
+enum { BOX_NPIXELS = 9 };
 /* So much more significant is a peak, which has wings, than what just stands out. */
 static const double PEAK_SIGMA = 2.0;
 /* Where there are hardly any counts: so much more significant must be what is kept, and a peak. */
@@ -29,177 +29,6 @@ static const double SPARSE_PEAK_SIGMA = 7.0;
 /* So much less where there are many: spots are wide against their noise, and bytes cheap. */
 static const double BRIGHT_SIGMA = 0.2;
 static const double BRIGHT_EXPECTED = 16.0;
-
-/* The pixels of a tile one by one. */
-static int must_keep_pixels(const frame_source *s, const frame_model *m, size_t tile,
-                            const cell_range *r)
-{
-    int64_t value[TILE_NPIXELS];
-    frame_source_tile(s, tile, value);
-    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
-        if (!(s->plane.valid[tile] >> p & 1))
-            continue;
-        if (value[p] < r->low || (m->layout.has_local && value[p] > r->high))
-            return 1;
-        const uint32_t row = (uint32_t)(tile / s->map->ntx);
-        const size_t i = tile_pixel(s->map, row, (uint32_t)(tile % s->map->ntx), p);
-        if (s->static_mask && s->static_mask[i])
-            return 1;
-    }
-    return 0;
-}
-
-static int must_keep(const frame_source *s, const frame_model *m, size_t tile)
-{
-    const cell_range *r = &m->range[s->map->cell[tile]];
-    const int is_simple = !s->plane.has_large[tile] && m->noise.is_counting && r->low == 0;
-    if (is_simple && s->plane.largest[tile] <= r->high)
-        return m->layout.has_local && r->is_pattern && s->plane.sum[tile] > PATTERN_MAX_SUM;
-    if (is_simple)
-        return m->layout.has_local;
-    return must_keep_pixels(s, m, tile, r);
-}
-
-/* Tiles of a cell whose bytes are all below this, and few, need not be looked at more closely. */
-static uint8_t plain_below(const frame_model *m, const cell_range *r)
-{
-    if (!m->noise.is_counting || r->low != 0 || r->high < 0)
-        return 0;
-    return (uint8_t)(r->high < BYTE_LOOKUP ? r->high + 1 : BYTE_LOOKUP);
-}
-
-/* Some tiles side by side. */
-typedef struct choice_tiles {
-    size_t first;
-    uint32_t n;
-    uint8_t others[CHOSEN_AT_ONCE];
-} choice_tiles;
-
-/*
- * Before, calm[tile] has the limit of the tile's cell: plain_below, 0 for blank tiles.  Calm are
- * tiles without bytes of `limit` or more, and few counts.  Tiles with such bytes, all of which the
- * bytes tell, are kept if the threshold says so.  Others must be looked at one by one. Loops
- * without branches.
- */
-BRAGG_INLINE void choose_by_bytes(frame_source *s, int has_local, choice_tiles *tiles)
-{
-    const uint8_t keeps = has_local ? 1 : 0;
-    const uint8_t *restrict largest = s->plane.largest + tiles->first;
-    const uint16_t *restrict sum = s->plane.sum + tiles->first;
-    uint8_t *restrict kept = s->kept + tiles->first;
-    uint8_t *restrict calm = s->calm + tiles->first;
-    uint8_t *restrict others = tiles->others;
-    uint8_t few[CHOSEN_AT_ONCE];
-    const uint32_t n = tiles->n;
-    for (uint32_t t = 0; t < n; t++)
-        few[t] = sum[t] <= PATTERN_MAX_SUM;
-    for (uint32_t t = 0; t < n; t++) {
-        const uint8_t is_free = kept[t] ^ 1;
-        const uint8_t limit = calm[t];
-        const uint8_t is_low = largest[t] < limit;
-        const uint8_t is_known = largest[t] != BYTE_LOOKUP;
-        const uint8_t is_blank = limit == 0;
-        const uint8_t is_bright = (is_low ^ 1) & is_known & (is_blank ^ 1);
-        calm[t] = is_low & few[t] & is_free;
-        others[t] = is_blank | (is_free & ((is_known ^ 1) | (is_low & (few[t] ^ 1))));
-        kept[t] |= keeps & is_bright;
-    }
-}
-
-static void choose_plainly(frame_source *s, int has_local, choice_tiles *tiles)
-{
-    choose_by_bytes(s, has_local, tiles);
-}
-
-#if defined(BRAGG_X86_64)
-__attribute__((target("avx2"))) static void choose_avx2(frame_source *s, int has_local,
-                                                        choice_tiles *tiles)
-{
-    choose_by_bytes(s, has_local, tiles);
-}
-#endif
-
-typedef void (*choose_kernel)(frame_source *s, int has_local, choice_tiles *tiles);
-
-static choose_kernel choose_kernel_of(cpu_level level)
-{
-#if defined(BRAGG_X86_64)
-    if (level == CPU_AVX2 || level == CPU_AVX512)
-        return choose_avx2;
-#endif
-    (void)level;
-    return choose_plainly;
-}
-
-/* Tiles of which more must be known than their sum and largest byte. */
-static void choose_others(frame_source *s, const frame_model *m, const choice_tiles *tiles)
-{
-    for (uint32_t start = 0; start < tiles->n; start += 8) {
-        uint64_t others = load_u64(tiles->others + start);
-        for (; others; others &= others - 1) {
-            const size_t tile = tiles->first + start + lowest_bit(others) / 8;
-            if (s->map->cell[tile] == BRAGG_NO_CELL)
-                s->kept[tile] = 0;
-            else if (!s->kept[tile] && s->plane.valid[tile])
-                s->kept[tile] = (uint8_t)must_keep(s, m, tile);
-        }
-    }
-}
-
-static void list_limits(const uint8_t *restrict below, const uint16_t *restrict cell, size_t n,
-                        uint8_t *restrict limit)
-{
-    size_t t = 0;
-    for (; n - t >= 4; t += 4) {
-        for (size_t k = t; k < t + 4; k++)
-            limit[k] = below[cell[k]];
-    }
-    for (; t < n; t++)
-        limit[t] = below[cell[t]];
-}
-
-/* below: limits of cells, none among them; NULL if s->calm has those of tiles. */
-static void choose_all(frame_source *s, const frame_model *m, const uint8_t *below)
-{
-    const size_t ntiles = ring_map_ntiles(s->map);
-    const choose_kernel choose = choose_kernel_of(bragg_cpu_level());
-    choice_tiles tiles = {0};
-    for (; tiles.first < ntiles; tiles.first += tiles.n) {
-        const size_t nleft = ntiles - tiles.first;
-        tiles.n = nleft < CHOSEN_AT_ONCE ? (uint32_t)nleft : CHOSEN_AT_ONCE;
-        if (below)
-            list_limits(below, s->map->cell + tiles.first, tiles.n, s->calm + tiles.first);
-        memset(tiles.others, 0, sizeof tiles.others);
-        choose(s, m->layout.has_local, &tiles);
-        choose_others(s, m, &tiles);
-    }
-}
-
-static h5bragg_status choose_by_cells(frame_source *s, const frame_model *m)
-{
-    uint8_t *below = scratch_take(BRAGG_NO_CELL + 1u);
-    if (!below)
-        return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < s->map->ncells; c++)
-        below[c] = plain_below(m, &m->range[c]);
-    below[BRAGG_NO_CELL] = 0;
-    choose_all(s, m, below);
-    scratch_give(below);
-    return H5BRAGG_OK;
-}
-
-/*
- * A ring that becomes general keeps its thresholds: new is only that there may be pixels below its
- * range.
- */
-h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
-{
-    for (uint32_t c = 0; c < s->map->ncells; c++) {
-        if (m->range[c].low != 0)
-            return choose_by_cells(s, m);
-    }
-    return H5BRAGG_OK;
-}
 
 /* The background of a pixel of a cell. */
 typedef struct cell_background {
@@ -282,49 +111,146 @@ static void cut_tables_free(cut_tables *cuts)
     scratch_give(cuts->peak);
 }
 
-/* All that is asked of a tile's cell comes with one word: the limit as well. */
-static h5bragg_status search_boxes(frame_source *s, const frame_model *m, const cut_tables *cuts)
+/* All that rows of tiles need, one after the other. */
+typedef struct chooser {
+    frame_source *source;
+    const frame_model *model;
+    cut_tables cuts;
+    box_search boxes;
+    uint32_t *word; /* of cells, for boxes: or */
+    uint8_t *below; /* their limits alone */
+    uint8_t *kept;  /* of a row of tiles; whole groups */
+    uint8_t *limit;
+    faint_tiles faint;
+} chooser;
+
+static h5bragg_status chooser_make(frame_source *s, const frame_model *m, chooser *c)
 {
-    uint32_t *word = scratch_take((BRAGG_NO_CELL + 1u) * sizeof *word);
-    if (!word)
+    const size_t ngroups = ring_map_ngroups(s->map);
+    *c = (chooser){.source = s, .model = m};
+    c->kept = scratch_take_zeros(ngroups * GROUP_NTILES + BOX_SLACK, 1);
+    c->limit = scratch_take(ngroups * GROUP_NTILES);
+    return c->kept && c->limit ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+static void chooser_free(chooser *c)
+{
+    cut_tables_free(&c->cuts);
+    box_search_free(&c->boxes);
+    faint_tiles_free(&c->faint);
+    scratch_give(c->word);
+    scratch_give(c->below);
+    scratch_give(c->kept);
+    scratch_give(c->limit);
+}
+
+static h5bragg_status make_limits(chooser *c)
+{
+    const frame_model *m = c->model;
+    c->below = scratch_take(BRAGG_NO_CELL + 1u);
+    if (!c->below)
         return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < s->map->ncells; c++) {
-        const byte_cut cut = byte_cut_of(cuts, c);
-        word[c] = box_word(cut.chance, cut.peak, plain_below(m, &m->range[c]));
-    }
-    word[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_NEVER, 0);
-    box_search(&s->plane, s->map, word, s->kept, s->calm);
-    scratch_give(word);
+    for (uint32_t cell = 0; cell < m->noise.map->ncells; cell++)
+        c->below[cell] = calm_limit(m, cell);
+    c->below[BRAGG_NO_CELL] = 0;
     return H5BRAGG_OK;
 }
 
-/* *has_limits: s->calm has those of tiles. */
-static h5bragg_status keep_significant(frame_source *s, const frame_model *m, int *has_limits)
+/* All that is asked of a tile's cell comes with one word: the limit as well. */
+static h5bragg_status make_words(chooser *c)
 {
-    cut_tables cuts;
-    h5bragg_status status = cut_tables_make(s->map, &cuts);
-    *has_limits = !status && fill_cuts(m, &cuts);
-    if (*has_limits)
-        status = search_boxes(s, m, &cuts);
-    else if (!status)
-        status = wide_box_search(s, m, cuts.chance, cuts.peak);
+    const frame_model *m = c->model;
+    c->word = scratch_take((BRAGG_NO_CELL + 1u) * sizeof *c->word);
+    if (!c->word)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t cell = 0; cell < m->noise.map->ncells; cell++) {
+        const byte_cut cut = byte_cut_of(&c->cuts, cell);
+        c->word[cell] = box_word(cut.chance, cut.peak, calm_limit(m, cell));
+    }
+    c->word[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_MOST_PEAK, 0);
+    return box_search_make(&c->source->plane, c->source->map, c->word, &c->boxes);
+}
+
+/* What is needed to search boxes in bytes; boxes that do not fit are searched at once. */
+static h5bragg_status prepare_boxes(chooser *c)
+{
+    h5bragg_status status = cut_tables_make(c->source->map, &c->cuts);
     if (!status)
-        status = faint_tiles_drop(s, m);
-    cut_tables_free(&cuts);
-    return status;
+        status = faint_tiles_make(c->model, &c->faint);
+    if (status)
+        return status;
+    if (fill_cuts(c->model, &c->cuts))
+        return make_words(c);
+    memset(c->source->kept, 0, ring_map_ntiles(c->source->map));
+    return wide_box_search(c->source, c->model, c->cuts.chance, c->cuts.peak);
+}
+
+/* Four cells come with one load: loads are what this waits for. */
+static void list_limits(const uint8_t *restrict below, const uint16_t *restrict cell, size_t n,
+                        uint8_t *restrict limit)
+{
+    size_t t = 0;
+    for (; n - t >= QUAD_NTILES; t += QUAD_NTILES) {
+        const uint64_t quad = quad_get(cell + t);
+        for (uint32_t k = 0; k < QUAD_NTILES; k++)
+            limit[t + k] = below[quad >> 16 * k & 0xFFFF];
+    }
+    for (; t < n; t++)
+        limit[t] = below[cell[t]];
+}
+
+/* has_kept: some tiles of the source are kept already, if boxes are not searched row by row. */
+static void choose_rows(chooser *c, int has_kept)
+{
+    frame_source *s = c->source;
+    const ring_map *map = s->map;
+    const size_t ntx = map->ntx;
+    const uint8_t *limit = c->limit;
+    for (uint32_t row = 0; row < map->nty; row++) {
+        if (c->word)
+            limit = box_search_row(&c->boxes, row, c->kept);
+        else
+            list_limits(c->below, map->cell + row * ntx, ntx, c->limit);
+        if (!c->word && has_kept)
+            memcpy(c->kept, s->kept + row * ntx, ntx);
+        if (c->faint.limits)
+            faint_tiles_drop(&c->faint, s, row, c->kept);
+        calm_tiles_row(s, c->model, row, c->kept, limit);
+    }
 }
 
 h5bragg_status tile_choice(frame_source *s, const frame_model *m)
 {
-    int has_limits = 0;
-    h5bragg_status status = H5BRAGG_OK;
-    memset(s->kept, 0, ring_map_ntiles(s->map));
-    if (m->layout.has_local)
-        status = keep_significant(s, m, &has_limits);
-    if (!status && !has_limits)
-        return choose_by_cells(s, m);
+    chooser c;
+    h5bragg_status status = chooser_make(s, m, &c);
+    if (!status && m->layout.has_local)
+        status = prepare_boxes(&c);
+    if (!status && !c.word)
+        status = make_limits(&c);
     if (!status)
-        choose_all(s, m, NULL);
+        choose_rows(&c, m->layout.has_local);
+    chooser_free(&c);
+    return status;
+}
+
+/*
+ * A ring that becomes general keeps its thresholds: new is only that there may be pixels below its
+ * range.
+ */
+h5bragg_status tile_choice_update(frame_source *s, const frame_model *m)
+{
+    chooser c;
+    uint32_t cell = 0;
+    while (cell < s->map->ncells && m->range[cell].low == 0)
+        cell++;
+    if (cell == s->map->ncells)
+        return H5BRAGG_OK;
+    h5bragg_status status = chooser_make(s, m, &c);
+    if (!status)
+        status = make_limits(&c);
+    if (!status)
+        choose_rows(&c, 1);
+    chooser_free(&c);
     return status;
 }
 
@@ -334,7 +260,7 @@ static void set_rule(const frame_model *m, uint32_t cell, const cut_tables *cuts
     const cell_range *r = &m->range[cell];
     rule->low = r->low;
     rule->high = r->high;
-    rule->limit = plain_below(m, r);
+    rule->limit = calm_limit(m, cell);
     rule->is_pattern = (uint8_t)r->is_pattern;
     if (!m->layout.has_local)
         return;

@@ -301,31 +301,37 @@ static void check_box_search(const test_case *c, const counts_plane *plane)
 {
     const uint16_t chances[][NCELLS] = {{9, 14, 20, 25, BOX_NEVER, 253, 60},
                                         {9, 14, 20, 25, BOX_NEVER, 300, 2294},
-                                        {0, 2295, 254, 255, 700, 40, 11}};
+                                        {0, 2295, 254, 255, 700, 40, 11},
+                                        {246, 247, 248, 240, BOX_NEVER, 239, 253}};
     const size_t ntiles = ring_map_ntiles(&c->map);
-    uint8_t *kept = allocate(ntiles);
+    const uint32_t ntx = c->map.ntx;
+    uint8_t *kept = allocate(ring_map_ngroups(&c->map) * GROUP_NTILES + BOX_SLACK);
     uint8_t *expected = allocate(ntiles);
-    uint8_t *other = allocate(ntiles);
     for (size_t k = 0; k < sizeof chances / sizeof *chances; k++) {
         static uint32_t words[BRAGG_NO_CELL + 1];
-        words[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_NEVER, 77);
+        box_search search;
+        words[BRAGG_NO_CELL] = box_word(BOX_NEVER, BOX_MOST_PEAK, 77);
         for (size_t cell = 0; cell < NCELLS; cell++) {
             const uint32_t chance = chances[k][cell];
-            const uint32_t peak = chance + (uint32_t)(cell % 3) * 7u;
-            words[cell] = box_word(chance, peak < BOX_NEVER ? peak : BOX_NEVER, (uint8_t)~cell);
+            const uint32_t more = chance + (uint32_t)(cell % 3) * 7u;
+            const uint32_t peak = more < BOX_MOST_PEAK ? more : BOX_MOST_PEAK;
+            words[cell] = box_word(chance, peak, (uint8_t)~cell);
+            CHECK(box_chance(words[cell]) == chance);
+            CHECK(box_peak(words[cell]) == (peak > chance ? peak : chance));
         }
-        memset(kept, 0, ntiles);
         memset(expected, 0, ntiles);
-        kept[ntiles - 1] = expected[ntiles - 1] = 1; /* stays */
-        box_search(plane, &c->map, words, kept, other);
         search_plainly(c, words, expected);
-        CHECK(memcmp(kept, expected, ntiles) == 0);
-        for (size_t t = 0; t < ntiles; t++)
-            CHECK(other[t] == box_other(words[c->map.cell[t]]));
+        CHECK(!box_search_make(plane, &c->map, words, &search));
+        for (uint32_t row = 0; row < c->map.nty; row++) {
+            const uint8_t *other = box_search_row(&search, row, kept);
+            CHECK(memcmp(kept, expected + (size_t)row * ntx, ntx) == 0);
+            for (uint32_t t = 0; t < ntx; t++)
+                CHECK(other[t] == box_other(words[c->map.cell[(size_t)row * ntx + t]]));
+        }
+        box_search_free(&search);
     }
     free(kept);
     free(expected);
-    free(other);
 }
 
 /* Buffers are used again from kind to kind, so what one frame leaves must not reach the next. */
