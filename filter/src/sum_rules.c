@@ -94,7 +94,7 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->full = scratch_take((map->ncells + 1u) * sizeof *grid->full);
     grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
     grid->nlow = scratch_take_zeros(map->ncells + 1u, sizeof *grid->nlow);
-    grid->is_coarse = scratch_take_zeros(grid->nblocks, 1);
+    grid->is_coarse = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->scale = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->scale_above = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
@@ -135,6 +135,7 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->plain);
     scratch_give(grid->rule);
     scratch_give(grid->group);
+    scratch_give(grid->wanted);
     scratch_give(grid->small);
     scratch_give(grid->nlow);
     scratch_give(grid->is_coarse);

@@ -59,10 +59,12 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
 {
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
+    const size_t ngroups = ring_map_ngroups(map);
     grid->plain = scratch_take((map->ncells + 1u) * sizeof *grid->plain);
     grid->rule = scratch_take((size_t)MACRO_EDGE * map->ntx * sizeof *grid->rule);
-    grid->group = scratch_take(ring_map_ngroups(map) * sizeof *grid->group);
-    if (!grid->plain || !grid->rule || !grid->group)
+    grid->group = scratch_take(ngroups * sizeof *grid->group);
+    grid->wanted = scratch_take_zeros(ngroups + 1, sizeof *grid->wanted);
+    if (!grid->plain || !grid->rule || !grid->group || !grid->wanted)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         grid->plain[c] =
@@ -148,27 +150,25 @@ static void write_blocks(sum_grid *grid, const tile_sums *sum, symbol_writer *sc
     }
 }
 
-/* Which tiles of a group are not in coarse blocks, and which have scale 1. */
-static void set_tiles(sum_grid *grid, uint32_t g)
+/* Which tiles of a group are not in coarse blocks; and other rules where scales are not 1. */
+static void set_tiles(sum_grid *grid, const sum_rows *rows, uint32_t g)
 {
     const uint32_t block = GROUP_NBLOCKS * g;
-    sum_group *group = &grid->group[g];
-    uint32_t coarse = 0;
-    uint32_t scaled = 0;
-    if (block + GROUP_NBLOCKS < grid->nblocks) {
-        memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
-        memcpy(&scaled, grid->scale + block, sizeof scaled);
-        group->wanted = group->unscaled = 0xFFFF;
-        if (coarse == 0 && scaled == 0)
-            return;
-    }
-    group->wanted = group->unscaled = 0;
+    uint32_t coarse;
+    uint32_t scaled;
+    memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
+    memcpy(&scaled, grid->scale + block, sizeof scaled);
+    if (scaled)
+        sums_write_kernels_get(bragg_cpu_level())->rescale(rows, g, grid->scale + block);
+    grid->wanted[g] = 0xFFFF;
+    if (coarse == 0 && SUM_NTILES * (g + 1) <= rows->ntx)
+        return;
+    grid->wanted[g] = 0;
     for (uint32_t k = 0; k < GROUP_NBLOCKS && block + k < grid->nblocks; k++) {
         const uint32_t ntiles =
             ring_map_block_stop(grid->model->noise.map, block + k) - MACRO_EDGE * (block + k);
         const uint32_t tiles = ((1u << ntiles) - 1) << MACRO_EDGE * k;
-        group->wanted |= (uint16_t)(grid->is_coarse[block + k] ? 0 : tiles);
-        group->unscaled |= (uint16_t)(grid->scale[block + k] == 0 ? tiles : 0);
+        grid->wanted[g] |= (uint16_t)(grid->is_coarse[block + k] ? 0 : tiles);
     }
 }
 
@@ -199,10 +199,10 @@ static void write_row(sum_grid *grid, const sum_rows *rows, const tile_sums *sum
     const uint32_t ngroups = (uint32_t)ring_map_ngroups(grid->model->noise.map);
     uint32_t start = 0;
     while (start < ngroups) {
-        uint16_t *pair = symbol_writer_room(sums, (size_t)SUM_NTILES * (ngroups - start));
+        uint16_t *pair = symbol_writer_room(sums, (size_t)SUM_NTILES * (ngroups - start + 1));
         if (!pair)
             return;
-        const put_run run = kernels->put(rows, row, start, ngroups, grid->group, pair);
+        const put_run run = kernels->put(rows, row, start, ngroups, pair);
         sums->npairs += run.npairs;
         if (run.odd)
             write_mixed(grid, rows, row, &run, sum, sums);
@@ -220,14 +220,14 @@ void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
                            grid->hash,
                            grid->plain,
                            grid->rule,
-                           grid->scale,
+                           grid->wanted,
                            sum_quarters_of(grid->model),
                            map->ntx,
                            grid->nrows};
     look_at_groups(grid, &rows);
     write_blocks(grid, sum, scales, sums);
     for (uint32_t group = 0; group < ring_map_ngroups(map); group++)
-        set_tiles(grid, group);
+        set_tiles(grid, &rows, group);
     for (uint32_t row = 0; row < grid->nrows; row++)
         write_row(grid, &rows, sum, row, sums);
 }

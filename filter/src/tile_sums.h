@@ -54,7 +54,8 @@ typedef struct sum_grid {
     uint8_t *is_coarse;       /* nblocks */
     struct plain_cell *plain; /* per cell, for writing alone: see sums_write_kernels.h */
     uint32_t *rule;           /* likewise: of open tiles, nrows * ntx */
-    struct sum_group *group;  /* likewise: of the row at work */
+    struct sum_group *group;  /* likewise: of the row at work, as is this */
+    uint16_t *wanted;
     int8_t *scale;            /* nblocks, and zeros for MACRO_EDGE more */
     int8_t *scale_above;
     int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
