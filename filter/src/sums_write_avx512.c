@@ -15,6 +15,21 @@ KERNEL BRAGG_INLINE __m512i add_block(__m512i x)
     return _mm512_add_epi32(x, _mm512_shuffle_epi32(x, _MM_PERM_CDAB));
 }
 
+/* Bits of the first tiles of blocks. */
+enum { BLOCK_BITS = 0x1111 };
+
+/* For each block whether a bit is set. */
+BRAGG_INLINE uint32_t any_of_block(uint32_t tiles)
+{
+    tiles |= tiles >> 1;
+    return (tiles | tiles >> 2) & BLOCK_BITS;
+}
+
+KERNEL BRAGG_INLINE __m128i first_tiles(__m512i x)
+{
+    return _mm512_castsi512_si128(_mm512_maskz_compress_epi32(BLOCK_BITS, x));
+}
+
 /* Rules and expected sums of the cells of sixteen tiles, anything for tiles that are not open. */
 KERNEL BRAGG_INLINE __m512i look_up_cells(const sum_rows *rows, size_t at, __mmask16 inside,
                                           __mmask16 is_open, __m512i *expected)
@@ -134,23 +149,27 @@ KERNEL BRAGG_INLINE void look_at_group(const sum_rows *rows, uint32_t first, sum
         elsewhere |= _mm256_cmpeq_epi16_mask(s, all);
     }
     expected = add_block(expected);
+    sum = add_block(sum);
     const __m512 distance =
-        _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_slli_epi32(add_block(sum), 8), expected));
+        _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_slli_epi32(sum, 8), expected));
     const __m512 limit = _mm512_mul_ps(
         _mm512_set1_ps(FAR_FACTOR),
         _mm512_cvtepi32_ps(_mm512_add_epi32(expected, _mm512_set1_epi32(FAR_OFFSET))));
-    uint32_t is_far = _mm512_cmp_ps_mask(_mm512_mul_ps(distance, distance), limit, _CMP_GT_OQ);
-    is_far |= elsewhere | elsewhere >> 1;
-    is_far = (is_far | is_far >> 2) & 0x1111;
-    is_far &= is_pattern(expected);
-    any |= any >> 1;
-    group->is_open = (uint16_t)((any | any >> 2) & 0x1111);
-    group->is_far = (uint16_t)is_far;
+    const uint32_t is_far =
+        _mm512_cmp_ps_mask(_mm512_mul_ps(distance, distance), limit, _CMP_GT_OQ);
+    const uint32_t is_unsure = any_of_block(elsewhere);
+    group->is_open = (uint16_t)any_of_block(any);
+    group->is_far = (uint16_t)((is_far | is_unsure) & is_pattern(expected) & BLOCK_BITS);
+    sum = _mm512_mask_mov_epi32(sum, (__mmask16)is_unsure, _mm512_set1_epi32(SUM_ELSEWHERE));
+    _mm_storeu_si128((__m128i *)(void *)(rows->blocks.expected + first / MACRO_EDGE),
+                     first_tiles(expected));
+    _mm_storel_epi64((__m128i *)(void *)(rows->blocks.sum + first / MACRO_EDGE),
+                     _mm_packus_epi32(first_tiles(sum), _mm_setzero_si128()));
 }
 
-KERNEL static void look(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group)
+KERNEL static void look(const sum_rows *rows, uint32_t n, sum_group *group)
 {
-    for (uint32_t g = start; g < stop; g++)
+    for (uint32_t g = 0; g < n; g++)
         look_at_group(rows, SUM_NTILES * g, &group[g]);
 }
 
@@ -189,6 +208,16 @@ KERNEL static void rescale(const sum_rows *rows, uint32_t group, const int8_t *s
         e = part_of(e, open);
         e = _mm512_mask_mov_epi32(e, is_pattern(e), times_factors(e, factors));
         _mm512_mask_storeu_epi32(rows->rule + at, is_open, pattern_rules(e, rows->quarters));
+    }
+}
+
+KERNEL static void list_rules(const uint32_t *expected, uint32_t n, uint32_t quarters,
+                              uint32_t *rule)
+{
+    for (uint32_t k = 0; k < n; k += SUM_NTILES) {
+        const __mmask16 inside = (__mmask16)(n - k < SUM_NTILES ? (1u << (n - k)) - 1 : 0xFFFF);
+        const __m512i e = _mm512_maskz_loadu_epi32(inside, expected + k);
+        _mm512_mask_storeu_epi32(rule + k, inside, pattern_rules(e, quarters));
     }
 }
 
@@ -292,5 +321,5 @@ KERNEL static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, ui
     return run;
 }
 
-const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, rescale, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, rescale, list_rules, put};
 #endif

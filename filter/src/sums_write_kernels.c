@@ -11,11 +11,11 @@ uint32_t plain_rule_of(const sum_rule *rule)
 }
 
 /* The rule of a tile of which so much is expected, if that is in a pattern ring. */
-static uint32_t pattern_rule(const sum_rows *rows, uint32_t expected, int8_t scale)
+static uint32_t pattern_rule(uint32_t expected, uint32_t quarters, int8_t scale)
 {
     if (expected >= PLAIN_MOST_EXPECTED)
         return PLAIN_NONE;
-    const sum_rule rule = sum_rule_of(expected, expected, rows->quarters, scale, 0, 1);
+    const sum_rule rule = sum_rule_of(expected, expected, quarters, scale, 0, 1);
     return plain_rule_of(&rule);
 }
 
@@ -44,7 +44,7 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
                     continue;
                 const uint32_t part = part_of(rows, at);
                 rows->rule[at] = rows->open[at] == 0xFFFF ? rows->plain[rows->cell[at]].rule
-                                                          : pattern_rule(rows, part, 0);
+                                                          : pattern_rule(part, rows->quarters, 0);
                 expected += part;
                 sum += rows->sum[at];
                 is_sure &= rows->sum[at] != SUM_ELSEWHERE;
@@ -54,6 +54,9 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
         const float distance = (float)((int32_t)(SUM_UNITS * sum) - (int32_t)expected);
         const int is_far =
             !is_sure || distance * distance > FAR_FACTOR * (float)(expected + FAR_OFFSET);
+        rows->blocks.expected[first / MACRO_EDGE + block] = expected;
+        rows->blocks.sum[first / MACRO_EDGE + block] =
+            (uint16_t)(is_sure && sum < SUM_ELSEWHERE ? sum : SUM_ELSEWHERE);
         is_open |= any << MACRO_EDGE * block;
         are_far |= (uint32_t)(is_far && expected < PLAIN_MOST_EXPECTED) << MACRO_EDGE * block;
     }
@@ -61,9 +64,9 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
     group->is_far = (uint16_t)are_far;
 }
 
-static void look(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group)
+static void look(const sum_rows *rows, uint32_t n, sum_group *group)
 {
-    for (uint32_t g = start; g < stop; g++)
+    for (uint32_t g = 0; g < n; g++)
         look_at_group(rows, SUM_NTILES * g, &group[g]);
 }
 
@@ -74,8 +77,14 @@ static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
         const uint32_t column = SUM_NTILES * group + k % SUM_NTILES;
         const size_t at = (size_t)(k / SUM_NTILES) * rows->ntx + column;
         if (scale[block] != 0 && column < rows->ntx && rows->open[at] != 0)
-            rows->rule[at] = pattern_rule(rows, part_of(rows, at), scale[block]);
+            rows->rule[at] = pattern_rule(part_of(rows, at), rows->quarters, scale[block]);
     }
+}
+
+static void list_rules(const uint32_t *expected, uint32_t n, uint32_t quarters, uint32_t *rule)
+{
+    for (uint32_t k = 0; k < n; k++)
+        rule[k] = pattern_rule(expected[k], quarters, 0);
 }
 
 /*
@@ -125,7 +134,7 @@ static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t 
     return run;
 }
 
-const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, rescale, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, rescale, list_rules, put};
 
 const sums_write_kernels *sums_write_kernels_get(cpu_level level)
 {

@@ -48,6 +48,7 @@ typedef struct sum_rows {
     const uint32_t *hash;
     const plain_cell *plain; /* per cell */
     uint32_t *rule;          /* of open tiles: `look` finds them for `put` */
+    block_arrays blocks;     /* `look` adds up the sums of open tiles, found and expected */
     const uint16_t *wanted;  /* per group, and behind the last, for `put` alone; bit t for tile t in
                                 each of the rows: its sum is written if it is open */
     uint32_t quarters;       /* see sum_quarters_of */
@@ -70,15 +71,16 @@ typedef struct put_run {
 } put_run;
 
 typedef struct sums_write_kernels {
-    /* Looks at the macro blocks of groups [start, stop), and at rules. */
-    void (*look)(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group);
+    /* Looks at the macro blocks of n groups, and at rules. */
+    void (*look)(const sum_rows *rows, uint32_t n, sum_group *group);
     /* Finds the rules of blocks of a group whose scale is not 1, once that is known. */
     void (*rescale)(const sum_rows *rows, uint32_t group, const int8_t *scale);
+    /* The rules of n tiles, or coarse blocks, of pattern rings. */
+    void (*list_rules)(const uint32_t *expected, uint32_t n, uint32_t quarters, uint32_t *rule);
     /*
      * Makes the pairs of open and wanted tiles of a row, one behind the other, from a group `start`
-     * on, up to one that has odd tiles, or to `stop`.  The groups have been looked at, but for
-     * those of which nothing is wanted.  `pair` has room for all tiles of all groups, and of one
-     * more.
+     * on, up to one that has odd tiles, or to `stop`.  `pair` has room for all tiles of all groups,
+     * and of one more.
      */
     put_run (*put)(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t stop,
                    uint16_t *pair);

@@ -209,16 +209,30 @@ static void sums_are_put_as_in_plain_c(void)
             row.open[t] = 0;
         }
         uint16_t wanted[MAX_NTX / SUM_NTILES + 1];
-        const sum_rows in = {row.cell, row.open, row.sum,       row.hash, plain,
-                             rule[0],  wanted,   1 + below(16), ntx,      1 + below(4)};
+        uint16_t block_sum[2][MAX_NTX / MACRO_EDGE] = {{0}};
+        uint32_t block_expected[2][MAX_NTX / MACRO_EDGE] = {{0}};
+        const sum_rows in = {.cell = row.cell,
+                             .open = row.open,
+                             .sum = row.sum,
+                             .hash = row.hash,
+                             .plain = plain,
+                             .rule = rule[0],
+                             .blocks = {.sum = block_sum[0], .expected = block_expected[0]},
+                             .wanted = wanted,
+                             .quarters = 1 + below(16),
+                             .ntx = ntx,
+                             .nrows = 1 + below(4)};
         sum_rows in_fast = in;
         in_fast.rule = rule[1];
+        in_fast.blocks = (block_arrays){.sum = block_sum[1], .expected = block_expected[1]};
         const uint32_t ngroups = (ntx + SUM_NTILES - 1) / SUM_NTILES;
         sum_group group[2][MAX_NTX / SUM_NTILES];
         memset(group, 0, sizeof group);
-        SUMS_WRITE_KERNELS_SCALAR.look(&in, 0, ngroups, group[0]);
-        fast->look(&in_fast, 0, ngroups, group[1]);
+        SUMS_WRITE_KERNELS_SCALAR.look(&in, ngroups, group[0]);
+        fast->look(&in_fast, ngroups, group[1]);
         CHECK(memcmp(group[0], group[1], sizeof group[0]) == 0);
+        CHECK(memcmp(block_sum[0], block_sum[1], sizeof block_sum[0]) == 0);
+        CHECK(memcmp(block_expected[0], block_expected[1], sizeof block_expected[0]) == 0);
         for (uint32_t g = 0; g < ngroups; g++) {
             const uint32_t left = ntx - SUM_NTILES * g;
             const uint32_t inside = left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF;
@@ -256,6 +270,7 @@ static void sums_of_parts_are_put_as_in_plain_c(void)
         plain_cell plain[SUM_NTILES];
         uint16_t cell[SUM_NTILES], open[SUM_NTILES], sum[SUM_NTILES];
         uint32_t hash[SUM_NTILES];
+        uint32_t part_expected[SUM_NTILES];
         uint32_t rule[2][SUM_NTILES];
         int8_t scale[GROUP_NBLOCKS];
         const uint32_t quarters = 1 + below(16);
@@ -270,19 +285,34 @@ static void sums_of_parts_are_put_as_in_plain_c(void)
             open[t] = (uint16_t)(below(2) ? 0xFFFF : 1 + below(0xFFFF));
             const uint32_t part = (expected + t) * count_pixels(open[t]) / TILE_NPIXELS;
             const sum_rule right = sum_rule_of(part, part, quarters, scale[t / MACRO_EDGE], 0, 1);
+            part_expected[t] = part;
             sum[t] = (uint16_t)(right.predicted + below(4 * right.step));
             hash[t] = random_bits(&seed);
         }
         uint16_t pair[2][2 * SUM_NTILES];
+        uint32_t listed[2][SUM_NTILES];
+        uint32_t block_expected[GROUP_NBLOCKS];
+        uint16_t block_sum[GROUP_NBLOCKS];
         put_run run[2];
         for (uint32_t k = 0; k < 2; k++) {
             const sums_write_kernels *kernels = k ? fast : &SUMS_WRITE_KERNELS_SCALAR;
-            const sum_rows in = {cell,    open,   sum,      hash,       plain,
-                                 rule[k], wanted, quarters, SUM_NTILES, 1};
-            kernels->look(&in, 0, 1, &group);
+            const sum_rows in = {.cell = cell,
+                                 .open = open,
+                                 .sum = sum,
+                                 .hash = hash,
+                                 .plain = plain,
+                                 .rule = rule[k],
+                                 .blocks = {.sum = block_sum, .expected = block_expected},
+                                 .wanted = wanted,
+                                 .quarters = quarters,
+                                 .ntx = SUM_NTILES,
+                                 .nrows = 1};
+            kernels->look(&in, 1, &group);
             kernels->rescale(&in, 0, scale);
             run[k] = kernels->put(&in, 0, 0, 1, pair[k]);
+            kernels->list_rules(part_expected, 1 + expected % SUM_NTILES, quarters, listed[k]);
         }
+        CHECK(memcmp(listed[0], listed[1], (1 + expected % SUM_NTILES) * sizeof **listed) == 0);
         const put_run a = run[0];
         const put_run b = run[1];
         CHECK(a.npairs == b.npairs && a.open == b.open && a.odd == b.odd);
