@@ -86,6 +86,39 @@ LOOK_UP512 __m512i look_up_8_pairs(const void *table, __m256i index)
     const __m256i last = _mm256_inserti128_si256(_mm256_castsi128_si256(part2), part3, 1);
     return _mm512_inserti64x4(_mm512_castsi256_si512(first), last, 1);
 }
+
+/* Four elements of two words by indices that lie in memory. */
+LOOK_UP512 __m256i load_4_pairs(const void *table, const uint16_t index[4])
+{
+    const uint8_t *bytes = table;
+    const size_t nbytes = 2 * sizeof(uint32_t);
+    const __m128i low =
+        _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)(bytes + nbytes * index[0])),
+                           _mm_loadl_epi64((const void *)(bytes + nbytes * index[1])));
+    const __m128i high =
+        _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)(bytes + nbytes * index[2])),
+                           _mm_loadl_epi64((const void *)(bytes + nbytes * index[3])));
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+/*
+ * Sixteen elements of two words, likewise, the first eight in `low`: to take indices out of a
+ * vector would cost more than these loads.
+ */
+LOOK_UP512 void look_up_16_pairs(const void *table, const uint16_t *index, __m512i *low,
+                                 __m512i *high)
+{
+    if (!bragg_gathers_are_slow()) {
+        const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)index));
+        *low = _mm512_i32gather_epi64(_mm512_castsi512_si256(wide), table, 8);
+        *high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(wide, 1), table, 8);
+        return;
+    }
+    *low = _mm512_inserti64x4(_mm512_castsi256_si512(load_4_pairs(table, index)),
+                              load_4_pairs(table, index + 4), 1);
+    *high = _mm512_inserti64x4(_mm512_castsi256_si512(load_4_pairs(table, index + 8)),
+                               load_4_pairs(table, index + 12), 1);
+}
 #endif
 
 #endif

@@ -94,7 +94,7 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->full = scratch_take((map->ncells + 1u) * sizeof *grid->full);
     grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
     grid->nlow = scratch_take_zeros(map->ncells + 1u, sizeof *grid->nlow);
-    grid->is_coarse = scratch_take_zeros(grid->nblocks, 1);
+    grid->is_coarse = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->scale = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->scale_above = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
@@ -124,6 +124,8 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
                                              TILE_NPIXELS * model->expected[c] < SUM_UNITS * limit);
     }
     grid->may_be_coarse = grid->nlow[map->ncells] > 0;
+    while (grid->may_be_coarse && grid->nlow[grid->first_low + 1] == 0)
+        grid->first_low++;
     for (uint32_t c = 0; c < map->ncells && grid->may_be_coarse; c++)
         grid->low_cell[c] = low_cell_of(model, c);
     return H5BRAGG_OK;
@@ -135,6 +137,12 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->plain);
     scratch_give(grid->rule);
     scratch_give(grid->group);
+    scratch_give(grid->wanted);
+    scratch_give(grid->blocks.open);
+    scratch_give(grid->blocks.sum);
+    scratch_give(grid->blocks.expected);
+    scratch_give(grid->blocks.hash);
+    scratch_give(grid->blocks.rule);
     scratch_give(grid->small);
     scratch_give(grid->nlow);
     scratch_give(grid->is_coarse);
@@ -181,6 +189,40 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
            (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
 }
 
+/*
+ * Where all cells that a block may have are such as coarse blocks may be made of, it is one.  Who
+ * writes needs no more of it than that.
+ */
+static int find_coarse(const sum_grid *grid, uint32_t block, cell_span span)
+{
+    if (span.most == BRAGG_NO_CELL)
+        return block_is_coarse(grid, block);
+    const uint32_t nlow = grid->nlow[span.most + 1] - grid->nlow[span.least];
+    if (nlow == 0)
+        return 0;
+    if (!grid->plain || nlow < span.most - span.least + 1u)
+        return block_is_coarse(grid, block);
+    grid->whole[block] = 0;
+    return 1;
+}
+
+/* Most blocks of bright frames have cells before the first of which coarse blocks may be made. */
+static uint32_t find_coarse_blocks(const sum_grid *grid, const cell_span *span)
+{
+    const uint32_t nblocks = grid->nblocks;
+    const uint32_t first_low = grid->first_low;
+    uint8_t *is_coarse = grid->is_coarse;
+    uint32_t ncoarse = 0;
+    for (uint32_t block = 0; block < nblocks; block++) {
+        is_coarse[block] = 0;
+        if (span[block].most < first_low)
+            continue;
+        is_coarse[block] = (uint8_t)find_coarse(grid, block, span[block]);
+        ncoarse += is_coarse[block];
+    }
+    return ncoarse;
+}
+
 void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, const uint32_t *hash)
 {
     int8_t *scale = grid->scale_above;
@@ -192,12 +234,8 @@ void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, cons
     grid->open = open;
     grid->hash = hash;
     memset(grid->scale, 0, grid->nblocks);
-    if (!grid->may_be_coarse)
-        return;
     const cell_span *span = grid->model->noise.map->span + (size_t)row * grid->nblocks;
-    for (uint32_t block = 0; block < grid->nblocks; block++)
-        grid->is_coarse[block] =
-            cell_span_has(span[block], grid->nlow) && block_is_coarse(grid, block);
+    grid->ncoarse = grid->may_be_coarse ? find_coarse_blocks(grid, span) : 0;
 }
 
 int sum_grid_is_whole(const sum_grid *grid, uint32_t block)
@@ -251,13 +289,18 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
     return b;
 }
 
+uint32_t sum_grid_coarse_quarters(const sum_grid *grid)
+{
+    const uint32_t quarters = sum_quarters_of(grid->model);
+    const int is_limited = grid->model->format_version > 1 && quarters > COARSE_QUARTERS;
+    return is_limited ? COARSE_QUARTERS : quarters;
+}
+
 sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b)
 {
     const int64_t limit = PATTERN_MAX_SUM * TILE_NPIXELS;
-    const uint32_t quarters = sum_quarters_of(grid->model);
-    const int is_limited = grid->model->format_version > 1 && quarters > COARSE_QUARTERS;
-    return sum_rule_of(b->expected, b->variance, is_limited ? COARSE_QUARTERS : quarters,
-                       grid->scale[block], b->most < limit ? b->most : limit, 1);
+    return sum_rule_of(b->expected, b->variance, sum_grid_coarse_quarters(grid), grid->scale[block],
+                       b->most < limit ? b->most : limit, 1);
 }
 
 /* The rule of an open tile. */

@@ -51,6 +51,9 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
 /* The rule of a coarse block. */
 sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b);
 
+/* The step of those in quarters of their noise. */
+uint32_t sum_grid_coarse_quarters(const sum_grid *grid);
+
 /* That of any open tile. */
 sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, int8_t scale);
 

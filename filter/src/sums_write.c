@@ -55,86 +55,79 @@ static int8_t choose_scale(const block_sums *b)
     return nearest_scale((uint64_t)b->sum, b->expected);
 }
 
+static h5bragg_status make_blocks(uint32_t ngroups, block_arrays *blocks)
+{
+    const size_t n = (size_t)GROUP_NBLOCKS * ngroups;
+    blocks->open = scratch_take(n * sizeof *blocks->open);
+    blocks->sum = scratch_take(n * sizeof *blocks->sum);
+    blocks->expected = scratch_take(n * sizeof *blocks->expected);
+    blocks->hash = scratch_take(n * sizeof *blocks->hash);
+    blocks->rule = scratch_take(n * sizeof *blocks->rule);
+    if (!blocks->open || !blocks->sum || !blocks->expected || !blocks->hash || !blocks->rule)
+        return H5BRAGG_NO_MEMORY;
+    memset(blocks->open, 0xFF, n * sizeof *blocks->open);
+    return H5BRAGG_OK;
+}
+
 h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
 {
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
+    const uint32_t ngroups = (uint32_t)ring_map_ngroups(map);
     grid->plain = scratch_take((map->ncells + 1u) * sizeof *grid->plain);
     grid->rule = scratch_take((size_t)MACRO_EDGE * map->ntx * sizeof *grid->rule);
-    grid->group = scratch_take(ring_map_ngroups(map) * sizeof *grid->group);
-    if (!grid->plain || !grid->rule || !grid->group)
+    grid->group = scratch_take(ngroups * sizeof *grid->group);
+    grid->wanted = scratch_take_zeros(ngroups + (size_t)1, sizeof *grid->wanted);
+    if (!grid->plain || !grid->rule || !grid->group || !grid->wanted)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         grid->plain[c] =
             (plain_cell){plain_rule_of(&grid->full[c]),
                          m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL};
-    return H5BRAGG_OK;
+    return make_blocks(ngroups, &grid->blocks);
 }
 
-static void write_coarse(sum_grid *grid, uint32_t block, const block_sums *b, symbol_writer *sums)
+/* Of a block of pattern rings. */
+static block_sums block_sums_of(const sum_grid *grid, uint32_t block, const tile_sums *sum)
 {
-    const sum_rule rule = sum_grid_coarse_rule(grid, block, b);
-    write_sum(grid, sums, &rule, grid->hash[MACRO_EDGE * block], b->sum);
+    const uint32_t expected = grid->blocks.expected[block];
+    if (grid->blocks.sum[block] == SUM_ELSEWHERE)
+        return sum_grid_block(grid, block, sum);
+    return (block_sums){.expected = expected, .variance = expected, .sum = grid->blocks.sum[block]};
 }
 
-/* Whether the four blocks of a group are all coarse: what kernels say of them is of no use. */
-static int are_coarse(const sum_grid *grid, uint32_t group)
+static int is_open(const sum_grid *grid, uint32_t block)
 {
-    static const uint8_t ALL[GROUP_NBLOCKS] = {1, 1, 1, 1};
-    const uint32_t block = GROUP_NBLOCKS * group;
-    return block + GROUP_NBLOCKS <= grid->nblocks &&
-           memcmp(grid->is_coarse + block, ALL, sizeof ALL) == 0;
-}
-
-/* Looks at all groups. */
-static void look_at_groups(const sum_grid *grid, const sum_rows *rows)
-{
-    const sums_write_kernels *kernels = sums_write_kernels_get(bragg_cpu_level());
-    const uint32_t ngroups = (uint32_t)ring_map_ngroups(grid->model->noise.map);
-    for (uint32_t start = 0, stop; start < ngroups; start = stop + 1) {
-        for (stop = start; stop < ngroups && !are_coarse(grid, stop);)
-            stop++;
-        kernels->look(rows, start, stop, grid->group);
-        if (stop < ngroups)
-            grid->group[stop] = (sum_group){.is_open = 0x1111, .is_far = 0x1111};
-    }
+    const sum_group *group = &grid->group[block / GROUP_NBLOCKS];
+    return group->is_open >> MACRO_EDGE * (block % GROUP_NBLOCKS) & 1;
 }
 
 /* One of four blocks, of which bits are known. */
-static void write_block(sum_grid *grid, uint32_t block, const tile_sums *sum, symbol_writer *scales,
-                        symbol_writer *sums)
+static void write_block(sum_grid *grid, uint32_t block, const tile_sums *sum, symbol_writer *scales)
 {
     const sum_group *group = &grid->group[block / GROUP_NBLOCKS];
-    const uint32_t bit = 1u << MACRO_EDGE * (block % GROUP_NBLOCKS);
-    if (!(group->is_open & bit))
+    if (!is_open(grid, block))
         return;
     const uint32_t context = scale_context(grid, block);
-    if (group->is_far & bit || grid->is_coarse[block]) {
-        const block_sums b = sum_grid_block(grid, block, sum);
-        if (b.nopen == 0)
-            return;
+    if (group->is_far >> MACRO_EDGE * (block % GROUP_NBLOCKS) & 1) {
+        const block_sums b = block_sums_of(grid, block, sum);
         grid->scale[block] = choose_scale(&b);
-        if (grid->is_coarse[block])
-            write_coarse(grid, block, &b, sums);
     }
     number_put(scales, context, zigzag(grid->scale[block]));
 }
 
-/* Whether four blocks are fine, and none of them or beside them has a scale other than 1. */
+/* Whether four blocks are open, and none of them or beside them has a scale other than 1. */
 static int are_plain(const sum_grid *grid, uint32_t block)
 {
     const sum_group *group = &grid->group[block / GROUP_NBLOCKS];
     uint32_t above;
-    uint32_t coarse;
     if (group->is_open != 0x1111 || group->is_far != 0 || block + GROUP_NBLOCKS > grid->nblocks)
         return 0;
     memcpy(&above, grid->scale_above + block, sizeof above);
-    memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
-    return above == 0 && coarse == 0 && (block == 0 || grid->scale[block - 1] == 0);
+    return above == 0 && (block == 0 || grid->scale[block - 1] == 0);
 }
 
-static void write_blocks(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
-                         symbol_writer *sums)
+static void write_scales(sum_grid *grid, const tile_sums *sum, symbol_writer *scales)
 {
     for (uint32_t block = 0; block < grid->nblocks; block += GROUP_NBLOCKS) {
         uint16_t *pair = symbol_writer_room(scales, GROUP_NBLOCKS);
@@ -144,35 +137,52 @@ static void write_blocks(sum_grid *grid, const tile_sums *sum, symbol_writer *sc
             continue;
         }
         for (uint32_t k = block; k < block + GROUP_NBLOCKS && k < grid->nblocks; k++)
-            write_block(grid, k, sum, scales, sums);
+            write_block(grid, k, sum, scales);
     }
 }
 
-/* Which tiles of a group are not in coarse blocks, and which have scale 1. */
-static void set_tiles(sum_grid *grid, uint32_t g)
+/* Which tiles of a group are not in coarse blocks; and other rules where scales are not 1. */
+static void set_tiles(sum_grid *grid, const sum_rows *rows, uint32_t g)
 {
     const uint32_t block = GROUP_NBLOCKS * g;
-    sum_group *group = &grid->group[g];
-    uint32_t coarse = 0;
-    uint32_t scaled = 0;
-    if (block + GROUP_NBLOCKS < grid->nblocks) {
-        memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
-        memcpy(&scaled, grid->scale + block, sizeof scaled);
-        group->wanted = group->unscaled = 0xFFFF;
-        if (coarse == 0 && scaled == 0)
-            return;
-    }
-    group->wanted = group->unscaled = 0;
+    uint32_t coarse;
+    uint32_t scaled;
+    memcpy(&coarse, grid->is_coarse + block, sizeof coarse);
+    memcpy(&scaled, grid->scale + block, sizeof scaled);
+    if (scaled)
+        sums_write_kernels_get(bragg_cpu_level())->rescale(rows, g, grid->scale + block);
+    grid->wanted[g] = 0xFFFF;
+    if (coarse == 0 && SUM_NTILES * (g + 1) <= rows->ntx)
+        return;
+    grid->wanted[g] = 0;
     for (uint32_t k = 0; k < GROUP_NBLOCKS && block + k < grid->nblocks; k++) {
         const uint32_t ntiles =
             ring_map_block_stop(grid->model->noise.map, block + k) - MACRO_EDGE * (block + k);
         const uint32_t tiles = ((1u << ntiles) - 1) << MACRO_EDGE * k;
-        group->wanted |= (uint16_t)(grid->is_coarse[block + k] ? 0 : tiles);
-        group->unscaled |= (uint16_t)(grid->scale[block + k] == 0 ? tiles : 0);
+        grid->wanted[g] |= (uint16_t)(grid->is_coarse[block + k] ? 0 : tiles);
     }
 }
 
-/* A group with odd tiles; pairs of its others lie behind those put so far. */
+static void write_odd(sum_grid *grid, const sum_rows *rows, size_t at, const tile_sums *sum,
+                      symbol_writer *sums)
+{
+    const int8_t scale = grid->scale[at % rows->ntx / MACRO_EDGE];
+    const sum_rule rule = sum_grid_open_rule(grid, rows->cell[at], grid->open[at], scale);
+    write_sum(grid, sums, &rule, grid->hash[at], sum_of(sum, at));
+}
+
+static void write_odd_block(sum_grid *grid, uint32_t block, const tile_sums *sum,
+                            symbol_writer *sums)
+{
+    const block_sums b = block_sums_of(grid, block, sum);
+    const sum_rule rule = sum_grid_coarse_rule(grid, block, &b);
+    write_sum(grid, sums, &rule, grid->blocks.hash[block], b.sum);
+}
+
+/*
+ * A group with odd tiles, or coarse blocks, which have no cells; pairs of its others lie behind
+ * those put so far.
+ */
 static void write_mixed(sum_grid *grid, const sum_rows *rows, uint32_t row, const put_run *run,
                         const tile_sums *sum, symbol_writer *sums)
 {
@@ -181,33 +191,58 @@ static void write_mixed(sum_grid *grid, const sum_rows *rows, uint32_t row, cons
     memcpy(pair, sums->pair + sums->npairs, sizeof pair);
     for (uint32_t left = run->open; left; left &= left - 1) {
         const uint32_t t = lowest_bit(left);
-        const size_t at = first + t;
-        if (!(run->odd >> t & 1)) {
+        if (!(run->odd >> t & 1))
             sums->pair[sums->npairs++] = pair[t];
-            continue;
-        }
-        const int8_t scale = grid->scale[GROUP_NBLOCKS * run->stop + t / MACRO_EDGE];
-        const sum_rule rule = sum_grid_open_rule(grid, rows->cell[at], grid->open[at], scale);
-        write_sum(grid, sums, &rule, grid->hash[at], sum_of(sum, at));
+        else if (rows->cell)
+            write_odd(grid, rows, first + t, sum, sums);
+        else
+            write_odd_block(grid, (uint32_t)first + t, sum, sums);
     }
 }
 
+/* A row of tiles, or of coarse blocks. */
 static void write_row(sum_grid *grid, const sum_rows *rows, const tile_sums *sum, uint32_t row,
                       symbol_writer *sums)
 {
     const sums_write_kernels *kernels = sums_write_kernels_get(bragg_cpu_level());
-    const uint32_t ngroups = (uint32_t)ring_map_ngroups(grid->model->noise.map);
+    const uint32_t ngroups = (rows->ntx + SUM_NTILES - 1) / SUM_NTILES;
     uint32_t start = 0;
     while (start < ngroups) {
-        uint16_t *pair = symbol_writer_room(sums, (size_t)SUM_NTILES * (ngroups - start));
+        uint16_t *pair = symbol_writer_room(sums, (size_t)SUM_NTILES * (ngroups - start + 1));
         if (!pair)
             return;
-        const put_run run = kernels->put(rows, row, start, ngroups, grid->group, pair);
+        const put_run run = kernels->put(rows, row, start, ngroups, pair);
         sums->npairs += run.npairs;
         if (run.odd)
             write_mixed(grid, rows, row, &run, sum, sums);
         start = run.stop + 1;
     }
+}
+
+/* Coarse blocks are put as if they were tiles. */
+static void write_coarse(sum_grid *grid, const tile_sums *sum, symbol_writer *sums)
+{
+    block_arrays *blocks = &grid->blocks;
+    const sum_rows rows = {.open = blocks->open,
+                           .sum = blocks->sum,
+                           .hash = blocks->hash,
+                           .rule = blocks->rule,
+                           .wanted = grid->wanted,
+                           .ntx = grid->nblocks,
+                           .nrows = 1};
+    memset(grid->wanted, 0, ((grid->nblocks + SUM_NTILES - 1) / SUM_NTILES) * sizeof *grid->wanted);
+    for (uint32_t block = 0; block < grid->nblocks; block++) {
+        const uint32_t is_wanted = grid->is_coarse[block] && is_open(grid, block);
+        grid->wanted[block / SUM_NTILES] |= (uint16_t)(is_wanted << block % SUM_NTILES);
+        blocks->hash[block] = grid->hash[MACRO_EDGE * block];
+    }
+    sums_write_kernels_get(bragg_cpu_level())
+        ->list_rules(blocks->expected, grid->nblocks, sum_grid_coarse_quarters(grid), blocks->rule);
+    for (uint32_t block = 0; block < grid->nblocks; block++) {
+        if (grid->scale[block] && grid->is_coarse[block])
+            blocks->rule[block] = PLAIN_NONE;
+    }
+    write_row(grid, &rows, sum, 0, sums);
 }
 
 void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
@@ -220,14 +255,18 @@ void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,
                            grid->hash,
                            grid->plain,
                            grid->rule,
-                           grid->scale,
+                           grid->blocks,
+                           grid->wanted,
                            sum_quarters_of(grid->model),
                            map->ntx,
                            grid->nrows};
-    look_at_groups(grid, &rows);
-    write_blocks(grid, sum, scales, sums);
-    for (uint32_t group = 0; group < ring_map_ngroups(map); group++)
-        set_tiles(grid, group);
+    const uint32_t ngroups = (uint32_t)ring_map_ngroups(map);
+    sums_write_kernels_get(bragg_cpu_level())->look(&rows, ngroups, grid->group);
+    write_scales(grid, sum, scales);
+    if (grid->ncoarse > 0)
+        write_coarse(grid, sum, sums);
+    for (uint32_t group = 0; group < ngroups; group++)
+        set_tiles(grid, &rows, group);
     for (uint32_t row = 0; row < grid->nrows; row++)
         write_row(grid, &rows, sum, row, sums);
 }

@@ -5,12 +5,8 @@
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bitalg,popcnt")))
-
-KERNEL BRAGG_INLINE __m512i load_wide(const uint16_t *from, __mmask16 inside)
-{
-    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, from));
-}
+#define KERNEL                                                                                     \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2,avx512bitalg,popcnt")))
 
 /* Adds the four numbers of each block, in all four places. */
 KERNEL BRAGG_INLINE __m512i add_block(__m512i x)
@@ -19,82 +15,42 @@ KERNEL BRAGG_INLINE __m512i add_block(__m512i x)
     return _mm512_add_epi32(x, _mm512_shuffle_epi32(x, _MM_PERM_CDAB));
 }
 
-/* Rules and expected sums of sixteen cells. */
-KERNEL BRAGG_INLINE __m512i look_up_cells(const plain_cell *plain, __m512i cell, __m512i *expected)
+/* Bits of the first tiles of blocks. */
+enum { BLOCK_BITS = 0x1111 };
+
+/* For each block whether a bit is set. */
+BRAGG_INLINE uint32_t any_of_block(uint32_t tiles)
+{
+    tiles |= tiles >> 1;
+    return (tiles | tiles >> 2) & BLOCK_BITS;
+}
+
+KERNEL BRAGG_INLINE __m128i first_tiles(__m512i x)
+{
+    return _mm512_castsi512_si128(_mm512_maskz_compress_epi32(BLOCK_BITS, x));
+}
+
+/* Rules and expected sums of the cells of sixteen tiles, anything for tiles that are not open. */
+KERNEL BRAGG_INLINE __m512i look_up_cells(const sum_rows *rows, size_t at, __mmask16 inside,
+                                          __mmask16 is_open, __m512i *expected)
 {
     const __m512i even =
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-    const __m512i low = look_up_8_pairs(plain, _mm512_castsi512_si256(cell));
-    const __m512i high = look_up_8_pairs(plain, _mm512_extracti64x4_epi64(cell, 1));
+    const __m256i cells = _mm256_maskz_loadu_epi16(inside, rows->cell + at);
+    const __m256i no_cell = _mm256_set1_epi16(-1);
+    const __mmask16 has_cell = _mm256_mask_cmpneq_epi16_mask(inside, cells, no_cell);
+    const uint16_t *cell = rows->cell + at;
+    uint16_t open_cell[SUM_NTILES];
+    __m512i low;
+    __m512i high;
+    if (has_cell != 0xFFFF) {
+        _mm256_storeu_si256((__m256i *)(void *)open_cell, _mm256_maskz_mov_epi16(is_open, cells));
+        cell = open_cell;
+    }
+    look_up_16_pairs(rows->plain, cell, &low, &high);
     *expected = _mm512_permutex2var_epi32(low, odd, high);
     return _mm512_permutex2var_epi32(low, even, high);
-}
-
-KERNEL BRAGG_INLINE void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group)
-{
-    const uint32_t left = rows->ntx - first;
-    const __mmask16 inside = (__mmask16)(left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF);
-    __m512i expected = _mm512_setzero_si512();
-    __m512i sum = _mm512_setzero_si512();
-    __m512i any = _mm512_setzero_si512();
-    __mmask16 elsewhere = 0;
-    for (uint32_t row = 0; row < rows->nrows; row++) {
-        const size_t at = (size_t)row * rows->ntx + first;
-        const __m512i open = load_wide(rows->open + at, inside);
-        const __m512i cell = load_wide(rows->cell + at, inside);
-        const __m512i s = load_wide(rows->sum + at, inside);
-        const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
-        __m512i whole;
-        const __m512i rule =
-            look_up_cells(rows->plain, _mm512_maskz_mov_epi32(is_open, cell), &whole);
-        _mm512_mask_storeu_epi32(rows->rule + at, inside, rule);
-        const __m512i e =
-            _mm512_srli_epi32(_mm512_mullo_epi32(whole, _mm512_popcnt_epi16(open)), 4);
-        expected = _mm512_mask_add_epi32(expected, is_open, expected, e);
-        sum = _mm512_mask_add_epi32(sum, is_open, sum, s);
-        any = _mm512_or_si512(any, open);
-        elsewhere |= _mm512_mask_cmpeq_epi32_mask(is_open, s, _mm512_set1_epi32(SUM_ELSEWHERE));
-    }
-    expected = add_block(expected);
-    const __m512 distance =
-        _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_slli_epi32(add_block(sum), 8), expected));
-    const __m512 limit = _mm512_mul_ps(
-        _mm512_set1_ps(FAR_FACTOR),
-        _mm512_cvtepi32_ps(_mm512_add_epi32(expected, _mm512_set1_epi32(FAR_OFFSET))));
-    uint32_t is_far = _mm512_cmp_ps_mask(_mm512_mul_ps(distance, distance), limit, _CMP_GT_OQ);
-    uint32_t is_open = _mm512_test_epi32_mask(any, any);
-    is_far |= elsewhere | elsewhere >> 1;
-    is_far = (is_far | is_far >> 2) & 0x1111;
-    is_far &= _mm512_cmplt_epu32_mask(expected, _mm512_set1_epi32(PLAIN_MOST_EXPECTED));
-    is_open |= is_open >> 1;
-    group->is_open = (uint16_t)((is_open | is_open >> 2) & 0x1111);
-    group->is_far = (uint16_t)is_far;
-}
-
-KERNEL static void look(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group)
-{
-    for (uint32_t g = start; g < stop; g++)
-        look_at_group(rows, SUM_NTILES * g, &group[g]);
-}
-
-/* By which the expected sums of four blocks are multiplied, in units of 1/65536. */
-KERNEL BRAGG_INLINE __m512i factors_of(const int8_t *scale)
-{
-    const __m512i block = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m128i index =
-        _mm_add_epi32(_mm_cvtepi8_epi32(_mm_cvtsi32_si128((int)load_u32((const uint8_t *)scale))),
-                      _mm_set1_epi32(MAX_SCALE));
-    const __m128i factor = load_4(SUM_SCALE_FACTOR, index);
-    return _mm512_permutexvar_epi32(block, _mm512_castsi128_si512(factor));
-}
-
-/* x * factor / 65536: products have up to 37 bits. */
-KERNEL BRAGG_INLINE __m512i times_factors(__m512i x, __m512i factor)
-{
-    const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(x, factor), 16);
-    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(factor, 32));
-    return _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64(odd, 16));
 }
 
 /* Contexts of sums whose step is 1: see exact_context_of. */
@@ -126,20 +82,21 @@ KERNEL BRAGG_INLINE __m512i contexts_of(__m512i variance, __m512i step)
                                  exact_contexts(variance));
 }
 
+/* Whether tiles that expect so much are of pattern rings. */
+KERNEL BRAGG_INLINE __mmask16 is_pattern(__m512i expected)
+{
+    return _mm512_cmplt_epu32_mask(expected, _mm512_set1_epi32(PLAIN_MOST_EXPECTED));
+}
+
 /*
  * Rules of tiles that are not whole, or whose scale is not 1.  In pattern rings, an expected sum is
  * below 2^21, whatever the scale, and its variance is the same number.  Steps are roots of whole
  * numbers below 2^17, whose floats are never rounded up to a whole number.
  */
-KERNEL BRAGG_INLINE __m512i part_rules(const sum_rows *rows, size_t at, __m512i open,
-                                       __mmask16 is_part, const int8_t *scale)
+KERNEL BRAGG_INLINE __m512i pattern_rules(__m512i expected, uint32_t quarters)
 {
     const __m512i one = _mm512_set1_epi32(1);
-    const __m512i squared = _mm512_set1_epi32((int)(rows->quarters * rows->quarters));
-    __m512i whole;
-    look_up_cells(rows->plain, load_wide(rows->cell + at, is_part), &whole);
-    const __m512i part = _mm512_srli_epi32(_mm512_mullo_epi32(whole, _mm512_popcnt_epi16(open)), 4);
-    const __m512i expected = times_factors(part, factors_of(scale));
+    const __m512i squared = _mm512_set1_epi32((int)(quarters * quarters));
     const __m512 square =
         _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_mullo_epi32(expected, squared), 12));
     __m512i step = _mm512_cvttps_epi32(_mm512_sqrt_ps(square));
@@ -152,72 +109,217 @@ KERNEL BRAGG_INLINE __m512i part_rules(const sum_rows *rows, size_t at, __m512i 
         _mm512_or_si512(_mm512_or_si512(predicted, _mm512_slli_epi32(step, PLAIN_STEP_SHIFT)),
                         _mm512_slli_epi32(context, PLAIN_CONTEXT_SHIFT));
     const __mmask16 is_none =
-        (__mmask16)(_mm512_cmpgt_epi32_mask(step, _mm512_set1_epi32(PLAIN_STEP)) |
-                    _mm512_cmpeq_epi32_mask(whole, _mm512_set1_epi32(PLAIN_IS_GENERAL)));
+        (__mmask16)(_mm512_cmpgt_epi32_mask(step, _mm512_set1_epi32(PLAIN_MOST_STEP)) |
+                    ~is_pattern(expected));
     return _mm512_mask_mov_epi32(rule, is_none, _mm512_set1_epi32(PLAIN_NONE));
 }
 
-/* As in plain C, but for the number of pairs. */
-KERNEL BRAGG_INLINE put_run put_group(const sum_rows *rows, size_t at, const sum_group *group,
-                                      const int8_t *scale, uint16_t *pair)
+/* What the open pixels of tiles expect. */
+KERNEL BRAGG_INLINE __m512i part_of(__m512i whole, __m256i open)
 {
-    const __m512i open = load_wide(rows->open + at, group->wanted);
-    const __mmask16 is_open = _mm512_test_epi32_mask(open, open);
-    const __mmask16 is_whole = _mm512_cmpeq_epi32_mask(open, _mm512_set1_epi32(0xFFFF));
-    const __m512i low = _mm512_set1_epi32(0xFFFF);
-    const __m512i sum = load_wide(rows->sum + at, is_open);
-    __m512i rule =
-        _mm512_mask_loadu_epi32(_mm512_set1_epi32(1 << PLAIN_STEP_SHIFT), is_open, rows->rule + at);
-    const __mmask16 is_part = (__mmask16)(is_open & ~(is_whole & group->unscaled));
-    if (is_part)
-        rule = _mm512_mask_mov_epi32(rule, is_part, part_rules(rows, at, open, is_part, scale));
-    const __m512i step =
-        _mm512_and_si512(_mm512_srli_epi32(rule, PLAIN_STEP_SHIFT), _mm512_set1_epi32(PLAIN_STEP));
-    const __m512i hash = _mm512_maskz_loadu_epi32(is_open, rows->hash + at);
-    const __m512i dither = _mm512_mulhi_epu16(hash, step); /* upper halves of steps are 0 */
-    const __m512i above =
-        _mm512_add_epi32(_mm512_sub_epi32(sum, _mm512_and_si512(rule, low)), dither);
-    const __m512i sign = _mm512_srai_epi32(above, 31);
+    const __m512i npixels = _mm512_cvtepu16_epi32(_mm256_popcnt_epi16(open));
+    return _mm512_srli_epi32(_mm512_mullo_epi32(whole, npixels), 4);
+}
+
+KERNEL BRAGG_INLINE void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group)
+{
+    const uint32_t left = rows->ntx - first;
+    const __mmask16 inside = (__mmask16)(left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF);
+    __m512i expected = _mm512_setzero_si512();
+    __m512i sum = _mm512_setzero_si512();
+    uint32_t any = 0;
+    uint32_t elsewhere = 0;
+    for (uint32_t row = 0; row < rows->nrows; row++) {
+        const size_t at = (size_t)row * rows->ntx + first;
+        const __m256i all = _mm256_set1_epi16(-1); /* bits of pixels, and SUM_ELSEWHERE */
+        const __m256i open = _mm256_maskz_loadu_epi16(inside, rows->open + at);
+        const __mmask16 is_open = _mm256_test_epi16_mask(open, open);
+        const __mmask16 is_part = _mm256_mask_cmpneq_epi16_mask(is_open, open, all);
+        const __m256i s = _mm256_maskz_loadu_epi16(is_open, rows->sum + at);
+        __m512i e;
+        __m512i rule = look_up_cells(rows, at, inside, is_open, &e);
+        if (is_part) {
+            e = part_of(e, open);
+            rule = _mm512_mask_mov_epi32(rule, is_part, pattern_rules(e, rows->quarters));
+        }
+        _mm512_mask_storeu_epi32(rows->rule + at, is_open, rule);
+        expected = _mm512_mask_add_epi32(expected, is_open, expected, e);
+        sum = _mm512_add_epi32(sum, _mm512_cvtepu16_epi32(s));
+        any |= is_open;
+        elsewhere |= _mm256_cmpeq_epi16_mask(s, all);
+    }
+    expected = add_block(expected);
+    sum = add_block(sum);
+    const __m512 distance =
+        _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_slli_epi32(sum, 8), expected));
+    const __m512 limit = _mm512_mul_ps(
+        _mm512_set1_ps(FAR_FACTOR),
+        _mm512_cvtepi32_ps(_mm512_add_epi32(expected, _mm512_set1_epi32(FAR_OFFSET))));
+    const uint32_t is_far =
+        _mm512_cmp_ps_mask(_mm512_mul_ps(distance, distance), limit, _CMP_GT_OQ);
+    const uint32_t is_unsure = any_of_block(elsewhere);
+    group->is_open = (uint16_t)any_of_block(any);
+    group->is_far = (uint16_t)((is_far | is_unsure) & is_pattern(expected) & BLOCK_BITS);
+    sum = _mm512_mask_mov_epi32(sum, (__mmask16)is_unsure, _mm512_set1_epi32(SUM_ELSEWHERE));
+    _mm_storeu_si128((__m128i *)(void *)(rows->blocks.expected + first / MACRO_EDGE),
+                     first_tiles(expected));
+    _mm_storel_epi64((__m128i *)(void *)(rows->blocks.sum + first / MACRO_EDGE),
+                     _mm_packus_epi32(first_tiles(sum), _mm_setzero_si128()));
+}
+
+KERNEL static void look(const sum_rows *rows, uint32_t n, sum_group *group)
+{
+    for (uint32_t g = 0; g < n; g++)
+        look_at_group(rows, SUM_NTILES * g, &group[g]);
+}
+
+/* By which the expected sums of four blocks are multiplied, in units of 1/65536. */
+KERNEL BRAGG_INLINE __m512i factors_of(const int8_t *scale)
+{
+    const __m512i block = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m128i index =
+        _mm_add_epi32(_mm_cvtepi8_epi32(_mm_cvtsi32_si128((int)load_u32((const uint8_t *)scale))),
+                      _mm_set1_epi32(MAX_SCALE));
+    const __m128i factor = load_4(SUM_SCALE_FACTOR, index);
+    return _mm512_permutexvar_epi32(block, _mm512_castsi128_si512(factor));
+}
+
+/* x * factor / 65536: products have up to 37 bits. */
+KERNEL BRAGG_INLINE __m512i times_factors(__m512i x, __m512i factor)
+{
+    const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(x, factor), 16);
+    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), _mm512_srli_epi64(factor, 32));
+    return _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64(odd, 16));
+}
+
+KERNEL static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
+{
+    const uint32_t first = SUM_NTILES * group;
+    const uint32_t left = rows->ntx - first;
+    const __mmask16 inside = (__mmask16)(left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF);
+    const __m512i factors = factors_of(scale);
+    const __mmask16 is_scaled = _mm512_cmpneq_epi32_mask(factors, _mm512_set1_epi32(1 << 16));
+    for (uint32_t row = 0; row < rows->nrows; row++) {
+        const size_t at = (size_t)row * rows->ntx + first;
+        const __m256i open = _mm256_maskz_loadu_epi16(inside & is_scaled, rows->open + at);
+        const __mmask16 is_open = _mm256_test_epi16_mask(open, open);
+        __m512i e;
+        look_up_cells(rows, at, inside, is_open, &e);
+        e = part_of(e, open);
+        e = _mm512_mask_mov_epi32(e, is_pattern(e), times_factors(e, factors));
+        _mm512_mask_storeu_epi32(rows->rule + at, is_open, pattern_rules(e, rows->quarters));
+    }
+}
+
+KERNEL static void list_rules(const uint32_t *expected, uint32_t n, uint32_t quarters,
+                              uint32_t *rule)
+{
+    for (uint32_t k = 0; k < n; k += SUM_NTILES) {
+        const __mmask16 inside = (__mmask16)(n - k < SUM_NTILES ? (1u << (n - k)) - 1 : 0xFFFF);
+        const __m512i e = _mm512_maskz_loadu_epi32(inside, expected + k);
+        _mm512_mask_storeu_epi32(rule + k, inside, pattern_rules(e, quarters));
+    }
+}
+
+/* The lower halves of 32 numbers (`from` is 0), or the upper ones (1). */
+KERNEL BRAGG_INLINE __m512i halves_of(__m512i first, __m512i second, int from)
+{
+    static const uint16_t LOWER[] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20,
+                                     22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
+                                     44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
+    const __m512i index =
+        _mm512_add_epi16(_mm512_loadu_si512(LOWER), _mm512_set1_epi16((short)from));
+    return _mm512_permutex2var_epi16(first, index, second);
+}
+
+/* x / step, or anything above 8 where that is: see PLAIN_MOST_STEP. */
+KERNEL BRAGG_INLINE __m512i quotients_of(__m512i x, __m512i step)
+{
+    static const uint16_t RECIPROCAL[PLAIN_MOST_STEP + 1] = {
+        /* of 2^15, rounded up */
+        0,    32768, 16384, 10923, 8192, 6554, 5462, 4682, 4096, 3641, 3277, 2979, 2731,
+        2521, 2341,  2185,  2048,  1928, 1821, 1725, 1639, 1561, 1490, 1425, 1366, 1311,
+        1261, 1214,  1171,  1130,  1093, 1058, 1024, 993,  964,  937,  911,  886,  863,
+        841,  820,   800,   781,   763,  745,  729,  713,  698,  683,  669,  656,  643,
+        631,  619,   607,   596,   586,  575,  565,  556,  547,  538,  529,  521};
+    const __m512i reciprocal = _mm512_permutex2var_epi16(
+        _mm512_loadu_si512(RECIPROCAL), step, _mm512_loadu_si512(RECIPROCAL + 2 * SUM_NTILES));
+    return _mm512_mulhi_epu16(_mm512_adds_epu16(x, x), reciprocal);
+}
+
+/* Pairs up to the first group with odd tiles, one behind the other; of that, each at its place. */
+KERNEL BRAGG_INLINE void store_pairs(__m512i pairs, uint32_t is_open, uint32_t is_odd,
+                                     uint16_t *pair, put_run *run)
+{
+    const uint32_t is_simple = !is_odd ? UINT32_MAX : (uint16_t)is_odd ? 0 : 0xFFFF;
+    const uint32_t together = is_open & is_simple;
+    _mm512_storeu_si512(pair + run->npairs, _mm512_maskz_compress_epi16(together, pairs));
+    run->npairs += (uint32_t)__builtin_popcount(together);
+    if (!is_odd)
+        return;
+    const __m256i odd_pairs =
+        is_simple ? _mm512_extracti64x4_epi64(pairs, 1) : _mm512_castsi512_si256(pairs);
+    _mm256_storeu_si256((__m256i *)(void *)(pair + run->npairs), odd_pairs);
+    run->stop += is_simple != 0;
+    run->open = (uint16_t)(is_simple ? is_open >> SUM_NTILES : is_open);
+    run->odd = (uint16_t)(is_simple ? is_odd >> SUM_NTILES : is_odd);
+}
+
+/*
+ * Pairs of two groups side by side, as in plain C but in 16 bits: those of sums and predicted sums
+ * say nothing above 15.
+ */
+KERNEL BRAGG_INLINE void put_two(const sum_rows *rows, size_t at, uint32_t wanted, uint16_t *pair,
+                                 put_run *run)
+{
+    const __m512i open = _mm512_maskz_loadu_epi16(wanted, rows->open + at);
+    const uint32_t is_open = _mm512_test_epi16_mask(open, open);
+    const __mmask16 is_open1 = (__mmask16)is_open;
+    const __mmask16 is_open2 = (__mmask16)(is_open >> SUM_NTILES);
+    const __m512i rule1 = _mm512_maskz_loadu_epi32(is_open1, rows->rule + at);
+    const __m512i rule2 = _mm512_maskz_loadu_epi32(is_open2, rows->rule + at + SUM_NTILES);
+    const __m512i hash1 = _mm512_maskz_loadu_epi32(is_open1, rows->hash + at);
+    const __m512i hash2 = _mm512_maskz_loadu_epi32(is_open2, rows->hash + at + SUM_NTILES);
+    const __m512i sum = _mm512_maskz_loadu_epi16(is_open, rows->sum + at);
+    const __m512i predicted = halves_of(rule1, rule2, 0);
+    const __m512i upper = halves_of(rule1, rule2, 1);
+    const __m512i step = _mm512_and_si512(upper, _mm512_set1_epi16(PLAIN_STEP));
+    const __m512i dither = _mm512_mulhi_epu16(halves_of(hash1, hash2, 0), step);
+    const __m512i above = _mm512_adds_epi16(_mm512_sub_epi16(sum, predicted), dither);
+    const __m512i sign = _mm512_srai_epi16(above, 15);
     /* above, or step - 1 - above if it is negative */
     const __m512i most =
-        _mm512_add_epi32(_mm512_xor_si512(above, sign), _mm512_and_si512(step, sign));
-    const __m512i quotient =
-        _mm512_cvttps_epi32(_mm512_div_ps(_mm512_cvtepi32_ps(most), _mm512_cvtepi32_ps(step)));
-    const __m512i number = _mm512_add_epi32(_mm512_slli_epi32(quotient, 1), sign);
-    const __m512i number_or_not = _mm512_ternarylogic_epi32(
-        number, rule, _mm512_set1_epi32(PLAIN_NOT), 0xF8); /* number | rule & PLAIN_NOT */
-    const __mmask16 is_odd =
-        (__mmask16)(_mm512_mask_cmpge_epu32_mask(is_open, number_or_not,
-                                                 _mm512_set1_epi32(NUMBER_DIRECT)) |
-                    _mm512_cmpeq_epi32_mask(sum, _mm512_set1_epi32(SUM_ELSEWHERE)));
-    const __mmask16 together = is_odd ? 0xFFFF : is_open;
+        _mm512_add_epi16(_mm512_xor_si512(above, sign), _mm512_and_si512(step, sign));
+    const __m512i quotient = quotients_of(most, step);
+    const __m512i number = _mm512_add_epi16(_mm512_add_epi16(quotient, quotient), sign);
+    const __m512i not_plain = _mm512_set1_epi16((short)(PLAIN_NOT >> PLAIN_STEP_SHIFT));
+    const __m512i not_small = _mm512_set1_epi16((short)~PLAIN_MOST_SUM);
+    /* a | b & c */
+    __m512i large = _mm512_ternarylogic_epi32(number, upper, not_plain, 0xF8);
+    large = _mm512_ternarylogic_epi32(large, sum, not_small, 0xF8);
     const __m512i pairs =
-        _mm512_ternarylogic_epi32(number, _mm512_srli_epi32(rule, PLAIN_CONTEXT_SHIFT - 8),
-                                  _mm512_set1_epi32(0xFF00), 0xF8); /* number | context << 8 */
-    _mm256_storeu_si256((__m256i *)(void *)pair,
-                        _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(together, pairs)));
-    return (put_run){.open = is_open, .odd = is_odd};
+        _mm512_ternarylogic_epi32(number, upper, _mm512_set1_epi16((short)0xFF00), 0xF8);
+    const uint32_t is_odd =
+        _mm512_mask_cmpge_epu16_mask(is_open, large, _mm512_set1_epi16(NUMBER_DIRECT));
+    store_pairs(pairs, is_open, is_odd, pair, run);
 }
 
 KERNEL static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t stop,
-                          const sum_group *group, uint16_t *pair)
+                          uint16_t *pair)
 {
     put_run run = {.stop = start};
-    for (; run.stop < stop; run.stop++) {
+    for (; run.stop < stop; run.stop += 2) {
         const size_t at = (size_t)row * rows->ntx + (size_t)SUM_NTILES * run.stop;
-        if (!group[run.stop].wanted)
-            continue;
-        const put_run next = put_group(rows, at, &group[run.stop],
-                                       rows->scale + GROUP_NBLOCKS * run.stop, pair + run.npairs);
-        if (next.odd) {
-            run.open = next.open;
-            run.odd = next.odd;
+        uint32_t wanted = load_u32((const void *)(rows->wanted + run.stop));
+        wanted &= stop - run.stop > 1 ? UINT32_MAX : 0xFFFF;
+        if (wanted)
+            put_two(rows, at, wanted, pair, &run);
+        if (run.odd)
             return run;
-        }
-        run.npairs += (uint32_t)__builtin_popcount(next.open);
     }
+    run.stop = stop;
     return run;
 }
 
-const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, rescale, list_rules, put};
 #endif

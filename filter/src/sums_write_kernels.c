@@ -4,10 +4,26 @@
 
 uint32_t plain_rule_of(const sum_rule *rule)
 {
-    if (rule->predicted > PLAIN_PREDICTED || rule->step > PLAIN_STEP)
+    if (rule->predicted > PLAIN_MOST_SUM || rule->step > PLAIN_MOST_STEP)
         return PLAIN_NONE;
     return (uint32_t)rule->predicted | rule->step << PLAIN_STEP_SHIFT |
            (uint32_t)rule->context << PLAIN_CONTEXT_SHIFT;
+}
+
+/* The rule of a tile of which so much is expected, if that is in a pattern ring. */
+static uint32_t pattern_rule(uint32_t expected, uint32_t quarters, int8_t scale)
+{
+    if (expected >= PLAIN_MOST_EXPECTED)
+        return PLAIN_NONE;
+    const sum_rule rule = sum_rule_of(expected, expected, quarters, scale, 0, 1);
+    return plain_rule_of(&rule);
+}
+
+/* What the open pixels of a tile expect. */
+static uint32_t part_of(const sum_rows *rows, size_t at)
+{
+    const plain_cell plain = rows->plain[rows->cell[at]];
+    return plain.expected * count_pixels(rows->open[at]) / TILE_NPIXELS;
 }
 
 static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group)
@@ -24,12 +40,12 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
         for (uint32_t row = 0; row < rows->nrows; row++) {
             for (uint32_t t = start; t < stop; t++) {
                 const size_t at = (size_t)row * rows->ntx + t;
-                const uint32_t f = count_pixels(rows->open[at]);
-                if (f == 0)
+                if (rows->open[at] == 0)
                     continue;
-                const plain_cell plain = rows->plain[rows->cell[at]];
-                rows->rule[at] = plain.rule;
-                expected += plain.expected * f / TILE_NPIXELS;
+                const uint32_t part = part_of(rows, at);
+                rows->rule[at] = rows->open[at] == 0xFFFF ? rows->plain[rows->cell[at]].rule
+                                                          : pattern_rule(part, rows->quarters, 0);
+                expected += part;
                 sum += rows->sum[at];
                 is_sure &= rows->sum[at] != SUM_ELSEWHERE;
                 any = 1;
@@ -38,6 +54,9 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
         const float distance = (float)((int32_t)(SUM_UNITS * sum) - (int32_t)expected);
         const int is_far =
             !is_sure || distance * distance > FAR_FACTOR * (float)(expected + FAR_OFFSET);
+        rows->blocks.expected[first / MACRO_EDGE + block] = expected;
+        rows->blocks.sum[first / MACRO_EDGE + block] =
+            (uint16_t)(is_sure && sum < SUM_ELSEWHERE ? sum : SUM_ELSEWHERE);
         is_open |= any << MACRO_EDGE * block;
         are_far |= (uint32_t)(is_far && expected < PLAIN_MOST_EXPECTED) << MACRO_EDGE * block;
     }
@@ -45,46 +64,50 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
     group->is_far = (uint16_t)are_far;
 }
 
-static void look(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group)
+static void look(const sum_rows *rows, uint32_t n, sum_group *group)
 {
-    for (uint32_t g = start; g < stop; g++)
+    for (uint32_t g = 0; g < n; g++)
         look_at_group(rows, SUM_NTILES * g, &group[g]);
 }
 
-/* The rule of a tile that is not whole, or whose scale is not 1. */
-static uint32_t part_rule(const sum_rows *rows, size_t at, int8_t scale)
+static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
 {
-    const uint32_t whole = rows->plain[rows->cell[at]].expected;
-    if (whole == PLAIN_IS_GENERAL)
-        return PLAIN_NONE;
-    const uint32_t expected = whole * count_pixels(rows->open[at]) / TILE_NPIXELS;
-    const sum_rule rule = sum_rule_of(expected, expected, rows->quarters, scale, 0, 1);
-    return plain_rule_of(&rule);
+    for (uint32_t k = 0; k < SUM_NTILES * rows->nrows; k++) {
+        const uint32_t block = k % SUM_NTILES / MACRO_EDGE;
+        const uint32_t column = SUM_NTILES * group + k % SUM_NTILES;
+        const size_t at = (size_t)(k / SUM_NTILES) * rows->ntx + column;
+        if (scale[block] != 0 && column < rows->ntx && rows->open[at] != 0)
+            rows->rule[at] = pattern_rule(part_of(rows, at), rows->quarters, scale[block]);
+    }
+}
+
+static void list_rules(const uint32_t *expected, uint32_t n, uint32_t quarters, uint32_t *rule)
+{
+    for (uint32_t k = 0; k < n; k++)
+        rule[k] = pattern_rule(expected[k], quarters, 0);
 }
 
 /*
  * Quotients by floats are exact: numbers are below 2^24, so that a quotient that is not whole is
  * farther from the next whole number than it is rounded.
  */
-static put_run put_group(const sum_rows *rows, size_t at, const sum_group *group,
-                         const int8_t *scale, uint16_t *pair)
+static put_run put_group(const sum_rows *rows, uint32_t row, uint32_t group, uint16_t *pair)
 {
+    const size_t at = (size_t)row * rows->ntx + (size_t)SUM_NTILES * group;
     uint32_t open = 0;
     uint32_t odd = 0;
     uint32_t n = 0;
     for (uint32_t t = 0; t < SUM_NTILES; t++) {
-        if (!(group->wanted >> t & 1) || rows->open[at + t] == 0)
+        if (!(rows->wanted[group] >> t & 1) || rows->open[at + t] == 0)
             continue;
         open |= 1u << t;
-        const int is_plain = rows->open[at + t] == 0xFFFF && group->unscaled >> t & 1;
-        const uint32_t rule =
-            is_plain ? rows->rule[at + t] : part_rule(rows, at + t, scale[t / MACRO_EDGE]);
+        const uint32_t rule = rows->rule[at + t];
         const int32_t step = (int32_t)(rule >> PLAIN_STEP_SHIFT & PLAIN_STEP);
         const int32_t dither = (int32_t)((rows->hash[at + t] & 0xFFFF) * (uint32_t)step >> 16);
         const int32_t above = rows->sum[at + t] - (int32_t)(rule & PLAIN_PREDICTED) + dither;
         const int32_t most = above >= 0 ? above : step - 1 - above;
         const int32_t number = 2 * (int32_t)((float)most / (float)step) - (above < 0);
-        if (rule & PLAIN_NOT || rows->sum[at + t] == SUM_ELSEWHERE || number >= NUMBER_DIRECT)
+        if (rule & PLAIN_NOT || rows->sum[at + t] > PLAIN_MOST_SUM || number >= NUMBER_DIRECT)
             odd |= 1u << t;
         pair[t] = (uint16_t)(rule >> PLAIN_CONTEXT_SHIFT << 8 | (uint32_t)number);
     }
@@ -96,13 +119,11 @@ static put_run put_group(const sum_rows *rows, size_t at, const sum_group *group
 }
 
 static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t stop,
-                   const sum_group *group, uint16_t *pair)
+                   uint16_t *pair)
 {
     put_run run = {.stop = start};
     for (; run.stop < stop; run.stop++) {
-        const size_t at = (size_t)row * rows->ntx + (size_t)SUM_NTILES * run.stop;
-        const put_run next = put_group(rows, at, &group[run.stop],
-                                       rows->scale + GROUP_NBLOCKS * run.stop, pair + run.npairs);
+        const put_run next = put_group(rows, row, run.stop, pair + run.npairs);
         if (next.odd) {
             run.open = next.open;
             run.odd = next.odd;
@@ -113,7 +134,7 @@ static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t 
     return run;
 }
 
-const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, rescale, list_rules, put};
 
 const sums_write_kernels *sums_write_kernels_get(cpu_level level)
 {

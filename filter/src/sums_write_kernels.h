@@ -11,10 +11,13 @@
 enum { GROUP_NBLOCKS = 4, SUM_NTILES = GROUP_NBLOCKS * MACRO_EDGE };
 
 /*
- * The rule of a tile, if its numbers are small: the predicted sum in bits 0-15, the step, 1 to 255,
- * in bits 16-23, the context in bits 24-28.
+ * The rule of a tile, if its numbers are small: the predicted sum in bits 0-15, the step in bits
+ * 16-23, the context in bits 24-28.  Vectors work in 16 bits: sums, found or predicted, have 15 of
+ * them, and steps are such that reciprocals of 15 bits give quotients below 9 exactly.
  */
 enum {
+    PLAIN_MOST_SUM = 0x7FFF,
+    PLAIN_MOST_STEP = 63,
     PLAIN_PREDICTED = 0xFFFF,
     PLAIN_STEP = 0xFF,
     PLAIN_STEP_SHIFT = 16,
@@ -44,20 +47,19 @@ typedef struct sum_rows {
     const uint16_t *sum; /* or SUM_ELSEWHERE */
     const uint32_t *hash;
     const plain_cell *plain; /* per cell */
-    uint32_t *rule;          /* of open tiles: `look` finds them for `put`, as if all were whole */
-    const int8_t *scale;     /* per block, and for all blocks of the last group: for `put` alone */
+    uint32_t *rule;          /* of open tiles: `look` finds them for `put` */
+    block_arrays blocks;     /* `look` adds up the sums of open tiles, found and expected */
+    const uint16_t *wanted;  /* per group, and behind the last, for `put` alone; bit t for tile t in
+                                each of the rows: its sum is written if it is open */
     uint32_t quarters;       /* see sum_quarters_of */
     uint32_t ntx;
     uint32_t nrows;
 } sum_rows;
 
-/* Of sixteen tiles side by side, in four macro blocks: bit 4 b is for block b, */
+/* Of sixteen tiles side by side, in four macro blocks: bit 4 b is for block b. */
 typedef struct sum_group {
     uint16_t is_open; /* has an open tile */
     uint16_t is_far;  /* its scale may be other than 1 */
-    uint16_t
-        wanted; /* or bit t for tile t, in each of the rows: its sum is written if it is open */
-    uint16_t unscaled; /* likewise: its scale is 1 */
 } sum_group;
 
 /* Some groups of a row: pairs are put of those before `stop`, and of that one, if there is one. */
@@ -69,15 +71,19 @@ typedef struct put_run {
 } put_run;
 
 typedef struct sums_write_kernels {
-    /* Looks at the macro blocks of groups [start, stop), and at rules. */
-    void (*look)(const sum_rows *rows, uint32_t start, uint32_t stop, sum_group *group);
+    /* Looks at the macro blocks of n groups, and at rules. */
+    void (*look)(const sum_rows *rows, uint32_t n, sum_group *group);
+    /* Finds the rules of blocks of a group whose scale is not 1, once that is known. */
+    void (*rescale)(const sum_rows *rows, uint32_t group, const int8_t *scale);
+    /* The rules of n tiles, or coarse blocks, of pattern rings. */
+    void (*list_rules)(const uint32_t *expected, uint32_t n, uint32_t quarters, uint32_t *rule);
     /*
      * Makes the pairs of open and wanted tiles of a row, one behind the other, from a group `start`
-     * on, up to one that has odd tiles, or to `stop`.  The groups have been looked at, but for
-     * those of which nothing is wanted.  `pair` has room for all tiles of all groups.
+     * on, up to one that has odd tiles, or to `stop`.  `pair` has room for all tiles of all groups,
+     * and of one more.
      */
     put_run (*put)(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t stop,
-                   const sum_group *group, uint16_t *pair);
+                   uint16_t *pair);
 } sums_write_kernels;
 
 const sums_write_kernels *sums_write_kernels_get(cpu_level level);

@@ -13,6 +13,7 @@
 #include "symbols.h"
 
 enum { SCALE_NCONTEXTS = 3, SUM_NCONTEXTS = 21 };
+enum { SUM_ELSEWHERE = 0xFFFF };
 enum { SUM_SLACK = 16 }; /* room behind arrays of tiles that are gone through by vectors */
 
 /* How a sum is predicted and quantised, but for its dither. */
@@ -37,6 +38,16 @@ typedef struct small_rule {
     uint16_t context;
 } small_rule;
 
+/* Of the macro blocks of a row, for writing: places for all of the last group. */
+typedef struct block_arrays {
+    uint16_t *open;     /* all bits set */
+    uint16_t *sum;      /* of open tiles, or SUM_ELSEWHERE */
+    uint32_t *expected; /* of that sum, in units of 1/256; more than any pattern ring's if there are
+                           general ones */
+    uint32_t *hash;     /* of the first tile; if there are coarse blocks, as is their rule */
+    uint32_t *rule;
+} block_arrays;
+
 typedef struct sum_grid {
     const frame_model *model;
     uint32_t nblocks;     /* macro blocks in a row */
@@ -47,15 +58,19 @@ typedef struct sum_grid {
     sum_rule *full;       /* per cell: a whole tile where the scale is 1 */
     small_rule *small;    /* likewise */
     int may_be_coarse;
-    uint64_t *low_cell;       /* per cell: see sum_rules.c */
-    uint64_t *whole;          /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
-    uint8_t *least_high;      /* nblocks: where there is that, the least of their largest values */
-    uint32_t *nlow;           /* ncells + 1: cells before that a coarse block may be made of */
-    uint8_t *is_coarse;       /* nblocks */
+    uint32_t first_low;  /* if so, the first of the cells of which a coarse block may be made */
+    uint64_t *low_cell;  /* per cell: see sum_rules.c */
+    uint64_t *whole;     /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
+    uint8_t *least_high; /* nblocks: where there is that, the least of their largest values */
+    uint32_t *nlow;      /* ncells + 1: cells before that a coarse block may be made of */
+    uint8_t *is_coarse;  /* nblocks */
+    uint32_t ncoarse;    /* of them */
     struct plain_cell *plain; /* per cell, for writing alone: see sums_write_kernels.h */
     uint32_t *rule;           /* likewise: of open tiles, nrows * ntx */
-    struct sum_group *group;  /* likewise: of the row at work */
-    int8_t *scale;            /* nblocks, and zeros for MACRO_EDGE more */
+    struct sum_group *group;  /* likewise: of the row at work, as is this */
+    uint16_t *wanted;
+    block_arrays blocks; /* likewise */
+    int8_t *scale;       /* nblocks, and zeros for MACRO_EDGE more */
     int8_t *scale_above;
     int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
     coarse_rule *coarse; /* nblocks: those at work */
@@ -93,7 +108,6 @@ typedef struct tile_sums {
     const uint16_t *small;
     const int64_t *any;
 } tile_sums;
-enum { SUM_ELSEWHERE = 0xFFFF };
 
 /* Chooses scales and writes them and the sums. */
 void sums_write_row(sum_grid *grid, const tile_sums *sum, symbol_writer *scales,

@@ -195,37 +195,56 @@ static void sums_are_put_as_in_plain_c(void)
         const uint32_t ntx = 1 + below(MAX_NTX);
         make_row(&row);
         for (uint32_t c = 0; c < NCELLS; c++) {
-            const uint32_t step = 1 + below(below(2) ? 20 : 255);
-            plain[c].rule =
-                below(100) | step << PLAIN_STEP_SHIFT | below(21) << PLAIN_CONTEXT_SHIFT;
+            const uint32_t step = 1 + below(below(2) ? 20 : PLAIN_MOST_STEP);
+            plain[c].rule = below(below(9) ? 100 : PLAIN_MOST_SUM + 1) | step << PLAIN_STEP_SHIFT |
+                            below(21) << PLAIN_CONTEXT_SHIFT;
             plain[c].rule |= below(200) ? 0 : PLAIN_NOT;
             plain[c].expected = below(40) ? below(below(2) ? SUM_UNITS * 2 : SUM_UNITS * 400 + 1)
                                           : PLAIN_IS_GENERAL;
         }
         for (uint32_t b = 0; b < MAX_NTX / MACRO_EDGE; b++)
             scale[b] = (int8_t)(below(2) ? 0 : (int32_t)below(NSCALES) - MAX_SCALE);
-        const sum_rows in = {row.cell, row.open, row.sum,       row.hash, plain,
-                             rule[0],  scale,    1 + below(16), ntx,      1 + below(4)};
+        for (uint32_t nblank = below(4) ? 0 : below(ntx), t = 0; t < nblank; t++) {
+            row.cell[t] = BRAGG_NO_CELL;
+            row.open[t] = 0;
+        }
+        uint16_t wanted[MAX_NTX / SUM_NTILES + 1];
+        uint16_t block_sum[2][MAX_NTX / MACRO_EDGE] = {{0}};
+        uint32_t block_expected[2][MAX_NTX / MACRO_EDGE] = {{0}};
+        const sum_rows in = {.cell = row.cell,
+                             .open = row.open,
+                             .sum = row.sum,
+                             .hash = row.hash,
+                             .plain = plain,
+                             .rule = rule[0],
+                             .blocks = {.sum = block_sum[0], .expected = block_expected[0]},
+                             .wanted = wanted,
+                             .quarters = 1 + below(16),
+                             .ntx = ntx,
+                             .nrows = 1 + below(4)};
         sum_rows in_fast = in;
         in_fast.rule = rule[1];
+        in_fast.blocks = (block_arrays){.sum = block_sum[1], .expected = block_expected[1]};
         const uint32_t ngroups = (ntx + SUM_NTILES - 1) / SUM_NTILES;
         sum_group group[2][MAX_NTX / SUM_NTILES];
         memset(group, 0, sizeof group);
-        SUMS_WRITE_KERNELS_SCALAR.look(&in, 0, ngroups, group[0]);
-        fast->look(&in_fast, 0, ngroups, group[1]);
+        SUMS_WRITE_KERNELS_SCALAR.look(&in, ngroups, group[0]);
+        fast->look(&in_fast, ngroups, group[1]);
         CHECK(memcmp(group[0], group[1], sizeof group[0]) == 0);
+        CHECK(memcmp(block_sum[0], block_sum[1], sizeof block_sum[0]) == 0);
+        CHECK(memcmp(block_expected[0], block_expected[1], sizeof block_expected[0]) == 0);
         for (uint32_t g = 0; g < ngroups; g++) {
             const uint32_t left = ntx - SUM_NTILES * g;
             const uint32_t inside = left < SUM_NTILES ? (1u << left) - 1 : 0xFFFF;
-            group[0][g].wanted = (uint16_t)(inside & (below(2) ? 0xFFFF : below(0x10000)));
-            group[0][g].unscaled = (uint16_t)(below(4) ? 0xFFFF : below(0x10000));
+            wanted[g] = (uint16_t)(inside & (below(2) ? 0xFFFF : below(0x10000)));
+            SUMS_WRITE_KERNELS_SCALAR.rescale(&in, g, scale + (size_t)GROUP_NBLOCKS * g);
+            fast->rescale(&in_fast, g, scale + (size_t)GROUP_NBLOCKS * g);
         }
         for (uint32_t start = 0; start < ngroups;) {
             const uint32_t tile_row = below(in.nrows);
-            uint16_t pair[2][MAX_NTX];
-            const put_run a =
-                SUMS_WRITE_KERNELS_SCALAR.put(&in, tile_row, start, ngroups, group[0], pair[0]);
-            const put_run b = fast->put(&in_fast, tile_row, start, ngroups, group[0], pair[1]);
+            uint16_t pair[2][MAX_NTX + SUM_NTILES];
+            const put_run a = SUMS_WRITE_KERNELS_SCALAR.put(&in, tile_row, start, ngroups, pair[0]);
+            const put_run b = fast->put(&in_fast, tile_row, start, ngroups, pair[1]);
             CHECK(a.npairs == b.npairs && a.stop == b.stop);
             CHECK(a.open == b.open && a.odd == b.odd && (a.odd || a.stop == ngroups));
             CHECK(memcmp(pair[0], pair[1], a.npairs * sizeof **pair) == 0);
@@ -251,25 +270,51 @@ static void sums_of_parts_are_put_as_in_plain_c(void)
         plain_cell plain[SUM_NTILES];
         uint16_t cell[SUM_NTILES], open[SUM_NTILES], sum[SUM_NTILES];
         uint32_t hash[SUM_NTILES];
-        uint32_t no_rule[SUM_NTILES] = {0};
+        uint32_t part_expected[SUM_NTILES];
+        uint32_t rule[2][SUM_NTILES];
         int8_t scale[GROUP_NBLOCKS];
         const uint32_t quarters = 1 + below(16);
-        const sum_group group = {.wanted = 0xFFFF};
+        const uint16_t wanted[] = {0xFFFF, 0};
+        sum_group group;
         for (uint32_t b = 0; b < GROUP_NBLOCKS; b++)
             scale[b] = (int8_t)(below(2) ? 0 : (int32_t)below(NSCALES) - MAX_SCALE);
         for (uint32_t t = 0; t < SUM_NTILES; t++) {
-            plain[t] = (plain_cell){0, expected + t};
+            const sum_rule whole = sum_rule_of(expected + t, expected + t, quarters, 0, 0, 1);
+            plain[t] = (plain_cell){plain_rule_of(&whole), expected + t};
             cell[t] = (uint16_t)t;
             open[t] = (uint16_t)(below(2) ? 0xFFFF : 1 + below(0xFFFF));
             const uint32_t part = (expected + t) * count_pixels(open[t]) / TILE_NPIXELS;
-            const sum_rule rule = sum_rule_of(part, part, quarters, scale[t / MACRO_EDGE], 0, 1);
-            sum[t] = (uint16_t)(rule.predicted + below(4 * rule.step));
+            const sum_rule right = sum_rule_of(part, part, quarters, scale[t / MACRO_EDGE], 0, 1);
+            part_expected[t] = part;
+            sum[t] = (uint16_t)(right.predicted + below(4 * right.step));
             hash[t] = random_bits(&seed);
         }
-        const sum_rows in = {cell, open, sum, hash, plain, no_rule, scale, quarters, SUM_NTILES, 1};
-        uint16_t pair[2][SUM_NTILES];
-        const put_run a = SUMS_WRITE_KERNELS_SCALAR.put(&in, 0, 0, 1, &group, pair[0]);
-        const put_run b = fast->put(&in, 0, 0, 1, &group, pair[1]);
+        uint16_t pair[2][2 * SUM_NTILES];
+        uint32_t listed[2][SUM_NTILES];
+        uint32_t block_expected[GROUP_NBLOCKS];
+        uint16_t block_sum[GROUP_NBLOCKS];
+        put_run run[2];
+        for (uint32_t k = 0; k < 2; k++) {
+            const sums_write_kernels *kernels = k ? fast : &SUMS_WRITE_KERNELS_SCALAR;
+            const sum_rows in = {.cell = cell,
+                                 .open = open,
+                                 .sum = sum,
+                                 .hash = hash,
+                                 .plain = plain,
+                                 .rule = rule[k],
+                                 .blocks = {.sum = block_sum, .expected = block_expected},
+                                 .wanted = wanted,
+                                 .quarters = quarters,
+                                 .ntx = SUM_NTILES,
+                                 .nrows = 1};
+            kernels->look(&in, 1, &group);
+            kernels->rescale(&in, 0, scale);
+            run[k] = kernels->put(&in, 0, 0, 1, pair[k]);
+            kernels->list_rules(part_expected, 1 + expected % SUM_NTILES, quarters, listed[k]);
+        }
+        CHECK(memcmp(listed[0], listed[1], (1 + expected % SUM_NTILES) * sizeof **listed) == 0);
+        const put_run a = run[0];
+        const put_run b = run[1];
         CHECK(a.npairs == b.npairs && a.open == b.open && a.odd == b.odd);
         for (uint32_t t = 0; t < SUM_NTILES; t++)
             CHECK(a.odd >> t & 1 || pair[0][t] == pair[1][t]);
