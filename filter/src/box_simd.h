@@ -153,7 +153,7 @@ typedef struct grouped_cells {
     uint16_t last[GROUP_NTILES]; /* of the last group */
 } grouped_cells;
 
-LEVEL_INLINE grouped_cells group_cells(const boxed_row *row)
+LEVEL_INLINE grouped_cells group_row(const boxed_row *row)
 {
     grouped_cells cells = {.cell = row->cell,
                            .ngroups = (row->ntiles + GROUP_NTILES - 1u) / GROUP_NTILES};
@@ -174,7 +174,7 @@ LEVEL_INLINE const uint16_t *cells_of(const grouped_cells *cells, size_t group)
  */
 LEVEL_INLINE void search_row(const uint32_t nrows, const boxed_row *row, const box_hits *hits)
 {
-    const grouped_cells cells = group_cells(row);
+    const grouped_cells cells = group_row(row);
     uint32_t words[NWAITING * GROUP_NTILES];
     vec before[TILE_EDGE];
     vec sums[TILE_EDGE];

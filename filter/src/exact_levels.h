@@ -52,16 +52,6 @@ static inline uint8_t exact_rule_digits(const exact_rule *rule)
     return (uint8_t)(rule->is_blank ? 0 : 1 + rule->ndigits);
 }
 
-/* Tells that places `first` + column[k] are in use, n of them, the columns in their order. */
-static inline void exact_levels_use(exact_levels *levels, uint32_t first, const uint16_t *column,
-                                    uint32_t n)
-{
-    uint8_t *restrict is_used = levels->is_used;
-    const uint32_t before = first - levels->stride;
-    for (uint32_t k = 0; k < n; k++)
-        is_used[(before + column[k]) / EXACT_RUN] = 1;
-}
-
 /* Tells that there is an exact tile. */
 static inline void exact_levels_mark(exact_levels *levels, uint8_t digits, uint32_t place)
 {

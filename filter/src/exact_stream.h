@@ -43,12 +43,16 @@ typedef struct exact_odd {
     const uint64_t *t; /* what it stores for valid pixels */
 } exact_odd;
 
+/* The least sum of a tile's bytes that has the largest level. */
+enum { EXACT_LARGE_SUM = 1 << (EXACT_NLEVELS - 2) };
+
 typedef struct exact_writer {
     exact_levels levels;
     symbol_writer level_symbols;
     symbol_writer value_symbols;
     number_symbols numbers;
-    uint8_t *digits;               /* by cell, BRAGG_NO_CELL among them: see exact_rule_digits */
+    uint8_t *digits; /* by cell, BRAGG_NO_CELL among them: see exact_rule_digits */
+    uint8_t grid_of_sum[EXACT_LARGE_SUM + 1]; /* 1 + level by sum, the last also of larger ones */
     size_t stride;                 /* of bytes, from row to row of pixels, or EXACT_LISTED */
     exact_columns row[MACRO_EDGE]; /* of the row of macro blocks at work, as all below */
     uint16_t *column;              /* memory of the rows */

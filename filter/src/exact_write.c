@@ -35,6 +35,8 @@ h5bragg_status exact_writer_make(const ring_map *map, const exact_rule *rule, si
     for (uint32_t c = 0; c < map->ncells; c++)
         w->digits[c] = exact_rule_digits(&rule[c]);
     w->digits[BRAGG_NO_CELL] = exact_rule_digits(&rule[map->ncells]);
+    for (uint32_t sum = 0; sum <= EXACT_LARGE_SUM; sum++)
+        w->grid_of_sum[sum] = (uint8_t)(1 + level_of(sum, TILE_NPIXELS));
     for (uint32_t row = 0; row < MACRO_EDGE; row++)
         w->row[row].column = w->column + row * room;
     return exact_levels_make(map, &w->levels);
@@ -59,14 +61,17 @@ void exact_row_add(exact_writer *w, uint32_t row, uint32_t n, const uint16_t *ce
     w->row[row].n = n;
     w->row[row].byte = byte;
     const uint8_t *of_cell = w->digits;
+    const uint8_t *of_sum = w->grid_of_sum;
+    const uint32_t before = first - w->levels.stride;
     uint8_t *restrict grid = w->levels.grid + first;
     uint8_t *restrict digits = w->levels.digits + first;
+    uint8_t *restrict is_used = w->levels.is_used;
     for (uint32_t k = 0; k < n; k++) {
         const uint32_t t = column[k];
         digits[t] = of_cell[cell[t]];
-        grid[t] = (uint8_t)(1 + level_of(sum[t], TILE_NPIXELS));
+        grid[t] = of_sum[sum[t] < EXACT_LARGE_SUM ? sum[t] : EXACT_LARGE_SUM];
+        is_used[(before + t) / EXACT_RUN] = 1;
     }
-    exact_levels_use(&w->levels, first, column, n);
 }
 
 static uint32_t place_of(const exact_writer *w, uint32_t row, uint32_t number)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Finds the pixels of a row of tiles that are above the threshold. */
+#include "cpu_level.h"
 #include "picked_writer.h"
 
 /* Which bytes of a tile are above a threshold. */
@@ -26,8 +27,8 @@ static uint32_t group_thresholds(const pick_row *row, uint32_t first,
     memset(threshold, 255, GROUP_NTILES);
     for (uint32_t k = 0; k < GROUP_NTILES && first + k < row->ntx; k++) {
         const uint32_t t = first + k;
-        const uint32_t rule = row->rule[row->cell[t] < row->ncells ? row->cell[t] : row->ncells];
-        const uint32_t is_special = (rule & PICK_SPECIAL) || row->kept[t] || row->has_large[t];
+        const uint32_t rule = row->rule[row->cell[t]];
+        const uint32_t is_special = rule >> PICK_SPECIAL_BIT || row->kept[t] || row->has_large[t];
         threshold[k] = (uint8_t)(rule | (0 - is_special));
         special |= is_special << k;
     }
@@ -40,10 +41,11 @@ uint32_t find_picked_plain(const pick_row *row, const found_row *found)
     for (uint32_t first = 0; first < row->ntx; first += GROUP_NTILES) {
         uint8_t threshold[GROUP_NTILES];
         found->special[first / GROUP_NTILES] = (uint16_t)group_thresholds(row, first, threshold);
+        found->before[first / GROUP_NTILES] = n;
         for (uint32_t t = first; t < first + GROUP_NTILES && t < row->ntx; t++) {
             const uint32_t most = threshold[t - first];
             const uint8_t *byte = row->value + (size_t)t * TILE_EDGE;
-            found->above[t] = (uint16_t)bits_above(byte, row->stride, most);
+            found->above[t] = (uint16_t)(bits_above(byte, row->stride, most) | row->odd[t]);
             for (uint32_t left = found->above[t]; left; left &= left - 1) {
                 const uint32_t p = lowest_bit(left);
                 const uint32_t value = byte[p / TILE_EDGE * row->stride + p % TILE_EDGE];
@@ -55,19 +57,18 @@ uint32_t find_picked_plain(const pick_row *row, const found_row *found)
 }
 
 #if defined(BRAGG_X86_64)
-#include "look_up_simd.h"
+#include <immintrin.h>
 
 #define KERNEL4 __attribute__((target("ssse3,sse4.1")))
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2")))
 
-/* Bits of a tile; heights of its pixels are added. */
-KERNEL4 BRAGG_INLINE uint16_t bits_of_tile(__m128i tile, uint8_t threshold, uint8_t *height,
-                                           uint32_t *n)
+/* Bits of a tile, those of an odd one being given; heights of its pixels are added. */
+KERNEL4 BRAGG_INLINE uint16_t bits_of_tile(__m128i tile, uint8_t threshold, uint16_t odd,
+                                           uint8_t *height, uint32_t *n)
 {
     const __m128i most = _mm_set1_epi8((char)threshold);
     const __m128i below = _mm_cmpeq_epi8(_mm_subs_epu8(tile, most), _mm_setzero_si128());
     const __m128i above = _mm_sub_epi8(tile, most);
-    const uint16_t bits = (uint16_t)~_mm_movemask_epi8(below);
+    const uint16_t bits = (uint16_t)(~_mm_movemask_epi8(below) | odd);
     uint8_t excess[TILE_NPIXELS];
     _mm_storeu_si128((void *)excess, _mm_add_epi8(above, _mm_set1_epi8(-1)));
     for (uint32_t left = bits; left; left &= left - 1)
@@ -82,6 +83,7 @@ KERNEL4 static uint32_t find_picked_sse4(const pick_row *row, const found_row *f
     for (uint32_t first = 0; first < row->ntx; first += GROUP_NTILES) {
         uint8_t threshold[GROUP_NTILES];
         found->special[first / GROUP_NTILES] = (uint16_t)group_thresholds(row, first, threshold);
+        found->before[first / GROUP_NTILES] = n;
         ask_for_next_group(row->value + (size_t)first * TILE_EDGE, row->stride);
         for (uint32_t k = 0; k < GROUP_NTILES; k += TILE_EDGE) {
             const uint32_t t = first + k;
@@ -97,75 +99,9 @@ KERNEL4 static uint32_t find_picked_sse4(const pick_row *row, const found_row *f
                 _mm_unpacklo_epi64(low01, low23), _mm_unpackhi_epi64(low01, low23),
                 _mm_unpacklo_epi64(high01, high23), _mm_unpackhi_epi64(high01, high23)};
             for (uint32_t j = 0; j < 4; j++)
-                found->above[t + j] = bits_of_tile(tile[j], threshold[k + j], found->height, &n);
+                found->above[t + j] =
+                    bits_of_tile(tile[j], threshold[k + j], row->odd[t + j], found->height, &n);
         }
-    }
-    return n;
-}
-
-/* Thresholds of 16 tiles, 255 for special ones, as four bytes each. */
-KERNEL BRAGG_INLINE __m512i tile_thresholds(const pick_row *row, uint32_t t, __mmask16 inside,
-                                            __mmask16 *special)
-{
-    const __m512i cell = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, row->cell + t));
-    const __m512i blank = _mm512_set1_epi32((int)row->ncells);
-    const __m512i at = _mm512_mask_min_epu32(blank, inside, cell, blank);
-    const __m512i rule = look_up_16(row->rule, at);
-    const __m128i exact = _mm_or_si128(_mm_maskz_loadu_epi8(inside, row->kept + t),
-                                       _mm_maskz_loadu_epi8(inside, row->has_large + t));
-    *special = (__mmask16)(_mm512_test_epi32_mask(rule, _mm512_set1_epi32(PICK_SPECIAL)) |
-                           _mm_test_epi8_mask(exact, exact));
-    const __m512i threshold = _mm512_mask_mov_epi32(rule, *special, _mm512_set1_epi32(255));
-    return _mm512_shuffle_epi8(threshold, _mm512_broadcast_i32x4(_mm_setr_epi8(
-                                              0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12)));
-}
-
-/*
- * Bits of the tiles 4 k to 4 k + 3 of 16, in the order of places, with the thresholds of all 16;
- * the heights of their pixels are added.
- */
-KERNEL BRAGG_INLINE uint64_t bits_of_four(__m512i tiles, __m512i threshold, int k, uint8_t *height,
-                                          uint32_t *n)
-{
-    const __m512i lane = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    const __m512i from = _mm512_add_epi32(lane, _mm512_set1_epi32(4 * k));
-    const __m512i of_tile = _mm512_permutexvar_epi32(from, threshold);
-    const __mmask64 bits = _mm512_cmpgt_epu8_mask(tiles, of_tile);
-    const __m512i above = _mm512_sub_epi8(tiles, of_tile);
-    const __m512i heights = _mm512_add_epi8(above, _mm512_set1_epi8(-1));
-    _mm512_storeu_si512(height + *n, _mm512_maskz_compress_epi8(bits, heights));
-    *n += (uint32_t)__builtin_popcountll(bits);
-    return bits;
-}
-
-/* 16 tiles at a time: their rows are brought together, a tile in each quarter of a vector. */
-KERNEL static uint32_t find_picked_avx512(const pick_row *row, const found_row *found)
-{
-    uint32_t n = 0;
-    const __m512i quarters =
-        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    for (uint32_t t = 0; t < row->ntx; t += GROUP_NTILES) {
-        const uint32_t left = row->ntx - t;
-        const __mmask16 inside = (__mmask16)(left < GROUP_NTILES ? (1u << left) - 1 : 0xFFFF);
-        const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
-        __mmask16 special;
-        ask_for_next_group(value, row->stride);
-        const __m512i threshold = tile_thresholds(row, t, inside, &special);
-        __m512i r[TILE_EDGE];
-        for (uint32_t i = 0; i < TILE_EDGE; i++)
-            r[i] = _mm512_permutexvar_epi32(quarters, _mm512_loadu_si512(value + i * row->stride));
-        const __m512i low01 = _mm512_unpacklo_epi32(r[0], r[1]);
-        const __m512i low23 = _mm512_unpacklo_epi32(r[2], r[3]);
-        const __m512i high01 = _mm512_unpackhi_epi32(r[0], r[1]);
-        const __m512i high23 = _mm512_unpackhi_epi32(r[2], r[3]);
-        const uint64_t bits[4] = {
-            bits_of_four(_mm512_unpacklo_epi64(low01, low23), threshold, 0, found->height, &n),
-            bits_of_four(_mm512_unpackhi_epi64(low01, low23), threshold, 1, found->height, &n),
-            bits_of_four(_mm512_unpacklo_epi64(high01, high23), threshold, 2, found->height, &n),
-            bits_of_four(_mm512_unpackhi_epi64(high01, high23), threshold, 3, found->height, &n),
-        };
-        memcpy(found->above + t, bits, sizeof bits);
-        found->special[t / GROUP_NTILES] = (uint16_t)(special & inside);
     }
     return n;
 }
@@ -174,8 +110,6 @@ KERNEL static uint32_t find_picked_avx512(const pick_row *row, const found_row *
 find_picked_function *find_picked_kernel(void)
 {
 #if defined(BRAGG_X86_64)
-    if (bragg_cpu_level() == CPU_AVX512)
-        return find_picked_avx512;
     if (bragg_cpu_level() >= CPU_SSE4)
         return find_picked_sse4;
 #endif

@@ -14,12 +14,15 @@
 #include "frame_fit.h"
 #include "picked.h"
 
-/* What is known of a cell's, and so a tile's, picked pixels: the threshold, or 255 if it is none of
- * 0 to 254. */
-enum {
-    PICK_THRESHOLD = 0xFF,
-    PICK_SPECIAL = 1 << 8 /* blank tiles, and thresholds that no byte can be compared with */
-};
+/*
+ * What is known of a cell's, and so a tile's, picked pixels: the threshold, or 255 if it is none of
+ * 0 to 254, in a byte; the least context of heights in the next; the contexts of lines by classes
+ * of the tile above, five bits each from bit PICK_LINES(class) on.  The highest bit is set of blank
+ * tiles, and of thresholds that no byte can be compared with.
+ */
+enum { PICK_THRESHOLD = 0xFF, PICK_HEIGHT_BIT = 8, PICK_CONTEXT = 31, PICK_SPECIAL_BIT = 31 };
+#define PICK_LINES(class) (16 + 5 * (class))
+#define PICK_SPECIAL (UINT32_C(1) << PICK_SPECIAL_BIT)
 
 typedef struct picked_writer {
     picked_contexts contexts;
@@ -27,10 +30,13 @@ typedef struct picked_writer {
     symbol_writer lines;
     symbol_writer pixels;
     symbol_writer heights;
-    uint32_t *rule; /* ncells, and that of blank tiles */
+    uint32_t *rule;    /* by cell, BRAGG_NO_CELL among them */
+    int has_odd_cells; /* thresholds that no byte can be compared with */
     /* Of the row at work, with room for whole groups of tiles: */
+    uint16_t *odd;     /* of drawn tiles that bytes do not tell of, bits as `above`; else 0 */
     uint16_t *above;   /* bits of pixels above the threshold; 0 in tiles that are not drawn */
-    uint8_t *height;   /* of these pixels, in the order of their places, but for special tiles */
+    uint32_t *before;  /* per group: number of its first pixel above the threshold */
+    uint8_t *height;   /* of these pixels, in the order of their places; of odd tiles anything */
     uint16_t *special; /* per group: bits of tiles that are kept, blank or not all in bytes */
     uint8_t *symbol;   /* of lines */
     uint8_t *symbol_above;
@@ -39,7 +45,6 @@ typedef struct picked_writer {
     uint32_t *place; /* of picked pixels, from the first of the row */
     uint8_t *context;
     uint8_t *large; /* heights with raw bits */
-    uint32_t nput;  /* of the heights of the row */
     size_t nlisted; /* of the frame: what has been used of listed_pixels.excess */
 } picked_writer;
 
@@ -57,18 +62,20 @@ void picked_writer_finish(picked_writer *p, byte_writer *out);
 typedef struct pick_row {
     const uint8_t *value; /* of the plane; rows are whole groups of tiles */
     size_t stride;
-    const uint16_t *cell; /* these three: ntx */
+    const uint16_t *cell; /* these four: ntx */
+    const uint16_t *valid;
     const uint8_t *kept;
     const uint8_t *has_large;
+    const uint16_t *odd; /* as in a picked_writer */
     uint32_t ntx;
     const uint32_t *rule;
-    uint32_t ncells;
 } pick_row;
 
-/* What is found, as in a picked_writer, with room for PICKED_SLACK more heights; above is 0 in
- * special tiles. */
+/* What is found, as in a picked_writer, with room for PICKED_SLACK more heights; in special tiles
+ * above is that of `odd`. */
 typedef struct found_row {
     uint16_t *above;
+    uint32_t *before;
     uint8_t *height;
     uint16_t *special;
 } found_row;
@@ -82,5 +89,27 @@ typedef uint32_t find_picked_function(const pick_row *row, const found_row *foun
 find_picked_function *find_picked_kernel(void);
 
 find_picked_function find_picked_plain; /* the reference */
+
+/* Where the streams of a row go on, all with room for PICKED_SLACK more. */
+typedef struct put_row {
+    const uint8_t *symbol_above; /* of the lines of the tiles above */
+    uint8_t *symbol;
+    uint16_t *tile_pair; /* these with their contexts */
+    uint16_t *line_pair; /* of the pixels of lines */
+    uint8_t *context;    /* of heights */
+} put_row;
+
+typedef struct put_counts {
+    uint32_t nlines;
+    uint32_t npixels;
+} put_counts;
+
+/* Finds all that a row of tiles puts into streams: what find_picked_plain, picked_lines_symbols,
+ * picked_lines_list and picked_pixels_list find one after the other. */
+typedef put_counts put_row_function(const pick_row *row, const found_row *found,
+                                    const put_row *put);
+
+/* That of this machine, or NULL. */
+put_row_function *put_row_kernel(void);
 
 #endif

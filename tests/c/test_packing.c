@@ -2,12 +2,12 @@
 /* The kernels that write streams give what plain C gives. */
 #include <string.h>
 
+#include "byte_numbers.h"
 #include "check.h"
-#include "picked_writer.h"
 #include "sums_write_kernels.h"
 #include "symbol_counts.h"
 
-enum { MAX_NTX = 80, STRIDE = 512, NCELLS = 40, NROUNDS = 300, NPAIRS = 3000, NCONTEXTS = 3 };
+enum { MAX_NTX = 80, NCELLS = 40, NROUNDS = 300, NPAIRS = 3000, NCONTEXTS = 3 };
 
 static unsigned seed = 1;
 
@@ -89,57 +89,21 @@ static void symbols_are_counted_as_in_plain_c(void)
     }
 }
 
-/* A row of tiles with everything that kernels look at. */
+/* Rows of tiles with all that sums are made from. */
 typedef struct test_row {
-    uint8_t value[TILE_EDGE * STRIDE];
     uint16_t cell[4 * MAX_NTX];
     uint16_t open[4 * MAX_NTX];
     uint16_t sum[4 * MAX_NTX];
     uint32_t hash[4 * MAX_NTX];
-    uint8_t kept[MAX_NTX];
-    uint8_t has_large[MAX_NTX];
 } test_row;
 
 static void make_row(test_row *row)
 {
-    for (uint32_t k = 0; k < sizeof row->value; k++)
-        row->value[k] = (uint8_t)below(below(4) ? 8 : 256);
     for (uint32_t t = 0; t < 4 * MAX_NTX; t++) {
         row->cell[t] = (uint16_t)below(NCELLS);
         row->open[t] = (uint16_t)(below(8) ? 0xFFFF : below(2) ? 0 : below(0x10000));
         row->sum[t] = (uint16_t)(below(50) ? below(100) : below(0x10000));
         row->hash[t] = random_bits(&seed) << 12 ^ random_bits(&seed);
-    }
-    for (uint32_t t = 0; t < MAX_NTX; t++) {
-        row->kept[t] = below(10) == 0;
-        row->has_large[t] = below(20) == 0;
-    }
-}
-
-static void picked_pixels_are_found_as_in_plain_c(void)
-{
-    static test_row row;
-    static uint8_t height[2][(MAX_NTX + GROUP_NTILES) * TILE_NPIXELS + PICKED_SLACK];
-    for (uint32_t round = 0; round < NROUNDS; round++) {
-        uint32_t rule[NCELLS + 1];
-        uint16_t above[2][MAX_NTX + GROUP_NTILES] = {0};
-        uint16_t special[2][MAX_NTX / GROUP_NTILES + 1] = {0};
-        const uint32_t ntx = 1 + below(MAX_NTX);
-        make_row(&row);
-        for (uint32_t c = 0; c <= NCELLS; c++)
-            rule[c] = below(10) ? below(c % 2 ? 8 : 255) : PICK_SPECIAL | PICK_THRESHOLD;
-        rule[NCELLS] |= PICK_SPECIAL;
-        row.cell[below(ntx)] = BRAGG_NO_CELL;
-        const pick_row in = {row.value,     STRIDE, row.cell, row.kept,
-                             row.has_large, ntx,    rule,     NCELLS};
-        uint32_t n[2];
-        for (uint32_t k = 0; k < 2; k++) {
-            const found_row found = {above[k], height[k], special[k]};
-            n[k] = (k ? find_picked_kernel() : find_picked_plain)(&in, &found);
-        }
-        CHECK(n[0] == n[1] && memcmp(height[0], height[1], n[0]) == 0);
-        CHECK(memcmp(above[0], above[1], sizeof above[0]) == 0);
-        CHECK(memcmp(special[0], special[1], sizeof special[0]) == 0);
     }
 }
 
@@ -327,7 +291,6 @@ int main(void)
 {
     wide_streams_are_coded_as_in_plain_c();
     symbols_are_counted_as_in_plain_c();
-    picked_pixels_are_found_as_in_plain_c();
     byte_numbers_are_put_as_in_plain_c();
     sums_are_put_as_in_plain_c();
     sums_of_parts_are_put_as_in_plain_c();
