@@ -109,9 +109,9 @@ static h5bragg_status set_within(const frame_model *m, h5bragg_cell_rule *rule,
         rules->nwithin = (uint32_t)counts.ncounters;
         rules->nsquares = counts.nrows;
         for (uint32_t c = 0; c < m->noise.map->ncells; c++) {
-            const int is_counted = counts.cell[c].row >= WITHIN_NIDLE;
-            rule[c].within_row = is_counted ? counts.cell[c].row : 0;
-            rule[c].within_first = counts.cell[c].first;
+            const int is_counted = counts.row[c] >= WITHIN_NIDLE;
+            rule[c].within_row = is_counted ? counts.row[c] : 0;
+            rule[c].within_first = counts.first[c];
         }
     }
     within_counts_free(&counts);

@@ -250,16 +250,19 @@ static h5bragg_status fit_levels(level_pass *pass)
     return H5BRAGG_OK;
 }
 
-/* Finds the rings whose variance is beyond chance; returns whether there are any. */
+/*
+ * Finds the rings whose variance is beyond chance; returns whether there are any.  Rings without
+ * any counts would be among them, but no spread changes what they have.
+ */
 static int find_spreads(level_pass *pass)
 {
     int any = 0;
     for (uint32_t ring = 0; ring < pass->model->layout.nbins; ring++) {
         const level_fit fit = fit_of_ring(pass, ring);
         const fitted_ring *fitted = &pass->fitted[ring];
-        pass->with_spread[ring] =
-            fitted->found.n > 0 && missing_squares(&fit, &fitted->found, &fitted->at) >=
-                                       SPREAD_SIGMA * chance_of(&fitted->found);
+        pass->with_spread[ring] = fitted->found.n > 0 && fitted->at.slope > 0 &&
+                                  missing_squares(&fit, &fitted->found, &fitted->at) >=
+                                      SPREAD_SIGMA * chance_of(&fitted->found);
         any |= pass->with_spread[ring];
     }
     return any;

@@ -8,10 +8,9 @@
  */
 #include "within_tiles.h"
 #include "scratch.h"
+#include "within_rows.h"
 
-#include <math.h>
-
-enum { AT_ONCE = 512 /* tiles */, SELECTED_SLACK = 32, NIDLE = WITHIN_NIDLE, NLANES = 8 };
+enum { AT_ONCE = 512 /* tiles */, ASKED_FOR = 32, SELECTED_SLACK = 32, NIDLE = WITHIN_NIDLE };
 
 static uint32_t largest_sum(const cell_range *r)
 {
@@ -21,7 +20,7 @@ static uint32_t largest_sum(const cell_range *r)
 
 void within_counts_free(within_counts *w)
 {
-    scratch_give(w->cell);
+    scratch_give(w->row);
     scratch_give(w->squares);
     scratch_give(w->counter);
     *w = (within_counts){0};
@@ -37,23 +36,22 @@ static int shares_row(const frame_model *m, uint32_t cell)
 h5bragg_status within_counts_make(const frame_model *m, within_counts *w)
 {
     const uint32_t ncells = m->noise.map->ncells;
+    const size_t room = (size_t)ncells + NIDLE;
     uint32_t nrows = NIDLE;
-    *w = (within_counts){.cell = scratch_take(((size_t)ncells + NIDLE) * sizeof *w->cell),
+    *w = (within_counts){.row = scratch_take(2 * room * sizeof *w->row),
                          .ncounters = NIDLE + PATTERN_MAX_SUM + 1};
-    if (!w->cell)
+    if (!w->row)
         return H5BRAGG_NO_MEMORY;
+    w->first = w->row + room;
     for (uint32_t k = 0; k < NIDLE; k++)
-        w->cell[ncells + k] = (within_cell){k, k};
+        w->row[ncells + k] = w->first[ncells + k] = k;
     for (uint32_t c = 0; c < ncells; c++) {
-        w->cell[c] = w->cell[ncells];
-        if (!m->range[c].is_pattern)
-            continue;
-        if (shares_row(m, c)) {
-            w->cell[c] = w->cell[c - 1];
-            continue;
-        }
-        w->cell[c] = (within_cell){nrows++, (uint32_t)w->ncounters};
-        w->ncounters += largest_sum(&m->range[c]) + 1u;
+        const int is_new = m->range[c].is_pattern && !shares_row(m, c);
+        const uint32_t like = m->range[c].is_pattern && !is_new ? c - 1 : ncells;
+        w->row[c] = is_new ? nrows : w->row[like];
+        w->first[c] = is_new ? (uint32_t)w->ncounters : w->first[like];
+        nrows += (uint32_t)is_new;
+        w->ncounters += is_new ? largest_sum(&m->range[c]) + 1u : 0;
     }
     w->nrows = nrows;
     return H5BRAGG_OK;
@@ -161,93 +159,85 @@ static select_kernel select_kernel_of(cpu_level level)
     return select_plain;
 }
 
-static void count_tiles(const frame_source *s, within_counts *w)
+/* Asks for what is read of some tiles, ASKED_FOR of them, next. */
+static void ask_for_tiles(const frame_source *s, size_t first)
+{
+    ask_for(s->map->cell + first);
+    ask_for(s->plane.sum + first);
+    ask_for(s->plane.squares + first);
+    ask_for(s->plane.valid + first);
+    ask_for(s->calm + first);
+}
+
+/* Where tiles are counted, by cell: two short arrays, which leave the first cache to counters. */
+typedef struct cell_counts {
+    const uint32_t *first;
+    uint64_t *squares;
+    uint32_t *counter;
+} cell_counts;
+
+BRAGG_INLINE void count_tile(const some_tiles *tiles, uint32_t t, const cell_counts *to)
+{
+    const uint32_t cell = tiles->cell[t];
+    to->counter[to->first[cell] + tiles->sum[t]]++;
+    to->squares[cell] += tiles->squares[t];
+}
+
+/* Counts n tiles; the next ones, from `next`, come out of a far cache meanwhile. */
+static void count_some(const frame_source *s, const some_tiles *tiles, uint32_t n, size_t next,
+                       const cell_counts *to)
+{
+    uint32_t t = 0;
+    while (n - t >= ASKED_FOR) {
+        ask_for_tiles(s, next + t);
+        for (const uint32_t stop = t + ASKED_FOR; t < stop; t++)
+            count_tile(tiles, t, to);
+    }
+    for (; t < n; t++)
+        count_tile(tiles, t, to);
+}
+
+static void count_by_cells(const frame_source *s, const cell_counts *to)
 {
     const size_t ntiles = ring_map_ntiles(s->map);
     const select_kernel select = select_kernel_of(bragg_cpu_level());
-    const within_cell *const cells = w->cell;
-    uint64_t *const squares = w->squares;
-    uint32_t *const counter = w->counter;
     some_tiles tiles;
     for (size_t first = 0; first < ntiles; first += AT_ONCE) {
-        const uint32_t n = ntiles - first < AT_ONCE ? (uint32_t)(ntiles - first) : AT_ONCE;
+        const size_t nleft = ntiles - first;
+        const uint32_t n = nleft < AT_ONCE ? (uint32_t)nleft : AT_ONCE;
+        const size_t next = nleft < 2 * (size_t)AT_ONCE ? 0 : first + AT_ONCE;
         const uint32_t nselected = select(s, first, n, &tiles);
-        for (uint32_t t = 0; t < nselected; t++) {
-            const within_cell c = cells[tiles.cell[t]];
-            counter[c.first + tiles.sum[t]]++;
-            squares[c.row] += tiles.squares[t];
-        }
+        count_some(s, &tiles, nselected, next, to);
     }
 }
 
-/* Of a block of counters. */
-static int has_tiles(const uint32_t counter[NLANES])
+static h5bragg_status count_tiles(const frame_source *s, within_counts *w)
 {
-    uint32_t any = 0;
-    for (uint32_t i = 0; i < NLANES; i++)
-        any |= counter[i];
-    return any != 0;
-}
-
-/*
- * Most sums that a row has counters for do not occur: leaves out blocks of them at either end.  All
- * counters are gone through in one direction, as they come out of a far cache.
- */
-static void trim(const uint32_t *counter, uint32_t *first, uint32_t *end)
-{
-    const uint32_t n = *end;
-    uint32_t stop = 0;
-    uint32_t at = 0;
-    while (n - at >= NLANES && !has_tiles(counter + at))
-        at += NLANES;
-    *first = at;
-    for (; n - at >= NLANES; at += NLANES)
-        stop = has_tiles(counter + at) ? at + NLANES : stop;
-    for (; at < n; at++)
-        stop = counter[at] ? at + 1 : stop;
-    *end = stop > *first ? stop : *first;
-}
-
-/* What n counters have expected of them: in lanes, so that additions run side by side. */
-static double expected_squares(const uint32_t *counter, const double *squares, uint32_t n)
-{
-    double product[PATTERN_MAX_SUM + 1 + NLANES];
-    double lane[NLANES] = {0};
-    double total = 0;
-    for (uint32_t i = 0; i < n; i++)
-        product[i] = (int32_t)counter[i] * squares[i]; /* a frame has less than 2^28 tiles */
-    memset(product + n, 0, NLANES * sizeof *product);
-    for (uint32_t i = 0; i < n; i += NLANES) {
-        for (uint32_t k = 0; k < NLANES; k++)
-            lane[k] += product[i + k];
-    }
-    for (uint32_t k = 0; k < NLANES; k++)
-        total += lane[k];
-    return total;
+    const uint32_t ncells = s->map->ncells;
+    uint64_t *squares = scratch_take_zeros((size_t)ncells + NIDLE, sizeof *squares);
+    if (!squares)
+        return H5BRAGG_NO_MEMORY;
+    const cell_counts to = {w->first, squares, w->counter};
+    count_by_cells(s, &to);
+    for (uint32_t c = 0; c < ncells; c++)
+        w->squares[w->row[c]] += squares[c];
+    scratch_give(squares);
+    return H5BRAGG_OK;
 }
 
 /* Adds a row to its ring; `cell` is the first that shares it. */
 static h5bragg_status add_row(const frame_model *m, const within_counts *w, uint32_t cell,
                               within_tiles *ring)
 {
-    const uint32_t *counter = w->counter + w->cell[cell].first;
     const pattern_weights *weights = pattern_weights_get((uint32_t)m->range[cell].high);
-    uint32_t first = 0;
-    uint32_t end = largest_sum(&m->range[cell]) + 1;
-    uint64_t ntiles = 0;
-    uint64_t even = 0; /* 16 times what squares would be without any variance */
     if (!weights)
         return H5BRAGG_NO_MEMORY;
-    trim(counter, &first, &end);
-    for (uint32_t sum = first; sum < end; sum++) {
-        ntiles += counter[sum];
-        even += (uint64_t)counter[sum] * (sum * sum);
-    }
-    const double without = (double)even * (1.0 / TILE_NPIXELS);
-    ring->found += (double)w->squares[w->cell[cell].row] - without;
-    ring->expected +=
-        expected_squares(counter + first, weights->squares + first, end - first) - without;
-    ring->ntiles += (double)ntiles;
+    const within_row row = within_row_sums(w->counter + w->first[cell], weights->squares,
+                                           largest_sum(&m->range[cell]) + 1);
+    const double without = row.even * (1.0 / TILE_NPIXELS);
+    ring->found += (double)w->squares[w->row[cell]] - without;
+    ring->expected += row.expected - without;
+    ring->ntiles += row.ntiles;
     return H5BRAGG_OK;
 }
 
@@ -259,7 +249,7 @@ h5bragg_status within_tiles_measure(const frame_source *s, const frame_model *m,
     if (!status)
         status = s->listed ? copy(s->listed, &counts) : clear(&counts);
     if (!status && !s->listed)
-        count_tiles(s, &counts);
+        status = count_tiles(s, &counts);
     for (uint32_t c = 0; c < s->map->ncells && !status; c++) {
         if (m->range[c].is_pattern && !shares_row(m, c))
             status = add_row(m, &counts, c, &ring[s->map->ring[c]]);

@@ -20,18 +20,13 @@ static inline double within_tiles_dispersion(const within_tiles *w)
 
 enum { WITHIN_NIDLE = 8 };
 
-/* Where the tiles of a cell are counted. */
-typedef struct within_cell {
-    uint32_t row;
-    uint32_t first; /* counter of the row: that of sum 0 */
-} within_cell;
-
 /*
  * A row for every threshold of a ring, its cells being consecutive; the first ones are for tiles
  * that do not count, several so that additions need not wait for one another.
  */
 typedef struct within_counts {
-    within_cell *cell; /* ncells, and WITHIN_NIDLE of other tiles */
+    uint32_t *row;   /* of a cell: ncells, and WITHIN_NIDLE of other tiles */
+    uint32_t *first; /* likewise: the counter of the row that is for sum 0; shares its memory */
     uint32_t nrows;
     size_t ncounters;
     uint64_t *squares; /* per row: sum of squares of its pixels */
