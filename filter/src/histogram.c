@@ -16,6 +16,8 @@
 /* Kernels get so many tiles at once: whole groups, which no counter of theirs is too small for. */
 enum { PIECE_NTILES = DARK_MAX_NTILES / GROUP_NTILES * GROUP_NTILES };
 
+enum { NAHEAD = 16 }; /* cells */
+
 typedef struct count_source {
     const bragg_frame *frame;
     const uint8_t *static_mask;
@@ -85,6 +87,7 @@ static void add_dark(histogram *h)
     for (size_t c = 0; c < h->ncells; c++) {
         uint32_t *count = h->count + c * HISTOGRAM_NCOUNTS;
         const uint16_t *dark = h->dark + c * HISTOGRAM_NDARK;
+        ask_for(count + NAHEAD * HISTOGRAM_NCOUNTS); /* too far apart to be foreseen */
         for (size_t v = 0; v < HISTOGRAM_NDARK; v++)
             count[v] += dark[v];
     }

@@ -200,6 +200,8 @@ LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
     for (size_t first = 0; first < row->ntiles; first += GROUP_NTILES) {
         const uint8_t *value = row->value + TILE_EDGE * first;
         ask_for_next_group(value, row->stride);
+        ask_for(row->cell + row->ntiles + first); /* of the next row, likewise */
+        ask_for(row->valid + row->ntiles + first);
         if (is_gap(row->valid + first))
             continue;
         count_group(value, row->stride, row->valid + first, counts[which ^ 1]);
@@ -246,6 +248,7 @@ LEVEL_INLINE uint32_t list_bright(const counted_row *row, uint16_t *column)
         const uint32_t nleft = row->ntiles - start;
         const __mmask64 inside = nleft < 64 ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
         const vec largest = _mm512_maskz_loadu_epi8(inside, row->largest + start);
+        ask_for(row->largest + row->ntiles + start); /* of the next row */
         const uint64_t bits = _mm512_test_epi8_mask(largest, _mm512_set1_epi8(-HISTOGRAM_NDARK));
         n += list_columns((uint32_t)bits, start, column + n);
         n += list_columns((uint32_t)(bits >> 32), start + 32, column + n);

@@ -147,8 +147,11 @@ static void count_eight(const uint8_t *value, size_t stride, uint32_t base, uint
     uint64_t counts = 0;
     for (size_t p = 0; p < TILE_NPIXELS; p++)
         counts += one_hot[(uint8_t)(value[p / TILE_EDGE * stride + p % TILE_EDGE] - base)];
+    uint8_t count[8];
+    store_u32(count, (uint32_t)counts);
+    store_u32(count + 4, (uint32_t)(counts >> 32));
     for (uint32_t k = 0; k < 8; k++)
-        counter[base + k] = (uint16_t)(counter[base + k] + (counts >> 8 * k & 0xFF));
+        counter[base + k] = (uint16_t)(counter[base + k] + count[k]);
 }
 
 /* Masked pixels are zeros among the bytes. */
