@@ -75,18 +75,22 @@ static uint64_t look_at(uint64_t found, uint64_t found_above)
 
 static int has_several(uint32_t codes) { return (codes & (codes - 1)) != 0; }
 
-/* Pixels of a group that will be looked at when all groups of its row of tiles are listed. */
-static void ask_for_pixels(const mask_tiles *tiles, uint32_t g)
+/* Masked pixels of a group that will be looked at when all groups of its row of tiles are listed.
+ */
+static void ask_for_pixels(const mask_tiles *tiles, const mask_group *group)
 {
     const bragg_frame *frame = tiles->frame;
     const size_t nbytes = h5bragg_pixel_nbytes(frame->type);
-    const size_t first = (size_t)TILE_EDGE * tiles->row * frame->nx + GROUP_NPIXELS * g;
-    const size_t nleft = frame->nx - GROUP_NPIXELS * g;
-    const size_t n = nleft < GROUP_NPIXELS ? nleft : GROUP_NPIXELS;
-    for (uint32_t i = 0; i < count_rows(tiles); i++) {
-        const uint8_t *row = (const uint8_t *)frame->pixels + (first + i * frame->nx) * nbytes;
-        for (size_t j = 0; j < n * nbytes; j += LINE_NBYTES)
-            ask_for(row + j);
+    const uint32_t nper_line = LINE_NBYTES / (uint32_t)nbytes;
+    const uint64_t first_of_line = UINT64_MAX >> (GROUP_NPIXELS - nper_line);
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        const size_t start =
+            ((size_t)TILE_EDGE * tiles->row + i) * frame->nx + GROUP_NPIXELS * group->number;
+        for (uint64_t left = group->masked[i]; left;) {
+            const uint32_t k = lowest_bit(left);
+            ask_for((const uint8_t *)frame->pixels + (start + k) * nbytes);
+            left &= ~(first_of_line << k);
+        }
     }
 }
 
@@ -94,10 +98,10 @@ static mask_group make_group(const mask_tiles *tiles, uint32_t g)
 {
     uint16_t tile[GROUP_NTILES];
     mask_group group = {g, (tiles->found[g] | tiles->found_above[g]) & (GROUP_IS_NEW - 1u), {0}};
-    if (has_several(group.codes))
-        ask_for_pixels(tiles, g);
     get_group(tiles->valid, tiles->map, g, tile);
     set_masked(tiles, g, tile, group.masked);
+    if (has_several(group.codes))
+        ask_for_pixels(tiles, &group);
     return group;
 }
 
