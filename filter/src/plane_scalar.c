@@ -198,10 +198,13 @@ typedef struct eight_hits {
 /* The boxes around eight pixels of a row of pixels. */
 static eight_hits search_eight(const uint8_t *value, size_t stride, const uint32_t word[2])
 {
+    const uint8_t *here = value - 1;
+    const uint8_t *above = here - stride;
+    const uint8_t *below = here + stride;
     uint32_t column[8 + 2]; /* sums of three rows, from one column to the left */
     eight_hits hits = {0, 0};
     for (size_t j = 0; j < 8 + 2; j++)
-        column[j] = (uint32_t)value[j - stride - 1] + value[j - 1] + value[j + stride - 1];
+        column[j] = (uint32_t)above[j] + here[j] + below[j];
     for (size_t j = 0; j < 8; j++) {
         const uint32_t sum = column[j] + column[j + 1] + column[j + 2];
         hits.chance |= (uint8_t)((sum > box_chance(word[j / TILE_EDGE])) << j);
