@@ -36,14 +36,18 @@ static int must_keep_pixels(const frame_source *s, const frame_model *m, size_t 
     return 0;
 }
 
+/* Without a static mask, and where no pixel is negative, large bytes are counts of 255 or more. */
 static int must_keep(const frame_source *s, const frame_model *m, size_t tile)
 {
     const cell_range *r = &m->range[s->map->cell[tile]];
-    const int is_simple = !s->plane.has_large[tile] && m->noise.is_counting && r->low == 0;
-    if (is_simple && s->plane.largest[tile] <= r->high)
-        return m->layout.has_local && r->is_pattern && s->plane.sum[tile] > PATTERN_MAX_SUM;
-    if (is_simple)
-        return m->layout.has_local;
+    const int has_local = m->layout.has_local;
+    const int has_large = s->plane.has_large[tile];
+    const int is_simple = m->noise.is_counting && r->low == 0;
+    const int is_beyond = !s->static_mask && (!has_local || r->high < BYTE_LOOKUP);
+    if (is_simple && !has_large && s->plane.largest[tile] <= r->high)
+        return has_local && r->is_pattern && s->plane.sum[tile] > PATTERN_MAX_SUM;
+    if (is_simple && (!has_large || is_beyond))
+        return has_local;
     return must_keep_pixels(s, m, tile, r);
 }
 

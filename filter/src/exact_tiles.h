@@ -32,6 +32,13 @@ int kept_flags_read(kept_flags *flags, wide_reader *s);
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map,
                       const uint8_t *kept);
 
+/*
+ * Symbols of the quads of a row, whose tiles are 0 or 1; up to 15 more become 0.  Returns whether
+ * some tile is kept.  The second is in portable C, and writes no more.
+ */
+int kept_symbols(const uint8_t *kept, uint32_t ntx, uint8_t *symbol);
+int kept_symbols_plain(const uint8_t *kept, uint32_t ntx, uint8_t *symbol);
+
 /* What a cell, or BRAGG_NO_CELL, means for the pixels of an exact tile. */
 typedef struct exact_rule {
     int64_t predicted; /* frames that are not counting: values are stored relative to it */

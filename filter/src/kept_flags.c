@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Which tiles are kept: docs/format.md, "Kept flags". */
+#include "cpu_level.h"
 #include "exact_tiles.h"
 #include "scratch.h"
+
+enum { LISTED_NQUADS = 16 /* at a time by vectors */ };
 
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
 {
     flags->nquads = (map->ntx + QUAD_NTILES - 1) / QUAD_NTILES;
-    const size_t room = flags->nquads + 2u;
+    const size_t room = flags->nquads + 2u + LISTED_NQUADS;
     flags->row = scratch_take_zeros(room, 1);
     flags->above = scratch_take_zeros(room, 1);
     flags->context = scratch_take(flags->nquads);
@@ -41,7 +44,6 @@ static void next_row(kept_flags *flags)
     uint8_t *row = flags->above;
     flags->above = flags->row;
     flags->row = row;
-    list_contexts(flags->above, flags->nquads, flags->context);
 }
 
 int kept_flags_read(kept_flags *flags, wide_reader *s)
@@ -49,6 +51,7 @@ int kept_flags_read(kept_flags *flags, wide_reader *s)
     const uint32_t nquads = flags->nquads;
     const uint8_t *symbol = flags->symbol;
     next_row(flags);
+    list_contexts(flags->above, nquads, flags->context);
     wide_symbols_get(s, flags->context, nquads, flags->symbol);
     memcpy(flags->row + 1, symbol, nquads);
     uint8_t all = 0;
@@ -58,7 +61,7 @@ int kept_flags_read(kept_flags *flags, wide_reader *s)
 }
 
 /* The symbols of whole quads, whose tiles are 0 or 1 each. */
-static void list_symbols(const uint8_t *restrict kept, size_t nquads, uint8_t *restrict symbol)
+static void list_quads(const uint8_t *restrict kept, size_t nquads, uint8_t *restrict symbol)
 {
     for (size_t quad = 0; quad < nquads; quad++) {
         const uint8_t *tile = kept + quad * QUAD_NTILES;
@@ -66,15 +69,51 @@ static void list_symbols(const uint8_t *restrict kept, size_t nquads, uint8_t *r
     }
 }
 
-static int is_empty(const uint8_t *kept, uint32_t ntx)
+int kept_symbols_plain(const uint8_t *kept, uint32_t ntx, uint8_t *symbol)
 {
+    const uint32_t nwhole = ntx / QUAD_NTILES;
+    uint32_t nquads = nwhole;
+    uint8_t any = 0;
+    list_quads(kept, nwhole, symbol);
+    if (ntx % QUAD_NTILES) {
+        uint8_t last[QUAD_NTILES] = {0};
+        memcpy(last, kept + nwhole * QUAD_NTILES, ntx % QUAD_NTILES);
+        list_quads(last, 1, symbol + nquads++);
+    }
+    for (uint32_t quad = 0; quad < nquads; quad++)
+        any |= symbol[quad];
+    return any != 0;
+}
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+/* Bits of 64 tiles are dealt out, four to a byte. */
+__attribute__((target("avx512f,avx512bw,bmi2"))) static int
+list_avx512(const uint8_t *kept, uint32_t ntx, uint8_t *symbol)
+{
+    const uint64_t four_each = 0x0F0F0F0F0F0F0F0Fu;
     uint64_t any = 0;
-    uint32_t t = 0;
-    for (; t + 8 <= ntx; t += 8)
-        any |= load_u64(kept + t);
-    for (; t < ntx; t++)
-        any |= kept[t];
-    return any == 0;
+    for (uint32_t t = 0; t < ntx; t += LISTED_NQUADS * QUAD_NTILES) {
+        const uint32_t nleft = ntx - t;
+        const uint64_t inside = nleft < 64 ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
+        const __m512i tiles = _mm512_maskz_loadu_epi8(inside, kept + t);
+        const uint64_t bits = _mm512_test_epi8_mask(tiles, tiles);
+        const uint64_t symbols[2] = {_pdep_u64(bits, four_each), _pdep_u64(bits >> 32, four_each)};
+        memcpy(symbol + t / QUAD_NTILES, symbols, sizeof symbols);
+        any |= bits;
+    }
+    return any != 0;
+}
+#endif
+
+int kept_symbols(const uint8_t *kept, uint32_t ntx, uint8_t *symbol)
+{
+#if defined(BRAGG_X86_64)
+    if (bragg_cpu_level() == CPU_AVX512)
+        return list_avx512(kept, ntx, symbol);
+#endif
+    return kept_symbols_plain(kept, ntx, symbol);
 }
 
 static void join_pairs(const uint8_t *restrict context, const uint8_t *restrict symbol, size_t n,
@@ -86,25 +125,18 @@ static void join_pairs(const uint8_t *restrict context, const uint8_t *restrict 
 
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map, const uint8_t *kept)
 {
-    uint16_t *pair = symbol_writer_room(s, flags->nquads);
+    const uint32_t nquads = flags->nquads;
+    uint16_t *pair = symbol_writer_room(s, nquads);
     const int was_empty = flags->above_is_empty;
-    flags->above_is_empty = is_empty(kept, map->ntx);
+    next_row(flags);
+    flags->above_is_empty = !kept_symbols(kept, map->ntx, flags->row + 1);
+    if (!pair)
+        return;
+    s->npairs += nquads;
     if (was_empty && flags->above_is_empty) { /* as most rows are without local counts */
-        memset(flags->row, 0, flags->nquads + (size_t)2);
-        if (pair)
-            memset(pair, 0, flags->nquads * sizeof *pair);
-        s->npairs += pair ? flags->nquads : 0;
+        memset(pair, 0, nquads * sizeof *pair);
         return;
     }
-    next_row(flags);
-    const uint32_t nwhole = map->ntx / QUAD_NTILES;
-    list_symbols(kept, nwhole, flags->row + 1);
-    if (nwhole < flags->nquads) {
-        uint8_t last[QUAD_NTILES] = {0};
-        memcpy(last, kept + nwhole * QUAD_NTILES, map->ntx % QUAD_NTILES);
-        list_symbols(last, 1, flags->row + 1 + nwhole);
-    }
-    if (pair)
-        join_pairs(flags->context, flags->row + 1, flags->nquads, pair);
-    s->npairs += pair ? flags->nquads : 0;
+    list_contexts(flags->above, nquads, flags->context);
+    join_pairs(flags->context, flags->row + 1, nquads, pair);
 }

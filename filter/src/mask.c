@@ -12,6 +12,11 @@
 #include "scratch.h"
 #include "symbols.h" /* lowest_bit */
 
+enum {
+    STRIP_NROWS = 8, /* of tiles, at a time */
+    NFOUND = STRIP_NROWS + 1
+};
+
 /* Code numbers of the 64 pixels of a row of a group, which are below 4: bit i of both is one. */
 typedef struct number_bits {
     uint64_t low;
@@ -24,9 +29,9 @@ typedef struct change_list {
     size_t capacity;
     int failed;
     number_bits *above; /* of the groups of the row above */
-    mask_group *group;  /* those of a row of tiles to look at */
-    uint8_t *found;     /* of the groups of three rows of tiles: of none, then of two that take
-                           turns where it is not known */
+    mask_group *group;  /* those of rows of tiles to look at */
+    uint8_t *found;     /* of the groups of rows of tiles: of none, then of NFOUND that take turns
+                           where it is not known */
 } change_list;
 
 static void add_change(change_list *c, uint32_t row, uint32_t start, uint32_t stop, uint8_t number)
@@ -100,11 +105,12 @@ static number_bits find_numbers(const bragg_frame *frame, const bragg_mask_codes
 }
 
 /* Row i of pixels, of which groups in the list may differ from the row above. */
-static void collect_row(const mask_source *source, uint32_t i, uint32_t ngroups, change_list *c)
+static void collect_row(const mask_source *source, uint32_t i, const mask_group *groups,
+                        uint32_t ngroups, change_list *c)
 {
     const size_t row_start = (size_t)i * source->frame->nx;
     for (uint32_t k = 0; k < ngroups; k++) {
-        const mask_group *group = &c->group[k];
+        const mask_group *group = &groups[k];
         const uint32_t j = GROUP_NPIXELS * group->number;
         number_bits *above = &c->above[group->number];
         const number_bits numbers = find_numbers(source->frame, source->codes, group,
@@ -117,32 +123,68 @@ static void collect_row(const mask_source *source, uint32_t i, uint32_t ngroups,
     }
 }
 
-/* What is found of a row of tiles, in one of the two rows that take turns if it is not known. */
+/* What is found of a row of tiles. */
 static const uint8_t *find_row(const mask_source *source, const mask_tiles *tiles,
                                const code_finder *finder, change_list *c)
 {
     const size_t ngroups = ring_map_ngroups(tiles->map);
     if (source->found)
         return source->found + tiles->row * ngroups;
-    uint8_t *found = c->found + (1 + tiles->row % 2) * ngroups;
+    uint8_t *found = c->found + (1 + tiles->row % NFOUND) * ngroups;
     mask_groups_find(tiles, finder, found);
     return found;
 }
 
+/* A row of tiles at work, and the row above; NULL if there is none. */
+static mask_tiles start_row(const mask_source *source, const ring_map *map, uint32_t row,
+                            const mask_tiles *above, const code_finder *finder, change_list *c)
+{
+    mask_tiles tiles = {.frame = source->frame,
+                        .map = map,
+                        .row = row,
+                        .valid = source->valid + (size_t)row * map->ntx,
+                        .above = above ? above->valid : NULL,
+                        .found_above = above ? above->found : c->found};
+    tiles.found = find_row(source, &tiles, finder, c);
+    return tiles;
+}
+
+/* Rows of tiles whose groups are listed and filled in before the first is looked at. */
+typedef struct mask_strip {
+    mask_tiles tiles[STRIP_NROWS];
+    mask_group *group[STRIP_NROWS];
+    uint32_t ngroups[STRIP_NROWS];
+    uint32_t n;
+} mask_strip;
+
+static void collect_strip(const mask_source *source, const mask_strip *strip, change_list *c)
+{
+    for (uint32_t k = 0; k < strip->n; k++) {
+        const uint32_t first = TILE_EDGE * strip->tiles[k].row;
+        const uint32_t nleft = source->frame->ny - first;
+        const uint32_t last = first + (nleft < TILE_EDGE ? nleft : TILE_EDGE);
+        for (uint32_t i = first; i < last && strip->ngroups[k]; i++)
+            collect_row(source, i, strip->group[k], strip->ngroups[k], c);
+    }
+}
+
+/* Tiles and pixels have left the caches: all of a strip are asked for before they are needed. */
 static void collect_rows(const mask_source *source, const ring_map *map, change_list *c)
 {
     const code_finder finder = mask_groups_finder(source->frame->type, source->codes);
-    mask_tiles tiles = {.frame = source->frame, .map = map, .found_above = c->found};
-    for (; tiles.row < map->nty; tiles.row++) {
-        const uint32_t first = TILE_EDGE * tiles.row;
-        const uint32_t last = map->ny - first < TILE_EDGE ? map->ny : first + TILE_EDGE;
-        tiles.valid = source->valid + (size_t)tiles.row * map->ntx;
-        tiles.found = find_row(source, &tiles, &finder, c);
-        const uint32_t ngroups = mask_groups_list(&tiles, c->group);
-        for (uint32_t i = first; i < last && ngroups; i++)
-            collect_row(source, i, ngroups, c);
-        tiles.above = tiles.valid;
-        tiles.found_above = tiles.found;
+    const mask_tiles *above = NULL;
+    mask_strip strip;
+    for (uint32_t row = 0; row < map->nty; row += strip.n) {
+        strip.n = map->nty - row < STRIP_NROWS ? map->nty - row : STRIP_NROWS;
+        for (uint32_t k = 0; k < strip.n; k++) {
+            strip.tiles[k] = start_row(source, map, row + k, above, &finder, c);
+            strip.group[k] = c->group + k * ring_map_ngroups(map);
+            strip.ngroups[k] = mask_groups_list(&strip.tiles[k], strip.group[k]);
+            above = &strip.tiles[k];
+        }
+        for (uint32_t k = 0; k < strip.n; k++)
+            mask_groups_fill(&strip.tiles[k], strip.group[k], strip.ngroups[k]);
+        collect_strip(source, &strip, c);
     }
 }
 
@@ -151,8 +193,8 @@ h5bragg_status mask_write(const mask_source *source, const ring_map *map, byte_w
 {
     const size_t ngroups = ring_map_ngroups(map);
     change_list c = {.above = scratch_take_zeros(ngroups, sizeof *c.above)};
-    c.group = scratch_take(ngroups * sizeof *c.group);
-    c.found = scratch_take_zeros(ngroups, 3);
+    c.group = scratch_take(STRIP_NROWS * ngroups * sizeof *c.group);
+    c.found = scratch_take_zeros(ngroups, 1 + NFOUND);
     c.failed = !c.above || !c.group || !c.found;
     if (!c.failed)
         collect_rows(source, map, &c);

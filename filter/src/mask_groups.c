@@ -75,30 +75,42 @@ static uint64_t look_at(uint64_t found, uint64_t found_above)
 
 static int has_several(uint32_t codes) { return (codes & (codes - 1)) != 0; }
 
-/* Pixels of a group that will be looked at when all groups of its row of tiles are listed. */
-static void ask_for_pixels(const mask_tiles *tiles, uint32_t g)
+/* Asks for all lines of memory in which masked pixels are that will be looked at later. */
+static void ask_for_pixels(const mask_tiles *tiles, const mask_group *group)
 {
     const bragg_frame *frame = tiles->frame;
     const size_t nbytes = h5bragg_pixel_nbytes(frame->type);
-    const size_t first = (size_t)TILE_EDGE * tiles->row * frame->nx + GROUP_NPIXELS * g;
-    const size_t nleft = frame->nx - GROUP_NPIXELS * g;
-    const size_t n = nleft < GROUP_NPIXELS ? nleft : GROUP_NPIXELS;
-    for (uint32_t i = 0; i < count_rows(tiles); i++) {
-        const uint8_t *row = (const uint8_t *)frame->pixels + (first + i * frame->nx) * nbytes;
-        for (size_t j = 0; j < n * nbytes; j += LINE_NBYTES)
-            ask_for(row + j);
+    for (uint32_t i = 0; i < TILE_EDGE; i++) {
+        const size_t start =
+            ((size_t)TILE_EDGE * tiles->row + i) * frame->nx + GROUP_NPIXELS * group->number;
+        for (uint64_t left = group->masked[i]; left;) {
+            const uint32_t k = lowest_bit(left);
+            const uint8_t *pixel = (const uint8_t *)frame->pixels + (start + k) * nbytes;
+            const size_t nleft =
+                (LINE_NBYTES - (uintptr_t)pixel % LINE_NBYTES + nbytes - 1) / nbytes;
+            ask_for(pixel);
+            left &= ~(UINT64_MAX >> (GROUP_NPIXELS - nleft) << k);
+        }
     }
 }
 
-static mask_group make_group(const mask_tiles *tiles, uint32_t g)
+void mask_groups_fill(const mask_tiles *tiles, mask_group *list, uint32_t n)
 {
-    uint16_t tile[GROUP_NTILES];
-    mask_group group = {g, (tiles->found[g] | tiles->found_above[g]) & (GROUP_IS_NEW - 1u), {0}};
-    if (has_several(group.codes))
-        ask_for_pixels(tiles, g);
-    get_group(tiles->valid, tiles->map, g, tile);
-    set_masked(tiles, g, tile, group.masked);
-    return group;
+    for (uint32_t k = 0; k < n; k++) {
+        uint16_t tile[GROUP_NTILES];
+        get_group(tiles->valid, tiles->map, list[k].number, tile);
+        set_masked(tiles, list[k].number, tile, list[k].masked);
+        if (has_several(list[k].codes))
+            ask_for_pixels(tiles, &list[k]);
+    }
+}
+
+/* A group without what is masked of it. */
+static void start_group(const mask_tiles *tiles, uint32_t g, mask_group *group)
+{
+    group->number = g;
+    group->codes = (tiles->found[g] | tiles->found_above[g]) & (GROUP_IS_NEW - 1u);
+    ask_for(tiles->valid + (size_t)GROUP_NTILES * g);
 }
 
 uint32_t mask_groups_list(const mask_tiles *tiles, mask_group *list)
@@ -110,7 +122,7 @@ uint32_t mask_groups_list(const mask_tiles *tiles, mask_group *list)
                                 get_found(tiles->found_above + g, ngroups - g));
         while (left) {
             const uint32_t k = lowest_bit(left) / 8;
-            list[n++] = make_group(tiles, g + k);
+            start_group(tiles, g + k, &list[n++]);
             left &= ~((uint64_t)0xFF << 8 * k);
         }
     }

@@ -26,9 +26,13 @@ typedef struct mask_group {
 
 /*
  * Lists the groups whose masked pixels may differ, by place or code, from those of the row of
- * pixels above, be it in their own row of tiles; returns how many.
+ * pixels above, be it in their own row of tiles; returns how many.  Numbers and codes are set, and
+ * tiles asked for.
  */
 uint32_t mask_groups_list(const mask_tiles *tiles, mask_group *list);
+
+/* Sets what is masked of n groups that are listed, and asks for pixels that will be looked at. */
+void mask_groups_fill(const mask_tiles *tiles, mask_group *list, uint32_t n);
 
 /* What finds the codes of a frame's pixels. */
 typedef struct code_finder {

@@ -201,50 +201,95 @@ size_t plane_scalar_list(const counted_row *row, uint32_t *pixel)
     return n;
 }
 
-/* Eight pixels of a row, which are two tiles. */
-typedef struct eight_hits {
-    uint8_t chance;
-    uint8_t peak;
-} eight_hits;
+/* Numbers of the pixels of a row of a group; sums are 9 * 255 at most.  Loops are for vectors. */
+typedef struct group_row {
+    int16_t pixel[GROUP_NPIXELS];
+} group_row;
 
-/* The boxes around eight pixels of a row of pixels. */
-static eight_hits search_eight(const uint8_t *value, size_t stride, const uint32_t word[2])
+/* The box sums around the pixels of a row of a group. */
+static void sum_boxes(const uint8_t *value, size_t stride, group_row *box)
 {
-    uint32_t column[8 + 2]; /* sums of three rows, from one column to the left */
-    eight_hits hits = {0, 0};
-    for (size_t j = 0; j < 8 + 2; j++)
-        column[j] = (uint32_t)value[j - stride - 1] + value[j - 1] + value[j + stride - 1];
-    for (size_t j = 0; j < 8; j++) {
-        const uint32_t sum = column[j] + column[j + 1] + column[j + 2];
-        hits.chance |= (uint8_t)((sum > box_chance(word[j / TILE_EDGE])) << j);
-        hits.peak |= (uint8_t)((sum > box_peak(word[j / TILE_EDGE])) << j);
-    }
-    return hits;
+    const uint8_t *here = value - 1;
+    const uint8_t *above = here - stride;
+    const uint8_t *below = here + stride;
+    int16_t column[GROUP_NPIXELS + 2]; /* sums of three rows, from one column to the left */
+    for (size_t j = 0; j < GROUP_NPIXELS + 2; j++)
+        column[j] = (int16_t)(above[j] + here[j] + below[j]);
+    for (size_t j = 0; j < GROUP_NPIXELS; j++)
+        box->pixel[j] = (int16_t)(column[j] + column[j + 1] + column[j + 2]);
 }
 
-/* Two tiles, which are byte k of the hits. */
-static void search_two(const boxed_row *row, size_t k, const uint32_t word[2], const box_hits *to)
+static group_row larger(const group_row *a, const group_row *b)
 {
-    eight_hits hits[TILE_EDGE] = {{0, 0}};
+    group_row most;
+    for (size_t j = 0; j < GROUP_NPIXELS; j++)
+        most.pixel[j] = a->pixel[j] > b->pixel[j] ? a->pixel[j] : b->pixel[j];
+    return most;
+}
+
+/* Pixels of a tile have one cut. */
+static void set_tile(group_row *cuts, size_t t, int16_t cut)
+{
+    for (size_t k = 0; k < TILE_EDGE; k++)
+        cuts->pixel[TILE_EDGE * t + k] = cut;
+}
+
+/* Bits of the columns whose sums are beyond their cuts; returns whether there are any. */
+static int put_beyond(const group_row *sum, const group_row *cut, uint8_t *bits)
+{
+    uint8_t is_beyond[GROUP_NPIXELS];
+    uint64_t any = 0;
+    for (size_t j = 0; j < GROUP_NPIXELS; j++)
+        is_beyond[j] = sum->pixel[j] > cut->pixel[j];
+    for (size_t j = 0; j < GROUP_NPIXELS; j += 8) {
+        const uint64_t eight = load_u64(is_beyond + j);
+        bits[j / 8] = (uint8_t)(eight * 0x0102040810204080u >> 56);
+        any |= eight;
+    }
+    return any != 0;
+}
+
+/* What is found in group g, whose tiles have these words. */
+static void search_group(const boxed_row *row, size_t g, const uint32_t word[GROUP_NTILES],
+                         const box_hits *hits)
+{
+    const size_t at = g * GROUP_NPIXELS / 8;
+    group_row box[TILE_EDGE] = {{{0}}};
+    group_row chance;
+    group_row peak;
     for (size_t i = 0; i < row->nrows; i++)
-        hits[i] = search_eight(row->value + i * row->stride + 8 * k, row->stride, word);
-    to->first[k] = hits[0].chance;
-    to->last[k] = hits[3].chance;
-    to->some[k] = hits[0].chance | hits[1].chance | hits[2].chance | hits[3].chance;
-    to->upper[k] = hits[0].peak | hits[1].peak;
-    to->lower[k] = hits[2].peak | hits[3].peak;
+        sum_boxes(row->value + i * row->stride + g * GROUP_NPIXELS, row->stride, &box[i]);
+    for (size_t t = 0; t < GROUP_NTILES; t++)
+        set_tile(&chance, t, (int16_t)box_chance(word[t]));
+    const group_row upper = larger(&box[0], &box[1]);
+    const group_row lower = larger(&box[2], &box[3]);
+    const group_row all = larger(&upper, &lower);
+    if (!put_beyond(&all, &chance, hits->some + at)) {
+        memset(hits->first + at, 0, GROUP_NPIXELS / 8);
+        memset(hits->last + at, 0, GROUP_NPIXELS / 8);
+        memset(hits->upper + at, 0, GROUP_NPIXELS / 8);
+        memset(hits->lower + at, 0, GROUP_NPIXELS / 8);
+        return;
+    }
+    for (size_t t = 0; t < GROUP_NTILES; t++)
+        set_tile(&peak, t, (int16_t)box_peak(word[t]));
+    put_beyond(&box[0], &chance, hits->first + at);
+    put_beyond(&box[3], &chance, hits->last + at);
+    put_beyond(&upper, &peak, hits->upper + at);
+    put_beyond(&lower, &peak, hits->lower + at);
 }
 
 static void box(const boxed_row *row, const box_hits *hits)
 {
     const size_t ngroups = (row->ntiles + (size_t)GROUP_NTILES - 1) / GROUP_NTILES;
-    for (size_t t = 0; t < ngroups * GROUP_NTILES; t += 2) {
-        uint32_t word[2];
-        for (size_t k = 0; k < 2; k++) {
-            word[k] = row->word[t + k < row->ntiles ? row->cell[t + k] : BRAGG_NO_CELL];
-            hits->other[t + k] = box_other(word[k]);
+    for (size_t g = 0; g < ngroups; g++) {
+        uint32_t word[GROUP_NTILES];
+        for (size_t k = 0; k < GROUP_NTILES; k++) {
+            const size_t t = g * GROUP_NTILES + k;
+            word[k] = row->word[t < row->ntiles ? row->cell[t] : BRAGG_NO_CELL];
+            hits->other[t] = box_other(word[k]);
         }
-        search_two(row, t / 2, word, hits);
+        search_group(row, g, word, hits);
     }
 }
 

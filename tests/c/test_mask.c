@@ -113,6 +113,7 @@ static void check_list(const int32_t *pixels, const bragg_mask_codes *codes,
 {
     mask_group group[NGROUPS];
     const uint32_t n = mask_groups_list(tiles, group);
+    mask_groups_fill(tiles, group, n);
     uint32_t k = 0;
     for (uint32_t g = 0; g < NGROUPS; g++) {
         if (k < n && group[k].number == g)
