@@ -8,10 +8,31 @@
 #include "cpu_level.h"
 #include "pixel.h" /* BRAGG_INLINE */
 
-enum { RECIPROCAL_BITS = 43, COMPLEMENT_BIT = 21 /* in a coding_step */ };
+enum { RECIPROCAL_BITS = 43 };
 
-/* Less than one by more than three roundings of a float make up. */
-#define BELOW_ONE (1.0f - 0x1p-22f)
+/* In a coding_step. */
+enum { MORE_BIT = 11, SHIFT_BIT = 12, SHIFT_MASK = 15, COMPLEMENT_BIT = 21 };
+
+static coding_step make_step(uint32_t f, uint32_t start)
+{
+    const int is_power = (f & (f - 1)) == 0;
+    uint32_t shift = floor_log2(f);
+    uint32_t more = 0;
+    uint32_t reciprocal = (uint32_t)1 << 31;
+    if (f == 1) {
+        reciprocal = UINT32_MAX;
+        more = 1;
+    } else if (is_power) {
+        shift--;
+    } else {
+        const uint64_t n = (uint64_t)1 << (32 + shift);
+        const uint64_t rest = f - n % f; /* of the reciprocal rounded up, times f */
+        more = f * rest >= (uint64_t)1 << (11 + shift);
+        reciprocal = (uint32_t)(n / f + !more);
+    }
+    return (coding_step){reciprocal, start | more << MORE_BIT | shift << SHIFT_BIT |
+                                         (SYMBOLS_TOTAL - f) << COMPLEMENT_BIT};
+}
 
 void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *frequency,
                        uint32_t nsymbols)
@@ -27,7 +48,7 @@ void coding_tables_set(coding_tables *tables, uint32_t context, const uint16_t *
         entry[symbol] = (coding_entry){(((uint64_t)1 << RECIPROCAL_BITS) + f - 1) / f,
                                        (uint32_t)(((uint64_t)f << 21) - 1), (uint16_t)complement,
                                        (uint16_t)start};
-        step[symbol] = (coding_step){BELOW_ONE / (float)f, complement << COMPLEMENT_BIT | start};
+        step[symbol] = make_step(f, start);
         start += f;
     }
 }
@@ -99,14 +120,15 @@ const uint16_t *pairs_code_plain(const coding_tables *tables, uint16_t *pair, si
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2")))
 
-enum { LANES = 16, ODD_LANES = 0xAAAA, EVEN_LANES = 0x5555 };
+enum { LANES = 16, EVEN_LANES = 0x5555 };
 
 /* What a function of three bits is called by: its value for all eight. */
-enum { TERNARY_A = 0xF0, TERNARY_B = 0xCC, TERNARY_C = 0xAA };
+enum { TERNARY_A = 0xF0, TERNARY_C = 0xAA };
 
-/* Steps of sixteen symbols. */
+/* Steps of sixteen symbols; those of even and odd ones with their reciprocals, low words. */
 typedef struct lane_steps {
-    __m512 reciprocal;
+    __m512i even;
+    __m512i odd;
     __m512i packed;
 } lane_steps;
 
@@ -127,6 +149,12 @@ KERNEL BRAGG_INLINE __m512i load_8_steps(const coding_step *step, const uint16_t
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
+/* High words of pairs of lanes of either. */
+KERNEL BRAGG_INLINE __m512i high_words(__m512i even, __m512i odd)
+{
+    return _mm512_mask_shuffle_epi32(odd, EVEN_LANES, even, _MM_PERM_CDAB);
+}
+
 /* As look_up_16_by, by indices in memory. */
 KERNEL BRAGG_INLINE lane_steps steps_of(int by_loads, const coding_step *step, const uint16_t *pair)
 {
@@ -137,35 +165,34 @@ KERNEL BRAGG_INLINE lane_steps steps_of(int by_loads, const coding_step *step, c
     const __m512i odd =
         by_loads ? load_8_steps(step, pair + 1)
                  : _mm512_i32gather_epi64(_mm256_srli_epi32(two, 16), (const void *)step, 8);
-    const __m512i reciprocal = _mm512_mask_shuffle_epi32(even, ODD_LANES, odd, _MM_PERM_CDAB);
-    const __m512i packed = _mm512_mask_shuffle_epi32(odd, EVEN_LANES, even, _MM_PERM_CDAB);
-    return (lane_steps){_mm512_castsi512_ps(reciprocal), packed};
+    return (lane_steps){even, odd, high_words(even, odd)};
 }
 
 /*
  * Codes sixteen symbols, each into a state of its own; *full says which states put out a word.
- *
- * The quotient q of y < f * 2^21 is too small by less than one at first.  If what is left is f or
- * more, x = q * 2048 + rest + C becomes larger by 2048 - f, which is all there is to put right.
+ * The next sixteen wait for these states: whole numbers give them sooner than floats, whose
+ * quotients must be put right.
  */
 KERNEL BRAGG_INLINE __m512i code_lanes(const lane_steps *s, __m512i x, __mmask16 *full)
 {
     const __m512i below_complement = _mm512_set1_epi32((1 << COMPLEMENT_BIT) - 1);
     const __m512i below_total = _mm512_set1_epi32(SYMBOLS_TOTAL - 1);
+    const __m512i one = _mm512_set1_epi32(1);
+    const __m512i start = _mm512_and_si512(s->packed, below_total);
     const __m512i complement = _mm512_srli_epi32(s->packed, COMPLEMENT_BIT);
-    const __m512i f = _mm512_sub_epi32(_mm512_set1_epi32(SYMBOLS_TOTAL), complement);
+    const __m512i shift =
+        _mm512_and_si512(_mm512_srli_epi32(s->packed, SHIFT_BIT), _mm512_set1_epi32(SHIFT_MASK));
+    const __mmask16 more = _mm512_test_epi32_mask(s->packed, _mm512_set1_epi32(1 << MORE_BIT));
     /* f * 2^21 - 1 = ~(complement << 21) */
     const __m512i most = _mm512_ternarylogic_epi32(s->packed, s->packed, below_complement,
                                                    (uint8_t)(~TERNARY_A | TERNARY_C));
     *full = _mm512_cmpgt_epu32_mask(x, most);
     const __m512i y = _mm512_mask_srli_epi32(x, *full, x, 16);
-    const __m512i q = _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_cvtepu32_ps(y), s->reciprocal));
-    const __m512i rest = _mm512_sub_epi32(y, _mm512_mullo_epi32(q, f));
-    const __m512i begin =
-        _mm512_ternarylogic_epi32(_mm512_slli_epi32(q, SYMBOLS_PROBABILITY_BITS), s->packed,
-                                  below_total, TERNARY_A | (TERNARY_B & TERNARY_C));
-    const __m512i next = _mm512_add_epi32(begin, rest);
-    return _mm512_mask_add_epi32(next, _mm512_cmpge_epu32_mask(rest, f), next, complement);
+    const __m512i divided = _mm512_mask_add_epi32(y, more, y, one);
+    const __m512i even = _mm512_mul_epu32(divided, s->even);
+    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(divided, 32), s->odd);
+    const __m512i quotient = _mm512_srlv_epi32(high_words(even, odd), shift);
+    return _mm512_add_epi32(_mm512_add_epi32(y, start), _mm512_mullo_epi32(quotient, complement));
 }
 
 /* Numbers from 0: from number n on, they move n words to the end of a vector. */

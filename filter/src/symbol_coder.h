@@ -17,10 +17,18 @@ typedef struct coding_entry {
     uint16_t start;      /* C */
 } coding_entry;
 
-/* The same for vectors, closer together. */
+/*
+ * The same for vectors, closer together: floor(x / f) = floor((x + b) * reciprocal / 2^(32 + s)).
+ *
+ * With s = floor(log2 f) and n = 2^(32 + s), reciprocal * f is n + r, 0 <= r < f, if rounded up,
+ * which with b = 0 holds if x * r < n: so if f * r < 2^(11 + s).  Else it is rounded down, to
+ * n - (f - r), which with b = 1 holds if (x + 1) * (f - r) <= n: if f * (f - r) <= 2^(11 + s). That
+ * is so, as f * f <= 2^(2 s + 2) <= 2^(12 + s).  Powers of two would need one bit too many: they
+ * have s less by one and 2^31, and 1 has b = 1 and 2^32 - 1.
+ */
 typedef struct coding_step {
-    float reciprocal; /* 1 / f, so much less that it is never more, rounded as it may be */
-    uint32_t packed;  /* C | complement << 21 */
+    uint32_t reciprocal;
+    uint32_t packed; /* C | b << 11 | s << 12 | complement << 21 */
 } coding_step;
 
 enum { CODING_NSYMBOLS = 256, CODING_NPAIRS = SYMBOLS_MAX_CONTEXTS * CODING_NSYMBOLS };

@@ -10,6 +10,16 @@
 #include "cpu_level.h"
 #include "pixel.h" /* BRAGG_INLINE */
 
+BRAGG_INLINE uint32_t count_kinds(const uint16_t *pair, size_t n)
+{
+    int16_t largest = 0;
+    for (size_t at = 0; at < n; at++) {
+        const int16_t symbol = (int16_t)(pair[at] & (CODING_NSYMBOLS - 1));
+        largest = symbol > largest ? symbol : largest;
+    }
+    return (uint32_t)largest + 1;
+}
+
 static void clear(symbol_counts *c, uint32_t ncontexts, uint32_t nsymbols)
 {
     for (uint32_t k = 0; k < COUNTS_NCOUNTERS; k++) {
@@ -52,6 +62,17 @@ void symbols_count_plain(symbol_counts *c, const uint16_t *pair, size_t n, uint3
 #include <immintrin.h>
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2")))
+
+/* A loop that compilers make vectors of. */
+KERNEL static uint32_t count_kinds_avx512(const uint16_t *pair, size_t n)
+{
+    return count_kinds(pair, n);
+}
+
+uint32_t symbols_count_kinds(const uint16_t *pair, size_t n)
+{
+    return bragg_cpu_level() == CPU_AVX512 ? count_kinds_avx512(pair, n) : count_kinds(pair, n);
+}
 
 enum { AT_ONCE = 32, NFREQUENT = 4, BLOCK_NPAIRS = 2048, NSAMPLES = 1024 };
 
@@ -132,6 +153,8 @@ void symbols_count(symbol_counts *c, const uint16_t *pair, size_t n, uint32_t nc
     add_counters(c, ncontexts, nsymbols);
 }
 #else
+uint32_t symbols_count_kinds(const uint16_t *pair, size_t n) { return count_kinds(pair, n); }
+
 void symbols_count(symbol_counts *c, const uint16_t *pair, size_t n, uint32_t ncontexts,
                    uint32_t nsymbols)
 {

@@ -15,6 +15,9 @@ typedef struct symbol_counts {
     uint32_t count[COUNTS_NCOUNTERS][CODING_NPAIRS + COUNTS_APART];
 } symbol_counts;
 
+/* One more than the largest symbol of n pairs, 1 if there are none. */
+uint32_t symbols_count_kinds(const uint16_t *pair, size_t n);
+
 /* Counts n pairs, in count[0]; their contexts are below ncontexts, their symbols below nsymbols. */
 void symbols_count(symbol_counts *c, const uint16_t *pair, size_t n, uint32_t ncontexts,
                    uint32_t nsymbols);

@@ -175,17 +175,6 @@ static uint64_t make_frequencies(const uint32_t *count, uint32_t nsymbols, uint1
     return total;
 }
 
-/* One more than the largest symbol. */
-static uint32_t count_kinds(const symbol_writer *w)
-{
-    int16_t largest = 0;
-    for (size_t at = 0; at < w->npairs; at++) {
-        const int16_t symbol = (int16_t)(w->pair[at] & (NSYMBOLS - 1));
-        largest = symbol > largest ? symbol : largest;
-    }
-    return (uint32_t)largest + 1;
-}
-
 /* Writes the tables, and makes what is coded with. */
 static void write_tables(struct symbol_model *m, uint32_t ncontexts, uint32_t nsymbols,
                          byte_writer *out)
@@ -255,7 +244,7 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols
 
 void symbols_write(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
 {
-    const uint32_t nsymbols = count_kinds(w);
+    const uint32_t nsymbols = symbols_count_kinds(w->pair, w->npairs);
     const int has_raw = w->npairs && (w->raw_nbytes || w->buffer_nbits);
     const int is_empty = !w->failed && nsymbols == 1 && !has_raw;
     if (!is_empty && !w->model)
