@@ -33,6 +33,6 @@ void tile_fill_free(tile_fill *t);
 h5bragg_status tile_fill_start(tile_fill *t);
 
 /* Writes all pixels of row `row` (0 to 3) of tiles; those that are not drawn become something. */
-void tile_fill_row(tile_fill *t, uint32_t row, void *pixels);
+h5bragg_status tile_fill_row(tile_fill *t, uint32_t row, void *pixels);
 
 #endif

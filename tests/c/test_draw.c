@@ -8,6 +8,7 @@
 #include "patterns.h"
 
 enum { MAX_NTILES = 76, MAX_N = 300 };
+enum { PADDED_NTILES = (MAX_N + 63) / 64 * 16 };
 
 static void check_draw(const draw_kernels *kernels, unsigned *state)
 {
@@ -34,6 +35,50 @@ static void check_draw(const draw_kernels *kernels, unsigned *state)
         for (size_t t = 0; t < ntiles; t++)
             for (size_t p = 0; p < 16; p++)
                 CHECK(got[p / 4][4 * t + p % 4] == pool[variant[t] + table[permutation[t]][p]]);
+    }
+}
+
+/* Rows of n pixels that begin anywhere, even within a pixel: those of a strip, and no more. */
+static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, unsigned *state)
+{
+    enum { PITCH = 4 * MAX_N + 80 };
+    static uint8_t pool[1024];
+    static uint8_t out[4][PITCH];
+    static uint8_t strip[4][4 * PADDED_NTILES];
+    uint32_t variant[PADDED_NTILES] = {0};
+    uint8_t permutation[PADDED_NTILES] = {0};
+    const uint8_t(*table)[PATTERN_NBYTES] = pattern_permutations(PATTERNS_ARRANGED);
+    uint8_t *const from[4] = {strip[0], strip[1], strip[2], strip[3]};
+    void *rows[4];
+    size_t shift[4];
+    for (size_t i = 0; i < sizeof pool; i++)
+        pool[i] = (uint8_t)random_bits(state);
+    for (size_t t = 0; 4 * t < n; t++) {
+        variant[t] = random_bits(state) % (sizeof pool - 15);
+        permutation[t] = (uint8_t)random_bits(state);
+    }
+    for (size_t k = 0; k < 4; k++) {
+        shift[k] = random_bits(state) % 72;
+        rows[k] = out[k] + shift[k];
+    }
+    memset(out, 0xAA, sizeof out);
+    kernels->draw_pixels(pool, variant, permutation, table, n, nbytes, rows);
+    DRAW_KERNELS_SCALAR.draw(pool, variant, permutation, table, PADDED_NTILES, from);
+    for (size_t k = 0; k < 4; k++) {
+        uint8_t expected[PITCH];
+        memset(expected, 0xAA, sizeof expected);
+        DRAW_KERNELS_SCALAR.widen(strip[k], n, nbytes, expected + shift[k]);
+        CHECK(memcmp(out[k], expected, sizeof expected) == 0);
+    }
+}
+
+static void check_draw_pixels(const draw_kernels *kernels, unsigned *state)
+{
+    if (!kernels->draw_pixels)
+        return;
+    for (size_t n = 1; n <= MAX_N; n++) {
+        check_rows(kernels, n, 2, state);
+        check_rows(kernels, n, 4, state);
     }
 }
 
@@ -130,6 +175,7 @@ static void every_level_draws_the_same(void)
         CHECK(level == CPU_SCALAR || kernels != &DRAW_KERNELS_SCALAR);
         for (int round = 0; round < 5; round++) {
             check_draw(kernels, &state);
+            check_draw_pixels(kernels, &state);
             check_widen(kernels, &state);
             check_hashes(kernels, &state);
             check_throws(kernels, &state);
