@@ -73,6 +73,7 @@ static h5bragg_status decode_row(sparse_frame *frame, tile_fill *fill, uint32_t 
                                  void *pixels)
 {
     const noise_frame *f = &frame->model.noise;
+    tile_fill_aim(fill, macro_row, pixels);
     h5bragg_status status =
         sparse_frame_read_row(frame, macro_row, fill->fill == H5BRAGG_FILL_NOISE);
     if (!status)

@@ -47,6 +47,7 @@ KERNEL static void list_tables(const pattern_cells *cells, choice_row *r, uint32
     const __m512i none = _mm512_set1_epi32((int)CHOICE_NO_PATTERN);
     for (uint32_t k = 0; k < r->ntx; k += NLANES) {
         const __mmask16 inside = lanes_from(r, k);
+        lines_ahead_ask(r->ahead);
         const __m512i open = load_16_bits(inside, r->open + k);
         const __m512i cell = load_16_bits(inside, r->cell + k);
         const __m512i more = _mm512_maskz_loadu_epi32(inside, r->more + k);
@@ -104,6 +105,7 @@ KERNEL static int draw_sums(const pattern_cells *cells, choice_row *r, const uin
     const __m512i low_byte = _mm512_set1_epi32(0xFF);
     for (uint32_t k = 0; k < r->ntx; k += NLANES) {
         const __mmask16 inside = lanes_from(r, k);
+        lines_ahead_ask(r->ahead);
         const __m512i number = _mm512_maskz_loadu_epi32(inside, table + k);
         const __m512i hash = _mm512_maskz_loadu_epi32(inside, r->hash + k);
         const __mmask16 lanes = (__mmask16)(inside & ~_mm512_movepi32_mask(number));

@@ -221,10 +221,10 @@ uint32_t picked_writer_row(picked_writer *p, const frame_source *source, uint32_
 {
     const ring_map *map = source->map;
     const size_t first = (size_t)tile_row * map->ntx;
-    const uint16_t *cell = map->cell + first;
+    const picked_tiles tiles = {.cell = map->cell + first, .open = p->above};
     find_row(p, source, tile_row);
     put_lines(p, source, first);
-    const uint32_t nlines = picked_lines_list(p->symbol, cell, p->above, map->ntx, &p->line);
+    const uint32_t nlines = picked_lines_list(p->symbol, &tiles, map->ntx, &p->line);
     const uint32_t npixels = put_pixels(p, nlines);
     put_heights(p, source, first, npixels);
     return npixels;

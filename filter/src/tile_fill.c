@@ -95,6 +95,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->kernels = draw_kernels_get(bragg_cpu_level());
     t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
+    picked_reader_ask_for(&frame->picked, &t->ahead);
     t->stride = padded * TILE_EDGE;
     t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
     t->variant = scratch_take_zeros(padded, sizeof *t->variant);
@@ -211,6 +212,7 @@ static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t 
                          .more = t->more,
                          .sum = r->sum,
                          .is_coarse = f->grid.is_coarse,
+                         .ahead = &t->ahead,
                          .variant = t->variant,
                          .permutation = t->permutation,
                          .cut = t->cut};
@@ -241,6 +243,16 @@ static h5bragg_status draw_by_sums(tile_fill *t, const tile_row *r)
         return status;
     draw_strip(t, r);
     return draw_cut_tiles(t, r, ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)
+{
+    const noise_frame *f = &t->frame->model.noise;
+    const size_t row_nbytes = f->map->nx * h5bragg_pixel_nbytes(f->type);
+    const uint32_t first = MACRO_EDGE * TILE_EDGE * macro_row;
+    const uint32_t nleft = f->map->ny - first;
+    const uint32_t nrows = nleft < MACRO_EDGE * TILE_EDGE ? nleft : MACRO_EDGE * TILE_EDGE;
+    t->ahead = lines_ahead_of((const uint8_t *)pixels + first * row_nbytes, nrows * row_nbytes);
 }
 
 h5bragg_status tile_fill_start(tile_fill *t)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Every kernel that draws, widens, hashes and throws counts equals plain C. */
+/* Every kernel that draws, widens, hashes and throws counts equals plain C; lines asked for. */
 #include <string.h>
 
 #include "check.h"
 #include "draw_kernels.h"
+#include "lines_ahead.h"
 #include "noise_hash.h"
 #include "patterns.h"
 
@@ -183,8 +184,25 @@ static void every_level_draws_the_same(void)
     }
 }
 
+/* They are asked for once each, and none where there are none. */
+static void lines_are_asked_for_up_to_the_last(void)
+{
+    static const uint8_t pixels[1000];
+    lines_ahead lines = lines_ahead_of(pixels, sizeof pixels);
+    const uintptr_t first = lines.at;
+    lines_ahead none = {0};
+    for (uint32_t k = 1; k < 9; k++) {
+        lines_ahead_ask(&lines);
+        CHECK(lines.at - first == 256u * (k < 4 ? k : 4));
+    }
+    lines_ahead_ask(&none);
+    CHECK(none.at == 0 && none.end == 0);
+    lines_ahead_ask(NULL);
+}
+
 int main(void)
 {
     every_level_draws_the_same();
+    lines_are_asked_for_up_to_the_last();
     return 0;
 }
