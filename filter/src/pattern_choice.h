@@ -34,7 +34,7 @@ typedef struct choice_row {
     uint32_t *more;           /* H', without local counts; lost */
     const int64_t *sum;       /* with local counts */
     const uint8_t *is_coarse; /* likewise, per macro block */
-    lines_ahead *ahead;       /* without: asked for meanwhile */
+    lines_ahead *ahead;       /* asked for meanwhile; NULL: nothing is */
     uint32_t *variant;        /* out: where in the rows of full tiles, in bytes */
     uint8_t *permutation;
     uint32_t *cut; /* with local counts: tiles of which only some pixels are drawn */

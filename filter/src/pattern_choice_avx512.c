@@ -11,6 +11,9 @@
 
 enum { NLANES = 16, MOST_UNSURE = 64 };
 
+/* With local counts no other loop asks for lines.  Half of them: more would be too many at once. */
+enum { NASKED_BY_SUM = 2 };
+
 /* Lanes of the tiles from k on. */
 KERNEL BRAGG_INLINE __mmask16 lanes_from(const choice_row *r, uint32_t k)
 {
@@ -160,6 +163,8 @@ KERNEL static int by_sum(const pattern_cells *cells, choice_row *r)
         const __m512i open = load_16_bits(inside, r->open + k);
         const __m512i cell = load_16_bits(inside, r->cell + k);
         const __m512i hash = _mm512_maskz_loadu_epi32(inside, r->hash + k);
+        for (uint32_t i = 0; i < NASKED_BY_SUM; i++)
+            lines_ahead_ask(r->ahead);
         const __m512i sum = _mm512_inserti64x4(
             _mm512_castsi256_si512(
                 _mm512_cvtepi64_epi32(_mm512_maskz_loadu_epi64((__mmask8)inside, r->sum + k))),
