@@ -73,6 +73,7 @@ static h5bragg_status decode_row(sparse_frame *frame, tile_fill *fill, uint32_t 
                                  void *pixels)
 {
     const noise_frame *f = &frame->model.noise;
+    tile_fill_aim(fill, macro_row, pixels);
     h5bragg_status status =
         sparse_frame_read_row(frame, macro_row, fill->fill == H5BRAGG_FILL_NOISE);
     if (!status)
@@ -81,7 +82,9 @@ static h5bragg_status decode_row(sparse_frame *frame, tile_fill *fill, uint32_t 
         const uint32_t first = TILE_EDGE * (MACRO_EDGE * macro_row + row);
         const uint32_t last = first + TILE_EDGE < f->map->ny ? first + TILE_EDGE : f->map->ny;
         int is_allowed = 1;
-        tile_fill_row(fill, row, pixels);
+        status = tile_fill_row(fill, row, pixels);
+        if (status)
+            break;
         DISPATCH_PIXEL_TYPE(f->type, place_exact, frame, row, &is_allowed, pixels)
         status = is_allowed ? H5BRAGG_OK : H5BRAGG_CORRUPT;
         mask_apply(&frame->mask, f->map, &f->codes, f->type, first, last, pixels);

@@ -10,7 +10,7 @@
 #include "noise_hash.h"
 #include "patterns.h"
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
 
 /* Rows of 16 bytes in four lanes: masked broadcasts from memory need no shuffle. */
 #define LOAD_LANES(a, b, c, d)                                                                     \
@@ -34,7 +34,30 @@ KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant
         _mm_prefetch((const char *)patterns + variant[i], _MM_HINT_T0);
 }
 
-/* As with SSE: lane k draws the tiles t + 4 k to t + 4 k + 3. */
+/* The four rows of 16 tiles.  As with SSE: lane k draws the tiles 4 k to 4 k + 3. */
+KERNEL BRAGG_INLINE void draw_16(const uint8_t *patterns, const uint32_t *variant,
+                                 const uint8_t *permutation, const uint8_t (*table)[16],
+                                 __m512i row[4])
+{
+    __m512i tile[4];
+    for (size_t i = 0; i < 4; i++) {
+        const uint32_t *v = variant + i;
+        const uint8_t *p = permutation + i;
+        const __m512i pattern =
+            LOAD_LANES(patterns + v[0], patterns + v[4], patterns + v[8], patterns + v[12]);
+        const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
+        tile[i] = _mm512_shuffle_epi8(pattern, from);
+    }
+    const __m512i low01 = _mm512_unpacklo_epi32(tile[0], tile[1]);
+    const __m512i low23 = _mm512_unpacklo_epi32(tile[2], tile[3]);
+    const __m512i high01 = _mm512_unpackhi_epi32(tile[0], tile[1]);
+    const __m512i high23 = _mm512_unpackhi_epi32(tile[2], tile[3]);
+    row[0] = _mm512_unpacklo_epi64(low01, low23);
+    row[1] = _mm512_unpackhi_epi64(low01, low23);
+    row[2] = _mm512_unpacklo_epi64(high01, high23);
+    row[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
 KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
                               const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
                               uint8_t *const rows[4])
@@ -44,25 +67,12 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
         ask_for(patterns, variant + t);
     t = 0;
     for (; ntiles - t >= 16; t += 16) {
-        __m512i tile[4];
+        __m512i row[4];
         if (ntiles - t >= TILES_AHEAD + 16)
             ask_for(patterns, variant + t + TILES_AHEAD);
-        for (size_t i = 0; i < 4; i++) {
-            const uint32_t *v = variant + t + i;
-            const uint8_t *p = permutation + t + i;
-            const __m512i pattern =
-                LOAD_LANES(patterns + v[0], patterns + v[4], patterns + v[8], patterns + v[12]);
-            const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
-            tile[i] = _mm512_shuffle_epi8(pattern, from);
-        }
-        const __m512i low01 = _mm512_unpacklo_epi32(tile[0], tile[1]);
-        const __m512i low23 = _mm512_unpacklo_epi32(tile[2], tile[3]);
-        const __m512i high01 = _mm512_unpackhi_epi32(tile[0], tile[1]);
-        const __m512i high23 = _mm512_unpackhi_epi32(tile[2], tile[3]);
-        _mm512_storeu_si512(rows[0] + 4 * t, _mm512_unpacklo_epi64(low01, low23));
-        _mm512_storeu_si512(rows[1] + 4 * t, _mm512_unpackhi_epi64(low01, low23));
-        _mm512_storeu_si512(rows[2] + 4 * t, _mm512_unpacklo_epi64(high01, high23));
-        _mm512_storeu_si512(rows[3] + 4 * t, _mm512_unpackhi_epi64(high01, high23));
+        draw_16(patterns, variant + t, permutation + t, table, row);
+        for (size_t k = 0; k < 4; k++)
+            _mm512_storeu_si512(rows[k] + 4 * t, row[k]);
     }
     uint8_t *const rest[4] = {rows[0] + 4 * t, rows[1] + 4 * t, rows[2] + 4 * t, rows[3] + 4 * t};
     DRAW_KERNELS_AVX2.draw(patterns, variant + t, permutation + t, table, ntiles - t, rest);
@@ -91,6 +101,14 @@ KERNEL BRAGG_INLINE void widen_some_32(const uint8_t *in, size_t n, uint8_t *to)
     _mm512_mask_storeu_epi32(to, lanes, _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, in)));
 }
 
+KERNEL BRAGG_INLINE void widen_some(const uint8_t *in, size_t n, size_t pixel_nbytes, uint8_t *to)
+{
+    if (pixel_nbytes == 2)
+        widen_some_16(in, n, to);
+    else
+        widen_some_32(in, n, to);
+}
+
 KERNEL static void widen(const uint8_t *in, size_t n, size_t pixel_nbytes, void *out)
 {
     uint8_t *to = out;
@@ -112,6 +130,107 @@ KERNEL static void widen(const uint8_t *in, size_t n, size_t pixel_nbytes, void 
         }
         widen_some_32(in + i, n - i, to + 4 * i);
     }
+}
+
+enum { LINE_NBYTES = 64, NDRAWN = 64 /* pixels that 16 tiles have in a row */ };
+
+/*
+ * Four rows of pixels at work.  They begin anywhere in lines of the cache, but whole lines are
+ * stored: one takes pixels of two times 16 tiles, which stay in registers.
+ */
+typedef struct pixel_rows {
+    __m512i drawn[4];  /* of the last 16 tiles */
+    __m512i from[4];   /* where in these and the next the pixels of a line are, in lowest bytes */
+    size_t nstored[4]; /* pixels of the last 16 tiles that are in the frame */
+    uint8_t *to[4];    /* where the others go */
+} pixel_rows;
+
+/* The numbers of the pixels of a line, in their lowest bytes. */
+KERNEL BRAGG_INLINE __m512i numbers_in_line(size_t pixel_nbytes)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i even = _mm512_add_epi32(lane, lane);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    return pixel_nbytes == 4 ? lane : _mm512_or_si512(even, _mm512_slli_epi32(odd, 16));
+}
+
+/* From the first 16 tiles on: pixels before the first whole line. */
+KERNEL BRAGG_INLINE void start_rows(pixel_rows *r, size_t n, size_t pixel_nbytes,
+                                    void *const rows[4])
+{
+    for (size_t k = 0; k < 4; k++) {
+        const size_t before = pixels_before_line(rows[k], pixel_nbytes, n);
+        uint8_t first[NDRAWN];
+        _mm512_storeu_si512(first, r->drawn[k]);
+        widen_some(first, before, pixel_nbytes, rows[k]);
+        r->from[k] = _mm512_add_epi8(numbers_in_line(pixel_nbytes), _mm512_set1_epi8((char)before));
+        r->nstored[k] = before;
+        r->to[k] = (uint8_t *)rows[k] + pixel_nbytes * before;
+    }
+}
+
+/* With the next 16 tiles there are 64 pixels more in whole lines. */
+KERNEL BRAGG_INLINE void store_lines(pixel_rows *r, const __m512i drawn[4], size_t pixel_nbytes)
+{
+    const size_t nline = LINE_NBYTES / pixel_nbytes;
+    const __mmask64 lowest =
+        pixel_nbytes == 2 ? UINT64_C(0x5555555555555555) : UINT64_C(0x1111111111111111);
+    for (size_t k = 0; k < 4; k++) {
+        __m512i from = r->from[k];
+        for (size_t i = 0; i < NDRAWN; i += nline) {
+            const __m512i line =
+                _mm512_maskz_permutex2var_epi8(lowest, r->drawn[k], from, drawn[k]);
+            _mm512_storeu_si512(r->to[k] + pixel_nbytes * i, line);
+            from = _mm512_add_epi8(from, _mm512_set1_epi8((char)nline));
+        }
+        r->drawn[k] = drawn[k];
+        r->to[k] += pixel_nbytes * NDRAWN;
+    }
+}
+
+/* The last n pixels, behind those that are stored: of two times 16 tiles. */
+KERNEL BRAGG_INLINE void finish_rows(const pixel_rows *r, const __m512i drawn[4], size_t n,
+                                     size_t pixel_nbytes)
+{
+    for (size_t k = 0; k < 4; k++) {
+        uint8_t last[2 * NDRAWN];
+        _mm512_storeu_si512(last, r->drawn[k]);
+        _mm512_storeu_si512(last + NDRAWN, drawn[k]);
+        widen(last + r->nstored[k], n - r->nstored[k], pixel_nbytes, r->to[k]);
+    }
+}
+
+KERNEL BRAGG_INLINE void draw_pixels_of(const uint8_t *patterns, const uint32_t *variant,
+                                        const uint8_t *permutation, const uint8_t (*table)[16],
+                                        size_t n, const size_t pixel_nbytes, void *const rows[4])
+{
+    const size_t ntiles = (n + 3) / 4;
+    pixel_rows r;
+    __m512i drawn[4];
+    size_t t = 16;
+    for (size_t i = 0; i < TILES_AHEAD && i < ntiles; i += 16)
+        ask_for(patterns, variant + i);
+    draw_16(patterns, variant, permutation, table, r.drawn);
+    start_rows(&r, n, pixel_nbytes, rows);
+    for (; 4 * t + LINE_NBYTES / pixel_nbytes <= n; t += 16) {
+        if (ntiles > t + TILES_AHEAD)
+            ask_for(patterns, variant + t + TILES_AHEAD);
+        draw_16(patterns, variant + t, permutation + t, table, drawn);
+        store_lines(&r, drawn, pixel_nbytes);
+    }
+    const size_t last = t < ntiles ? t : 0; /* any others, if there are no more */
+    draw_16(patterns, variant + last, permutation + last, table, drawn);
+    finish_rows(&r, drawn, n - 4 * (t - 16), pixel_nbytes);
+}
+
+KERNEL static void draw_pixels(const uint8_t *patterns, const uint32_t *variant,
+                               const uint8_t *permutation, const uint8_t (*table)[16], size_t n,
+                               size_t pixel_nbytes, void *const rows[4])
+{
+    if (pixel_nbytes == 2)
+        draw_pixels_of(patterns, variant, permutation, table, n, 2, rows);
+    else
+        draw_pixels_of(patterns, variant, permutation, table, n, 4, rows);
 }
 
 KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
@@ -138,5 +257,6 @@ KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
 }
 
-const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip, widen, tile_hashes, throw_counts_avx512};
+const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip, draw_pixels, widen, tile_hashes,
+                                          throw_counts_avx512};
 #endif

@@ -26,6 +26,14 @@ typedef void draw_strip_function(const uint8_t *patterns, const uint32_t *varian
                                  const uint8_t *permutation, const uint8_t (*table)[16],
                                  size_t ntiles, uint8_t *const rows[4]);
 
+/*
+ * As the former, but rows[k] get the first n pixels of the row, 2 or 4 bytes each in the order of
+ * the machine.  Variants and permutations are read of whole DRAW_MOST_NTILES.
+ */
+typedef void draw_pixels_function(const uint8_t *patterns, const uint32_t *variant,
+                                  const uint8_t *permutation, const uint8_t (*table)[16], size_t n,
+                                  size_t pixel_nbytes, void *const rows[4]);
+
 /* Widens n bytes to pixels of 1, 2 or 4 bytes in the order of the machine; `out` need not be
  * aligned, but is faster if aligned to a pixel. */
 typedef void widen_function(const uint8_t *in, size_t n, size_t pixel_nbytes, void *out);
@@ -45,6 +53,7 @@ typedef int throw_counts_function(uint32_t state, uint32_t n, uint32_t npixels, 
 
 typedef struct draw_kernels {
     draw_strip_function *draw;
+    draw_pixels_function *draw_pixels; /* NULL: draw a strip, and widen it */
     widen_function *widen;
     tile_hashes_function *hash;
     throw_counts_function *throw_counts;

@@ -55,7 +55,7 @@ int throw_counts_plain(uint32_t state, uint32_t n, uint32_t npixels, uint32_t mo
     return largest <= most;
 }
 
-const draw_kernels DRAW_KERNELS_SCALAR = {draw_strip, widen, tile_hashes, throw_counts_plain};
+const draw_kernels DRAW_KERNELS_SCALAR = {draw_strip, NULL, widen, tile_hashes, throw_counts_plain};
 
 const draw_kernels *draw_kernels_get(cpu_level level)
 {

@@ -8,6 +8,7 @@
 
 #include "cpu_level.h"
 #include "levels.h"
+#include "lines_ahead.h"
 
 /* In place of what is known of a cell of a pattern ring: it is of a general one. */
 static const uint32_t CHOICE_NO_PATTERN = 0x80000000u;
@@ -33,6 +34,7 @@ typedef struct choice_row {
     uint32_t *more;           /* H', without local counts; lost */
     const int64_t *sum;       /* with local counts */
     const uint8_t *is_coarse; /* likewise, per macro block */
+    lines_ahead *ahead;       /* asked for meanwhile; NULL: nothing is */
     uint32_t *variant;        /* out: where in the rows of full tiles, in bytes */
     uint8_t *permutation;
     uint32_t *cut; /* with local counts: tiles of which only some pixels are drawn */

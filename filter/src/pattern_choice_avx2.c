@@ -12,6 +12,9 @@
 
 enum { NLANES = 8 };
 
+/* This loop alone asks for lines: for all that eight tiles fill. */
+enum { NASKED = 2 };
+
 KERNEL BRAGG_INLINE uint32_t bits_of(__m256i lanes)
 {
     return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(lanes));
@@ -87,6 +90,8 @@ KERNEL int choice_by_level_avx2(const pattern_cells *cells, choice_row *r)
     uint32_t general = 0;
     uint32_t k = 0;
     for (; k + NLANES <= r->ntx; k += NLANES) {
+        for (uint32_t i = 0; i < NASKED; i++)
+            lines_ahead_ask(r->ahead);
         const __m256i closed = _mm256_cmpeq_epi32(load_16_bits(r->open + k), zero);
         const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
         const __m256i cell = load_16_bits(r->cell + k);

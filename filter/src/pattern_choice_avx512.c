@@ -11,6 +11,9 @@
 
 enum { NLANES = 16, MOST_UNSURE = 64 };
 
+/* With local counts no other loop asks for lines.  Half of them: more would be too many at once. */
+enum { NASKED_BY_SUM = 2 };
+
 /* Lanes of the tiles from k on. */
 KERNEL BRAGG_INLINE __mmask16 lanes_from(const choice_row *r, uint32_t k)
 {
@@ -47,6 +50,7 @@ KERNEL static void list_tables(const pattern_cells *cells, choice_row *r, uint32
     const __m512i none = _mm512_set1_epi32((int)CHOICE_NO_PATTERN);
     for (uint32_t k = 0; k < r->ntx; k += NLANES) {
         const __mmask16 inside = lanes_from(r, k);
+        lines_ahead_ask(r->ahead);
         const __m512i open = load_16_bits(inside, r->open + k);
         const __m512i cell = load_16_bits(inside, r->cell + k);
         const __m512i more = _mm512_maskz_loadu_epi32(inside, r->more + k);
@@ -104,6 +108,7 @@ KERNEL static int draw_sums(const pattern_cells *cells, choice_row *r, const uin
     const __m512i low_byte = _mm512_set1_epi32(0xFF);
     for (uint32_t k = 0; k < r->ntx; k += NLANES) {
         const __mmask16 inside = lanes_from(r, k);
+        lines_ahead_ask(r->ahead);
         const __m512i number = _mm512_maskz_loadu_epi32(inside, table + k);
         const __m512i hash = _mm512_maskz_loadu_epi32(inside, r->hash + k);
         const __mmask16 lanes = (__mmask16)(inside & ~_mm512_movepi32_mask(number));
@@ -158,6 +163,8 @@ KERNEL static int by_sum(const pattern_cells *cells, choice_row *r)
         const __m512i open = load_16_bits(inside, r->open + k);
         const __m512i cell = load_16_bits(inside, r->cell + k);
         const __m512i hash = _mm512_maskz_loadu_epi32(inside, r->hash + k);
+        for (uint32_t i = 0; i < NASKED_BY_SUM; i++)
+            lines_ahead_ask(r->ahead);
         const __m512i sum = _mm512_inserti64x4(
             _mm512_castsi256_si512(
                 _mm512_cvtepi64_epi32(_mm512_maskz_loadu_epi64((__mmask8)inside, r->sum + k))),

@@ -12,6 +12,7 @@
 #define BRAGG_PICKED_H
 
 #include "frame_model.h"
+#include "lines_ahead.h"
 
 enum { LINES_NCONTEXTS = 32, PIXELS_NCONTEXTS = 4, HEIGHTS_NCONTEXTS = 28 };
 enum { PICKED_GENERAL_CHANCE = 10, LINE_NPIXELS = TILE_EDGE };
@@ -53,6 +54,7 @@ typedef struct picked_tiles {
     const uint16_t *cell;
     const uint16_t *open;
     const uint8_t *above;
+    lines_ahead *ahead; /* asked for meanwhile; NULL: nothing is */
 } picked_tiles;
 
 /* The contexts of the symbols of a row of tiles. */
@@ -92,10 +94,11 @@ picked_lines picked_lines_from(const picked_lines *lines, uint32_t n);
 
 /*
  * Lists the lines that hold picked pixels, by the symbols of ntiles tiles, of which four bits
- * count; `pixels` are any bits of the tiles' pixels.  Returns their number.
+ * count; tiles->open are any bits of the tiles' pixels, and tiles->above is not read.  Returns
+ * their number.
  */
-uint32_t picked_lines_list(const uint8_t *symbol, const uint16_t *cell, const uint16_t *pixels,
-                           uint32_t ntiles, const picked_lines *to);
+uint32_t picked_lines_list(const uint8_t *symbol, const picked_tiles *tiles, uint32_t ntiles,
+                           const picked_lines *to);
 
 /* Where the pixels of a row of tiles are to be: the first, and from a line or a column of tiles to
  * the next. */
@@ -126,8 +129,8 @@ uint32_t picked_pixels_list(const picked_base *base, const picked_places *places
 /* The same in plain C. */
 void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_tiles *tiles,
                                  uint8_t *context);
-uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
-                                 const uint16_t *pixels, uint32_t ntiles, const picked_lines *to);
+uint32_t picked_lines_list_plain(const uint8_t *symbol, const picked_tiles *tiles, uint32_t ntiles,
+                                 const picked_lines *to);
 uint32_t picked_pixels_list_plain(const picked_base *base, const picked_places *places,
                                   const picked_lines *lines, const uint8_t *symbol, uint32_t n,
                                   const picked_pixels *to, uint32_t *seen);

@@ -86,8 +86,8 @@ BRAGG_INLINE uint64_t tiles_with_lines(const uint8_t *symbol, uint32_t nleft)
     return ((eight & 0x0F0F0F0F0F0F0F0Fu) + 0x7F7F7F7F7F7F7F7Fu) & 0x8080808080808080u;
 }
 
-uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
-                                 const uint16_t *pixels, uint32_t ntiles, const picked_lines *to)
+uint32_t picked_lines_list_plain(const uint8_t *symbol, const picked_tiles *tiles, uint32_t ntiles,
+                                 const picked_lines *to)
 {
     uint32_t n = 0;
     for (uint32_t first = 0; first < ntiles; first += TILES_AT_ONCE) {
@@ -99,8 +99,9 @@ uint32_t picked_lines_list_plain(const uint8_t *symbol, const uint16_t *cell,
             for (uint32_t k = 0; k < TILE_EDGE; k++) {
                 const uint32_t line = PICKED_BITS[lines][k];
                 to->line[n + k] = (uint16_t)(TILE_EDGE * t + line);
-                to->cell[n + k] = cell[t];
-                to->pixels[n + k] = (uint8_t)((uint32_t)pixels[t] >> LINE_NPIXELS * line & 0xF);
+                to->cell[n + k] = tiles->cell[t];
+                to->pixels[n + k] =
+                    (uint8_t)((uint32_t)tiles->open[t] >> LINE_NPIXELS * line & 0xF);
             }
             store_u32(to->context + n, (nlines - 1) * 0x01010101u);
             n += nlines;
@@ -134,6 +135,7 @@ KERNEL static void contexts_avx512(const picked_contexts *contexts, const picked
     for (uint32_t t = 0; t < ntiles; t += LANES) {
         const uint32_t left = ntiles - t;
         const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
+        lines_ahead_ask(tiles->ahead);
         const __m256i cell = _mm256_maskz_loadu_epi16(inside, tiles->cell + t);
         const __m256i open = _mm256_maskz_loadu_epi16(inside, tiles->open + t);
         const __m128i above = _mm_maskz_loadu_epi8(inside, tiles->above + t);
@@ -189,8 +191,8 @@ KERNEL BRAGG_INLINE void put_lines(__m256i listed, __m512i first, __m512i cell, 
 }
 
 /* Each byte of a vector is a line of 16 tiles. */
-KERNEL static uint32_t list_avx512(const uint8_t *symbol, const uint16_t *cell,
-                                   const uint16_t *pixels, uint32_t ntiles, const picked_lines *to)
+KERNEL static uint32_t list_avx512(const uint8_t *symbol, const picked_tiles *tiles,
+                                   uint32_t ntiles, const picked_lines *to)
 {
     const __m512i four =
         _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12));
@@ -209,11 +211,13 @@ KERNEL static uint32_t list_avx512(const uint8_t *symbol, const uint16_t *cell,
     for (uint32_t t = 0; t < ntiles; t += LANES) {
         const uint32_t left = ntiles - t;
         const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
+        lines_ahead_ask(tiles->ahead);
         const __m512i symbols = _mm512_shuffle_epi8(
             _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, symbol + t)), four);
-        const __m512i cells = _mm512_castsi256_si512(_mm256_maskz_loadu_epi16(inside, cell + t));
+        const __m512i cells =
+            _mm512_castsi256_si512(_mm256_maskz_loadu_epi16(inside, tiles->cell + t));
         const __m512i two = _mm512_shuffle_epi8(
-            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, pixels + t)), pairs);
+            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(inside, tiles->open + t)), pairs);
         const __m512i one = _mm512_and_si512(
             _mm512_mask_blend_epi8(second, two, _mm512_srli_epi16(two, LINE_NPIXELS)), low_bits);
         const __mmask64 lines = _mm512_test_epi8_mask(symbols, bits);
@@ -259,12 +263,12 @@ void picked_lines_symbols(const picked_contexts *contexts, const picked_row *row
     picked_lines_symbols_plain(contexts, row, symbol, pair);
 }
 
-uint32_t picked_lines_list(const uint8_t *symbol, const uint16_t *cell, const uint16_t *pixels,
-                           uint32_t ntiles, const picked_lines *to)
+uint32_t picked_lines_list(const uint8_t *symbol, const picked_tiles *tiles, uint32_t ntiles,
+                           const picked_lines *to)
 {
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
-        return list_avx512(symbol, cell, pixels, ntiles, to);
+        return list_avx512(symbol, tiles, ntiles, to);
 #endif
-    return picked_lines_list_plain(symbol, cell, pixels, ntiles, to);
+    return picked_lines_list_plain(symbol, tiles, ntiles, to);
 }

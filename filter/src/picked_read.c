@@ -45,6 +45,8 @@ h5bragg_status picked_reader_want_cells(picked_reader *r)
     return r->model->format_version == 1 || r->cell ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
+void picked_reader_ask_for(picked_reader *r, lines_ahead *ahead) { r->ahead = ahead; }
+
 h5bragg_status picked_reader_open(byte_reader *body, const frame_model *model, uint32_t npicked,
                                   picked_reader *r)
 {
@@ -92,7 +94,7 @@ typedef struct macro_row {
 } macro_row;
 
 /* Which lines hold picked pixels, and which ones.  Tiles that are not open are found out later. */
-static h5bragg_status read_lines(picked_wide *w, const macro_row *m)
+static h5bragg_status read_lines(picked_wide *w, const macro_row *m, lines_ahead *ahead)
 {
     uint32_t n = 0;
     memcpy(w->lines_symbol, w->lines_symbol + (size_t)MACRO_EDGE * m->ntx, m->ntx);
@@ -100,12 +102,12 @@ static h5bragg_status read_lines(picked_wide *w, const macro_row *m)
         const size_t first = (size_t)row * m->ntx;
         const uint8_t *above = w->lines_symbol + first;
         uint8_t *symbol = w->lines_symbol + first + m->ntx;
-        const picked_tiles tiles = {m->cell + first, m->open + first, above};
+        const picked_tiles tiles = {m->cell + first, m->open + first, above, ahead};
         picked_lines_contexts(&w->contexts, &tiles, w->context);
         wide_symbols_get(&w->lines, w->context, m->ntx, symbol);
         const picked_lines to = picked_lines_from(&w->line, n);
         w->start[row] = n;
-        n += picked_lines_list(symbol, tiles.cell, tiles.open, m->ntx, &to);
+        n += picked_lines_list(symbol, &tiles, m->ntx, &to);
     }
     w->start[m->nrows] = n;
     if (w->lines.stream.seen & ENTRY_SYMBOL & ~15u) /* some symbol was above 15 */
@@ -204,7 +206,7 @@ static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
 {
     picked_wide *w = &r->wide;
     uint32_t seen = 0;
-    const h5bragg_status status = read_lines(w, m);
+    const h5bragg_status status = read_lines(w, m, r->ahead);
     if (status)
         return status;
     for (uint32_t k = 0; k < m->nrows; k++) {

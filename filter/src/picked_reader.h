@@ -41,7 +41,8 @@ typedef struct picked_reader {
     uint32_t n;
     uint32_t *at;
     uint32_t *value;
-    uint16_t *cell; /* of version 2, if picked_reader_want_cells was called */
+    uint16_t *cell;     /* of version 2, if picked_reader_want_cells was called */
+    lines_ahead *ahead; /* likewise; NULL: nothing is asked for */
 } picked_reader;
 
 /* Takes the streams of a frame of npicked pixels.  Free with picked_reader_free, also after an
@@ -52,6 +53,9 @@ void picked_reader_free(picked_reader *r);
 
 /* From now on the cells of pixels are listed, too, where the version is 2. */
 h5bragg_status picked_reader_want_cells(picked_reader *r);
+
+/* From now on `ahead` is asked for meanwhile, where the version is 2. */
+void picked_reader_ask_for(picked_reader *r, lines_ahead *ahead);
 
 /*
  * The pixels of a row of macro blocks, of which nrows rows of tiles are in the frame; rows must be

@@ -196,12 +196,13 @@ static uint32_t put_pixels(picked_writer *p, uint32_t n)
 static uint32_t put_step_by_step(picked_writer *p, const frame_source *s, const pick_row *row,
                                  const found_row *found, size_t first)
 {
+    const picked_tiles tiles = {.cell = row->cell, .open = p->above};
     if (s->listed)
         find_listed(p, s->listed, row, first);
     else
         find_picked_kernel()(row, found);
     put_lines(p, row);
-    return put_pixels(p, picked_lines_list(p->symbol, row->cell, p->above, row->ntx, &p->line));
+    return put_pixels(p, picked_lines_list(p->symbol, &tiles, row->ntx, &p->line));
 }
 
 /* The same at one go. */

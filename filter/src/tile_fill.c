@@ -5,6 +5,7 @@
  * A row of tiles is drawn into a strip of bytes, four rows of pixels that stay in the fastest
  * cache: for each tile a pattern and a permutation are chosen, the kernel puts them in place, and
  * the rows are widened into the frame.  What has no pattern of 16 pixels is drawn afterwards.
+ * Without local counts there is nothing of the kind, and some kernels do it all at once.
  */
 #include "coarse_fill.h"
 #include "noise_hash.h"
@@ -94,6 +95,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->kernels = draw_kernels_get(bragg_cpu_level());
     t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
+    picked_reader_ask_for(&frame->picked, &t->ahead);
     t->stride = padded * TILE_EDGE;
     t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
     t->variant = scratch_take_zeros(padded, sizeof *t->variant);
@@ -196,8 +198,9 @@ static int draw_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
     return 1;
 }
 
-/* Chooses the patterns of a row and draws them. */
-static h5bragg_status draw_patterns(tile_fill *t, const tile_row *r)
+/* Chooses the patterns of a row; *ncut gets the number of tiles of which only some pixels are
+ * drawn. */
+static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t *ncut)
 {
     const sparse_frame *f = t->frame;
     const uint32_t ntx = f->model.noise.map->ntx;
@@ -209,6 +212,7 @@ static h5bragg_status draw_patterns(tile_fill *t, const tile_row *r)
                          .more = t->more,
                          .sum = r->sum,
                          .is_coarse = f->grid.is_coarse,
+                         .ahead = &t->ahead,
                          .variant = t->variant,
                          .permutation = t->permutation,
                          .cut = t->cut};
@@ -218,24 +222,51 @@ static h5bragg_status draw_patterns(tile_fill *t, const tile_row *r)
     if (!choose(&t->cells, &choice))
         return H5BRAGG_NO_MEMORY;
     t->has_general[r->number % MACRO_EDGE] = choice.has_general;
+    *ncut = choice.ncut;
+    return H5BRAGG_OK;
+}
+
+/* Draws whole tiles of a row into the strip. */
+static void draw_strip(const tile_fill *t, const tile_row *r)
+{
     const pattern_book *book = t->cells.book;
     t->kernels->draw(book->full[0], t->variant, t->permutation, book->permutations,
                      t->stride / TILE_EDGE, r->pixels);
-    return draw_cut_tiles(t, r, choice.ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+/* With local counts: a row of tiles goes into the strip, but for coarse blocks. */
+static h5bragg_status draw_by_sums(tile_fill *t, const tile_row *r)
+{
+    uint32_t ncut;
+    const h5bragg_status status = choose_patterns(t, r, &ncut);
+    if (status)
+        return status;
+    draw_strip(t, r);
+    return draw_cut_tiles(t, r, ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
+void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)
+{
+    const noise_frame *f = &t->frame->model.noise;
+    const size_t row_nbytes = f->map->nx * h5bragg_pixel_nbytes(f->type);
+    const uint32_t first = MACRO_EDGE * TILE_EDGE * macro_row;
+    const uint32_t nleft = f->map->ny - first;
+    const uint32_t nrows = nleft < MACRO_EDGE * TILE_EDGE ? nleft : MACRO_EDGE * TILE_EDGE;
+    t->ahead = lines_ahead_of((const uint8_t *)pixels + first * row_nbytes, nrows * row_nbytes);
 }
 
 h5bragg_status tile_fill_start(tile_fill *t)
 {
     const sparse_frame *f = t->frame;
-    if (t->fill == H5BRAGG_FILL_MEAN)
+    if (t->fill == H5BRAGG_FILL_MEAN || !f->model.layout.has_local)
         return H5BRAGG_OK;
     for (uint32_t row = 0; row < f->nrows; row++) {
         const tile_row r = row_at(t, row);
-        const h5bragg_status status = draw_patterns(t, &r);
+        const h5bragg_status status = draw_by_sums(t, &r);
         if (status)
             return status;
     }
-    if (!f->model.layout.has_local || !f->grid.may_be_coarse)
+    if (!f->grid.may_be_coarse)
         return H5BRAGG_OK;
     for (uint32_t block = 0; block < f->grid.nblocks; block++) {
         if (f->grid.is_coarse[block])
@@ -299,18 +330,64 @@ static void fill_means(const tile_fill *t, const tile_row *r, void *pixels)
     }
 }
 
-void tile_fill_row(tile_fill *t, uint32_t row, void *pixels)
+/* Where the rows of pixels of a row of tiles are in the frame; returns how many it has. */
+static uint32_t rows_of(const tile_fill *t, const tile_row *r, void *pixels, void *rows[TILE_EDGE])
 {
     const noise_frame *f = &t->frame->model.noise;
-    const tile_row r = row_at(t, row);
+    const size_t nbytes = f->map->nx * h5bragg_pixel_nbytes(f->type);
+    const uint32_t first = TILE_EDGE * r->number;
+    const uint32_t nrows = f->map->ny - first < TILE_EDGE ? f->map->ny - first : TILE_EDGE;
+    for (uint32_t k = 0; k < nrows; k++)
+        rows[k] = (uint8_t *)pixels + (first + k) * nbytes;
+    return nrows;
+}
+
+/* Puts a row of tiles from the strip into the frame. */
+static void widen_strip(const tile_fill *t, const tile_row *r, uint32_t nrows,
+                        void *const rows[TILE_EDGE])
+{
+    const noise_frame *f = &t->frame->model.noise;
+    for (uint32_t k = 0; k < nrows; k++)
+        t->kernels->widen(r->pixels[k], f->map->nx, h5bragg_pixel_nbytes(f->type), rows[k]);
+}
+
+/* Without local counts: there is nothing to be done in a strip, and kernels may do without one. */
+static h5bragg_status draw_by_levels(tile_fill *t, const tile_row *r, uint32_t nrows,
+                                     void *const rows[TILE_EDGE])
+{
+    const noise_frame *f = &t->frame->model.noise;
+    const pattern_book *book = t->cells.book;
     const size_t pixel_nbytes = h5bragg_pixel_nbytes(f->type);
-    const size_t row_nbytes = f->map->nx * pixel_nbytes;
-    for (uint32_t k = 0; k < TILE_EDGE && TILE_EDGE * r.number + k < f->map->ny; k++) {
-        uint8_t *out = (uint8_t *)pixels + (TILE_EDGE * r.number + k) * row_nbytes;
-        t->kernels->widen(r.pixels[k], f->map->nx, pixel_nbytes, out);
+    uint32_t ncut;
+    const h5bragg_status status = choose_patterns(t, r, &ncut);
+    if (status)
+        return status;
+    if (t->kernels->draw_pixels && nrows == TILE_EDGE && pixel_nbytes > 1) {
+        t->kernels->draw_pixels(book->full[0], t->variant, t->permutation, book->permutations,
+                                f->map->nx, pixel_nbytes, rows);
+        return H5BRAGG_OK;
     }
-    if (t->fill == H5BRAGG_FILL_MEAN)
+    draw_strip(t, r);
+    widen_strip(t, r, nrows, rows);
+    return H5BRAGG_OK;
+}
+
+h5bragg_status tile_fill_row(tile_fill *t, uint32_t row, void *pixels)
+{
+    const int is_noise = t->fill == H5BRAGG_FILL_NOISE;
+    const tile_row r = row_at(t, row);
+    void *rows[TILE_EDGE];
+    const uint32_t nrows = rows_of(t, &r, pixels, rows);
+    h5bragg_status status = H5BRAGG_OK;
+    if (is_noise && !t->frame->model.layout.has_local)
+        status = draw_by_levels(t, &r, nrows, rows);
+    else
+        widen_strip(t, &r, nrows, rows);
+    if (status)
+        return status;
+    if (!is_noise)
         fill_means(t, &r, pixels);
     else if (t->has_general[row])
         draw_general(t, &r, pixels);
+    return H5BRAGG_OK;
 }

@@ -20,6 +20,7 @@ typedef struct tile_fill {
     uint32_t *ngeneral;   /* ncells + 1: cells of general rings before */
     int64_t *mean;        /* per cell: noise-free reading */
     pattern_cells cells;
+    lines_ahead ahead;           /* of the row of macro blocks */
     uint32_t *more;              /* without local counts: second hashes of a row of tiles */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
     uint32_t *cut;               /* with: columns of tiles of which only some pixels are drawn */
@@ -29,10 +30,13 @@ typedef struct tile_fill {
 h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill *t);
 void tile_fill_free(tile_fill *t);
 
+/* Says where the pixels of a row of macro blocks will be put, before the frame reads it. */
+void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels);
+
 /* What comes before the rows of tiles of a row of macro blocks that the frame has just read. */
 h5bragg_status tile_fill_start(tile_fill *t);
 
 /* Writes all pixels of row `row` (0 to 3) of tiles; those that are not drawn become something. */
-void tile_fill_row(tile_fill *t, uint32_t row, void *pixels);
+h5bragg_status tile_fill_row(tile_fill *t, uint32_t row, void *pixels);
 
 #endif

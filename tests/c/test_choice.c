@@ -24,6 +24,8 @@ typedef struct tiles {
     uint8_t is_coarse[MAX_NTX];
 } tiles;
 
+static uint8_t frame[5000]; /* whose lines are asked for */
+static lines_ahead ahead;
 static uint32_t run_of[NCELLS];
 static uint32_t level_of[NCELLS][2];
 
@@ -75,6 +77,7 @@ static void choose(const choice_kernels *kernels, int has_sum, const pattern_cel
                    const tiles *t, uint32_t ntx, uint32_t is_odd, chosen *result)
 {
     memset(result, 0, sizeof *result);
+    ahead = lines_ahead_of(frame, sizeof frame);
     memcpy(result->more, t->more, sizeof result->more);
     result->row = (choice_row){.ntx = ntx,
                                .is_odd = is_odd,
@@ -84,6 +87,7 @@ static void choose(const choice_kernels *kernels, int has_sum, const pattern_cel
                                .more = result->more,
                                .sum = t->sum,
                                .is_coarse = t->is_coarse,
+                               .ahead = &ahead,
                                .variant = result->variant,
                                .permutation = result->permutation,
                                .cut = result->cut};

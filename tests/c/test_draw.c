@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Every kernel that draws, widens, hashes and throws counts equals plain C. */
+/* Every kernel that draws, widens, hashes and throws counts equals plain C; lines asked for. */
 #include <string.h>
 
 #include "check.h"
 #include "draw_kernels.h"
+#include "lines_ahead.h"
 #include "noise_hash.h"
 #include "patterns.h"
 
 enum { MAX_NTILES = 76, MAX_N = 300 };
+enum { PADDED_NTILES = (MAX_N + 63) / 64 * 16 };
 
 static void check_draw(const draw_kernels *kernels, unsigned *state)
 {
@@ -34,6 +36,50 @@ static void check_draw(const draw_kernels *kernels, unsigned *state)
         for (size_t t = 0; t < ntiles; t++)
             for (size_t p = 0; p < 16; p++)
                 CHECK(got[p / 4][4 * t + p % 4] == pool[variant[t] + table[permutation[t]][p]]);
+    }
+}
+
+/* Rows of n pixels that begin anywhere, even within a pixel: those of a strip, and no more. */
+static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, unsigned *state)
+{
+    enum { PITCH = 4 * MAX_N + 80 };
+    static uint8_t pool[1024];
+    static uint8_t out[4][PITCH];
+    static uint8_t strip[4][4 * PADDED_NTILES];
+    uint32_t variant[PADDED_NTILES] = {0};
+    uint8_t permutation[PADDED_NTILES] = {0};
+    const uint8_t(*table)[PATTERN_NBYTES] = pattern_permutations(PATTERNS_ARRANGED);
+    uint8_t *const from[4] = {strip[0], strip[1], strip[2], strip[3]};
+    void *rows[4];
+    size_t shift[4];
+    for (size_t i = 0; i < sizeof pool; i++)
+        pool[i] = (uint8_t)random_bits(state);
+    for (size_t t = 0; 4 * t < n; t++) {
+        variant[t] = random_bits(state) % (sizeof pool - 15);
+        permutation[t] = (uint8_t)random_bits(state);
+    }
+    for (size_t k = 0; k < 4; k++) {
+        shift[k] = random_bits(state) % 72;
+        rows[k] = out[k] + shift[k];
+    }
+    memset(out, 0xAA, sizeof out);
+    kernels->draw_pixels(pool, variant, permutation, table, n, nbytes, rows);
+    DRAW_KERNELS_SCALAR.draw(pool, variant, permutation, table, PADDED_NTILES, from);
+    for (size_t k = 0; k < 4; k++) {
+        uint8_t expected[PITCH];
+        memset(expected, 0xAA, sizeof expected);
+        DRAW_KERNELS_SCALAR.widen(strip[k], n, nbytes, expected + shift[k]);
+        CHECK(memcmp(out[k], expected, sizeof expected) == 0);
+    }
+}
+
+static void check_draw_pixels(const draw_kernels *kernels, unsigned *state)
+{
+    if (!kernels->draw_pixels)
+        return;
+    for (size_t n = 1; n <= MAX_N; n++) {
+        check_rows(kernels, n, 2, state);
+        check_rows(kernels, n, 4, state);
     }
 }
 
@@ -130,6 +176,7 @@ static void every_level_draws_the_same(void)
         CHECK(level == CPU_SCALAR || kernels != &DRAW_KERNELS_SCALAR);
         for (int round = 0; round < 5; round++) {
             check_draw(kernels, &state);
+            check_draw_pixels(kernels, &state);
             check_widen(kernels, &state);
             check_hashes(kernels, &state);
             check_throws(kernels, &state);
@@ -137,8 +184,25 @@ static void every_level_draws_the_same(void)
     }
 }
 
+/* They are asked for once each, and none where there are none. */
+static void lines_are_asked_for_up_to_the_last(void)
+{
+    static const uint8_t pixels[1000];
+    lines_ahead lines = lines_ahead_of(pixels, sizeof pixels);
+    const uintptr_t first = lines.at;
+    lines_ahead none = {0};
+    for (uint32_t k = 1; k < 9; k++) {
+        lines_ahead_ask(&lines);
+        CHECK(lines.at - first == 256u * (k < 4 ? k : 4));
+    }
+    lines_ahead_ask(&none);
+    CHECK(none.at == 0 && none.end == 0);
+    lines_ahead_ask(NULL);
+}
+
 int main(void)
 {
     every_level_draws_the_same();
+    lines_are_asked_for_up_to_the_last();
     return 0;
 }

@@ -93,8 +93,9 @@ static void lists_are_those_of_plain_c(void)
             cell[t] = (uint16_t)below(NCELLS);
             of_tile[t] = (uint16_t)(below(50) ? 0xFFFF : random_bits(&seed));
         }
-        const uint32_t n = picked_lines_list_plain(symbol, cell, of_tile, ntx, &b.lines[0]);
-        CHECK(picked_lines_list(symbol, cell, of_tile, ntx, &b.lines[1]) == n);
+        const picked_tiles tiles = {.cell = cell, .open = of_tile};
+        const uint32_t n = picked_lines_list_plain(symbol, &tiles, ntx, &b.lines[0]);
+        CHECK(picked_lines_list(symbol, &tiles, ntx, &b.lines[1]) == n);
         check_lines(b.lines, n);
         check_pixels(&b, base, n);
     }

@@ -37,7 +37,7 @@ static void contexts_are_as_in_plain_c(void)
             open[t] = (uint16_t)(below(4) ? below(0x10000) : 0);
             of_tile[t] = (uint16_t)(open[t] || below(2) ? below(NCELLS) : BRAGG_NO_CELL);
         }
-        const picked_tiles tiles = {of_tile, open, above};
+        const picked_tiles tiles = {of_tile, open, above, NULL};
         picked_lines_contexts_plain(&contexts, &tiles, context[0]);
         picked_lines_contexts(&contexts, &tiles, context[1]);
         CHECK(memcmp(context[0], context[1], sizeof context[0]) == 0);

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines of the cache that will be written soon.
+ *
+ * Pixels are put down faster than memory takes them, but while tiles are listed and patterns chosen
+ * it has little to do.  So loops over tiles ask for some lines each time: for the second cache, as
+ * the first is full of tables, and evenly, as many at once would be in the way of what the loops
+ * themselves read.
+ */
+#ifndef BRAGG_LINES_AHEAD_H
+#define BRAGG_LINES_AHEAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pixel.h"
+
+/* A quarter of the lines that 16 tiles of pixels of 4 bytes fill: four loops ask for all. */
+enum { AHEAD_LINE_NBYTES = 64, AHEAD_NLINES = 4 };
+
+/* Addresses, as nothing is read or written here; all 0 if there is nothing to ask for. */
+typedef struct lines_ahead {
+    uintptr_t at;
+    uintptr_t end;
+} lines_ahead;
+
+BRAGG_INLINE lines_ahead lines_ahead_of(const void *from, size_t nbytes)
+{
+    return (lines_ahead){(uintptr_t)from, (uintptr_t)from + nbytes};
+}
+
+/* For loops that have come to 16 tiles more.  Asks for the next lines, some of which may be behind
+ * the last; for none if it is NULL. */
+BRAGG_INLINE void lines_ahead_ask(lines_ahead *lines)
+{
+    if (!lines || lines->at >= lines->end)
+        return;
+    for (uintptr_t k = 0; k < AHEAD_NLINES; k++)
+        __builtin_prefetch((const void *)(lines->at + k * AHEAD_LINE_NBYTES), 0, 2);
+    lines->at += AHEAD_NLINES * AHEAD_LINE_NBYTES;
+}
+
+#endif
