@@ -119,11 +119,12 @@ static put_counts put_in_plain_c(const picked_contexts *contexts, const pick_row
     const picked_pixels pixels = {place, NULL, NULL, to->context};
     const picked_row row = {in->cell, in->valid, in->kept, to->above, symbol_above};
     const found_row found = {to->above, to->before, to->height, to->special};
+    const picked_tiles tiles = {.cell = in->cell, .open = to->above};
     uint8_t symbol[MAX_NTX * TILE_EDGE];
     uint32_t seen = 0;
     find_picked_plain(in, &found);
     picked_lines_symbols_plain(contexts, &row, to->symbol, to->tile_pair);
-    const uint32_t n = picked_lines_list_plain(to->symbol, in->cell, to->above, in->ntx, line);
+    const uint32_t n = picked_lines_list_plain(to->symbol, &tiles, in->ntx, line);
     for (uint32_t k = 0; k < n; k++) {
         symbol[k] = (uint8_t)(line->pixels[k] - 1);
         to->line_pair[k] = (uint16_t)(line->context[k] << 8 | symbol[k]);
