@@ -55,8 +55,6 @@ typedef struct sum_grid {
     uint32_t nrows;       /* of tiles in it */
     const uint16_t *open; /* nrows * ntx */
     const uint32_t *hash; /* likewise: tile hashes */
-    sum_rule *full;       /* per cell: a whole tile where the scale is 1 */
-    small_rule *small;    /* likewise */
     int may_be_coarse;
     uint32_t first_low;  /* if so, the first of the cells of which a coarse block may be made */
     uint64_t *low_cell;  /* per cell: see sum_rules.c */
@@ -72,9 +70,12 @@ typedef struct sum_grid {
     block_arrays blocks; /* likewise */
     int8_t *scale;       /* nblocks, and zeros for MACRO_EDGE more */
     int8_t *scale_above;
+    /* For reading alone: */
+    sum_rule *full;      /* per cell: a whole tile where the scale is 1 */
+    small_rule *small;   /* likewise */
     int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
     coarse_rule *coarse; /* nblocks: those at work */
-    /* For reading, of a row of macro blocks: see sum_row. */
+    /* Of a row of macro blocks: see sum_row. */
     uint16_t *any_open; /* of the columns of tiles, with zeros behind them */
     uint8_t *kind;
     uint32_t *range;
@@ -92,6 +93,9 @@ void sum_grid_free(sum_grid *grid);
 
 /* Moves on to a row of macro blocks; open and hash stay the caller's. */
 void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, const uint32_t *hash);
+
+/* Before the first sums_read_row. */
+h5bragg_status sum_grid_prepare_reading(sum_grid *grid);
 
 /*
  * Reads the sums of that row: sum[nrows * ntx] for open tiles outside of coarse blocks, anything
