@@ -291,6 +291,15 @@ sum_rule sum_grid_whole_rule(const sum_grid *grid, uint16_t cell)
     return tile_rule(grid->model, cell, TILE_NPIXELS, 0);
 }
 
+h5bragg_status sum_grid_make_full(sum_grid *grid)
+{
+    const uint32_t ncells = grid->model->noise.map->ncells;
+    grid->full = scratch_take((ncells + (size_t)1) * sizeof *grid->full);
+    for (uint32_t c = 0; c < ncells && grid->full; c++)
+        grid->full[c] = sum_grid_whole_rule(grid, (uint16_t)c);
+    return grid->full ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
 /* The rule of an open tile. */
 sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, int8_t scale)
 {

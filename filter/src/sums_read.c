@@ -8,7 +8,7 @@ h5bragg_status sum_grid_prepare_reading(sum_grid *grid)
 {
     const ring_map *map = grid->model->noise.map;
     const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
-    grid->full = scratch_take((map->ncells + 1u) * sizeof *grid->full);
+    const h5bragg_status status = sum_grid_make_full(grid);
     grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
     grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
     grid->coarse = scratch_take(grid->nblocks * sizeof *grid->coarse);
@@ -20,14 +20,12 @@ h5bragg_status sum_grid_prepare_reading(sum_grid *grid)
     grid->odd = scratch_take(room / SUM_SLACK * sizeof *grid->odd);
     grid->context = scratch_take(room + SUM_SLACK);
     grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
-    if (!grid->full || !grid->small || !grid->coarse_sum || !grid->coarse || !grid->kind ||
+    if (status || !grid->small || !grid->coarse_sum || !grid->coarse || !grid->kind ||
         !grid->any_open || !grid->range || !grid->step || !grid->listed || !grid->odd ||
         !grid->context || !grid->symbol)
         return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < map->ncells; c++) {
-        grid->full[c] = sum_grid_whole_rule(grid, (uint16_t)c);
+    for (uint32_t c = 0; c < map->ncells; c++)
         grid->small[c] = small_rule_of(&grid->full[c]);
-    }
     return H5BRAGG_OK;
 }
 

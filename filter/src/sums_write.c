@@ -69,13 +69,15 @@ static h5bragg_status make_blocks(uint32_t ngroups, block_arrays *blocks)
     return H5BRAGG_OK;
 }
 
-/* Rules of cells of pattern rings are made by vectors. */
+/* Rules of cells of pattern rings are made by vectors.  Where others are not plain, all their tiles
+ * are odd, and need rules at hand. */
 static h5bragg_status list_cells(const frame_model *m, sum_grid *grid)
 {
     const uint32_t ncells = m->noise.map->ncells;
     uint32_t *expected = scratch_take((ncells + (size_t)1) * sizeof *expected);
     uint32_t *rule = scratch_take((ncells + (size_t)1) * sizeof *rule);
     const int has_all = expected && rule;
+    uint32_t rules = 0;
     for (uint32_t c = 0; c < ncells && has_all; c++)
         expected[c] = m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL;
     if (has_all)
@@ -87,9 +89,12 @@ static h5bragg_status list_cells(const frame_model *m, sum_grid *grid)
             continue;
         const sum_rule general = sum_grid_whole_rule(grid, (uint16_t)c);
         grid->plain[c].rule = plain_rule_of(&general);
+        rules |= grid->plain[c].rule;
     }
     scratch_give(expected);
     scratch_give(rule);
+    if (has_all && rules & PLAIN_NOT)
+        return sum_grid_make_full(grid);
     return has_all ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
