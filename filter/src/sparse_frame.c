@@ -67,7 +67,9 @@ static h5bragg_status open_sums(byte_reader *body, sparse_frame *frame)
     h5bragg_status status = symbols_open(body, version, SCALE_NCONTEXTS, &frame->scale_symbols);
     if (!status)
         status = wide_symbols_open(body, version, SUM_NCONTEXTS, &frame->sum_symbols);
-    return status ? status : sum_grid_make(&frame->model, &frame->grid);
+    if (!status)
+        status = sum_grid_make(&frame->model, &frame->grid);
+    return status ? status : sum_grid_prepare_reading(&frame->grid);
 }
 
 static h5bragg_status open_streams(byte_reader *body, sparse_frame *frame)

@@ -91,35 +91,18 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     memset(grid, 0, sizeof *grid);
     grid->model = model;
     grid->nblocks = ring_map_nblocks(map);
-    grid->full = scratch_take((map->ncells + 1u) * sizeof *grid->full);
-    grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
     grid->nlow = scratch_take_zeros(map->ncells + 1u, sizeof *grid->nlow);
     grid->is_coarse = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->scale = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
     grid->scale_above = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
-    grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
-    grid->coarse = scratch_take(grid->nblocks * sizeof *grid->coarse);
     grid->low_cell = scratch_take((map->ncells + 1u) * sizeof *grid->low_cell);
     grid->whole = scratch_take(grid->nblocks * sizeof *grid->whole);
     grid->least_high = scratch_take(grid->nblocks);
-    const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
-    grid->kind = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
-    grid->any_open = scratch_take_zeros(map->ntx + (size_t)MACRO_EDGE, sizeof *grid->any_open);
-    grid->range = scratch_take(room * sizeof *grid->range);
-    grid->step = scratch_take(room * sizeof *grid->step);
-    grid->listed = scratch_take(room / SUM_SLACK * sizeof *grid->listed);
-    grid->odd = scratch_take(room / SUM_SLACK * sizeof *grid->odd);
-    grid->context = scratch_take(room + SUM_SLACK);
-    grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
-    if (!grid->full || !grid->small || !grid->nlow || !grid->is_coarse || !grid->scale ||
-        !grid->scale_above || !grid->coarse_sum || !grid->coarse || !grid->low_cell ||
-        !grid->whole || !grid->least_high || !grid->kind || !grid->any_open || !grid->range ||
-        !grid->step || !grid->listed || !grid->odd || !grid->context || !grid->symbol)
+    if (!grid->nlow || !grid->is_coarse || !grid->scale || !grid->scale_above || !grid->low_cell ||
+        !grid->whole || !grid->least_high)
         return H5BRAGG_NO_MEMORY;
     const uint64_t limit = model->noise.params->coarse_limit;
     for (uint32_t c = 0; c < map->ncells; c++) {
-        grid->full[c] = tile_rule(model, (uint16_t)c, TILE_NPIXELS, 0);
-        grid->small[c] = small_rule_of(&grid->full[c]);
         grid->nlow[c + 1] = grid->nlow[c] + (model->range[c].is_pattern &&
                                              TILE_NPIXELS * model->expected[c] < SUM_UNITS * limit);
     }
@@ -303,10 +286,24 @@ sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_
                        b->most < limit ? b->most : limit, 1);
 }
 
+sum_rule sum_grid_whole_rule(const sum_grid *grid, uint16_t cell)
+{
+    return tile_rule(grid->model, cell, TILE_NPIXELS, 0);
+}
+
+h5bragg_status sum_grid_make_full(sum_grid *grid)
+{
+    const uint32_t ncells = grid->model->noise.map->ncells;
+    grid->full = scratch_take((ncells + (size_t)1) * sizeof *grid->full);
+    for (uint32_t c = 0; c < ncells && grid->full; c++)
+        grid->full[c] = sum_grid_whole_rule(grid, (uint16_t)c);
+    return grid->full ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
 /* The rule of an open tile. */
 sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, int8_t scale)
 {
-    if (open == 0xFFFF && scale == 0)
+    if (open == 0xFFFF && scale == 0 && grid->full)
         return grid->full[cell];
     return tile_rule(grid->model, cell, count_pixels(open), scale);
 }

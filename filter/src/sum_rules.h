@@ -54,6 +54,12 @@ sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_
 /* The step of those in quarters of their noise. */
 uint32_t sum_grid_coarse_quarters(const sum_grid *grid);
 
+/* That of a whole tile where the scale is 1. */
+sum_rule sum_grid_whole_rule(const sum_grid *grid, uint16_t cell);
+
+/* Makes `full`: those of all cells. */
+h5bragg_status sum_grid_make_full(sum_grid *grid);
+
 /* That of any open tile. */
 sum_rule sum_grid_open_rule(const sum_grid *grid, uint16_t cell, uint16_t open, int8_t scale);
 

@@ -1,7 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads the sums of tiles: docs/format.md, "Scales and sums". */
+#include "scratch.h"
 #include "sum_rules.h"
 #include "sums_read_kernels.h"
+
+h5bragg_status sum_grid_prepare_reading(sum_grid *grid)
+{
+    const ring_map *map = grid->model->noise.map;
+    const size_t room = MACRO_EDGE * sum_grid_room(map->ntx);
+    const h5bragg_status status = sum_grid_make_full(grid);
+    grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
+    grid->coarse_sum = scratch_take_zeros(grid->nblocks, sizeof *grid->coarse_sum);
+    grid->coarse = scratch_take(grid->nblocks * sizeof *grid->coarse);
+    grid->kind = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
+    grid->any_open = scratch_take_zeros(map->ntx + (size_t)MACRO_EDGE, sizeof *grid->any_open);
+    grid->range = scratch_take(room * sizeof *grid->range);
+    grid->step = scratch_take(room * sizeof *grid->step);
+    grid->listed = scratch_take(room / SUM_SLACK * sizeof *grid->listed);
+    grid->odd = scratch_take(room / SUM_SLACK * sizeof *grid->odd);
+    grid->context = scratch_take(room + SUM_SLACK);
+    grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
+    if (status || !grid->small || !grid->coarse_sum || !grid->coarse || !grid->kind ||
+        !grid->any_open || !grid->range || !grid->step || !grid->listed || !grid->odd ||
+        !grid->context || !grid->symbol)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t c = 0; c < map->ncells; c++)
+        grid->small[c] = small_rule_of(&grid->full[c]);
+    return H5BRAGG_OK;
+}
 
 /* Bits of a row of macro blocks: pixels that are open in the rows of a column of tiles. */
 static void find_open(sum_grid *grid)

@@ -69,10 +69,38 @@ static h5bragg_status make_blocks(uint32_t ngroups, block_arrays *blocks)
     return H5BRAGG_OK;
 }
 
+/* Rules of cells of pattern rings are made by vectors.  Where others are not plain, all their tiles
+ * are odd, and need rules at hand. */
+static h5bragg_status list_cells(const frame_model *m, sum_grid *grid)
+{
+    const uint32_t ncells = m->noise.map->ncells;
+    uint32_t *expected = scratch_take((ncells + (size_t)1) * sizeof *expected);
+    uint32_t *rule = scratch_take((ncells + (size_t)1) * sizeof *rule);
+    const int has_all = expected && rule;
+    uint32_t rules = 0;
+    for (uint32_t c = 0; c < ncells && has_all; c++)
+        expected[c] = m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL;
+    if (has_all)
+        sums_write_kernels_get(bragg_cpu_level())
+            ->list_rules(expected, ncells, sum_quarters_of(m), rule);
+    for (uint32_t c = 0; c < ncells && has_all; c++) {
+        grid->plain[c] = (plain_cell){rule[c], expected[c]};
+        if (m->range[c].is_pattern)
+            continue;
+        const sum_rule general = sum_grid_whole_rule(grid, (uint16_t)c);
+        grid->plain[c].rule = plain_rule_of(&general);
+        rules |= grid->plain[c].rule;
+    }
+    scratch_give(expected);
+    scratch_give(rule);
+    if (has_all && rules & PLAIN_NOT)
+        return sum_grid_make_full(grid);
+    return has_all ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+}
+
 h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
 {
-    const frame_model *m = grid->model;
-    const ring_map *map = m->noise.map;
+    const ring_map *map = grid->model->noise.map;
     const uint32_t ngroups = (uint32_t)ring_map_ngroups(map);
     grid->plain = scratch_take((map->ncells + 1u) * sizeof *grid->plain);
     grid->rule = scratch_take((size_t)MACRO_EDGE * map->ntx * sizeof *grid->rule);
@@ -80,11 +108,8 @@ h5bragg_status sum_grid_prepare_writing(sum_grid *grid)
     grid->wanted = scratch_take_zeros(ngroups + (size_t)1, sizeof *grid->wanted);
     if (!grid->plain || !grid->rule || !grid->group || !grid->wanted)
         return H5BRAGG_NO_MEMORY;
-    for (uint32_t c = 0; c < map->ncells; c++)
-        grid->plain[c] =
-            (plain_cell){plain_rule_of(&grid->full[c]),
-                         m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL};
-    return make_blocks(ngroups, &grid->blocks);
+    const h5bragg_status status = list_cells(grid->model, grid);
+    return status ? status : make_blocks(ngroups, &grid->blocks);
 }
 
 /* Of a block of pattern rings. */

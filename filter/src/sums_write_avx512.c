@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sums of simple tiles with AVX-512, sixteen at a time. */
+/* Sums of simple tiles with AVX-512: sixteen are looked at at a time, and 32 put. */
 #include "sums_write_kernels.h"
 
 #if defined(BRAGG_X86_64)

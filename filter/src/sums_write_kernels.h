@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The loops over tiles that write the sums of those where all is simple: docs/format.md, "Scales
- * and sums".  Sixteen tiles side by side at a time, four macro blocks.
+ * and sums".  Sixteen tiles side by side are a group, four macro blocks.  Coarse blocks are put as
+ * if they were tiles.
  */
 #ifndef BRAGG_SUMS_WRITE_KERNELS_H
 #define BRAGG_SUMS_WRITE_KERNELS_H
@@ -47,7 +48,7 @@ typedef struct sum_rows {
     const uint16_t *sum; /* or SUM_ELSEWHERE */
     const uint32_t *hash;
     const plain_cell *plain; /* per cell */
-    uint32_t *rule;          /* of open tiles: `look` finds them for `put` */
+    uint32_t *rule;          /* of open tiles: found by `look`, for `put` */
     block_arrays blocks;     /* `look` adds up the sums of open tiles, found and expected */
     const uint16_t *wanted;  /* per group, and behind the last, for `put` alone; bit t for tile t in
                                 each of the rows: its sum is written if it is open */

@@ -44,8 +44,8 @@ typedef struct block_arrays {
     uint16_t *sum;      /* of open tiles, or SUM_ELSEWHERE */
     uint32_t *expected; /* of that sum, in units of 1/256; more than any pattern ring's if there are
                            general ones */
-    uint32_t *hash;     /* of the first tile; if there are coarse blocks, as is their rule */
-    uint32_t *rule;
+    uint32_t *hash;     /* of the first tile, if there are coarse blocks */
+    uint32_t *rule;     /* likewise: of coarse blocks */
 } block_arrays;
 
 typedef struct sum_grid {
@@ -55,15 +55,14 @@ typedef struct sum_grid {
     uint32_t nrows;       /* of tiles in it */
     const uint16_t *open; /* nrows * ntx */
     const uint32_t *hash; /* likewise: tile hashes */
-    sum_rule *full;       /* per cell: a whole tile where the scale is 1 */
-    small_rule *small;    /* likewise */
     int may_be_coarse;
     uint32_t first_low;  /* if so, the first of the cells of which a coarse block may be made */
     uint64_t *low_cell;  /* per cell: see sum_rules.c */
-    uint64_t *whole;     /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0 */
+    uint64_t *whole;     /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0; who
+                            writes has it of few blocks */
     uint8_t *least_high; /* nblocks: where there is that, the least of their largest values */
     uint32_t *nlow;      /* ncells + 1: cells before that a coarse block may be made of */
-    uint8_t *is_coarse;  /* nblocks */
+    uint8_t *is_coarse;  /* nblocks, and zeros for MACRO_EDGE more */
     uint32_t ncoarse;    /* of them */
     struct plain_cell *plain; /* per cell, for writing alone: see sums_write_kernels.h */
     uint32_t *rule;           /* likewise: of open tiles, nrows * ntx */
@@ -72,9 +71,12 @@ typedef struct sum_grid {
     block_arrays blocks; /* likewise */
     int8_t *scale;       /* nblocks, and zeros for MACRO_EDGE more */
     int8_t *scale_above;
+    sum_rule *full; /* per cell: a whole tile where the scale is 1; writing may go without */
+    /* For reading alone: */
+    small_rule *small;   /* likewise */
     int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
     coarse_rule *coarse; /* nblocks: those at work */
-    /* For reading, of a row of macro blocks: see sum_row. */
+    /* Of a row of macro blocks: see sum_row. */
     uint16_t *any_open; /* of the columns of tiles, with zeros behind them */
     uint8_t *kind;
     uint32_t *range;
@@ -92,6 +94,9 @@ void sum_grid_free(sum_grid *grid);
 
 /* Moves on to a row of macro blocks; open and hash stay the caller's. */
 void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, const uint32_t *hash);
+
+/* Before the first sums_read_row. */
+h5bragg_status sum_grid_prepare_reading(sum_grid *grid);
 
 /*
  * Reads the sums of that row: sum[nrows * ntx] for open tiles outside of coarse blocks, anything
