@@ -18,6 +18,9 @@
 /* A quarter of the lines that 16 tiles of pixels of 4 bytes fill: four loops ask for all. */
 enum { AHEAD_LINE_NBYTES = 64, AHEAD_NLINES = 4 };
 
+/* The least that pages have; larger ones are asked for several times. */
+enum { AHEAD_PAGE_NBYTES = 4096 };
+
 /* Addresses, as nothing is read or written here; all 0 if there is nothing to ask for. */
 typedef struct lines_ahead {
     uintptr_t at;
@@ -27,6 +30,17 @@ typedef struct lines_ahead {
 BRAGG_INLINE lines_ahead lines_ahead_of(const void *from, size_t nbytes)
 {
     return (lines_ahead){(uintptr_t)from, (uintptr_t)from + nbytes};
+}
+
+/*
+ * Before the first lines are asked for: asks for one of each page.  Where a page is has to be
+ * looked up, and a loop that comes to it first waits for that; asked for at once, several are
+ * looked up side by side.
+ */
+BRAGG_INLINE void lines_ahead_find_pages(const lines_ahead *lines)
+{
+    for (uintptr_t at = lines->at; at < lines->end; at += AHEAD_PAGE_NBYTES)
+        __builtin_prefetch((const void *)at, 0, 2);
 }
 
 /* For loops that have come to 16 tiles more.  Asks for the next lines, some of which may be behind

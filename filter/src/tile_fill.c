@@ -253,6 +253,7 @@ void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)
     const uint32_t nleft = f->map->ny - first;
     const uint32_t nrows = nleft < MACRO_EDGE * TILE_EDGE ? nleft : MACRO_EDGE * TILE_EDGE;
     t->ahead = lines_ahead_of((const uint8_t *)pixels + first * row_nbytes, nrows * row_nbytes);
+    lines_ahead_find_pages(&t->ahead);
 }
 
 h5bragg_status tile_fill_start(tile_fill *t)

@@ -191,6 +191,9 @@ static void lines_are_asked_for_up_to_the_last(void)
     lines_ahead lines = lines_ahead_of(pixels, sizeof pixels);
     const uintptr_t first = lines.at;
     lines_ahead none = {0};
+    lines_ahead_find_pages(&lines);
+    lines_ahead_find_pages(&none);
+    CHECK(lines.at == first);
     for (uint32_t k = 1; k < 9; k++) {
         lines_ahead_ask(&lines);
         CHECK(lines.at - first == 256u * (k < 4 ? k : 4));
