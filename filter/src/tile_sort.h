@@ -11,7 +11,7 @@
 typedef struct tile_flags {
     uint32_t ntiles;
     const uint8_t *symbol; /* below 16, of the quads and, 0, of what lacks to GROUP_NTILES tiles */
-    const uint16_t *cell;
+    const uint16_t *cell;  /* rows lie one behind the other: what is below may be asked for */
     const uint16_t *valid;
 } tile_flags;
 
