@@ -24,14 +24,7 @@ LEVEL_INLINE vec and_bits(vec a, vec b) { return _mm512_and_si512(a, b); }
 
 LEVEL_INLINE vec or_bits(vec a, vec b) { return _mm512_or_si512(a, b); }
 
-LEVEL_INLINE vec clear_bits(vec mask, vec v) { return _mm512_andnot_si512(mask, v); }
-
 LEVEL_INLINE int is_zero(vec v) { return _mm512_test_epi32_mask(v, v) == 0; }
-
-LEVEL_INLINE vec equal_bytes(vec a, vec b)
-{
-    return _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a, b));
-}
 
 LEVEL_INLINE uint64_t high_bits(vec v) { return _mm512_movepi8_mask(v); }
 
@@ -57,26 +50,42 @@ LEVEL_INLINE vec narrow_16(const uint8_t *p)
     return _mm512_permutexvar_epi64(order, _mm512_packus_epi16(a, b));
 }
 
-LEVEL_INLINE vec equal_8(const uint8_t *p, uint32_t code)
+/* Marks of bytes: there are registers for them. */
+#define LEVEL_HAS_MARKS 1
+typedef __mmask64 marks;
+
+LEVEL_INLINE marks no_marks(void) { return 0; }
+
+LEVEL_INLINE marks or_marks(marks a, marks b) { return a | b; }
+
+LEVEL_INLINE int has_marks(marks m) { return m != 0; }
+
+LEVEL_INLINE uint64_t mark_bits(marks m) { return m; }
+
+LEVEL_INLINE vec clear_marked(marks m, vec v) { return _mm512_maskz_mov_epi8(~m, v); }
+
+LEVEL_INLINE marks equal_bytes(vec a, vec b) { return _mm512_cmpeq_epi8_mask(a, b); }
+
+LEVEL_INLINE marks equal_8(const uint8_t *p, uint32_t code)
 {
     return equal_bytes(load(p), _mm512_set1_epi8((char)code));
 }
 
-LEVEL_INLINE vec equal_16(const uint8_t *p, uint32_t code)
+LEVEL_INLINE marks equal_16(const uint8_t *p, uint32_t code)
 {
     const vec c = _mm512_set1_epi16((short)code);
-    const uint64_t low = _mm512_cmpeq_epi16_mask(load(p), c);
-    const uint64_t high = _mm512_cmpeq_epi16_mask(load(p + 64), c);
-    return _mm512_movm_epi8(low | high << 32);
+    return _mm512_kunpackd(_mm512_cmpeq_epi16_mask(load(p + 64), c),
+                           _mm512_cmpeq_epi16_mask(load(p), c));
 }
 
-LEVEL_INLINE vec equal_32(const uint8_t *p, uint32_t code)
+LEVEL_INLINE marks equal_32(const uint8_t *p, uint32_t code)
 {
     const vec c = _mm512_set1_epi32((int)code);
-    uint64_t bits = 0;
-    for (int i = 0; i < 4; i++)
-        bits |= (uint64_t)_mm512_cmpeq_epi32_mask(load(p + 64 * i), c) << 16 * i;
-    return _mm512_movm_epi8(bits);
+    const __mmask32 first = _mm512_kunpackw(_mm512_cmpeq_epi32_mask(load(p + 64), c),
+                                            _mm512_cmpeq_epi32_mask(load(p), c));
+    const __mmask32 second = _mm512_kunpackw(_mm512_cmpeq_epi32_mask(load(p + 192), c),
+                                             _mm512_cmpeq_epi32_mask(load(p + 128), c));
+    return _mm512_kunpackd(second, first);
 }
 
 LEVEL_INLINE void store_low8(uint8_t *p, vec v)
