@@ -20,6 +20,8 @@
  *   add_counts                        adds eight bytes to eight counters
  *   LEVEL_HAS_COUNT                   if the kernel `count` is defined elsewhere; then store_pairs,
  *                                     odd_words and add_counts are not needed
+ *   LEVEL_HAS_DESCRIBE                if the kernel `describe` is defined elsewhere; it may use
+ *                                     describe_tiles
  *   LEVEL_HAS_MARKS                   if marks of bytes are not vectors with bytes 0 and 0xFF; then
  *                                     what is done with them is defined elsewhere
  *
@@ -179,6 +181,7 @@ LEVEL_INLINE vec describe_tiles(const uint8_t *value, size_t stride, const tile_
     return sum;
 }
 
+#ifndef LEVEL_HAS_DESCRIBE
 /* 1024 groups make a row at most: sums of a row fit in 32 bits. */
 LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
                                       const tile_outputs *out)
@@ -193,6 +196,7 @@ LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_
         total += part[i];
     return total;
 }
+#endif
 
 /* Counting, but where the level has something better. */
 
