@@ -40,15 +40,24 @@ void counts_plane_free(counts_plane *plane)
     *plane = (counts_plane){.kernels = plane->kernels};
 }
 
+/*
+ * Bytes from row to row.  Mostly the last group of a row, of which narrowing writes all bytes, has
+ * the zeros that are to follow its pixels: then nothing need be cleared between rows.
+ */
+static size_t stride_of(const ring_map *map)
+{
+    return (map->nx + (size_t)PLANE_NZEROS + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
 /* All of the n bytes of memory but those that narrowing writes: whole groups of the frame's rows.
  */
 static void clear_surroundings(const ring_map *map, size_t n, counts_plane *plane)
 {
-    const size_t nwritten = plane->stride - ALIGNMENT;
+    const size_t nwritten = ring_map_ngroups(map) * GROUP_NPIXELS;
     uint8_t *const last = plane->value + (map->ny - 1) * plane->stride;
     memset(plane->memory, 0, (size_t)(plane->value - plane->memory));
-    for (uint8_t *row = plane->value; row < last; row += plane->stride)
-        memset(row + nwritten, 0, ALIGNMENT);
+    for (uint8_t *row = plane->value; row < last && plane->stride > nwritten; row += plane->stride)
+        memset(row + nwritten, 0, plane->stride - nwritten);
     memset(last + nwritten, 0, (size_t)(plane->memory + n - (last + nwritten)));
 }
 
@@ -62,7 +71,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
     const size_t ngroups = ring_map_ngroups(map);
     const size_t ntiles = ring_map_ntiles(map) + GROUP_NTILES; /* kernels write whole groups */
     const size_t nrows = (size_t)TILE_EDGE * map->nty + 2;
-    plane->stride = ngroups * GROUP_NPIXELS + ALIGNMENT;
+    plane->stride = stride_of(map);
     if (nrows > SIZE_MAX / 2 / plane->stride)
         return H5BRAGG_NO_MEMORY;
     plane->memory = scratch_take(nrows * plane->stride + 3 * (size_t)ALIGNMENT);
@@ -77,7 +86,7 @@ static h5bragg_status allocate(const ring_map *map, counts_plane *plane)
         !plane->has_large || !plane->codes || !plane->bits)
         return H5BRAGG_NO_MEMORY;
     memset(plane->valid + ring_map_ntiles(map), 0xFF, GROUP_NTILES * sizeof *plane->valid);
-    /* Behind a row of zeros and, as behind every other row, 64 more of them. */
+    /* Behind a row of zeros, and more of them for the tile before the first. */
     const size_t first = plane->stride + ALIGNMENT;
     const size_t misplaced = (uintptr_t)plane->memory % ALIGNMENT;
     plane->value = plane->memory + first + (misplaced ? ALIGNMENT - misplaced : 0);

@@ -17,10 +17,13 @@
 /* Masked pixels of some row of a group are not those of the row above, or of none above. */
 enum { GROUP_IS_NEW = 0x80 };
 
+/* Zeros that follow the pixels of a row, at least: those of a tile beyond its last one. */
+enum { PLANE_NZEROS = 2 * TILE_EDGE };
+
 /*
  * Zero at first; buffers are kept for the next frame of the same shape.  Arrays per tile have the
- * map's numbering.  `value` has zeros for masked pixels, and one row or 64 bytes of zeros around
- * the frame on every side.
+ * map's numbering.  `value` has zeros for masked pixels, and a row or PLANE_NZEROS bytes of zeros
+ * around the frame on every side; those before a row are those behind the row above.
  */
 typedef struct counts_plane {
     const plane_kernels *kernels; /* chosen when memory is allocated, unless set before */

@@ -22,7 +22,8 @@ static int machine_has(cpu_level level)
         return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
-               __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("gfni");
+               __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vnni") &&
+               __builtin_cpu_supports("gfni");
 #elif defined(BRAGG_AARCH64)
     if (level == CPU_NEON)
         return 1;

@@ -16,7 +16,7 @@ typedef enum cpu_level {
     CPU_SCALAR = 0,
     CPU_SSE4 = 1, /* SSE 4.1 and SSSE 3 */
     CPU_AVX2 = 2,
-    CPU_AVX512 = 3, /* F, BW, VL, DQ, VBMI, VBMI2, BITALG, and GFNI */
+    CPU_AVX512 = 3, /* F, BW, VL, DQ, VBMI, VBMI2, BITALG, VNNI, and GFNI */
     CPU_NEON = 4
 } cpu_level;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, VBMI, VBMI2, BITALG, and GFNI). */
+/* The loops over the pixels for AVX-512 (F, BW, VL, DQ, VBMI, VBMI2, BITALG, VNNI, and GFNI). */
 #include "bytes.h"
 #include "plane_kernels.h"
 
@@ -8,7 +8,7 @@
 
 #define LEVEL_TARGET                                                                               \
     __attribute__((target("avx2,avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,"        \
-                          "avx512bitalg,gfni,popcnt")))
+                          "avx512bitalg,avx512vnni,gfni,popcnt")))
 #define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
 #define VEC(operation) _mm512_##operation
 
@@ -24,14 +24,7 @@ LEVEL_INLINE vec and_bits(vec a, vec b) { return _mm512_and_si512(a, b); }
 
 LEVEL_INLINE vec or_bits(vec a, vec b) { return _mm512_or_si512(a, b); }
 
-LEVEL_INLINE vec clear_bits(vec mask, vec v) { return _mm512_andnot_si512(mask, v); }
-
 LEVEL_INLINE int is_zero(vec v) { return _mm512_test_epi32_mask(v, v) == 0; }
-
-LEVEL_INLINE vec equal_bytes(vec a, vec b)
-{
-    return _mm512_movm_epi8(_mm512_cmpeq_epi8_mask(a, b));
-}
 
 LEVEL_INLINE uint64_t high_bits(vec v) { return _mm512_movepi8_mask(v); }
 
@@ -57,26 +50,42 @@ LEVEL_INLINE vec narrow_16(const uint8_t *p)
     return _mm512_permutexvar_epi64(order, _mm512_packus_epi16(a, b));
 }
 
-LEVEL_INLINE vec equal_8(const uint8_t *p, uint32_t code)
+/* Marks of bytes: there are registers for them. */
+#define LEVEL_HAS_MARKS 1
+typedef __mmask64 marks;
+
+LEVEL_INLINE marks no_marks(void) { return 0; }
+
+LEVEL_INLINE marks or_marks(marks a, marks b) { return a | b; }
+
+LEVEL_INLINE int has_marks(marks m) { return m != 0; }
+
+LEVEL_INLINE uint64_t mark_bits(marks m) { return m; }
+
+LEVEL_INLINE vec clear_marked(marks m, vec v) { return _mm512_maskz_mov_epi8(~m, v); }
+
+LEVEL_INLINE marks equal_bytes(vec a, vec b) { return _mm512_cmpeq_epi8_mask(a, b); }
+
+LEVEL_INLINE marks equal_8(const uint8_t *p, uint32_t code)
 {
     return equal_bytes(load(p), _mm512_set1_epi8((char)code));
 }
 
-LEVEL_INLINE vec equal_16(const uint8_t *p, uint32_t code)
+LEVEL_INLINE marks equal_16(const uint8_t *p, uint32_t code)
 {
     const vec c = _mm512_set1_epi16((short)code);
-    const uint64_t low = _mm512_cmpeq_epi16_mask(load(p), c);
-    const uint64_t high = _mm512_cmpeq_epi16_mask(load(p + 64), c);
-    return _mm512_movm_epi8(low | high << 32);
+    return _mm512_kunpackd(_mm512_cmpeq_epi16_mask(load(p + 64), c),
+                           _mm512_cmpeq_epi16_mask(load(p), c));
 }
 
-LEVEL_INLINE vec equal_32(const uint8_t *p, uint32_t code)
+LEVEL_INLINE marks equal_32(const uint8_t *p, uint32_t code)
 {
     const vec c = _mm512_set1_epi32((int)code);
-    uint64_t bits = 0;
-    for (int i = 0; i < 4; i++)
-        bits |= (uint64_t)_mm512_cmpeq_epi32_mask(load(p + 64 * i), c) << 16 * i;
-    return _mm512_movm_epi8(bits);
+    const __mmask32 first = _mm512_kunpackw(_mm512_cmpeq_epi32_mask(load(p + 64), c),
+                                            _mm512_cmpeq_epi32_mask(load(p), c));
+    const __mmask32 second = _mm512_kunpackw(_mm512_cmpeq_epi32_mask(load(p + 192), c),
+                                             _mm512_cmpeq_epi32_mask(load(p + 128), c));
+    return _mm512_kunpackd(second, first);
 }
 
 LEVEL_INLINE void store_low8(uint8_t *p, vec v)
@@ -110,7 +119,92 @@ LEVEL_INLINE vec byte_after(vec a, vec b) { return _mm512_permutex2var_epi8(a, f
 LEVEL_INLINE vec byte_before(vec a, vec b) { return _mm512_permutex2var_epi8(a, following(63), b); }
 
 #define LEVEL_HAS_COUNT 1
+#define LEVEL_HAS_DESCRIBE 1
 #include "plane_simd.h"
+
+/* What a vector's tiles hold: 32-bit numbers, but bytes of columns whose largest is yet to come. */
+typedef struct described {
+    vec sum;
+    vec squares;
+    vec largest;
+} described;
+
+LEVEL_INLINE described describe_vector(const uint8_t *value, size_t stride)
+{
+    described d = {zero(), zero(), zero()};
+    vec odd_squares = zero();
+    for (size_t row = 0; row < TILE_EDGE; row++) {
+        const vec v = load(value + row * stride);
+        const vec even = even_bytes(v);
+        const vec odd = odd_bytes(v);
+        d.sum = _mm512_dpbusd_epi32(d.sum, v, _mm512_set1_epi8(1));
+        d.squares = _mm512_dpwssd_epi32(d.squares, even, even);
+        odd_squares = _mm512_dpwssd_epi32(odd_squares, odd, odd);
+        d.largest = _mm512_max_epu8(d.largest, v);
+    }
+    d.squares = _mm512_add_epi32(d.squares, odd_squares);
+    return d;
+}
+
+/* 0, 2, 4, ..., 126: where the even bytes of two vectors are. */
+LEVEL_INLINE vec even_numbers(void) { return _mm512_add_epi8(following(0), following(0)); }
+
+/* The larger of any two bytes side by side, of a and then of b. */
+LEVEL_INLINE vec larger_of_pairs(vec a, vec b)
+{
+    return _mm512_permutex2var_epi8(_mm512_max_epu8(a, odd_bytes(a)), even_numbers(),
+                                    _mm512_max_epu8(b, odd_bytes(b)));
+}
+
+/* The low halves of 32-bit numbers. */
+LEVEL_INLINE void store_low_halves(uint16_t *p, vec a, vec b)
+{
+    const vec even = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(even_numbers()));
+    store(p, _mm512_permutex2var_epi16(a, even, b));
+}
+
+/* 32-bit numbers, which are 0xFFFF at most then: MOST_SQUARES. */
+LEVEL_INLINE void store_saturated(uint16_t *p, vec a, vec b)
+{
+    const vec order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    store(p, _mm512_permutexvar_epi64(order, _mm512_packus_epi32(a, b)));
+}
+
+/* Two vectors of tiles; returns the larger bytes of pairs of columns. */
+LEVEL_INLINE vec describe_two(const uint8_t *value, size_t stride, const tile_outputs *out,
+                              size_t t, vec *sums)
+{
+    const described a = describe_vector(value, stride);
+    const described b = describe_vector(value + VEC_NBYTES, stride);
+    store_low_halves(out->sum + t, a.sum, b.sum);
+    store_saturated(out->squares + t, a.squares, b.squares);
+    *sums = _mm512_add_epi32(*sums, _mm512_add_epi32(a.sum, b.sum));
+    return larger_of_pairs(a.largest, b.largest);
+}
+
+enum { NDESCRIBED = 4 * VEC_NTILES }; /* tiles at a time: all that is stored are whole vectors */
+
+/* 1024 groups make a row at most: sums of a row fit in 32 bits. */
+LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
+                                      const tile_outputs *out)
+{
+    const size_t n = ngroups * GROUP_NTILES;
+    vec sums = zero();
+    size_t t = 0;
+    for (; t + NDESCRIBED <= n; t += NDESCRIBED) {
+        const uint8_t *at = value + TILE_EDGE * t;
+        const vec first = describe_two(at, stride, out, t, &sums);
+        const vec second =
+            describe_two(at + 2 * VEC_NBYTES, stride, out, t + 2 * VEC_NTILES, &sums);
+        const vec largest = larger_of_pairs(first, second);
+        const marks large = equal_bytes(largest, _mm512_set1_epi8((char)BYTE_LOOKUP));
+        store(out->largest + t, largest);
+        store(out->has_large + t, _mm512_maskz_set1_epi8(large, 1));
+    }
+    for (; t < n; t += VEC_NTILES)
+        sums = _mm512_add_epi32(sums, describe_tiles(value, stride, out, t));
+    return (uint64_t)(uint32_t)_mm512_reduce_add_epi32(sums);
+}
 
 /*
  * How many of the eight bytes in each 64-bit number are v is byte v of the result, for eight values

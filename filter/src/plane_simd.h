@@ -7,7 +7,8 @@
  *   VEC(op)                           the intrinsic of an operation that is the same for all widths
  *   load, store, zero, and_bits       unaligned; whole vectors
  *   narrow_16, narrow_32              a vector of bytes, saturated, of as many pixels
- *   equal_8, equal_16, equal_32       0xFF where a pixel equals a code
+ *   equal_bytes                       marks of bytes that are equal
+ *   equal_8, equal_16, equal_32       marks of pixels that equal a code, at their bytes
  *   high_bits                         the top bits of the bytes
  *   store_low8, store_low16           the low 8 or 16 bits of each 32-bit number, in order
  *   store_pairs                       a[0], b[0], a[1], b[1], ... for vectors of 32-bit numbers
@@ -19,6 +20,10 @@
  *   add_counts                        adds eight bytes to eight counters
  *   LEVEL_HAS_COUNT                   if the kernel `count` is defined elsewhere; then store_pairs,
  *                                     odd_words and add_counts are not needed
+ *   LEVEL_HAS_DESCRIBE                if the kernel `describe` is defined elsewhere; it may use
+ *                                     describe_tiles
+ *   LEVEL_HAS_MARKS                   if marks of bytes are not vectors with bytes 0 and 0xFF; then
+ *                                     what is done with them is defined elsewhere
  *
  * A vector holds rows of NVEC_TILES tiles side by side: a row of a tile is a 32-bit number.
  */
@@ -30,12 +35,26 @@ enum { VEC_NBYTES = sizeof(vec), VEC_NTILES = sizeof(vec) / TILE_EDGE };
 
 /* Narrowing. */
 
+#ifndef LEVEL_HAS_MARKS
+typedef vec marks;
+
+LEVEL_INLINE marks no_marks(void) { return zero(); }
+
+LEVEL_INLINE marks or_marks(marks a, marks b) { return or_bits(a, b); }
+
+LEVEL_INLINE int has_marks(marks m) { return !is_zero(m); }
+
+LEVEL_INLINE uint64_t mark_bits(marks m) { return high_bits(m); }
+
+LEVEL_INLINE vec clear_marked(marks m, vec v) { return clear_bits(m, v); }
+#endif
+
 LEVEL_INLINE vec narrow_vector(const int width, const uint8_t *pixels)
 {
     return width == 4 ? narrow_32(pixels) : width == 2 ? narrow_16(pixels) : load(pixels);
 }
 
-LEVEL_INLINE vec equal_code(const int width, const uint8_t *pixels, uint32_t code)
+LEVEL_INLINE marks equal_code(const int width, const uint8_t *pixels, uint32_t code)
 {
     return width == 4   ? equal_32(pixels, code)
            : width == 2 ? equal_16(pixels, code)
@@ -49,63 +68,67 @@ LEVEL_INLINE group_bits mask_group(const int width, const uint8_t *pixels, const
     const vec lookup = VEC(set1_epi8)((char)BYTE_LOOKUP);
     group_bits bits = {0, 0};
     for (int i = 0; i < GROUP_NPIXELS; i += VEC_NBYTES) {
-        vec masked = zero();
+        marks masked = no_marks();
         for (uint32_t k = 0; k < codes->n; k++) {
-            const vec equal = equal_code(width, pixels + i * width, codes->code[k]);
-            masked = or_bits(masked, equal);
-            *found |= (uint8_t)(!is_zero(equal) << k);
+            const marks equal = equal_code(width, pixels + i * width, codes->code[k]);
+            masked = or_marks(masked, equal);
+            *found |= (uint8_t)(has_marks(equal) << k);
         }
-        const vec v = clear_bits(masked, load(value + i));
+        const vec v = clear_marked(masked, load(value + i));
         store(value + i, v);
-        bits.masked |= high_bits(masked) << i;
-        bits.lookup |= high_bits(equal_bytes(v, lookup)) << i;
+        bits.masked |= mark_bits(masked) << i;
+        bits.lookup |= mark_bits(equal_bytes(v, lookup)) << i;
     }
     return bits;
 }
 
-/* Groups of one row. */
-typedef struct narrowed_groups {
-    const uint8_t *pixels;
-    uint8_t *value;
-    group_bits *bits;
-    uint8_t *found;
-} narrowed_groups;
-
-LEVEL_INLINE void narrow_groups(const int width, narrowed_groups row, size_t n,
-                                const raw_codes *codes)
+LEVEL_INLINE void narrow_group(const int width, const uint8_t *pixels, const raw_codes *codes,
+                               uint8_t *value, group_bits *bits, uint8_t *found)
 {
     const vec below_least = VEC(set1_epi8)((char)(codes->least - 1));
-    const vec all = VEC(set1_epi8)((char)(codes->least == 0));
-    for (size_t g = 0; g < n; g++) {
-        vec suspect = all;
-        for (int i = 0; i < GROUP_NPIXELS; i += VEC_NBYTES) {
-            const vec v = narrow_vector(width, row.pixels + i * width);
-            store(row.value + i, v);
-            suspect = or_bits(suspect, VEC(subs_epu8)(v, below_least));
-        }
-        row.bits[g] = (group_bits){0, 0};
-        if (!is_zero(suspect))
-            row.bits[g] = mask_group(width, row.pixels, codes, row.value, &row.found[g]);
-        row.pixels += GROUP_NPIXELS * width;
-        row.value += GROUP_NPIXELS;
+    vec suspect = VEC(set1_epi8)((char)(codes->least == 0));
+    for (int i = 0; i < GROUP_NPIXELS; i += VEC_NBYTES) {
+        const vec v = narrow_vector(width, pixels + i * width);
+        store(value + i, v);
+        suspect = or_bits(suspect, VEC(subs_epu8)(v, below_least));
+    }
+    *bits = (group_bits){0, 0};
+    if (!is_zero(suspect))
+        *bits = mask_group(width, pixels, codes, value, found);
+}
+
+/* Groups g to g + n - 1 of each row. */
+LEVEL_INLINE void narrow_piece(const int width, const narrowed_rows *rows, size_t g, const size_t n,
+                               const raw_codes *codes)
+{
+    const uint8_t *pixels = rows->pixels + g * GROUP_NPIXELS * (size_t)width;
+    uint8_t *value = rows->value + g * GROUP_NPIXELS;
+    group_bits *bits = rows->bits + g;
+    uint8_t *found = rows->found + g;
+    for (uint32_t row = 0; row < rows->n; row++) {
+        for (size_t k = 0; k < n; k++)
+            narrow_group(width, pixels + k * GROUP_NPIXELS * (size_t)width, codes,
+                         value + k * GROUP_NPIXELS, bits + k, found + k);
+        pixels += rows->pixels_step * (size_t)width;
+        value += rows->value_step;
+        bits += rows->bits_step;
+        found += rows->found_step;
     }
 }
 
-LEVEL_INLINE void narrow(const int width, const narrowed_rows *rows, const raw_codes *codes)
+/*
+ * Compilers do not know that bytes which are written are not those of rows and codes: they would
+ * read these again and again, but for copies.  And a piece is best if its size is known to them.
+ */
+LEVEL_INLINE void narrow(const int width, const narrowed_rows *all_rows, const raw_codes *all_codes)
 {
-    for (size_t g = 0; g < rows->ngroups; g += NARROW_AT_ONCE) {
-        const size_t left = rows->ngroups - g;
-        const size_t n = left < NARROW_AT_ONCE ? left : NARROW_AT_ONCE;
-        narrowed_groups at = {rows->pixels + g * GROUP_NPIXELS * (size_t)width,
-                              rows->value + g * GROUP_NPIXELS, rows->bits + g, rows->found + g};
-        for (uint32_t row = 0; row < rows->n; row++) {
-            narrow_groups(width, at, n, codes);
-            at.pixels += rows->pixels_step * (size_t)width;
-            at.value += rows->value_step;
-            at.bits += rows->bits_step;
-            at.found += rows->found_step;
-        }
-    }
+    const narrowed_rows rows = *all_rows;
+    const raw_codes codes = *all_codes;
+    size_t g = 0;
+    for (; g + NARROW_AT_ONCE <= rows.ngroups; g += NARROW_AT_ONCE)
+        narrow_piece(width, &rows, g, NARROW_AT_ONCE, &codes);
+    for (; g < rows.ngroups; g++)
+        narrow_piece(width, &rows, g, 1, &codes);
 }
 
 LEVEL_TARGET static void narrow8(const narrowed_rows *rows, const raw_codes *codes)
@@ -158,6 +181,7 @@ LEVEL_INLINE vec describe_tiles(const uint8_t *value, size_t stride, const tile_
     return sum;
 }
 
+#ifndef LEVEL_HAS_DESCRIBE
 /* 1024 groups make a row at most: sums of a row fit in 32 bits. */
 LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
                                       const tile_outputs *out)
@@ -172,6 +196,7 @@ LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_
         total += part[i];
     return total;
 }
+#endif
 
 /* Counting, but where the level has something better. */
 

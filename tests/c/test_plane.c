@@ -387,8 +387,8 @@ static void test_large_cell(cpu_level level, uint32_t ny, uint32_t nx)
 
 int main(void)
 {
-    static const uint32_t SHAPES[][2] = {{1, 1},  {3, 5},     {4, 64},  {37, 50},
-                                         {8, 65}, {130, 259}, {9, 2100}};
+    static const uint32_t SHAPES[][2] = {{1, 1},  {3, 5},    {4, 64},    {37, 50}, {8, 65},
+                                         {8, 56}, {12, 121}, {130, 259}, {9, 2100}};
     const cpu_level best = bragg_cpu_level();
     for (int level = best == CPU_NEON ? CPU_NEON : CPU_SCALAR; level <= (int)best; level++) {
         for (size_t k = 0; k < sizeof SHAPES / sizeof *SHAPES; k++)
