@@ -104,10 +104,23 @@ static double without_quantisation(double variance, double local_step)
     return variance > added ? variance - added : variance;
 }
 
+/* Asks for the bytes of a tile, which have left the caches. */
+static void ask_for_bytes(const frame_source *s, size_t tile)
+{
+    const size_t row = tile / s->map->ntx;
+    const size_t column = tile % s->map->ntx;
+    for (size_t i = 0; i < TILE_EDGE && !s->listed; i++)
+        ask_for(s->plane.value + (TILE_EDGE * row + i) * s->plane.stride + TILE_EDGE * column);
+}
+
 static void sum_general(general_sums *g, const discarded_sums *d)
 {
-    for (size_t k = 0; k < d->ntiles; k++)
+    enum { ASKED_AHEAD = 16 };
+    for (size_t k = 0; k < d->ntiles; k++) {
+        if (d->ntiles - k > ASKED_AHEAD)
+            ask_for_bytes(g->source, d->tiles[k + ASKED_AHEAD]);
         add_tile(g, d->tiles[k]);
+    }
     for (uint32_t ring = 0; ring < g->source->map->nbins && d->variance; ring++) {
         d->variance[ring] = -1.0;
         if (g->freedom[ring] > LEAST_FREEDOM)

@@ -49,7 +49,7 @@ static h5bragg_status packer_make(const frame_source *source, const frame_model 
     p->source = source;
     p->model = model;
     p->next_exact = source->listed ? source->listed->exact : NULL;
-    p->open = scratch_take(ntiles * sizeof *p->open);
+    p->open = scratch_take((ntiles + ROW_LISTS_SLACK) * sizeof *p->open);
     p->hash = scratch_take(ntiles * sizeof *p->hash);
     p->small_sum = scratch_take(ntiles * sizeof *p->small_sum);
     p->sum = scratch_take(ntiles * sizeof *p->sum);
@@ -208,12 +208,10 @@ static void pack_local_row(frame_packer *p, uint32_t tile_row, size_t at)
     const row_lists *lists = &p->lists;
     const uint32_t ntx = s->map->ntx;
     const size_t first = (size_t)tile_row * ntx;
-    const listed_row row = start_lists(p, tile_row);
-    memcpy(p->open + at, s->plane.valid + first, ntx * sizeof *p->open);
+    listed_row row = start_lists(p, tile_row);
+    row.open = p->open + at;
     memcpy(p->small_sum + at, s->plane.sum + first, ntx * sizeof *p->small_sum);
     list_row_kernel()(&row, &p->lists);
-    for (uint32_t k = 0; k < lists->nexact; k++)
-        p->open[at + lists->exact[k]] = 0;
     for (uint32_t k = 0; k < lists->nrestless; k++)
         pack_sum(p, first + lists->restless[k], at + lists->restless[k]);
     pack_exact(p, tile_row);

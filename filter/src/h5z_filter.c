@@ -21,6 +21,7 @@
 #include "h5z_dataset.h"
 #include "h5z_report.h"
 #include "hdf5_symbols.h"
+#include "scratch.h"
 #include "settings.h"
 
 /* HDF5 shows this name, in some programs it alone, where the plugin is missing. */
@@ -80,22 +81,35 @@ static uint64_t frames_nbytes(const bragg_settings *settings)
            h5bragg_pixel_nbytes(settings->type);
 }
 
-/* Encodes frames of native byte order into new memory and gives it to the host. */
+/* Gives the host a copy of a chunk, in memory of the size of the chunk. */
+static h5bragg_status give_copy(const host_buffer *buffer, const void *chunk, size_t nbytes)
+{
+    void *copy = buffer->memory.allocate(nbytes, 0);
+    if (copy == NULL)
+        return H5BRAGG_NO_MEMORY;
+    memcpy(copy, chunk, nbytes);
+    replace(buffer, copy, nbytes);
+    return H5BRAGG_OK;
+}
+
+/*
+ * Encodes frames of native byte order, and gives the chunk to the host.  There must be room for
+ * what is as large as the frames.  New memory of that size comes without its pages: their first
+ * touch takes several times as long as a copy of the chunk out of memory that is kept.
+ */
 static h5bragg_status encode_native(const host_buffer *buffer, const bragg_settings *settings,
                                     const void *frames, size_t *out_nbytes)
 {
     const size_t capacity = bragg_settings_bound(settings);
     if (capacity == 0)
         return settings->is_registered ? H5BRAGG_UNKNOWN_GEOMETRY : H5BRAGG_BAD_SHAPE;
-    void *chunk = buffer->memory.allocate(capacity, 0);
+    void *chunk = scratch_take(capacity);
     if (chunk == NULL)
         return H5BRAGG_NO_MEMORY;
-    const h5bragg_status status =
-        bragg_encode_settings(settings, frames, chunk, capacity, out_nbytes);
+    h5bragg_status status = bragg_encode_settings(settings, frames, chunk, capacity, out_nbytes);
     if (status == H5BRAGG_OK)
-        replace(buffer, chunk, capacity);
-    else
-        buffer->memory.release(chunk);
+        status = give_copy(buffer, chunk, *out_nbytes);
+    scratch_give(chunk);
     return status;
 }
 

@@ -2,6 +2,8 @@
 /* Finds the tiles of a row that must be looked at one by one. */
 #include "row_lists.h"
 
+#include <string.h>
+
 #include "cpu_level.h"
 #include "frame_fit.h"
 #include "symbols.h" /* lowest_bit */
@@ -60,6 +62,9 @@ void list_row_plain(const listed_row *row, row_lists *lists)
         const uint32_t n = left < TILES_AT_ONCE ? left : TILES_AT_ONCE;
         row_lists_add(row, start, restless_bits(row->calm + start, n), lists);
     }
+    memcpy(row->open, row->valid, row->ntx * sizeof *row->open);
+    for (uint32_t k = 0; k < lists->nexact; k++)
+        row->open[lists->exact[k]] = 0;
 }
 
 #if defined(BRAGG_X86_64)
@@ -67,7 +72,7 @@ void list_row_plain(const listed_row *row, row_lists *lists)
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,popcnt")))
 
-/* The columns of set bits, whole vectors of them: there is room. */
+/* The columns of set bits.  Here and below stores are of whole vectors: there is room. */
 KERNEL BRAGG_INLINE uint32_t put_columns(uint16_t *to, uint32_t n, __m512i columns, uint32_t tiles)
 {
     _mm512_storeu_si512(to + n, _mm512_maskz_compress_epi16(tiles, columns));
@@ -75,7 +80,7 @@ KERNEL BRAGG_INLINE uint32_t put_columns(uint16_t *to, uint32_t n, __m512i colum
 }
 
 KERNEL BRAGG_INLINE void list_tiles(const listed_row *row, uint32_t start, uint32_t inside,
-                                    uint32_t restless, row_lists *to)
+                                    uint32_t restless, __m512i valid, row_lists *to)
 {
     static const uint16_t COUNT[ROW_LISTS_SLACK] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
                                                     11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
@@ -84,7 +89,6 @@ KERNEL BRAGG_INLINE void list_tiles(const listed_row *row, uint32_t start, uint3
     const __m512i columns =
         _mm512_add_epi16(_mm512_loadu_si512(COUNT), _mm512_set1_epi16((short)start));
     const __m512i cell = _mm512_maskz_loadu_epi16(inside, row->cell + start);
-    const __m512i valid = _mm512_maskz_loadu_epi16(inside, row->valid + start);
     const __m256i kept = _mm256_maskz_loadu_epi8(inside, row->kept + start);
     const __m256i large = _mm256_maskz_loadu_epi8(inside, row->has_large + start);
     const uint32_t is_exact =
@@ -93,6 +97,7 @@ KERNEL BRAGG_INLINE void list_tiles(const listed_row *row, uint32_t start, uint3
     const uint32_t has_bytes = row->has_bytes ? UINT32_MAX : 0;
     const uint32_t bytes =
         has_bytes & _mm512_cmpeq_epi16_mask(valid, all) & _mm256_testn_epi8_mask(large, large);
+    _mm512_storeu_si512(row->open + start, _mm512_maskz_mov_epi16(~exact, valid));
     for (uint32_t odd = exact & ~bytes; odd; odd &= odd - 1) {
         const uint32_t before = exact & ((odd & (0 - odd)) - 1);
         to->odd[to->nodd++] = (uint16_t)(to->nexact + (uint32_t)__builtin_popcount(before));
@@ -114,8 +119,11 @@ KERNEL static void list_row_avx512(const listed_row *row, row_lists *lists)
         const uint32_t inside = left < TILES_AT_ONCE / 2 ? (1u << left) - 1 : UINT32_MAX;
         const __m256i calm = _mm256_maskz_loadu_epi8(inside, row->calm + start);
         const uint32_t restless = inside & _mm256_testn_epi8_mask(calm, calm);
+        const __m512i valid = _mm512_maskz_loadu_epi16(inside, row->valid + start);
         if (restless)
-            list_tiles(row, start, inside, restless, &to);
+            list_tiles(row, start, inside, restless, valid, &to);
+        else
+            _mm512_storeu_si512(row->open + start, valid);
     }
     *lists = to;
 }

@@ -18,6 +18,7 @@ typedef struct listed_row {
     const uint16_t *cell;
     const uint16_t *valid;
     const uint8_t *value; /* first byte, or NULL if they do not lie in a plane */
+    uint16_t *open;       /* list_row_function puts there `valid` of those that are not exact */
     size_t stride;
     uint32_t ntx;
     int has_bytes; /* pixels that are bytes are at hand; else all exact tiles are odd */
@@ -33,7 +34,7 @@ typedef struct row_lists {
     uint32_t nrestless;
 } row_lists;
 
-/* Each list has room for as many tiles as there are in a row, and so many more. */
+/* Each list, and `open`, has room for as many tiles as there are in a row, and so many more. */
 enum { ROW_LISTS_SLACK = 32 };
 
 /*

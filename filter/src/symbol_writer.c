@@ -11,11 +11,11 @@
 #include "symbol_counts.h"
 
 enum { NSYMBOLS = CODING_NSYMBOLS };
-struct symbol_model {
+typedef struct symbol_model {
     symbol_counts counts;
     uint16_t frequency[CODING_NPAIRS];
     coding_tables coding;
-};
+} symbol_model;
 
 void symbol_writer_reset(symbol_writer *w)
 {
@@ -30,7 +30,6 @@ void symbol_writer_free(symbol_writer *w)
 {
     scratch_give(w->pair);
     scratch_give(w->raw);
-    scratch_give(w->model);
     *w = (symbol_writer){0};
 }
 
@@ -176,8 +175,7 @@ static uint64_t make_frequencies(const uint32_t *count, uint32_t nsymbols, uint1
 }
 
 /* Writes the tables, and makes what is coded with. */
-static void write_tables(struct symbol_model *m, uint32_t ncontexts, uint32_t nsymbols,
-                         byte_writer *out)
+static void write_tables(symbol_model *m, uint32_t ncontexts, uint32_t nsymbols, byte_writer *out)
 {
     bit_writer bits = {.out = out};
     for (uint32_t context = 0; context < ncontexts; context++) {
@@ -219,15 +217,15 @@ static void write_raw(const symbol_writer *w, byte_writer *out)
         write_u8(out, (uint8_t)(w->buffer >> bit));
 }
 
-static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols, uint32_t nstates,
-                         byte_writer *out)
+static void write_stream(symbol_writer *w, symbol_model *m, uint32_t ncontexts, uint32_t nsymbols,
+                         uint32_t nstates, byte_writer *out)
 {
     uint8_t tables[MAX_TABLES_NBYTES];
     byte_writer header = {tables, tables + sizeof tables, 0};
     uint32_t state[SYMBOLS_WIDE_NSTATES];
-    symbols_count(&w->model->counts, w->pair, w->npairs, ncontexts, nsymbols);
-    write_tables(w->model, ncontexts, nsymbols, &header);
-    const uint16_t *word = pairs_code(&w->model->coding, w->pair, w->npairs, state, nstates);
+    symbols_count(&m->counts, w->pair, w->npairs, ncontexts, nsymbols);
+    write_tables(m, ncontexts, nsymbols, &header);
+    const uint16_t *word = pairs_code(&m->coding, w->pair, w->npairs, state, nstates);
     const size_t nwords = (size_t)(w->pair + w->npairs - word);
     const size_t tables_nbytes = (size_t)(header.at - tables);
     const size_t raw_nbytes = w->raw_nbytes + (w->buffer_nbits + 7) / 8;
@@ -242,18 +240,19 @@ static void write_stream(symbol_writer *w, uint32_t ncontexts, uint32_t nsymbols
     write_words(word, nwords, out);
 }
 
+/* The memory of a model is large, and a stream finds it in the caches if the last one had it. */
 void symbols_write(symbol_writer *w, uint32_t ncontexts, uint32_t nstates, byte_writer *out)
 {
     const uint32_t nsymbols = symbols_count_kinds(w->pair, w->npairs);
     const int has_raw = w->npairs && (w->raw_nbytes || w->buffer_nbits);
     const int is_empty = !w->failed && nsymbols == 1 && !has_raw;
-    if (!is_empty && !w->model)
-        w->model = scratch_take(sizeof *w->model);
-    if (w->failed || (!is_empty && !w->model))
-        out->failed = 1;
-    else if (!is_empty)
-        write_stream(w, ncontexts, nsymbols, nstates, out);
-    else
+    symbol_model *m = is_empty || w->failed ? NULL : scratch_take(sizeof *m);
+    if (m)
+        write_stream(w, m, ncontexts, nsymbols, nstates, out);
+    else if (is_empty)
         write_varint(out, 0);
+    else
+        out->failed = 1;
+    scratch_give(m);
     symbol_writer_reset(w);
 }

@@ -29,8 +29,6 @@ enum { SYMBOLS_TOTAL = 1 << SYMBOLS_PROBABILITY_BITS, SYMBOLS_LOWEST_STATE = 1 <
 /* Numbers below DIRECT are their own symbols; LARGEST is the symbol of 2^34 - 1. */
 enum { NUMBER_DIRECT = 16, NUMBER_LARGEST_SYMBOL = 16 + 4 * 29 + 3 };
 
-struct symbol_model; /* counts and coding tables of a writer, see symbol_writer.c */
-
 /* Zero-initialised is empty. */
 typedef struct symbol_writer {
     uint16_t *pair; /* context << 8 | symbol */
@@ -42,7 +40,6 @@ typedef struct symbol_writer {
     uint64_t buffer; /* raw bits not yet in `raw`, less than 32 between calls */
     uint32_t buffer_nbits;
     int failed; /* memory ran out */
-    struct symbol_model *model;
 } symbol_writer;
 
 /* Makes it empty and keeps its memory. */

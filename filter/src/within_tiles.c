@@ -10,7 +10,13 @@
 #include "scratch.h"
 #include "within_rows.h"
 
-enum { AT_ONCE = 512 /* tiles */, ASKED_FOR = 32, SELECTED_SLACK = 32, NIDLE = WITHIN_NIDLE };
+enum {
+    AT_ONCE = 512, /* tiles */
+    ASKED_FOR = 32,
+    NSTRANDS = 4,
+    SELECTED_SLACK = 32,
+    NIDLE = WITHIN_NIDLE
+};
 
 static uint32_t largest_sum(const cell_range *r)
 {
@@ -183,17 +189,21 @@ BRAGG_INLINE void count_tile(const some_tiles *tiles, uint32_t t, const cell_cou
     to->squares[cell] += tiles->squares[t];
 }
 
-/* Counts n tiles; the next ones, from `next`, come out of a far cache meanwhile. */
+/*
+ * Counts n tiles; the next ones, from `next`, come out of a far cache meanwhile.  Strands of tiles
+ * go side by side: neighbours often have the same cell, and would wait for one another.
+ */
 static void count_some(const frame_source *s, const some_tiles *tiles, uint32_t n, size_t next,
                        const cell_counts *to)
 {
-    uint32_t t = 0;
-    while (n - t >= ASKED_FOR) {
-        ask_for_tiles(s, next + t);
-        for (const uint32_t stop = t + ASKED_FOR; t < stop; t++)
-            count_tile(tiles, t, to);
+    const uint32_t length = n / NSTRANDS;
+    for (uint32_t t = 0; t < length; t++) {
+        if (t % (ASKED_FOR / NSTRANDS) == 0)
+            ask_for_tiles(s, next + NSTRANDS * t);
+        for (uint32_t k = 0; k < NSTRANDS; k++)
+            count_tile(tiles, k * length + t, to);
     }
-    for (; t < n; t++)
+    for (uint32_t t = NSTRANDS * length; t < n; t++)
         count_tile(tiles, t, to);
 }
 

@@ -236,7 +236,7 @@ static void levels_are_digits_of_the_mean(void)
 static void lists_are_those_of_plain_c(void)
 {
     enum { MOST = 200, ROOM_OF_LIST = MOST + ROW_LISTS_SLACK };
-    static uint16_t memory[2][3][ROOM_OF_LIST];
+    static uint16_t memory[2][4][ROOM_OF_LIST];
     for (uint32_t round = 0; round < 1000; round++) {
         uint8_t calm[MOST];
         uint8_t kept[MOST];
@@ -245,8 +245,8 @@ static void lists_are_those_of_plain_c(void)
         uint16_t valid[MOST];
         const uint32_t rarity = 1 + below(round % 2 ? 4 : 80);
         const uint8_t *value = below(2) ? given.plane : NULL;
-        const listed_row row = {calm,  kept,   has_large,       cell,        valid,
-                                value, STRIDE, below(MOST + 1), below(4) > 0};
+        listed_row row = {calm, kept,   has_large,       cell,        valid, value,
+                          NULL, STRIDE, below(MOST + 1), below(4) > 0};
         for (uint32_t t = 0; t < MOST; t++) {
             kept[t] = below(rarity) == 0;
             cell[t] = (uint16_t)(below(20) ? below(0xFFFF) : BRAGG_NO_CELL);
@@ -258,6 +258,7 @@ static void lists_are_those_of_plain_c(void)
         for (uint32_t k = 0; k < 2; k++) {
             lists[k] =
                 (row_lists){.exact = memory[k][0], .odd = memory[k][1], .restless = memory[k][2]};
+            row.open = memory[k][3];
             (k ? list_row_kernel() : list_row_plain)(&row, &lists[k]);
         }
         const row_lists *a = &lists[0];
@@ -269,7 +270,9 @@ static void lists_are_those_of_plain_c(void)
         uint32_t n[3] = {0, 0, 0}; /* of exact, odd, restless tiles */
         for (uint32_t t = 0; t < row.ntx; t++) {
             const int is_drawn = !kept[t] && cell[t] != BRAGG_NO_CELL;
+            const uint16_t open = is_drawn ? valid[t] : 0;
             const int is_odd = !row.has_bytes || valid[t] != 0xFFFF || has_large[t];
+            CHECK(memory[0][3][t] == open && memory[1][3][t] == open);
             if (is_drawn && !calm[t])
                 CHECK(a->restless[n[2]++] == t);
             if (is_drawn || valid[t] == 0)
