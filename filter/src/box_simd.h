@@ -146,35 +146,13 @@ LEVEL_INLINE void look_up_words(const uint16_t *cell, const uint32_t *word, uint
     }
 }
 
-/* The cells of a row by groups: those beyond the last tile are blank. */
-typedef struct grouped_cells {
-    const uint16_t *cell;
-    size_t ngroups;
-    uint16_t last[GROUP_NTILES]; /* of the last group */
-} grouped_cells;
-
-LEVEL_INLINE grouped_cells group_row(const boxed_row *row)
-{
-    grouped_cells cells = {.cell = row->cell,
-                           .ngroups = (row->ntiles + GROUP_NTILES - 1u) / GROUP_NTILES};
-    const size_t first = (cells.ngroups - 1) * GROUP_NTILES;
-    memset(cells.last, 0xFF, sizeof cells.last);
-    memcpy(cells.last, row->cell + first, (row->ntiles - first) * sizeof *cells.last);
-    return cells;
-}
-
-LEVEL_INLINE const uint16_t *cells_of(const grouped_cells *cells, size_t group)
-{
-    return group + 1 < cells->ngroups ? cells->cell + group * GROUP_NTILES : cells->last;
-}
-
 /*
  * Where something is found is a matter of chance: without branches on that.  Looking up words is
  * work for other parts of the processor than sums are, so both go on at the same time.
  */
 LEVEL_INLINE void search_row(const uint32_t nrows, const boxed_row *row, const box_hits *hits)
 {
-    const grouped_cells cells = group_row(row);
+    const grouped_cells cells = group_cells(row->cell, row->ntiles);
     uint32_t words[NWAITING * GROUP_NTILES];
     vec before[TILE_EDGE];
     vec sums[TILE_EDGE];

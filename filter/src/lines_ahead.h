@@ -27,6 +27,16 @@ typedef struct lines_ahead {
     uintptr_t end;
 } lines_ahead;
 
+/* For the second cache. */
+BRAGG_INLINE void lines_ahead_ask_one(uintptr_t at)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch((const void *)at, 0, 2);
+#else
+    (void)at;
+#endif
+}
+
 BRAGG_INLINE lines_ahead lines_ahead_of(const void *from, size_t nbytes)
 {
     return (lines_ahead){(uintptr_t)from, (uintptr_t)from + nbytes};
@@ -40,7 +50,7 @@ BRAGG_INLINE lines_ahead lines_ahead_of(const void *from, size_t nbytes)
 BRAGG_INLINE void lines_ahead_find_pages(const lines_ahead *lines)
 {
     for (uintptr_t at = lines->at; at < lines->end; at += AHEAD_PAGE_NBYTES)
-        __builtin_prefetch((const void *)at, 0, 2);
+        lines_ahead_ask_one(at);
 }
 
 /* For loops that have come to 16 tiles more.  Asks for the next lines, some of which may be behind
@@ -50,7 +60,7 @@ BRAGG_INLINE void lines_ahead_ask(lines_ahead *lines)
     if (!lines || lines->at >= lines->end)
         return;
     for (uintptr_t k = 0; k < AHEAD_NLINES; k++)
-        __builtin_prefetch((const void *)(lines->at + k * AHEAD_LINE_NBYTES), 0, 2);
+        lines_ahead_ask_one(lines->at + k * AHEAD_LINE_NBYTES);
     lines->at += AHEAD_NLINES * AHEAD_LINE_NBYTES;
 }
 

@@ -288,7 +288,7 @@ LEVEL_INLINE void add_group(uint16_t *counter, const uint16_t *cell, const uint8
 LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
 {
     _Alignas(64) uint8_t counts[2][GROUP_NTILES * HISTOGRAM_NDARK];
-    uint16_t rest[GROUP_NTILES];
+    const grouped_cells cells = group_cells(row->cell, row->ntiles);
     const uint16_t *cell = NULL; /* of the group that is to be added */
     size_t which = 0;            /* its counts */
     for (size_t first = 0; first < row->ntiles; first += GROUP_NTILES) {
@@ -301,7 +301,7 @@ LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
         count_group(value, row->stride, row->valid + first, counts[which ^ 1]);
         if (cell)
             add_group(counter, cell, counts[which]);
-        cell = group_cells(row, first, rest);
+        cell = cells_of(&cells, first / GROUP_NTILES);
         which ^= 1;
     }
     if (cell)

@@ -70,16 +70,25 @@ typedef struct counted_row {
     const uint8_t *largest;
 } counted_row;
 
-/* The cells of a group.  Beyond the last tile of a row, where they are put in `rest`, it has none.
- */
-static inline const uint16_t *group_cells(const counted_row *row, size_t first,
-                                          uint16_t rest[GROUP_NTILES])
+/* The cells of a row by groups: those beyond the last tile are BRAGG_NO_CELL. */
+typedef struct grouped_cells {
+    const uint16_t *cell;
+    size_t ngroups;
+    uint16_t last[GROUP_NTILES]; /* of the last group, and of those behind it */
+} grouped_cells;
+
+static inline grouped_cells group_cells(const uint16_t *cell, uint32_t ntiles)
 {
-    if (row->ntiles - first >= GROUP_NTILES)
-        return row->cell + first;
-    memset(rest, 0xFF, GROUP_NTILES * sizeof *rest); /* BRAGG_NO_CELL */
-    memcpy(rest, row->cell + first, (row->ntiles - first) * sizeof *rest);
-    return rest;
+    grouped_cells cells = {.cell = cell, .ngroups = (ntiles + GROUP_NTILES - 1u) / GROUP_NTILES};
+    const size_t first = (cells.ngroups - 1) * GROUP_NTILES;
+    memset(cells.last, 0xFF, sizeof cells.last);
+    memcpy(cells.last, cell + first, (ntiles - first) * sizeof *cells.last);
+    return cells;
+}
+
+static inline const uint16_t *cells_of(const grouped_cells *cells, size_t group)
+{
+    return group + 1 < cells->ngroups ? cells->cell + group * GROUP_NTILES : cells->last;
 }
 
 /* A listed pixel: its column of tiles, its number in the tile, and its byte. */

@@ -266,9 +266,9 @@ static inline int some_bright(const uint8_t largest[GROUP_NTILES])
 LEVEL_TARGET static void count(const counted_row *row, uint16_t *counter)
 {
     uint8_t counts[GROUP_NTILES * COUNTS_AT_ONCE];
-    uint16_t rest[GROUP_NTILES];
+    const grouped_cells cells = group_cells(row->cell, row->ntiles);
     for (size_t first = 0; first < row->ntiles; first += GROUP_NTILES) {
-        const uint16_t *cell = group_cells(row, first, rest);
+        const uint16_t *cell = cells_of(&cells, first / GROUP_NTILES);
         ask_for_next_group(row->value + TILE_EDGE * first, row->stride);
         count_bytes(row, first, 0, counts);
         for (size_t t = 0; t < GROUP_NTILES; t++) {
