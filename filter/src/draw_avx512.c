@@ -9,6 +9,7 @@
 
 #include "noise_hash.h"
 #include "patterns.h"
+#include "tile_transpose.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
 
@@ -48,14 +49,7 @@ KERNEL BRAGG_INLINE void draw_16(const uint8_t *patterns, const uint32_t *varian
         const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
         tile[i] = _mm512_shuffle_epi8(pattern, from);
     }
-    const __m512i low01 = _mm512_unpacklo_epi32(tile[0], tile[1]);
-    const __m512i low23 = _mm512_unpacklo_epi32(tile[2], tile[3]);
-    const __m512i high01 = _mm512_unpackhi_epi32(tile[0], tile[1]);
-    const __m512i high23 = _mm512_unpackhi_epi32(tile[2], tile[3]);
-    row[0] = _mm512_unpacklo_epi64(low01, low23);
-    row[1] = _mm512_unpackhi_epi64(low01, low23);
-    row[2] = _mm512_unpacklo_epi64(high01, high23);
-    row[3] = _mm512_unpackhi_epi64(high01, high23);
+    transpose_512(tile, row);
 }
 
 KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,

@@ -7,6 +7,7 @@
 
 #include "noise_hash.h"
 #include "patterns.h"
+#include "tile_transpose.h"
 
 #define KERNEL __attribute__((target("ssse3,sse4.1")))
 
@@ -18,20 +19,16 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
 {
     for (size_t t = 0; t < ntiles; t += DRAW_NTILES) {
         __m128i tile[4];
+        __m128i row[4];
         for (size_t i = 0; i < 4; i++) {
             const uint8_t *from = table[permutation[t + i]];
             tile[i] =
                 _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(patterns + variant[t + i])),
                                  _mm_load_si128((const __m128i *)from));
         }
-        const __m128i low01 = _mm_unpacklo_epi32(tile[0], tile[1]);
-        const __m128i low23 = _mm_unpacklo_epi32(tile[2], tile[3]);
-        const __m128i high01 = _mm_unpackhi_epi32(tile[0], tile[1]);
-        const __m128i high23 = _mm_unpackhi_epi32(tile[2], tile[3]);
-        _mm_storeu_si128((__m128i *)(rows[0] + 4 * t), _mm_unpacklo_epi64(low01, low23));
-        _mm_storeu_si128((__m128i *)(rows[1] + 4 * t), _mm_unpackhi_epi64(low01, low23));
-        _mm_storeu_si128((__m128i *)(rows[2] + 4 * t), _mm_unpacklo_epi64(high01, high23));
-        _mm_storeu_si128((__m128i *)(rows[3] + 4 * t), _mm_unpackhi_epi64(high01, high23));
+        transpose_128(tile, row);
+        for (size_t k = 0; k < 4; k++)
+            _mm_storeu_si128((__m128i *)(rows[k] + 4 * t), row[k]);
     }
 }
 

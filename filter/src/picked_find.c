@@ -2,6 +2,7 @@
 /* Finds the pixels of a row of tiles that are above the threshold. */
 #include "cpu_level.h"
 #include "picked_writer.h"
+#include "tile_transpose.h"
 
 /* Which bytes of a tile are above a threshold. */
 BRAGG_INLINE uint32_t bits_above(const uint8_t *byte, size_t stride, uint32_t threshold)
@@ -89,15 +90,10 @@ KERNEL4 static uint32_t find_picked_sse4(const pick_row *row, const found_row *f
             const uint32_t t = first + k;
             const uint8_t *value = row->value + (size_t)t * TILE_EDGE;
             __m128i r[TILE_EDGE];
+            __m128i tile[TILE_EDGE];
             for (uint32_t i = 0; i < TILE_EDGE; i++)
                 r[i] = _mm_loadu_si128((const void *)(value + i * row->stride));
-            const __m128i low01 = _mm_unpacklo_epi32(r[0], r[1]);
-            const __m128i low23 = _mm_unpacklo_epi32(r[2], r[3]);
-            const __m128i high01 = _mm_unpackhi_epi32(r[0], r[1]);
-            const __m128i high23 = _mm_unpackhi_epi32(r[2], r[3]);
-            const __m128i tile[4] = {
-                _mm_unpacklo_epi64(low01, low23), _mm_unpackhi_epi64(low01, low23),
-                _mm_unpacklo_epi64(high01, high23), _mm_unpackhi_epi64(high01, high23)};
+            transpose_128(r, tile);
             for (uint32_t j = 0; j < 4; j++)
                 found->above[t + j] =
                     bits_of_tile(tile[j], threshold[k + j], row->odd[t + j], found->height, &n);

@@ -11,6 +11,7 @@
 
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
+#include "tile_transpose.h"
 
 #define KERNEL                                                                                     \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,popcnt")))
@@ -98,14 +99,7 @@ KERNEL BRAGG_INLINE void load_tiles(const uint8_t *value, size_t stride, __m512i
     __m512i r[TILE_EDGE];
     for (uint32_t i = 0; i < TILE_EDGE; i++)
         r[i] = _mm512_permutexvar_epi32(quarters, _mm512_loadu_si512(value + i * stride));
-    const __m512i low01 = _mm512_unpacklo_epi32(r[0], r[1]);
-    const __m512i low23 = _mm512_unpacklo_epi32(r[2], r[3]);
-    const __m512i high01 = _mm512_unpackhi_epi32(r[0], r[1]);
-    const __m512i high23 = _mm512_unpackhi_epi32(r[2], r[3]);
-    tiles[0] = _mm512_unpacklo_epi64(low01, low23);
-    tiles[1] = _mm512_unpackhi_epi64(low01, low23);
-    tiles[2] = _mm512_unpacklo_epi64(high01, high23);
-    tiles[3] = _mm512_unpackhi_epi64(high01, high23);
+    transpose_512(r, tiles);
 }
 
 /* Thresholds of tiles 4 k to 4 k + 3 of sixteen, each over the quarter of its tile. */

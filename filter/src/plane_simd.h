@@ -17,9 +17,8 @@
  *   byte_after                        the bytes of a but the first, then the first of b
  *   byte_before                       the last byte of a, then those of b but the last
  *   bits_beyond                       bit j: byte j of the first is above that of the second
- *   add_counts                        adds eight bytes to eight counters
- *   LEVEL_HAS_COUNT                   if the kernel `count` is defined elsewhere; then store_pairs,
- *                                     odd_words and add_counts are not needed
+ *   LEVEL_HAS_COUNT                   if the kernel `count` is defined elsewhere; then store_pairs
+ *                                     and odd_words are not needed
  *   LEVEL_HAS_DESCRIBE                if the kernel `describe` is defined elsewhere; it may use
  *                                     describe_tiles
  *   LEVEL_HAS_MARKS                   if marks of bytes are not vectors with bytes 0 and 0xFF; then
