@@ -11,7 +11,7 @@
 
 enum { NLANES = 16, MOST_UNSURE = 64 };
 
-/* With local counts no other loop asks for lines.  Half of them: more would be too many at once. */
+/* With local counts this loop asks for half of the lines, two that read sums for a quarter each. */
 enum { NASKED_BY_SUM = 2 };
 
 /* Lanes of the tiles from k on. */

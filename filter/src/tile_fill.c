@@ -96,6 +96,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
     picked_reader_ask_for(&frame->picked, &t->ahead);
+    frame->grid.ahead = &t->ahead;
     t->stride = padded * TILE_EDGE;
     t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
     t->variant = scratch_take_zeros(padded, sizeof *t->variant);
