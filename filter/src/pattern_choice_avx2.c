@@ -48,9 +48,9 @@ KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __m256i lanes, __m
 {
     const __m256i hash = _mm256_loadu_si256((const void *)(r->hash + k));
     const __m256i variant =
-        _mm256_and_si256(_mm256_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 4),
-                         _mm256_set1_epi32(PATTERN_NBYTES * (PATTERN_NVARIANTS - 1)));
-    const __m256i place = _mm256_or_si256(_mm256_slli_epi32(at, PATTERN_ROW_SHIFT), variant);
+        _mm256_and_si256(_mm256_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 3),
+                         _mm256_set1_epi32(PATTERN_NBYTES / 2 * (PATTERN_NVARIANTS - 1)));
+    const __m256i place = _mm256_or_si256(_mm256_slli_epi32(at, PATTERN_ROW_SHIFT - 1), variant);
     const __m256i highest = _mm256_set1_epi32(0x0F0B0703); /* bytes of the lanes of a half */
     const __m256i permutation = _mm256_shuffle_epi8(hash, highest);
     _mm256_storeu_si256((void *)(r->variant + k), _mm256_and_si256(lanes, place));

@@ -53,7 +53,11 @@ static h5bragg_status set_cells(tile_fill *t)
 {
     const frame_model *m = &t->frame->model;
     const ring_map *map = m->noise.map;
+    const pattern_book *book = t->cells.book;
     uint8_t is_made[NLEVEL_NUMBERS] = {0};
+    t->patterns = (draw_patterns){.full = book->full[0],
+                                  .half = book->half ? book->half[0] : NULL,
+                                  .table = book->permutations};
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &m->profile[map->ring[c]];
         t->threshold[c] = NOT_PATTERN;
@@ -61,7 +65,8 @@ static h5bragg_status set_cells(tile_fill *t)
         if (ring->is_general)
             continue;
         t->threshold[c] = (uint8_t)m->range[c].high;
-        t->cells.run[c] = pattern_run(t->cells.book, t->threshold[c]);
+        t->patterns.half = t->threshold[c] > PATTERN_HALF_THRESHOLD ? NULL : t->patterns.half;
+        t->cells.run[c] = pattern_run(book, t->threshold[c]);
         if (!m->layout.has_local && !set_levels(t, c, ring, is_made))
             return H5BRAGG_NO_MEMORY;
     }
@@ -259,7 +264,6 @@ static int is_drawn_at_once(const tile_fill *t, const tile_row *r)
 h5bragg_status tile_fill_start(tile_fill *t)
 {
     const sparse_frame *f = t->frame;
-    const pattern_book *book = t->cells.book;
     if (t->fill == H5BRAGG_FILL_MEAN)
         return H5BRAGG_OK;
     for (uint32_t row = 0; row < f->nrows; row++) {
@@ -268,7 +272,7 @@ h5bragg_status tile_fill_start(tile_fill *t)
         if (status)
             return status;
         if (!is_drawn_at_once(t, &r))
-            t->kernels->draw(book->full[0], r.variant, r.permutation, book->permutations,
+            t->kernels->draw(t->patterns.full, r.variant, r.permutation, t->patterns.table,
                              t->stride / TILE_EDGE, r.pixels);
     }
     for (uint32_t block = 0; f->grid.ncoarse && block < f->grid.nblocks; block++) {
@@ -337,15 +341,14 @@ static void fill_means(const tile_fill *t, const tile_row *r, void *pixels)
 static void draw_row(const tile_fill *t, const tile_row *r, void *pixels)
 {
     const noise_frame *f = &t->frame->model.noise;
-    const pattern_book *book = t->cells.book;
     const size_t pixel_nbytes = h5bragg_pixel_nbytes(f->type);
     const size_t row_nbytes = f->map->nx * pixel_nbytes;
     void *rows[TILE_EDGE];
     for (uint32_t k = 0; k < r->nrows; k++)
         rows[k] = (uint8_t *)pixels + (TILE_EDGE * (size_t)r->number + k) * row_nbytes;
     if (t->fill == H5BRAGG_FILL_NOISE && is_drawn_at_once(t, r)) {
-        t->kernels->draw_pixels(book->full[0], r->variant, r->permutation, book->permutations,
-                                f->map->nx, pixel_nbytes, rows);
+        t->kernels->draw_pixels(&t->patterns, r->variant, r->permutation, f->map->nx, pixel_nbytes,
+                                rows);
         return;
     }
     for (uint32_t k = 0; k < r->nrows; k++)
