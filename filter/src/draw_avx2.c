@@ -27,7 +27,8 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
         __m256i tile[4];
         for (size_t i = 0; i < 4; i++)
             tile[i] = _mm256_shuffle_epi8(
-                load_pair(patterns + variant[t + i], patterns + variant[t + i + 4]),
+                load_pair(patterns + 2 * (size_t)variant[t + i],
+                          patterns + 2 * (size_t)variant[t + i + 4]),
                 load_pair(table[permutation[t + i]], table[permutation[t + i + 4]]));
         const __m256i low01 = _mm256_unpacklo_epi32(tile[0], tile[1]);
         const __m256i low23 = _mm256_unpacklo_epi32(tile[2], tile[3]);

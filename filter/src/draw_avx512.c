@@ -26,13 +26,13 @@ KERNEL BRAGG_INLINE __m512i load_lane(__m512i lanes, __mmask16 lane, const uint8
 }
 
 /* Patterns lie anywhere in a book that is larger than the caches: so far ahead they are asked for.
- */
+ * Where they are is given in units of some bytes. */
 enum { TILES_AHEAD = 64 };
 
-KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant[16])
+KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant[16], size_t unit)
 {
     for (size_t i = 0; i < 16; i++)
-        _mm_prefetch((const char *)patterns + variant[i], _MM_HINT_T0);
+        _mm_prefetch((const char *)patterns + unit * variant[i], _MM_HINT_T0);
 }
 
 /* The four rows of 16 tiles.  As with SSE: lane k draws the tiles 4 k to 4 k + 3. */
@@ -45,11 +45,42 @@ KERNEL BRAGG_INLINE void draw_16(const uint8_t *patterns, const uint32_t *varian
         const uint32_t *v = variant + i;
         const uint8_t *p = permutation + i;
         const __m512i pattern =
-            LOAD_LANES(patterns + v[0], patterns + v[4], patterns + v[8], patterns + v[12]);
+            LOAD_LANES(patterns + 2 * (size_t)v[0], patterns + 2 * (size_t)v[4],
+                       patterns + 2 * (size_t)v[8], patterns + 2 * (size_t)v[12]);
         const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
         tile[i] = _mm512_shuffle_epi8(pattern, from);
     }
     transpose_512(tile, row);
+}
+
+/* The 8 bytes of a tile in both halves of a lane. */
+KERNEL BRAGG_INLINE __m512i load_half(__m512i lanes, __mmask8 lane, const uint8_t *from)
+{
+    return _mm512_mask_broadcastq_epi64(lanes, lane, _mm_loadl_epi64((const __m128i *)from));
+}
+
+/*
+ * Likewise from half rows.  A byte begins with the four bits of the pixel that the permutation
+ * says; the other four are cleared.
+ */
+KERNEL BRAGG_INLINE void draw_16_halves(const uint8_t *half, const uint32_t *variant,
+                                        const uint8_t *permutation, const uint8_t (*table)[16],
+                                        __m512i row[4])
+{
+    __m512i tile[4];
+    for (size_t i = 0; i < 4; i++) {
+        const uint32_t *v = variant + i;
+        const uint8_t *p = permutation + i;
+        __m512i pattern = _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(half + v[0])));
+        pattern = load_half(pattern, 0x0C, half + v[4]);
+        pattern = load_half(pattern, 0x30, half + v[8]);
+        pattern = load_half(pattern, 0xC0, half + v[12]);
+        const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
+        tile[i] = _mm512_multishift_epi64_epi8(_mm512_slli_epi16(from, 2), pattern);
+    }
+    transpose_512(tile, row);
+    for (size_t k = 0; k < 4; k++)
+        row[k] = _mm512_and_si512(row[k], _mm512_set1_epi8(0x0F));
 }
 
 KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
@@ -58,12 +89,12 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
 {
     size_t t = 0;
     for (; t < TILES_AHEAD && ntiles - t >= 16; t += 16)
-        ask_for(patterns, variant + t);
+        ask_for(patterns, variant + t, 2);
     t = 0;
     for (; ntiles - t >= 16; t += 16) {
         __m512i row[4];
         if (ntiles - t >= TILES_AHEAD + 16)
-            ask_for(patterns, variant + t + TILES_AHEAD);
+            ask_for(patterns, variant + t + TILES_AHEAD, 2);
         draw_16(patterns, variant + t, permutation + t, table, row);
         for (size_t k = 0; k < 4; k++)
             _mm512_storeu_si512(rows[k] + 4 * t, row[k]);
@@ -194,37 +225,66 @@ KERNEL BRAGG_INLINE void finish_rows(const pixel_rows *r, const __m512i drawn[4]
     }
 }
 
-KERNEL BRAGG_INLINE void draw_pixels_of(const uint8_t *patterns, const uint32_t *variant,
-                                        const uint8_t *permutation, const uint8_t (*table)[16],
-                                        size_t n, const size_t pixel_nbytes, void *const rows[4])
+/* Tiles, and where their patterns come from. */
+typedef struct pattern_source {
+    const draw_patterns *patterns;
+    const uint32_t *variant;
+    const uint8_t *permutation;
+    size_t ntiles;
+} pattern_source;
+
+KERNEL BRAGG_INLINE void ask_for_tiles(const pattern_source *s, size_t t, int is_half)
 {
-    const size_t ntiles = (n + 3) / 4;
+    if (is_half)
+        ask_for(s->patterns->half, s->variant + t, 1);
+    else
+        ask_for(s->patterns->full, s->variant + t, 2);
+}
+
+KERNEL BRAGG_INLINE void draw_tiles(const pattern_source *s, size_t t, int is_half, __m512i row[4])
+{
+    const draw_patterns *p = s->patterns;
+    if (is_half)
+        draw_16_halves(p->half, s->variant + t, s->permutation + t, p->table, row);
+    else
+        draw_16(p->full, s->variant + t, s->permutation + t, p->table, row);
+}
+
+KERNEL BRAGG_INLINE void draw_pixels_of(const pattern_source *s, const int is_half, size_t n,
+                                        const size_t pixel_nbytes, void *const rows[4])
+{
     pixel_rows r;
     __m512i drawn[4];
     size_t t = 16;
-    for (size_t i = 0; i < TILES_AHEAD && i < ntiles; i += 16)
-        ask_for(patterns, variant + i);
-    draw_16(patterns, variant, permutation, table, r.drawn);
+    for (size_t i = 0; i < TILES_AHEAD && i < s->ntiles; i += 16)
+        ask_for_tiles(s, i, is_half);
+    draw_tiles(s, 0, is_half, r.drawn);
     start_rows(&r, n, pixel_nbytes, rows);
     for (; 4 * t + LINE_NBYTES / pixel_nbytes <= n; t += 16) {
-        if (ntiles > t + TILES_AHEAD)
-            ask_for(patterns, variant + t + TILES_AHEAD);
-        draw_16(patterns, variant + t, permutation + t, table, drawn);
+        if (s->ntiles > t + TILES_AHEAD)
+            ask_for_tiles(s, t + TILES_AHEAD, is_half);
+        draw_tiles(s, t, is_half, drawn);
         store_lines(&r, drawn, pixel_nbytes);
     }
-    const size_t last = t < ntiles ? t : 0; /* any others, if there are no more */
-    draw_16(patterns, variant + last, permutation + last, table, drawn);
+    const size_t last = t < s->ntiles ? t : 0; /* any others, if there are no more */
+    draw_tiles(s, last, is_half, drawn);
     finish_rows(&r, drawn, n - 4 * (t - 16), pixel_nbytes);
 }
 
-KERNEL static void draw_pixels(const uint8_t *patterns, const uint32_t *variant,
-                               const uint8_t *permutation, const uint8_t (*table)[16], size_t n,
-                               size_t pixel_nbytes, void *const rows[4])
+KERNEL static void draw_pixels(const draw_patterns *patterns, const uint32_t *variant,
+                               const uint8_t *permutation, size_t n, size_t pixel_nbytes,
+                               void *const rows[4])
 {
-    if (pixel_nbytes == 2)
-        draw_pixels_of(patterns, variant, permutation, table, n, 2, rows);
+    const pattern_source source = {patterns, variant, permutation, (n + 3) / 4};
+    const int is_half = patterns->half != NULL;
+    if (pixel_nbytes == 2 && is_half)
+        draw_pixels_of(&source, 1, n, 2, rows);
+    else if (pixel_nbytes == 2)
+        draw_pixels_of(&source, 0, n, 2, rows);
+    else if (is_half)
+        draw_pixels_of(&source, 1, n, 4, rows);
     else
-        draw_pixels_of(patterns, variant, permutation, table, n, 4, rows);
+        draw_pixels_of(&source, 0, n, 4, rows);
 }
 
 KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)

@@ -17,8 +17,8 @@ enum { DRAW_NTILES = 4, DRAW_MOST_NTILES = 16 };
 
 /*
  * Draws one row of tiles, a strip of four rows of pixels of a byte each.  The 16 bytes of the
- * pattern of tile t begin at patterns[variant[t]]; permutation[t] is the number of its permutation
- * in the table;
+ * pattern of tile t begin at patterns[2 * variant[t]]; permutation[t] is the number of its
+ * permutation in the table;
  * rows[k] + 4 t gets the pixels 4 k to 4 k + 3 of tile t.  ntiles is a multiple of DRAW_NTILES,
  * rows have 4 * ntiles bytes and overlap nothing; nothing need be aligned.
  */
@@ -26,13 +26,22 @@ typedef void draw_strip_function(const uint8_t *patterns, const uint32_t *varian
                                  const uint8_t *permutation, const uint8_t (*table)[16],
                                  size_t ntiles, uint8_t *const rows[4]);
 
+/* Patterns, and the table of permutations. */
+typedef struct draw_patterns {
+    const uint8_t *full;
+    /* The same with two pixels a byte, the first one in the low half: that of tile t begins at
+     * half[variant[t]].  NULL: there are none. */
+    const uint8_t *half;
+    const uint8_t (*table)[16];
+} draw_patterns;
+
 /*
  * As the former, but rows[k] get the first n pixels of the row, 2 or 4 bytes each in the order of
  * the machine.  Variants and permutations are read of whole DRAW_MOST_NTILES.
  */
-typedef void draw_pixels_function(const uint8_t *patterns, const uint32_t *variant,
-                                  const uint8_t *permutation, const uint8_t (*table)[16], size_t n,
-                                  size_t pixel_nbytes, void *const rows[4]);
+typedef void draw_pixels_function(const draw_patterns *patterns, const uint32_t *variant,
+                                  const uint8_t *permutation, size_t n, size_t pixel_nbytes,
+                                  void *const rows[4]);
 
 /* Widens n bytes to pixels of 1, 2 or 4 bytes in the order of the machine; `out` need not be
  * aligned, but is faster if aligned to a pixel. */

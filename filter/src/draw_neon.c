@@ -25,7 +25,8 @@ static void draw_strip(const uint8_t *patterns, const uint32_t *variant, const u
         uint32x4_t tile[4];
         for (size_t i = 0; i < 4; i++) {
             const uint8x16_t from = vld1q_u8(table[permutation[t + i]]);
-            tile[i] = vreinterpretq_u32_u8(vqtbl1q_u8(vld1q_u8(patterns + variant[t + i]), from));
+            tile[i] = vreinterpretq_u32_u8(
+                vqtbl1q_u8(vld1q_u8(patterns + 2 * (size_t)variant[t + i]), from));
         }
         store_rows(vzip1q_u32(tile[0], tile[1]), vzip1q_u32(tile[2], tile[3]), rows[0] + 4 * t,
                    rows[1] + 4 * t);

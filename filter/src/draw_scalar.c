@@ -13,7 +13,7 @@ static void draw_strip(const uint8_t *patterns, const uint32_t *variant, const u
     for (size_t t = 0; t < ntiles; t++) {
         const uint8_t *from = table[permutation[t]];
         for (size_t p = 0; p < PATTERN_NBYTES; p++)
-            rows[p / 4][4 * t + p % 4] = patterns[variant[t] + from[p]];
+            rows[p / 4][4 * t + p % 4] = patterns[2 * (size_t)variant[t] + from[p]];
     }
 }
 

@@ -22,9 +22,9 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
         __m128i row[4];
         for (size_t i = 0; i < 4; i++) {
             const uint8_t *from = table[permutation[t + i]];
-            tile[i] =
-                _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(patterns + variant[t + i])),
-                                 _mm_load_si128((const __m128i *)from));
+            tile[i] = _mm_shuffle_epi8(
+                _mm_loadu_si128((const __m128i *)(patterns + 2 * (size_t)variant[t + i])),
+                _mm_load_si128((const __m128i *)from));
         }
         transpose_128(tile, row);
         for (size_t k = 0; k < 4; k++)

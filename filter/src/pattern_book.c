@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu_level.h"
 #include "lock.h"
 #include "patterns.h"
 
@@ -83,6 +84,13 @@ static void note_run(pattern_book *book, uint32_t at)
                               memory_order_release);
 }
 
+/* A row with two pixels a byte. */
+static void halve(const uint8_t *row, uint8_t *half)
+{
+    for (uint32_t i = 0; i < PATTERN_HALF_ROW_NBYTES; i++)
+        half[i] = (uint8_t)(row[2 * i] | row[2 * i + 1] << 4);
+}
+
 /* Likewise a row of a full tile.  That of the sum 0 is there, and others may be reading it. */
 static const uint8_t *place_full(pattern_book *book, uint32_t at, const uint8_t *made)
 {
@@ -90,8 +98,11 @@ static const uint8_t *place_full(pattern_book *book, uint32_t at, const uint8_t 
         return book->full[at];
     if (book->nrows == PATTERN_MAX_ROWS)
         return NULL;
-    if (at & PATTERN_MAX_SUM)
+    if (at & PATTERN_MAX_SUM) {
         memcpy(book->full[at], made, PATTERN_ROW_NBYTES);
+        if (book->half && at < PATTERN_NHALF_ROWS)
+            halve(made, book->half[at]);
+    }
     book->nrows++;
     atomic_store_explicit(&book->is_made[at], 1, memory_order_release);
     note_run(book, at);
@@ -147,12 +158,15 @@ static pattern_book *new_book(pattern_kind kind)
     pattern_book *book = calloc(1, sizeof *book);
     if (!book)
         return NULL;
-    book->memory = calloc(1, PATTERN_NKINDS_OF_ROWS * sizeof *book->full + ROW_ALIGNMENT);
+    book->memory = calloc(1, PATTERN_NKINDS_OF_ROWS * sizeof *book->full +
+                                 PATTERN_NHALF_ROWS * sizeof *book->half + ROW_ALIGNMENT);
     if (!book->memory) {
         free(book);
         return NULL;
     }
     book->full = (void *)aligned(book->memory);
+    if (bragg_cpu_level() == CPU_AVX512)
+        book->half = (void *)book->full[PATTERN_NKINDS_OF_ROWS];
     book->kind = kind;
     book->permutations = pattern_permutations(kind.order);
     book->users = 1;

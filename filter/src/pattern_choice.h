@@ -35,7 +35,7 @@ typedef struct choice_row {
     const int64_t *sum;       /* with local counts */
     const uint8_t *is_coarse; /* likewise, per macro block */
     lines_ahead *ahead;       /* asked for meanwhile; NULL: nothing is */
-    uint32_t *variant;        /* out: where in the rows of full tiles, in bytes */
+    uint32_t *variant;        /* out: where in the rows of full tiles, in units of 2 bytes */
     uint8_t *permutation;
     uint32_t *cut; /* with local counts: tiles of which only some pixels are drawn */
     uint32_t ncut;
@@ -90,7 +90,7 @@ BRAGG_INLINE uint32_t choice_variant(uint32_t hash)
 BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t k, uint32_t at)
 {
     const uint32_t hash = r->hash[k];
-    r->variant[k] = at * PATTERN_ROW_NBYTES + choice_variant(hash);
+    r->variant[k] = (at * PATTERN_ROW_NBYTES + choice_variant(hash)) / 2;
     r->permutation[k] = (uint8_t)(hash >> CHOICE_PERMUTATION_SHIFT);
     return choice_has_row(cells->book, at);
 }

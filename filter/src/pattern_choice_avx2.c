@@ -12,8 +12,9 @@
 
 enum { NLANES = 8 };
 
-/* This loop alone asks for lines: for all that eight tiles fill. */
-enum { NASKED = 2 };
+/* By levels, this loop alone asks for lines: for all that eight tiles fill.  By sums, for half of
+ * them, as reading sums asks for the others. */
+enum { NASKED_BY_LEVEL = 2, NASKED_BY_SUM = 1 };
 
 KERNEL BRAGG_INLINE uint32_t bits_of(__m256i lanes)
 {
@@ -47,9 +48,9 @@ KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __m256i lanes, __m
 {
     const __m256i hash = _mm256_loadu_si256((const void *)(r->hash + k));
     const __m256i variant =
-        _mm256_and_si256(_mm256_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 4),
-                         _mm256_set1_epi32(PATTERN_NBYTES * (PATTERN_NVARIANTS - 1)));
-    const __m256i place = _mm256_or_si256(_mm256_slli_epi32(at, PATTERN_ROW_SHIFT), variant);
+        _mm256_and_si256(_mm256_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 3),
+                         _mm256_set1_epi32(PATTERN_NBYTES / 2 * (PATTERN_NVARIANTS - 1)));
+    const __m256i place = _mm256_or_si256(_mm256_slli_epi32(at, PATTERN_ROW_SHIFT - 1), variant);
     const __m256i highest = _mm256_set1_epi32(0x0F0B0703); /* bytes of the lanes of a half */
     const __m256i permutation = _mm256_shuffle_epi8(hash, highest);
     _mm256_storeu_si256((void *)(r->variant + k), _mm256_and_si256(lanes, place));
@@ -90,7 +91,7 @@ KERNEL int choice_by_level_avx2(const pattern_cells *cells, choice_row *r)
     uint32_t general = 0;
     uint32_t k = 0;
     for (; k + NLANES <= r->ntx; k += NLANES) {
-        for (uint32_t i = 0; i < NASKED; i++)
+        for (uint32_t i = 0; i < NASKED_BY_LEVEL; i++)
             lines_ahead_ask(r->ahead);
         const __m256i closed = _mm256_cmpeq_epi32(load_16_bits(r->open + k), zero);
         const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
@@ -128,6 +129,8 @@ KERNEL int choice_by_sum_avx2(const pattern_cells *cells, choice_row *r)
     uint32_t k = 0;
     r->ncut = 0;
     for (; k + NLANES <= r->ntx; k += NLANES) {
+        for (uint32_t i = 0; i < NASKED_BY_SUM; i++)
+            lines_ahead_ask(r->ahead);
         const __m256i open = load_16_bits(r->open + k);
         const __m256i closed = _mm256_or_si256(_mm256_cmpeq_epi32(open, zero),
                                                coarse_lanes(r->is_coarse + k / MACRO_EDGE));

@@ -11,7 +11,7 @@
 
 enum { NLANES = 16, MOST_UNSURE = 64 };
 
-/* With local counts no other loop asks for lines.  Half of them: more would be too many at once. */
+/* With local counts this loop asks for half of the lines, two that read sums for a quarter each. */
 enum { NASKED_BY_SUM = 2 };
 
 /* Lanes of the tiles from k on. */
@@ -31,9 +31,9 @@ KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __mmask16 lanes, _
 {
     const __mmask16 inside = lanes_from(r, k);
     const __m512i variant =
-        _mm512_and_si512(_mm512_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 4),
-                         _mm512_set1_epi32(PATTERN_NBYTES * (PATTERN_NVARIANTS - 1)));
-    const __m512i place = _mm512_or_si512(_mm512_slli_epi32(at, PATTERN_ROW_SHIFT), variant);
+        _mm512_and_si512(_mm512_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 3),
+                         _mm512_set1_epi32(PATTERN_NBYTES / 2 * (PATTERN_NVARIANTS - 1)));
+    const __m512i place = _mm512_or_si512(_mm512_slli_epi32(at, PATTERN_ROW_SHIFT - 1), variant);
     _mm512_mask_storeu_epi32(r->variant + k, inside, _mm512_maskz_mov_epi32(lanes, place));
     _mm512_mask_cvtepi32_storeu_epi8(r->permutation + k, inside,
                                      _mm512_srli_epi32(hash, CHOICE_PERMUTATION_SHIFT));

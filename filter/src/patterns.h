@@ -22,9 +22,12 @@ enum {
     PATTERN_NBYTES = 16, /* of a variant: pixels f to 15 are 0 */
     PATTERN_ROW_SHIFT = 10,
     PATTERN_ROW_NBYTES = PATTERN_NVARIANTS * PATTERN_NBYTES, /* 2 to this power */
+    PATTERN_HALF_THRESHOLD = 15,                             /* up to this, two pixels fit a byte */
+    PATTERN_HALF_ROW_NBYTES = PATTERN_ROW_NBYTES / 2,
     PATTERN_MAX_DISPERSION = 64,
-    PATTERN_MAX_ROWS = 60 * 1024, /* of a book: with the pointers to them 64 MiB */
-    PATTERN_NKINDS_OF_ROWS = (PATTERN_MAX_THRESHOLD + 1) << PATTERN_SUM_NBITS /* by T and S */
+    PATTERN_MAX_ROWS = 60 * 1024, /* of a book: with pointers and half rows 68 MiB */
+    PATTERN_NKINDS_OF_ROWS = (PATTERN_MAX_THRESHOLD + 1) << PATTERN_SUM_NBITS, /* by T and S */
+    PATTERN_NHALF_ROWS = (PATTERN_HALF_THRESHOLD + 1) << PATTERN_SUM_NBITS
 };
 
 /* Where the pixels of a full tile stand. */
@@ -46,6 +49,9 @@ typedef struct pattern_book {
      * is that of the sum 0, then never changed.  The system gives the 32 MiB page by page.
      */
     uint8_t (*full)[PATTERN_ROW_NBYTES];
+    /* Those of T up to 15 once more, pixel 2 i in the low and 2 i + 1 in the high half of byte i:
+     * caches hold twice as many.  NULL where no kernel draws from them. */
+    uint8_t (*half)[PATTERN_HALF_ROW_NBYTES];
     atomic_uchar is_made[PATTERN_NKINDS_OF_ROWS]; /* of these */
     atomic_uint run[PATTERN_MAX_THRESHOLD + 1];   /* pattern_run */
     /* Of fewer than 16 pixels, by f - 1, T and S; NULL until made, then never changed.  The system

@@ -116,7 +116,8 @@ static sum_row row_at(const sum_grid *grid, uint32_t row)
                  .range = grid->range + room,
                  .step = grid->step + room,
                  .listed = grid->listed + room / SUM_NLANES,
-                 .odd = grid->odd + room / SUM_NLANES};
+                 .odd = grid->odd + room / SUM_NLANES,
+                 .ahead = grid->ahead};
     return r;
 }
 

@@ -42,6 +42,7 @@ KERNEL static uint32_t list(const sum_row *row, uint8_t *context)
 {
     uint32_t n = 0;
     for (uint32_t first = 0; first < row->ntiles; first += SUM_NLANES) {
+        lines_ahead_ask(row->ahead);
         const __mmask16 lanes = lanes_of(row, first);
         const __m256i open = _mm256_maskz_loadu_epi16(lanes, row->open + first);
         const __m256i cell = _mm256_maskz_loadu_epi16(lanes, row->cell + first);
@@ -71,6 +72,7 @@ KERNEL static int32_t restore(const sum_row *row, const uint8_t *symbol, int64_t
     const __m512i one = _mm512_set1_epi32(1);
     __m512i room = zero;
     for (uint32_t first = 0; first < row->ntiles; first += SUM_NLANES) {
+        lines_ahead_ask(row->ahead);
         const __mmask16 listed = row->listed[first / SUM_NLANES];
         const __m512i symbols = _mm512_maskz_expand_epi32(
             listed, _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)symbol)));

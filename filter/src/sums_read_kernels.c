@@ -16,6 +16,7 @@ static uint32_t list_rest(const sum_row *tiles, uint32_t first, uint32_t n, uint
         const uint32_t left = row->ntiles - first;
         uint32_t listed = 0;
         uint32_t odd = 0;
+        lines_ahead_ask(row->ahead);
         for (uint32_t k = 0; k < (left < SUM_NLANES ? left : SUM_NLANES); k++) {
             const uint32_t t = first + k;
             const uint32_t kind = row->kind[t / QUAD_NTILES];
@@ -65,6 +66,7 @@ BRAGG_INLINE int32_t restore_row(const sum_row *row, const uint8_t *symbol, int6
         const uint32_t listed = row->listed[first / SUM_NLANES];
         uint8_t lane[SUM_NLANES];
         uint32_t odd = 0;
+        lines_ahead_ask(row->ahead);
         for (uint32_t k = 0; k < SUM_NLANES; k++) {
             lane[k] = *symbol;
             odd |= (uint32_t)((lane[k] >= NUMBER_DIRECT) | (row->step[first + k] >> 23 & 1)) << k;
@@ -127,6 +129,7 @@ KERNEL static uint32_t list_avx2(const sum_row *tiles, uint8_t *context)
     uint32_t first = 0;
     for (; first + SUM_NLANES <= row.ntiles; first += SUM_NLANES) {
         uint16_t cell[SUM_NLANES];
+        lines_ahead_ask(row.ahead);
         const __m256i open = _mm256_loadu_si256((const void *)(row.open + first));
         const __m256i kind = kinds_at(row.kind + first / QUAD_NTILES);
         const __m256i coarse = _mm256_slli_epi16(kind, 15); /* SUM_COARSE is the lowest bit */

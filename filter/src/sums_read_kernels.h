@@ -10,6 +10,7 @@
 #define BRAGG_SUMS_READ_KERNELS_H
 
 #include "cpu_level.h"
+#include "lines_ahead.h"
 #include "tile_sums.h"
 
 /* Tiles at a time; what a macro block may be. */
@@ -26,10 +27,11 @@ typedef struct sum_row {
     const uint16_t *open;
     const uint8_t *kind; /* per quad: SUM_COARSE, SUM_SCALED or 0 */
     const uint32_t *hash;
-    uint32_t *range;  /* of the rule of a tile: predicted, and from bit 16 most */
-    uint32_t *step;   /* likewise: step, and from bit 16 context */
-    uint16_t *listed; /* per SUM_NLANES tiles, bits of those that have a sum */
-    uint16_t *odd;    /* likewise: of those among them that a kernel leaves to its caller */
+    uint32_t *range;    /* of the rule of a tile: predicted, and from bit 16 most */
+    uint32_t *step;     /* likewise: step, and from bit 16 context */
+    uint16_t *listed;   /* per SUM_NLANES tiles, bits of those that have a sum */
+    uint16_t *odd;      /* likewise: of those among them that a kernel leaves to its caller */
+    lines_ahead *ahead; /* asked for meanwhile; NULL: nothing is */
 } sum_row;
 
 /*

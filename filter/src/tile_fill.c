@@ -2,10 +2,10 @@
 /*
  * Draws tiles: docs/format.md, "Pattern noise".
  *
- * A row of tiles is drawn into a strip of bytes, four rows of pixels that stay in the fastest
- * cache: for each tile a pattern and a permutation are chosen, the kernel puts them in place, and
- * the rows are widened into the frame.  What has no pattern of 16 pixels is drawn afterwards.
- * Without local counts there is nothing of the kind, and some kernels do it all at once.
+ * For each tile of a row of macro blocks a pattern and a permutation are chosen, then one row of
+ * tiles after the other is drawn.  Some kernels put patterns into the frame at once; others, and
+ * all where there are coarse blocks, put them into a strip of bytes, which is widened.  What has no
+ * pattern of 16 pixels is put into the frame afterwards.
  */
 #include "coarse_fill.h"
 #include "noise_hash.h"
@@ -53,7 +53,11 @@ static h5bragg_status set_cells(tile_fill *t)
 {
     const frame_model *m = &t->frame->model;
     const ring_map *map = m->noise.map;
+    const pattern_book *book = t->cells.book;
     uint8_t is_made[NLEVEL_NUMBERS] = {0};
+    t->patterns = (draw_patterns){.full = book->full[0],
+                                  .half = book->half ? book->half[0] : NULL,
+                                  .table = book->permutations};
     for (uint32_t c = 0; c < map->ncells; c++) {
         const ring_profile *ring = &m->profile[map->ring[c]];
         t->threshold[c] = NOT_PATTERN;
@@ -61,7 +65,8 @@ static h5bragg_status set_cells(tile_fill *t)
         if (ring->is_general)
             continue;
         t->threshold[c] = (uint8_t)m->range[c].high;
-        t->cells.run[c] = pattern_run(t->cells.book, t->threshold[c]);
+        t->patterns.half = t->threshold[c] > PATTERN_HALF_THRESHOLD ? NULL : t->patterns.half;
+        t->cells.run[c] = pattern_run(book, t->threshold[c]);
         if (!m->layout.has_local && !set_levels(t, c, ring, is_made))
             return H5BRAGG_NO_MEMORY;
     }
@@ -96,10 +101,11 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
     picked_reader_ask_for(&frame->picked, &t->ahead);
+    frame->grid.ahead = &t->ahead;
     t->stride = padded * TILE_EDGE;
     t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
-    t->variant = scratch_take_zeros(padded, sizeof *t->variant);
-    t->permutation = scratch_take_zeros(padded, 1);
+    t->variant = scratch_take_zeros(MACRO_EDGE * padded, sizeof *t->variant);
+    t->permutation = scratch_take_zeros(MACRO_EDGE * padded, 1);
     t->threshold = scratch_take(ncells);
     t->ngeneral = scratch_take(ncells * sizeof *t->ngeneral);
     t->mean = scratch_take(ncells * sizeof *t->mean);
@@ -107,7 +113,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->cells.run = scratch_take(ncells * sizeof *t->cells.run);
     t->cells.level = scratch_take(ncells * sizeof *t->cells.level);
     t->more = scratch_take(padded * sizeof *t->more);
-    t->cut = scratch_take(padded * sizeof *t->cut);
+    t->cut = scratch_take(MACRO_EDGE * padded * sizeof *t->cut);
     if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->ngeneral || !t->mean ||
         !t->cells.run || !t->cells.level || !t->more || !t->cut)
         return H5BRAGG_NO_MEMORY;
@@ -140,6 +146,10 @@ typedef struct tile_row {
     const uint16_t *open;
     const uint32_t *hash;
     const int64_t *sum;
+    uint32_t *variant;
+    uint8_t *permutation;
+    uint32_t *cut;
+    uint32_t nrows;             /* of pixels */
     uint8_t *pixels[TILE_EDGE]; /* in the strip */
 } tile_row;
 
@@ -148,25 +158,32 @@ static tile_row row_at(const tile_fill *t, uint32_t row)
     const sparse_frame *f = t->frame;
     const ring_map *map = f->model.noise.map;
     const size_t at = (size_t)row * map->ntx;
+    const size_t padded_at = row * (t->stride / TILE_EDGE);
     tile_row r = {.number = MACRO_EDGE * f->macro_row + row};
     r.first = (size_t)r.number * map->ntx;
     r.cell = map->cell + r.first;
     r.open = f->open + at;
     r.hash = f->hash + at;
     r.sum = f->sum + at;
+    r.variant = t->variant + padded_at;
+    r.permutation = t->permutation + padded_at;
+    r.cut = t->cut + padded_at;
+    const uint32_t nleft = map->ny - TILE_EDGE * r.number;
+    r.nrows = nleft < TILE_EDGE ? nleft : TILE_EDGE;
     for (uint32_t k = 0; k < TILE_EDGE; k++)
         r.pixels[k] = t->strip + (row * TILE_EDGE + k) * t->stride;
     return r;
 }
 
 /* Draws the pixels of a tile that are open, of which there are f. */
-static void draw_cut_tile(const tile_row *r, uint32_t column, uint32_t f, const uint8_t *variant)
+BRAGG_INLINE void draw_cut_tile(const h5bragg_pixel_type type, const ring_map *map,
+                                const tile_row *r, uint32_t column, uint32_t f,
+                                const uint8_t *variant, void *pixels)
 {
-    const uint32_t open = r->open[column];
     uint32_t from = (r->hash[column] >> CHOICE_PERMUTATION_SHIFT) * f >> 8;
-    for (uint32_t left = open; left; left &= left - 1) {
-        const uint32_t p = lowest_bit(left);
-        r->pixels[p / TILE_EDGE][column * TILE_EDGE + p % TILE_EDGE] = variant[from];
+    for (uint32_t left = r->open[column]; left; left &= left - 1) {
+        pixel_set(pixels, type, tile_pixel(map, r->number, column, lowest_bit(left)),
+                  variant[from]);
         from = from + 1 < f ? from + 1 : 0;
     }
 }
@@ -175,32 +192,32 @@ enum { CUT_AT_ONCE = 16 };
 
 /* With local counts: the listed tiles.  Their patterns are far apart: some are asked for at once.
  */
-static int draw_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
+BRAGG_INLINE void draw_cut_tiles(const h5bragg_pixel_type type, const tile_fill *t,
+                                 const tile_row *r, uint32_t ncut, int *has_all, void *pixels)
 {
+    const ring_map *map = t->frame->model.noise.map;
     for (uint32_t first = 0; first < ncut; first += CUT_AT_ONCE) {
         const uint32_t n = ncut - first < CUT_AT_ONCE ? ncut - first : CUT_AT_ONCE;
         const uint8_t *variant[CUT_AT_ONCE];
         uint32_t f[CUT_AT_ONCE];
         for (uint32_t k = 0; k < n; k++) {
-            const uint32_t column = t->cut[first + k];
+            const uint32_t column = r->cut[first + k];
             f[k] = count_bits(r->open[column]);
-            const uint8_t *rows =
-                pattern_row(t->frame->model.book, f[k], t->threshold[r->cell[column]],
-                            (uint32_t)r->sum[column]);
-            if (!rows)
-                return 0;
+            const uint8_t *rows = pattern_row(t->cells.book, f[k], t->threshold[r->cell[column]],
+                                              (uint32_t)r->sum[column]);
+            if (!rows) {
+                *has_all = 0;
+                return;
+            }
             variant[k] = rows + choice_variant(r->hash[column]);
             __builtin_prefetch(variant[k]);
         }
         for (uint32_t k = 0; k < n; k++)
-            draw_cut_tile(r, t->cut[first + k], f[k], variant[k]);
+            draw_cut_tile(type, map, r, r->cut[first + k], f[k], variant[k], pixels);
     }
-    return 1;
 }
 
-/* Chooses the patterns of a row; *ncut gets the number of tiles of which only some pixels are
- * drawn. */
-static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t *ncut)
+static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t row)
 {
     const sparse_frame *f = t->frame;
     const uint32_t ntx = f->model.noise.map->ntx;
@@ -213,36 +230,17 @@ static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t 
                          .sum = r->sum,
                          .is_coarse = f->grid.is_coarse,
                          .ahead = &t->ahead,
-                         .variant = t->variant,
-                         .permutation = t->permutation,
-                         .cut = t->cut};
+                         .variant = r->variant,
+                         .permutation = r->permutation,
+                         .cut = r->cut};
     if (!f->model.layout.has_local)
         t->kernels->hash(~f->header->seed, (uint32_t)r->first, ntx, t->more);
     choose_function *choose = f->model.layout.has_local ? t->choice->by_sum : t->choice->by_level;
     if (!choose(&t->cells, &choice))
         return H5BRAGG_NO_MEMORY;
-    t->has_general[r->number % MACRO_EDGE] = choice.has_general;
-    *ncut = choice.ncut;
+    t->has_general[row] = choice.has_general;
+    t->ncut[row] = choice.ncut;
     return H5BRAGG_OK;
-}
-
-/* Draws whole tiles of a row into the strip. */
-static void draw_strip(const tile_fill *t, const tile_row *r)
-{
-    const pattern_book *book = t->cells.book;
-    t->kernels->draw(book->full[0], t->variant, t->permutation, book->permutations,
-                     t->stride / TILE_EDGE, r->pixels);
-}
-
-/* With local counts: a row of tiles goes into the strip, but for coarse blocks. */
-static h5bragg_status draw_by_sums(tile_fill *t, const tile_row *r)
-{
-    uint32_t ncut;
-    const h5bragg_status status = choose_patterns(t, r, &ncut);
-    if (status)
-        return status;
-    draw_strip(t, r);
-    return draw_cut_tiles(t, r, ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
 void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)
@@ -256,20 +254,28 @@ void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)
     lines_ahead_find_pages(&t->ahead);
 }
 
+/* Whether a row of tiles goes into the frame without a strip. */
+static int is_drawn_at_once(const tile_fill *t, const tile_row *r)
+{
+    return t->kernels->draw_pixels && r->nrows == TILE_EDGE && t->frame->grid.ncoarse == 0 &&
+           h5bragg_pixel_nbytes(t->frame->model.noise.type) > 1;
+}
+
 h5bragg_status tile_fill_start(tile_fill *t)
 {
     const sparse_frame *f = t->frame;
-    if (t->fill == H5BRAGG_FILL_MEAN || !f->model.layout.has_local)
+    if (t->fill == H5BRAGG_FILL_MEAN)
         return H5BRAGG_OK;
     for (uint32_t row = 0; row < f->nrows; row++) {
         const tile_row r = row_at(t, row);
-        const h5bragg_status status = draw_by_sums(t, &r);
+        const h5bragg_status status = choose_patterns(t, &r, row);
         if (status)
             return status;
+        if (!is_drawn_at_once(t, &r))
+            t->kernels->draw(t->patterns.full, r.variant, r.permutation, t->patterns.table,
+                             t->stride / TILE_EDGE, r.pixels);
     }
-    if (!f->grid.may_be_coarse)
-        return H5BRAGG_OK;
-    for (uint32_t block = 0; block < f->grid.nblocks; block++) {
+    for (uint32_t block = 0; f->grid.ncoarse && block < f->grid.nblocks; block++) {
         if (f->grid.is_coarse[block])
             coarse_fill(t, block);
     }
@@ -331,64 +337,37 @@ static void fill_means(const tile_fill *t, const tile_row *r, void *pixels)
     }
 }
 
-/* Where the rows of pixels of a row of tiles are in the frame; returns how many it has. */
-static uint32_t rows_of(const tile_fill *t, const tile_row *r, void *pixels, void *rows[TILE_EDGE])
+/* Puts patterns and coarse blocks into the frame; without noise, zeros. */
+static void draw_row(const tile_fill *t, const tile_row *r, void *pixels)
 {
     const noise_frame *f = &t->frame->model.noise;
-    const size_t nbytes = f->map->nx * h5bragg_pixel_nbytes(f->type);
-    const uint32_t first = TILE_EDGE * r->number;
-    const uint32_t nrows = f->map->ny - first < TILE_EDGE ? f->map->ny - first : TILE_EDGE;
-    for (uint32_t k = 0; k < nrows; k++)
-        rows[k] = (uint8_t *)pixels + (first + k) * nbytes;
-    return nrows;
-}
-
-/* Puts a row of tiles from the strip into the frame. */
-static void widen_strip(const tile_fill *t, const tile_row *r, uint32_t nrows,
-                        void *const rows[TILE_EDGE])
-{
-    const noise_frame *f = &t->frame->model.noise;
-    for (uint32_t k = 0; k < nrows; k++)
-        t->kernels->widen(r->pixels[k], f->map->nx, h5bragg_pixel_nbytes(f->type), rows[k]);
-}
-
-/* Without local counts: there is nothing to be done in a strip, and kernels may do without one. */
-static h5bragg_status draw_by_levels(tile_fill *t, const tile_row *r, uint32_t nrows,
-                                     void *const rows[TILE_EDGE])
-{
-    const noise_frame *f = &t->frame->model.noise;
-    const pattern_book *book = t->cells.book;
     const size_t pixel_nbytes = h5bragg_pixel_nbytes(f->type);
-    uint32_t ncut;
-    const h5bragg_status status = choose_patterns(t, r, &ncut);
-    if (status)
-        return status;
-    if (t->kernels->draw_pixels && nrows == TILE_EDGE && pixel_nbytes > 1) {
-        t->kernels->draw_pixels(book->full[0], t->variant, t->permutation, book->permutations,
-                                f->map->nx, pixel_nbytes, rows);
-        return H5BRAGG_OK;
+    const size_t row_nbytes = f->map->nx * pixel_nbytes;
+    void *rows[TILE_EDGE];
+    for (uint32_t k = 0; k < r->nrows; k++)
+        rows[k] = (uint8_t *)pixels + (TILE_EDGE * (size_t)r->number + k) * row_nbytes;
+    if (t->fill == H5BRAGG_FILL_NOISE && is_drawn_at_once(t, r)) {
+        t->kernels->draw_pixels(&t->patterns, r->variant, r->permutation, f->map->nx, pixel_nbytes,
+                                rows);
+        return;
     }
-    draw_strip(t, r);
-    widen_strip(t, r, nrows, rows);
-    return H5BRAGG_OK;
+    for (uint32_t k = 0; k < r->nrows; k++)
+        t->kernels->widen(r->pixels[k], f->map->nx, pixel_nbytes, rows[k]);
 }
 
 h5bragg_status tile_fill_row(tile_fill *t, uint32_t row, void *pixels)
 {
-    const int is_noise = t->fill == H5BRAGG_FILL_NOISE;
     const tile_row r = row_at(t, row);
-    void *rows[TILE_EDGE];
-    const uint32_t nrows = rows_of(t, &r, pixels, rows);
-    h5bragg_status status = H5BRAGG_OK;
-    if (is_noise && !t->frame->model.layout.has_local)
-        status = draw_by_levels(t, &r, nrows, rows);
-    else
-        widen_strip(t, &r, nrows, rows);
-    if (status)
-        return status;
-    if (!is_noise)
+    int has_all = 1;
+    draw_row(t, &r, pixels);
+    if (t->fill == H5BRAGG_FILL_MEAN) {
         fill_means(t, &r, pixels);
-    else if (t->has_general[row])
+        return H5BRAGG_OK;
+    }
+    if (t->ncut[row])
+        DISPATCH_PIXEL_TYPE(t->frame->model.noise.type, draw_cut_tiles, t, &r, t->ncut[row],
+                            &has_all, pixels)
+    if (t->has_general[row])
         draw_general(t, &r, pixels);
-    return H5BRAGG_OK;
+    return has_all ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }

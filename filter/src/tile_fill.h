@@ -13,17 +13,19 @@ typedef struct tile_fill {
     const choice_kernels *choice;
     h5bragg_fill fill;
     size_t stride;        /* of the strip: whole quads */
-    uint8_t *strip;       /* the pixels of a row of macro blocks, a byte each */
-    uint32_t *variant;    /* ntx, padded */
+    uint8_t *strip;       /* pixels of a row of macro blocks, a byte each */
+    uint32_t *variant;    /* of four rows of ntx, padded */
     uint8_t *permutation; /* likewise */
     uint8_t *threshold;   /* per cell of pattern rings; NOT_PATTERN for others */
     uint32_t *ngeneral;   /* ncells + 1: cells of general rings before */
     int64_t *mean;        /* per cell: noise-free reading */
     pattern_cells cells;
-    lines_ahead ahead;           /* of the row of macro blocks */
-    uint32_t *more;              /* without local counts: second hashes of a row of tiles */
+    draw_patterns patterns; /* half rows only if all tiles have some: both displace each other */
+    lines_ahead ahead;      /* of the row of macro blocks */
+    uint32_t *more;         /* without local counts: second hashes of a row of tiles */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
-    uint32_t *cut;               /* with: columns of tiles of which only some pixels are drawn */
+    uint32_t *cut; /* with: columns of tiles of which only some pixels are drawn, row by row */
+    uint32_t ncut[MACRO_EDGE];
 } tile_fill;
 
 /* Free with tile_fill_free, also after an error. */

@@ -10,6 +10,7 @@
 #define BRAGG_TILE_SUMS_H
 
 #include "frame_model.h"
+#include "lines_ahead.h"
 #include "symbols.h"
 
 enum { SCALE_NCONTEXTS = 3, SUM_NCONTEXTS = 21 };
@@ -85,7 +86,8 @@ typedef struct sum_grid {
     uint16_t *odd;
     uint8_t *context;
     uint8_t *symbol;
-    int failed; /* a sum is too far from its prediction to be written */
+    lines_ahead *ahead; /* asked for meanwhile, if not NULL */
+    int failed;         /* a sum is too far from its prediction to be written */
 } sum_grid;
 
 /* Prepares for the frames of a model; free with sum_grid_free, also after an error. */

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "cpu_level.h"
 #include "levels.h"
 #include "pattern_rows.h"
 
@@ -82,6 +83,23 @@ static void rows_of_a_level_are_made(void)
     pattern_book_release(book);
 }
 
+/* Two pixels a byte, where they are small enough and kernels want it. */
+static void half_rows_are_those_of_full_tiles(void)
+{
+    pattern_book *book = book_of(5);
+    if (bragg_cpu_level() == CPU_AVX512)
+        CHECK(book->half != NULL);
+    for (uint32_t threshold = 14; book->half && threshold <= 16; threshold++) {
+        for (uint32_t sum = 0; sum < 16 * threshold; sum += 37) {
+            const uint32_t at = threshold << PATTERN_SUM_NBITS | sum;
+            const uint8_t *row = pattern_row(book, 16, threshold, sum);
+            for (uint32_t i = 0; i < PATTERN_HALF_ROW_NBYTES && threshold < 16; i++)
+                CHECK(book->half[at][i] == (row[2 * i] | row[2 * i + 1] << 4));
+        }
+    }
+    pattern_book_release(book);
+}
+
 /* `nrows` is set by hand: to fill a book takes seconds. */
 static void a_full_book_says_so_and_a_half_full_one_is_replaced(void)
 {
@@ -103,6 +121,7 @@ int main(void)
     threads_share_rows();
     runs_are_the_longest_of_rows_that_are_made();
     rows_of_a_level_are_made();
+    half_rows_are_those_of_full_tiles();
     a_full_book_says_so_and_a_half_full_one_is_replaced();
     return 0;
 }

@@ -98,11 +98,11 @@ static void choose(const choice_kernels *kernels, int has_sum, const pattern_cel
 static void check_rows(const pattern_book *book, const tiles *t, int has_sum, const chosen *c)
 {
     for (uint32_t k = 0; k < c->row.ntx; k++) {
-        const uint8_t *pattern = book->full[0] + c->variant[k];
+        const uint8_t *pattern = book->full[0] + 2 * (size_t)c->variant[k];
         uint32_t sum = 0;
         for (uint32_t i = 0; i < PATTERN_NBYTES; i++)
             sum += pattern[i];
-        CHECK(sum == (c->variant[k] / PATTERN_ROW_NBYTES & PATTERN_MAX_SUM));
+        CHECK(sum == (c->variant[k] / PATTERN_HALF_ROW_NBYTES & PATTERN_MAX_SUM));
         if (has_sum && c->variant[k])
             CHECK(t->open[k] == 0xFFFF && sum == t->sum[k]);
     }

@@ -23,7 +23,7 @@ static void check_draw(const draw_kernels *kernels, unsigned *state)
         pool[i] = (uint8_t)random_bits(state);
     for (size_t ntiles = 0; ntiles <= MAX_NTILES; ntiles += DRAW_NTILES) {
         for (size_t t = 0; t < ntiles; t++) {
-            variant[t] = random_bits(state) % (sizeof pool - 15);
+            variant[t] = random_bits(state) % (sizeof pool / 2 - 7);
             permutation[t] = (uint8_t)random_bits(state);
         }
         memset(expected, 0xAA, sizeof expected);
@@ -35,15 +35,18 @@ static void check_draw(const draw_kernels *kernels, unsigned *state)
         CHECK(memcmp(expected, got, sizeof got) == 0);
         for (size_t t = 0; t < ntiles; t++)
             for (size_t p = 0; p < 16; p++)
-                CHECK(got[p / 4][4 * t + p % 4] == pool[variant[t] + table[permutation[t]][p]]);
+                CHECK(got[p / 4][4 * t + p % 4] == pool[2 * variant[t] + table[permutation[t]][p]]);
     }
 }
 
-/* Rows of n pixels that begin anywhere, even within a pixel: those of a strip, and no more. */
-static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, unsigned *state)
+/* Rows of n pixels that begin anywhere, even within a pixel: those of a strip, and no more.  From
+ * whole bytes or, where pixels are small enough, from halves. */
+static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, int is_half,
+                       unsigned *state)
 {
     enum { PITCH = 4 * MAX_N + 80 };
     static uint8_t pool[1024];
+    static uint8_t half[sizeof pool / 2];
     static uint8_t out[4][PITCH];
     static uint8_t strip[4][4 * PADDED_NTILES];
     uint32_t variant[PADDED_NTILES] = {0};
@@ -53,9 +56,11 @@ static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, uns
     void *rows[4];
     size_t shift[4];
     for (size_t i = 0; i < sizeof pool; i++)
-        pool[i] = (uint8_t)random_bits(state);
+        pool[i] = (uint8_t)(random_bits(state) & (is_half ? 15 : 255));
+    for (size_t i = 0; i < sizeof half; i++)
+        half[i] = (uint8_t)(pool[2 * i] | pool[2 * i + 1] << 4);
     for (size_t t = 0; 4 * t < n; t++) {
-        variant[t] = random_bits(state) % (sizeof pool - 15);
+        variant[t] = random_bits(state) % (sizeof pool / 2 - 7);
         permutation[t] = (uint8_t)random_bits(state);
     }
     for (size_t k = 0; k < 4; k++) {
@@ -63,7 +68,8 @@ static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, uns
         rows[k] = out[k] + shift[k];
     }
     memset(out, 0xAA, sizeof out);
-    kernels->draw_pixels(pool, variant, permutation, table, n, nbytes, rows);
+    const draw_patterns patterns = {pool, is_half ? half : NULL, table};
+    kernels->draw_pixels(&patterns, variant, permutation, n, nbytes, rows);
     DRAW_KERNELS_SCALAR.draw(pool, variant, permutation, table, PADDED_NTILES, from);
     for (size_t k = 0; k < 4; k++) {
         uint8_t expected[PITCH];
@@ -78,8 +84,10 @@ static void check_draw_pixels(const draw_kernels *kernels, unsigned *state)
     if (!kernels->draw_pixels)
         return;
     for (size_t n = 1; n <= MAX_N; n++) {
-        check_rows(kernels, n, 2, state);
-        check_rows(kernels, n, 4, state);
+        for (int is_half = 0; is_half < 2; is_half++) {
+            check_rows(kernels, n, 2, is_half, state);
+            check_rows(kernels, n, 4, is_half, state);
+        }
     }
 }
 

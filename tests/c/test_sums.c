@@ -26,8 +26,8 @@ typedef struct test_row {
 
 static sum_row row_of(test_row *t, uint32_t ntiles)
 {
-    return (sum_row){ntiles,  t->small, t->cell, t->open,   t->kind,
-                     t->hash, t->range, t->step, t->listed, t->odd};
+    return (sum_row){ntiles,   t->small, t->cell,   t->open, t->kind, t->hash,
+                     t->range, t->step,  t->listed, t->odd,  NULL};
 }
 
 /* Blank cells, cut and closed tiles, coarse and scaled blocks; in a third of the rows none. */
