@@ -84,6 +84,7 @@ static uint32_t list_coarse(sum_grid *grid, uint8_t *context)
         context[n] = grid->coarse[n].rule.context;
         n++;
     }
+    grid->nlisted = n;
     return n;
 }
 

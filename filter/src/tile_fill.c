@@ -267,12 +267,7 @@ h5bragg_status tile_fill_start(tile_fill *t)
         if (status)
             return status;
     }
-    if (!f->grid.may_be_coarse)
-        return H5BRAGG_OK;
-    for (uint32_t block = 0; block < f->grid.nblocks; block++) {
-        if (f->grid.is_coarse[block])
-            coarse_fill(t, block);
-    }
+    coarse_fill(t);
     return H5BRAGG_OK;
 }
 

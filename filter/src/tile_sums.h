@@ -75,7 +75,8 @@ typedef struct sum_grid {
     /* For reading alone: */
     small_rule *small;   /* likewise */
     int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
-    coarse_rule *coarse; /* nblocks: those at work */
+    coarse_rule *coarse; /* nblocks: those at work, of which there are nlisted */
+    uint32_t nlisted;
     /* Of a row of macro blocks: see sum_row. */
     uint16_t *any_open; /* of the columns of tiles, with zeros behind them */
     uint8_t *kind;
