@@ -280,6 +280,22 @@ KERNEL static int put_counts(const uint8_t count[BLOCK_NPIXELS], const uint64_t 
     return too_many == 0;
 }
 
-const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip,  draw_pixels,         widen,
-                                          tile_hashes, throw_counts_avx512, put_counts};
+KERNEL static void spread_cut(const cut_tile *tile, size_t n, uint8_t (*pixels)[16])
+{
+    const __m128i number = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (size_t k = 0; k < n; k++) {
+        const __mmask16 open = (__mmask16)tile[k].open;
+        const uint32_t f = (uint32_t)__builtin_popcount(open);
+        const __m128i pattern = _mm_loadu_si128((const __m128i *)tile[k].pattern);
+        const __m128i end = _mm_set1_epi8((char)f);
+        const __m128i first = _mm_set1_epi8((char)((tile[k].hash >> 24) * f >> 8));
+        const __m128i on = _mm_add_epi8(number, first);
+        const __m128i from = _mm_min_epu8(on, _mm_sub_epi8(on, end)); /* which wraps below 0 */
+        _mm_storeu_si128((__m128i *)pixels[k],
+                         _mm_maskz_expand_epi8(open, _mm_shuffle_epi8(pattern, from)));
+    }
+}
+
+const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip,          draw_pixels, widen,     tile_hashes,
+                                          throw_counts_avx512, put_counts,  spread_cut};
 #endif

@@ -69,6 +69,22 @@ typedef int put_counts_function(const uint8_t count[BLOCK_NPIXELS],
                                 const uint64_t open[BLOCK_NROWS], uint32_t most, uint8_t *pixels,
                                 size_t stride);
 
+/* A tile of which only some pixels, the bits of `open`, are drawn; 16 bytes may be read of its
+ * pattern.  At least one is open. */
+typedef struct cut_tile {
+    const uint8_t *pattern;
+    uint32_t column;
+    uint32_t hash;
+    uint32_t open;
+} cut_tile;
+
+/*
+ * Spreads the patterns of n tiles over their open pixels: pixels[k][p] is pixel p of tile k, or
+ * anything if that is not open.  Of f open pixels, the first gets number f * (hash >> 24) / 256 of
+ * the pattern, the others those behind, and behind number f - 1 comes number 0.
+ */
+typedef void spread_cut_function(const cut_tile *tile, size_t n, uint8_t (*pixels)[16]);
+
 typedef struct draw_kernels {
     draw_strip_function *draw;
     draw_pixels_function *draw_pixels; /* NULL: draw a strip, and widen it */
@@ -76,6 +92,7 @@ typedef struct draw_kernels {
     tile_hashes_function *hash;
     throw_counts_function *throw_counts;
     put_counts_function *put_counts;
+    spread_cut_function *spread_cut;
 } draw_kernels;
 
 /* The kernels of a level; those of plain C for a level that is not compiled in. */
@@ -84,6 +101,7 @@ const draw_kernels *draw_kernels_get(cpu_level level);
 extern const draw_kernels DRAW_KERNELS_SCALAR;
 throw_counts_function throw_counts_plain;
 put_counts_function put_counts_plain;
+spread_cut_function spread_cut_plain;
 #if defined(BRAGG_X86_64)
 throw_counts_function throw_counts_avx2;
 throw_counts_function throw_counts_avx512;

@@ -74,8 +74,24 @@ int put_counts_plain(const uint8_t count[BLOCK_NPIXELS], const uint64_t open[BLO
     return largest <= most;
 }
 
+void spread_cut_plain(const cut_tile *tile, size_t n, uint8_t (*pixels)[16])
+{
+    for (size_t k = 0; k < n; k++) {
+        const uint32_t open = tile[k].open;
+        uint32_t f = 0;
+        for (uint32_t p = 0; p < PATTERN_NBYTES; p++)
+            f += open >> p & 1;
+        uint32_t from = (tile[k].hash >> 24) * f >> 8;
+        for (uint32_t p = 0; p < PATTERN_NBYTES; p++) {
+            const uint32_t is_open = open >> p & 1;
+            pixels[k][p] = is_open ? tile[k].pattern[from] : 0;
+            from = from + is_open < f ? from + is_open : 0;
+        }
+    }
+}
+
 const draw_kernels DRAW_KERNELS_SCALAR = {
-    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_plain};
+    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_plain, spread_cut_plain};
 
 const draw_kernels *draw_kernels_get(cpu_level level)
 {

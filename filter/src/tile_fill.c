@@ -108,8 +108,9 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->cells.level = scratch_take(ncells * sizeof *t->cells.level);
     t->more = scratch_take(padded * sizeof *t->more);
     t->cut = scratch_take(padded * sizeof *t->cut);
+    t->cut_tile = scratch_take(padded * sizeof *t->cut_tile);
     if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->ngeneral || !t->mean ||
-        !t->cells.run || !t->cells.level || !t->more || !t->cut)
+        !t->cells.run || !t->cells.level || !t->more || !t->cut || !t->cut_tile)
         return H5BRAGG_NO_MEMORY;
     if (fill == H5BRAGG_FILL_NOISE)
         return set_cells(t);
@@ -129,6 +130,7 @@ void tile_fill_free(tile_fill *t)
     scratch_give(t->cells.level);
     scratch_give(t->more);
     scratch_give(t->cut);
+    scratch_give(t->cut_tile);
     memset(t, 0, sizeof *t);
 }
 
@@ -159,43 +161,40 @@ static tile_row row_at(const tile_fill *t, uint32_t row)
     return r;
 }
 
-/* Draws the pixels of a tile that are open, of which there are f. */
-static void draw_cut_tile(const tile_row *r, uint32_t column, uint32_t f, const uint8_t *variant)
+/*
+ * With local counts: finds the patterns of the listed tiles, and asks for them, as they are far
+ * apart.  There is much to do before they are drawn.
+ */
+static int find_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
 {
-    const uint32_t open = r->open[column];
-    uint32_t from = (r->hash[column] >> CHOICE_PERMUTATION_SHIFT) * f >> 8;
-    for (uint32_t left = open; left; left &= left - 1) {
-        const uint32_t p = lowest_bit(left);
-        r->pixels[p / TILE_EDGE][column * TILE_EDGE + p % TILE_EDGE] = variant[from];
-        from = from + 1 < f ? from + 1 : 0;
+    for (uint32_t k = 0; k < ncut; k++) {
+        const uint32_t column = t->cut[k];
+        const uint32_t hash = r->hash[column];
+        const uint32_t open = r->open[column];
+        const uint8_t *rows = pattern_row(t->cells.book, count_bits(open),
+                                          t->threshold[r->cell[column]], (uint32_t)r->sum[column]);
+        if (!rows)
+            return 0;
+        t->cut_tile[k] = (cut_tile){rows + choice_variant(hash), column, hash, open};
+        __builtin_prefetch(t->cut_tile[k].pattern);
     }
+    return 1;
 }
 
 enum { CUT_AT_ONCE = 16 };
 
-/* With local counts: the listed tiles.  Their patterns are far apart: some are asked for at once.
- */
-static int draw_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
+static void draw_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
 {
     for (uint32_t first = 0; first < ncut; first += CUT_AT_ONCE) {
+        const cut_tile *tile = t->cut_tile + first;
         const uint32_t n = ncut - first < CUT_AT_ONCE ? ncut - first : CUT_AT_ONCE;
-        const uint8_t *variant[CUT_AT_ONCE];
-        uint32_t f[CUT_AT_ONCE];
-        for (uint32_t k = 0; k < n; k++) {
-            const uint32_t column = t->cut[first + k];
-            f[k] = count_bits(r->open[column]);
-            const uint8_t *rows =
-                pattern_row(t->frame->model.book, f[k], t->threshold[r->cell[column]],
-                            (uint32_t)r->sum[column]);
-            if (!rows)
-                return 0;
-            variant[k] = rows + choice_variant(r->hash[column]);
-            __builtin_prefetch(variant[k]);
-        }
+        uint8_t pixels[CUT_AT_ONCE][TILE_NPIXELS];
+        t->kernels->spread_cut(tile, n, pixels);
         for (uint32_t k = 0; k < n; k++)
-            draw_cut_tile(r, t->cut[first + k], f[k], variant[k]);
+            for (uint32_t row = 0; row < TILE_EDGE; row++)
+                memcpy(r->pixels[row] + (size_t)TILE_EDGE * tile[k].column,
+                       pixels[k] + (size_t)TILE_EDGE * row, TILE_EDGE);
     }
-    return 1;
 }
 
 /* Chooses the patterns of a row; *ncut gets the number of tiles of which only some pixels are
@@ -241,8 +240,11 @@ static h5bragg_status draw_by_sums(tile_fill *t, const tile_row *r)
     const h5bragg_status status = choose_patterns(t, r, &ncut);
     if (status)
         return status;
+    if (!find_cut_tiles(t, r, ncut))
+        return H5BRAGG_NO_MEMORY;
     draw_strip(t, r);
-    return draw_cut_tiles(t, r, ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+    draw_cut_tiles(t, r, ncut);
+    return H5BRAGG_OK;
 }
 
 void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)

@@ -24,6 +24,7 @@ typedef struct tile_fill {
     uint32_t *more;              /* without local counts: second hashes of a row of tiles */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
     uint32_t *cut;               /* with: columns of tiles of which only some pixels are drawn */
+    cut_tile *cut_tile;          /* these */
 } tile_fill;
 
 /* Free with tile_fill_free, also after an error. */

@@ -210,6 +210,30 @@ static void check_puts(const draw_kernels *kernels, unsigned *state)
     }
 }
 
+/* Against one pixel at a time. */
+static void check_cut(const draw_kernels *kernels, unsigned *state)
+{
+    enum { NTILES = 21 };
+    uint8_t pattern[NTILES][16];
+    uint8_t pixels[NTILES][16];
+    cut_tile tile[NTILES];
+    for (uint32_t k = 0; k < NTILES; k++) {
+        const uint32_t open = k < 16 ? 1u << k : (uint32_t)random_word(state) & 0xFFFF;
+        tile[k] = (cut_tile){pattern[k], k, (uint32_t)random_word(state), open ? open : 0xFFFF};
+        for (uint32_t p = 0; p < 16; p++)
+            pattern[k][p] = (uint8_t)random_bits(state);
+    }
+    kernels->spread_cut(tile, NTILES, pixels);
+    for (uint32_t k = 0; k < NTILES; k++) {
+        const uint32_t f = count_bits_of(tile[k].open);
+        uint32_t n = (tile[k].hash >> 24) * f / 256;
+        for (uint32_t p = 0; p < 16; p++) {
+            if (tile[k].open >> p & 1)
+                CHECK(pixels[k][p] == pattern[k][n++ % f]);
+        }
+    }
+}
+
 /* H5BRAGG_SIMD and the machine decide which level is the best; all below it work as well. */
 static void every_level_draws_the_same(void)
 {
@@ -227,6 +251,7 @@ static void every_level_draws_the_same(void)
             check_hashes(kernels, &state);
             check_throws(kernels, &state);
             check_puts(kernels, &state);
+            check_cut(kernels, &state);
         }
     }
 }
