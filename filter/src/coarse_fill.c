@@ -75,34 +75,34 @@ static void find_open(const sum_grid *grid, uint32_t block, uint64_t open[BLOCK_
 }
 
 /* Looks at what each pixel may have. */
-static void fill_carefully(const tile_fill *t, uint32_t block)
+static void fill_carefully(const tile_fill *t, uint32_t number)
 {
     const sum_grid *grid = &t->frame->grid;
+    const uint32_t block = grid->coarse[number];
     const coarse_block b = block_at(t, block);
     uint64_t open[BLOCK_NROWS];
     uint8_t count[BLOCK_NPIXELS] = {0};
     uint8_t most[BLOCK_NPIXELS];
     const uint32_t n = list_most(t, &b, most);
     find_open(grid, block, open);
-    throw_within(t->frame->hash[MACRO_EDGE * block] | 1, grid->coarse_sum[block], n, most, count);
+    throw_within(grid->coarse_hash[number] | 1, grid->coarse_sum[number], n, most, count);
     t->kernels->put_counts(count, open, COUNT_MAX, b.pixel, b.stride);
 }
 
 /* Some blocks whose counts are thrown together. */
 typedef struct coarse_batch {
     throw_blocks thrown;
-    uint32_t block[THROW_NBLOCKS];
+    uint32_t number[THROW_NBLOCKS]; /* in the list of coarse blocks */
     uint32_t n;
 } coarse_batch;
 
-static void add_block(const tile_fill *t, uint32_t block, coarse_batch *batch)
+static void add_block(const sum_grid *grid, uint32_t number, coarse_batch *batch)
 {
-    const sum_grid *grid = &t->frame->grid;
     const uint32_t k = batch->n++;
-    batch->block[k] = block;
-    batch->thrown.state[k] = t->frame->hash[MACRO_EDGE * block] | 1;
-    batch->thrown.n[k] = (uint32_t)grid->coarse_sum[block];
-    find_open(grid, block, batch->thrown.open + BLOCK_NROWS * k);
+    batch->number[k] = number;
+    batch->thrown.state[k] = grid->coarse_hash[number] | 1;
+    batch->thrown.n[k] = (uint32_t)grid->coarse_sum[number];
+    find_open(grid, grid->coarse[number], batch->thrown.open + BLOCK_NROWS * k);
 }
 
 /* Draws the blocks of a batch, and leaves it empty. */
@@ -116,11 +116,11 @@ static void fill_batch(const tile_fill *t, coarse_batch *batch)
     }
     t->kernels->throw_counts(thrown, count);
     for (uint32_t k = 0; k < batch->n; k++) {
-        const uint32_t block = batch->block[k];
+        const uint32_t block = t->frame->grid.coarse[batch->number[k]];
         uint8_t *pixels = t->strip + (size_t)MACRO_EDGE * TILE_EDGE * block;
         if (!t->kernels->put_counts(count + BLOCK_NPIXELS * k, thrown->open + BLOCK_NROWS * k,
                                     t->frame->grid.least_high[block], pixels, t->stride))
-            fill_carefully(t, block);
+            fill_carefully(t, batch->number[k]);
     }
     batch->n = 0;
 }
@@ -131,11 +131,10 @@ void coarse_fill(const tile_fill *t)
     coarse_batch batch;
     batch.n = 0;
     for (uint32_t k = 0; k < grid->nlisted; k++) {
-        const uint32_t block = grid->coarse[k].block;
-        if (grid->coarse_sum[block] > COUNT_MAX)
-            fill_carefully(t, block);
-        else if (grid->coarse_sum[block] > 0)
-            add_block(t, block, &batch);
+        if (grid->coarse_sum[k] > COUNT_MAX)
+            fill_carefully(t, k);
+        else if (grid->coarse_sum[k] > 0)
+            add_block(grid, k, &batch);
         if (batch.n == THROW_NBLOCKS)
             fill_batch(t, &batch);
     }

@@ -72,17 +72,33 @@ small_rule small_rule_of(const sum_rule *rule)
                         rule->context};
 }
 
-/*
- * What a cell adds to a coarse block for a full tile, in one number: the expected sum and, from bit
- * LOW_MOST_SHIFT, the largest value of a pixel.  As many pixels as a block has fit in either half.
- */
-enum { LOW_MOST_SHIFT = 32 };
-static const uint64_t NOT_LOW = UINT64_MAX; /* of a general ring */
+uint32_t plain_rule_of(const sum_rule *rule)
+{
+    if (rule->predicted > PLAIN_MOST_SUM || rule->step > PLAIN_MOST_STEP)
+        return PLAIN_NONE;
+    return (uint32_t)rule->predicted | rule->step << PLAIN_STEP_SHIFT |
+           (uint32_t)rule->context << PLAIN_CONTEXT_SHIFT;
+}
+
+uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters)
+{
+    if (expected >= PLAIN_MOST_EXPECTED)
+        return PLAIN_NONE;
+    const sum_rule rule = sum_rule_of(expected, expected, quarters, 0, 0, 1);
+    return plain_rule_of(&rule);
+}
 
 static uint64_t low_cell_of(const frame_model *model, uint32_t cell)
 {
     const cell_range *r = &model->range[cell];
-    return r->is_pattern ? model->expected[cell] | (uint64_t)r->high << LOW_MOST_SHIFT : NOT_LOW;
+    return r->is_pattern ? model->expected[cell] | (uint64_t)r->high << LOW_MOST_SHIFT
+                         : SUM_NOT_LOW;
+}
+
+void sum_grid_set_low_cells(sum_grid *grid)
+{
+    for (uint32_t c = 0; c < grid->model->noise.map->ncells; c++)
+        grid->low_cell[c] = low_cell_of(grid->model, c);
 }
 
 h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
@@ -109,8 +125,8 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->may_be_coarse = grid->nlow[map->ncells] > 0;
     while (grid->may_be_coarse && grid->nlow[grid->first_low + 1] == 0)
         grid->first_low++;
-    for (uint32_t c = 0; c < map->ncells && grid->may_be_coarse; c++)
-        grid->low_cell[c] = low_cell_of(model, c);
+    if (grid->may_be_coarse)
+        sum_grid_set_low_cells(grid);
     return H5BRAGG_OK;
 }
 
@@ -133,6 +149,7 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->scale_above);
     scratch_give(grid->coarse_sum);
     scratch_give(grid->coarse);
+    scratch_give(grid->coarse_hash);
     scratch_give(grid->low_cell);
     scratch_give(grid->whole);
     scratch_give(grid->least_high);
@@ -159,7 +176,7 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
         for (uint32_t t = MACRO_EDGE * block; t < ring_map_block_stop(map, block); t++) {
             if (cell[t] == BRAGG_NO_CELL)
                 continue;
-            if (grid->low_cell[cell[t]] == NOT_LOW)
+            if (grid->low_cell[cell[t]] == SUM_NOT_LOW)
                 return 0;
             all += grid->low_cell[cell[t]];
             least = grid->low_cell[cell[t]] < least ? grid->low_cell[cell[t]] : least;
@@ -267,6 +284,28 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
             b.sum += sum ? sum_of(sum, at) : 0;
             b.has_general |= !m->range[cell[t]].is_pattern;
             b.nopen++;
+        }
+    }
+    return b;
+}
+
+low_block sum_grid_low_block(const sum_grid *grid, uint32_t block)
+{
+    const ring_map *map = grid->model->noise.map;
+    low_block b = {(uint32_t)grid->whole[block],
+                   TILE_NPIXELS * (uint32_t)(grid->whole[block] >> LOW_MOST_SHIFT)};
+    if (sum_grid_is_whole(grid, block))
+        return b;
+    b = (low_block){0, 0};
+    for (uint32_t row = 0; row < grid->nrows; row++) {
+        const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
+        const uint16_t *open = grid->open + (size_t)row * map->ntx;
+        for (uint32_t t = MACRO_EDGE * block; t < ring_map_block_stop(map, block); t++) {
+            if (open[t] == 0)
+                continue;
+            const uint32_t f = count_pixels(open[t]);
+            b.expected += (uint32_t)grid->low_cell[cell[t]] * f / TILE_NPIXELS;
+            b.most += (uint32_t)(grid->low_cell[cell[t]] >> LOW_MOST_SHIFT) * f;
         }
     }
     return b;

@@ -5,7 +5,7 @@
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
-#include "sum_rules.h"
+#include "sum_rule_simd.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
@@ -104,5 +104,11 @@ KERNEL static int32_t restore(const sum_row *row, const uint8_t *symbol, int64_t
     return _mm512_reduce_or_epi32(room);
 }
 
-const sums_read_kernels SUMS_READ_KERNELS_AVX512 = {list, restore};
+KERNEL static void find_rules(const uint32_t *expected, uint32_t n, uint32_t quarters,
+                              uint32_t *rule)
+{
+    list_pattern_rules(expected, n, quarters, rule);
+}
+
+const sums_read_kernels SUMS_READ_KERNELS_AVX512 = {list, restore, find_rules};
 #endif
