@@ -189,19 +189,47 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
            (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
 }
 
+/* The same of a block that has sixteen tiles, none of them blank: most have. */
+static int full_block_is_coarse(const sum_grid *grid, uint32_t block)
+{
+    const ring_map *map = grid->model->noise.map;
+    const uint64_t *low_cell = grid->low_cell;
+    const uint16_t *cell =
+        map->cell + (size_t)MACRO_EDGE * grid->row * map->ntx + (size_t)MACRO_EDGE * block;
+    uint64_t all = 0;
+    uint64_t any = 0;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t row = 0; row < MACRO_EDGE; row++, cell += map->ntx) {
+        for (uint32_t k = 0; k < MACRO_EDGE; k++) {
+            const uint64_t low = low_cell[cell[k]];
+            all += low;
+            any |= low;
+            least = low < least ? low : least;
+        }
+    }
+    if (any == SUM_NOT_LOW)
+        return 0;
+    grid->whole[block] = all;
+    grid->least_high[block] = (uint8_t)(least >> LOW_MOST_SHIFT);
+    return TILE_NPIXELS * (uint64_t)(uint32_t)all <
+           (uint64_t)SUM_UNITS * grid->model->noise.params->coarse_limit * MACRO_EDGE * MACRO_EDGE;
+}
+
 /*
  * Where all cells that a block may have are such as coarse blocks may be made of, it is one.  Who
  * writes needs no more of it than that.
  */
 static int find_coarse(const sum_grid *grid, uint32_t block, cell_span span)
 {
-    if (span.most == BRAGG_NO_CELL)
+    const uint32_t ncolumns =
+        ring_map_block_stop(grid->model->noise.map, block) - MACRO_EDGE * block;
+    if (span.most == BRAGG_NO_CELL || grid->nrows < MACRO_EDGE || ncolumns < MACRO_EDGE)
         return block_is_coarse(grid, block);
     const uint32_t nlow = grid->nlow[span.most + 1] - grid->nlow[span.least];
     if (nlow == 0)
         return 0;
     if (!grid->plain || nlow < span.most - span.least + 1u)
-        return block_is_coarse(grid, block);
+        return full_block_is_coarse(grid, block);
     grid->whole[block] = 0;
     return 1;
 }

@@ -63,16 +63,29 @@ BRAGG_INLINE int64_t restored(const sum_rule *rule, uint32_t hash, int64_t j)
     return low <= high ? low + (high - low + (hash >> 16 & 1)) / 2 : -1;
 }
 
+/*
+ * The context of a scale waits for the symbol before; but hardly ever is one not 0, and that is
+ * foreseen.  `scale` is 0 everywhere at first.
+ */
 static h5bragg_status read_scales(sum_grid *grid, symbol_reader *scales)
 {
+    symbol_reader s = *scales; /* in registers */
+    uint32_t left = 0;
     for (uint32_t block = 0; block < grid->nblocks; block++) {
+        const uint32_t context = left + (grid->scale_above[block] != 0);
+        left = 0;
         if (!has_open(grid, block))
             continue;
-        const int64_t z = unzigzag(number_get(scales, scale_context(grid, block)));
+        const uint32_t symbol = symbol_get(&s, context);
+        if (symbol == 0)
+            continue;
+        const int64_t z = unzigzag(number_of(&s, symbol));
         if (z < -MAX_SCALE || z > MAX_SCALE)
             return H5BRAGG_CORRUPT;
         grid->scale[block] = (int8_t)z;
+        left = z != 0;
     }
+    *scales = s;
     return H5BRAGG_OK;
 }
 
