@@ -5,6 +5,27 @@
 #include "tile_fill.h"
 #include "whole_frame.h"
 
+/* The pixels of a narrow tile, which every type has: widened in vectors, and put row by row. */
+BRAGG_INLINE void put_narrow(const h5bragg_pixel_type type, const exact_tile *tile, size_t first,
+                             size_t nx, void *pixels)
+{
+    uint32_t words[TILE_NPIXELS];
+    uint16_t halves[TILE_NPIXELS];
+    for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+        words[p] = tile->byte[p];
+        halves[p] = tile->byte[p];
+    }
+    for (size_t row = 0; row < TILE_EDGE; row++, first += nx) {
+        if (type == H5BRAGG_U32 || type == H5BRAGG_I32)
+            memcpy((uint32_t *)pixels + first, words + TILE_EDGE * row, TILE_EDGE * sizeof *words);
+        else if (type == H5BRAGG_U16 || type == H5BRAGG_I16)
+            memcpy((uint16_t *)pixels + first, halves + TILE_EDGE * row,
+                   TILE_EDGE * sizeof *halves);
+        else
+            memcpy((uint8_t *)pixels + first, tile->byte + TILE_EDGE * row, TILE_EDGE);
+    }
+}
+
 /*
  * Returns bits above those of the type where a value is not in its range, [least, least + 2^n - 1].
  */
@@ -12,15 +33,11 @@ BRAGG_INLINE uint64_t put_exact(const h5bragg_pixel_type type, const ring_map *m
                                 int64_t least, const exact_tile *tile, void *pixels)
 {
     uint64_t all = 0;
-    if (tile->is_narrow) { /* row by row, which becomes vectors; every type has these values */
-        for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE) {
-            const size_t at = tile_pixel(map, row, tile->column, p);
-            for (uint32_t k = 0; k < TILE_EDGE; k++)
-                pixel_set(pixels, type, at + k, tile->byte[p + k]);
-        }
+    if (tile->is_narrow) {
+        put_narrow(type, tile, tile_pixel(map, row, tile->column, 0), map->nx, pixels);
         return 0;
     }
-    if (tile->valid == 0xFFFF) { /* likewise */
+    if (tile->valid == 0xFFFF) { /* row by row, which becomes vectors */
         for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE) {
             const size_t at = tile_pixel(map, row, tile->column, p);
             for (uint32_t k = 0; k < TILE_EDGE; k++) {
