@@ -55,6 +55,10 @@ KERNEL static uint32_t list(const sum_row *row, uint8_t *context)
         const __m128i kind = kinds_at(row, first);
         const __mmask16 listed = _mm256_test_epi16_mask(open, open) &
                                  (__mmask16)~_mm_test_epi8_mask(kind, _mm_set1_epi8(SUM_COARSE));
+        row->listed[first / SUM_NLANES] = listed;
+        row->odd[first / SUM_NLANES] = 0;
+        if (!listed) /* many side by side are coarse */
+            continue;
         __m512i range;
         __m512i step;
         look_up_rules(row->small, row->cell + first, lanes, listed, &range, &step);
@@ -65,7 +69,6 @@ KERNEL static uint32_t list(const sum_row *row, uint8_t *context)
         _mm512_storeu_si512(row->range + first, range);
         _mm512_storeu_si512(row->step + first, step);
         _mm_storeu_si128((__m128i *)(context + n), _mm512_cvtepi32_epi8(contexts));
-        row->listed[first / SUM_NLANES] = listed;
         row->odd[first / SUM_NLANES] = odd & listed;
         n += (uint32_t)__builtin_popcount(listed);
     }
@@ -79,6 +82,8 @@ KERNEL static int32_t restore(const sum_row *row, const uint8_t *symbol, int64_t
     __m512i room = zero;
     for (uint32_t first = 0; first < row->ntiles; first += SUM_NLANES) {
         const __mmask16 listed = row->listed[first / SUM_NLANES];
+        if (!listed)
+            continue;
         const __m512i symbols = _mm512_maskz_expand_epi32(
             listed, _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)symbol)));
         const __m512i hash = _mm512_loadu_si512(row->hash + first);
