@@ -67,26 +67,18 @@ static uint32_t list_most(const tile_fill *t, const coarse_block *b, uint8_t *mo
     return n;
 }
 
-/* The open pixels of a block. */
-static void find_open(const sum_grid *grid, uint32_t block, uint64_t open[BLOCK_NROWS])
-{
-    for (uint32_t row = 0; row < BLOCK_NROWS; row++)
-        open[row] = row < grid->nrows ? open_quad(grid, row, block) : 0;
-}
-
 /* Looks at what each pixel may have. */
 static void fill_carefully(const tile_fill *t, uint32_t number)
 {
     const sum_grid *grid = &t->frame->grid;
     const uint32_t block = grid->coarse[number];
     const coarse_block b = block_at(t, block);
-    uint64_t open[BLOCK_NROWS];
     uint8_t count[BLOCK_NPIXELS] = {0};
     uint8_t most[BLOCK_NPIXELS];
     const uint32_t n = list_most(t, &b, most);
-    find_open(grid, block, open);
     throw_within(grid->coarse_hash[number] | 1, grid->coarse_sum[number], n, most, count);
-    t->kernels->put_counts(count, open, COUNT_MAX, b.pixel, b.stride);
+    t->kernels->put_counts(count, grid->coarse_open + (size_t)BLOCK_NROWS * number, COUNT_MAX,
+                           b.pixel, b.stride);
 }
 
 /* Some blocks whose counts are thrown together. */
@@ -102,7 +94,8 @@ static void add_block(const sum_grid *grid, uint32_t number, coarse_batch *batch
     batch->number[k] = number;
     batch->thrown.state[k] = grid->coarse_hash[number] | 1;
     batch->thrown.n[k] = (uint32_t)grid->coarse_sum[number];
-    find_open(grid, grid->coarse[number], batch->thrown.open + BLOCK_NROWS * k);
+    memcpy(batch->thrown.open + BLOCK_NROWS * k, grid->coarse_open + (size_t)BLOCK_NROWS * number,
+           BLOCK_NROWS * sizeof *grid->coarse_open);
 }
 
 /* Draws the blocks of a batch, and leaves it empty. */

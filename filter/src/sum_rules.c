@@ -149,6 +149,7 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->scale_above);
     scratch_give(grid->coarse_sum);
     scratch_give(grid->coarse);
+    scratch_give(grid->coarse_open);
     scratch_give(grid->coarse_hash);
     scratch_give(grid->low_cell);
     scratch_give(grid->whole);
@@ -266,7 +267,8 @@ void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, cons
     grid->ncoarse = grid->may_be_coarse ? find_coarse_blocks(grid, span) : 0;
 }
 
-int sum_grid_is_whole(const sum_grid *grid, uint32_t block)
+/* Whether all pixels of a coarse block are open, and `whole` says what it is. */
+static int is_whole(const sum_grid *grid, uint32_t block)
 {
     uint64_t all = UINT64_MAX;
     if (!grid->is_coarse[block] || grid->whole[block] == 0)
@@ -297,7 +299,7 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
     block_sums b = {0};
-    if (sum_grid_is_whole(grid, block))
+    if (is_whole(grid, block))
         return whole_block(grid, block, sum);
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
@@ -317,23 +319,23 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
     return b;
 }
 
-low_block sum_grid_low_block(const sum_grid *grid, uint32_t block)
+low_block sum_grid_low_block(const sum_grid *grid, uint32_t block, const uint64_t open[MACRO_EDGE])
 {
     const ring_map *map = grid->model->noise.map;
-    low_block b = {(uint32_t)grid->whole[block],
-                   TILE_NPIXELS * (uint32_t)(grid->whole[block] >> LOW_MOST_SHIFT)};
-    if (sum_grid_is_whole(grid, block))
+    const uint64_t whole = grid->whole[block];
+    low_block b = {(uint32_t)whole, TILE_NPIXELS * (uint32_t)(whole >> LOW_MOST_SHIFT)};
+    if (whole && (open[0] & open[1] & open[2] & open[3]) == UINT64_MAX)
         return b;
     b = (low_block){0, 0};
     for (uint32_t row = 0; row < grid->nrows; row++) {
-        const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
-        const uint16_t *open = grid->open + (size_t)row * map->ntx;
-        for (uint32_t t = MACRO_EDGE * block; t < ring_map_block_stop(map, block); t++) {
-            if (open[t] == 0)
+        const uint16_t *cell =
+            map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx + MACRO_EDGE * block;
+        for (uint64_t left = open[row]; left; left >>= TILE_NPIXELS, cell++) {
+            const uint32_t f = count_pixels(left & 0xFFFF);
+            if (f == 0) /* there may be no cell */
                 continue;
-            const uint32_t f = count_pixels(open[t]);
-            b.expected += (uint32_t)grid->low_cell[cell[t]] * f / TILE_NPIXELS;
-            b.most += (uint32_t)(grid->low_cell[cell[t]] >> LOW_MOST_SHIFT) * f;
+            b.expected += (uint32_t)grid->low_cell[*cell] * f / TILE_NPIXELS;
+            b.most += (uint32_t)(grid->low_cell[*cell] >> LOW_MOST_SHIFT) * f;
         }
     }
     return b;

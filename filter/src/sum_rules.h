@@ -82,19 +82,17 @@ static const uint64_t SUM_NOT_LOW = UINT64_MAX; /* of a general ring */
 /* Makes `low_cell`, which sum_grid_make does where there may be coarse blocks. */
 void sum_grid_set_low_cells(sum_grid *grid);
 
-/* Whether all pixels of a coarse block are open, and `whole` says what it is. */
-int sum_grid_is_whole(const sum_grid *grid, uint32_t block);
-
 /* Of a block of the row at work; sum is that of its tiles, or NULL. */
 block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums *sum);
 
-/* What is expected of the open pixels of a coarse block, and the largest sum that they can have. */
+/* What is expected of the open pixels of a coarse block, rows of its tiles, and the largest sum
+ * that they can have. */
 typedef struct low_block {
     uint32_t expected;
     uint32_t most;
 } low_block;
 
-low_block sum_grid_low_block(const sum_grid *grid, uint32_t block);
+low_block sum_grid_low_block(const sum_grid *grid, uint32_t block, const uint64_t open[MACRO_EDGE]);
 
 /* The rule of a coarse block. */
 sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b);

@@ -12,6 +12,7 @@ h5bragg_status sum_grid_prepare_reading(sum_grid *grid)
     const h5bragg_status status = sum_grid_make_full(grid);
     grid->small = scratch_take((map->ncells + 1u) * sizeof *grid->small);
     grid->coarse = scratch_take(grid->nblocks * sizeof *grid->coarse);
+    grid->coarse_open = scratch_take(MACRO_EDGE * grid->nblocks * sizeof *grid->coarse_open);
     grid->coarse_hash = scratch_take_zeros(block_room, sizeof *grid->coarse_hash);
     grid->coarse_sum = scratch_take(block_room * sizeof *grid->coarse_sum);
     grid->kind = scratch_take_zeros(grid->nblocks + MACRO_EDGE, 1);
@@ -22,9 +23,9 @@ h5bragg_status sum_grid_prepare_reading(sum_grid *grid)
     grid->odd = scratch_take(room / SUM_SLACK * sizeof *grid->odd);
     grid->context = scratch_take(room + SUM_SLACK);
     grid->symbol = scratch_take_zeros(room + SUM_SLACK, 1);
-    if (status || !grid->small || !grid->coarse || !grid->coarse_hash || !grid->coarse_sum ||
-        !grid->kind || !grid->any_open || !grid->range || !grid->step || !grid->listed ||
-        !grid->odd || !grid->context || !grid->symbol)
+    if (status || !grid->small || !grid->coarse || !grid->coarse_open || !grid->coarse_hash ||
+        !grid->coarse_sum || !grid->kind || !grid->any_open || !grid->range || !grid->step ||
+        !grid->listed || !grid->odd || !grid->context || !grid->symbol)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++)
         grid->small[c] = small_rule_of(&grid->full[c]);
@@ -193,7 +194,10 @@ static void list_coarse(sum_grid *grid, uint8_t *context)
     batch.n = 0;
     for (uint32_t k = 0; k < grid->nlisted; k++) {
         const uint32_t block = grid->coarse[k];
-        const low_block low = sum_grid_low_block(grid, block);
+        uint64_t *open = grid->coarse_open + (size_t)MACRO_EDGE * k;
+        for (uint32_t r = 0; r < MACRO_EDGE; r++)
+            open[r] = r < grid->nrows ? open_quad(grid, r, block) : 0;
+        const low_block low = sum_grid_low_block(grid, block, open);
         grid->coarse_hash[k] = grid->hash[MACRO_EDGE * block];
         add_to_batch(&batch, k, context + k, low.expected, grid->scale[block],
                      low.most < limit ? low.most : limit);

@@ -70,6 +70,7 @@ typedef struct sum_grid {
     small_rule *small; /* likewise */
     uint32_t *coarse;  /* the coarse blocks with open tiles, of which there are nlisted */
     uint32_t nlisted;
+    uint64_t *coarse_open; /* their open pixels, a row of tiles each, MACRO_EDGE a block */
     uint32_t *coarse_hash; /* theirs, and their sums, with room for whole SUM_SLACK */
     int64_t *coarse_sum;
     /* Of a row of macro blocks, and behind it of its coarse blocks: see sum_row. */
