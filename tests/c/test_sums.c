@@ -91,7 +91,7 @@ static void check_sums(cpu_level level, unsigned seed)
 static void check_rules(cpu_level level, unsigned seed)
 {
     enum { MOST = 70 };
-    uint32_t expected[MOST];
+    uint32_t expected[MOST] = {0};
     uint32_t plain[MOST + 1] = {0};
     uint32_t other[MOST + 1] = {0};
     const uint32_t n = seed % (MOST + 1);
