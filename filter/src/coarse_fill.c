@@ -2,15 +2,16 @@
 /*
  * Draws coarse blocks: docs/format.md, "Pattern noise" (Coarse blocks).
  *
- * Counts are thrown without looking at how many a pixel may have.  Hardly ever one gets too many:
- * then they are thrown again, and looked at.
+ * Counts are thrown without looking at how many a pixel may have, in some blocks at once.  Hardly
+ * ever one gets too many, or so it seems from the least that any pixel of the block may have: then
+ * they are thrown again, and looked at.
  */
 #include "coarse_fill.h"
 
 #include "noise_hash.h"
 #include "sum_rules.h"
 
-enum { BLOCK_NPIXELS = MACRO_EDGE * MACRO_EDGE * TILE_NPIXELS, COUNT_MAX = 255 };
+enum { COUNT_MAX = 255 };
 
 /* Where the tiles of a block are. */
 typedef struct coarse_block {
@@ -38,23 +39,6 @@ static coarse_block block_at(const tile_fill *t, uint32_t block)
                           .ncolumns = nleft < MACRO_EDGE ? nleft : MACRO_EDGE};
 }
 
-/* Counts the open pixels, and finds the least of what they may have. */
-static void look_at_block(const tile_fill *t, const coarse_block *b, uint32_t *n, uint32_t *least)
-{
-    *n = 0;
-    *least = COUNT_MAX;
-    for (uint32_t row = 0; row < b->nrows; row++) {
-        for (uint32_t k = 0; k < b->ncolumns; k++) {
-            const uint32_t open = b->open[row * b->ntx + k];
-            if (open == 0)
-                continue;
-            const uint32_t most = t->threshold[b->cell[row * b->ntx + k]];
-            *n += count_pixels(open);
-            *least = most < *least ? most : *least;
-        }
-    }
-}
-
 /* Throws counts at n pixels; one that has what it may have passes a count on. */
 static void throw_within(uint32_t state, int64_t sum, uint32_t n, const uint8_t *most,
                          uint8_t *count)
@@ -67,81 +51,86 @@ static void throw_within(uint32_t state, int64_t sum, uint32_t n, const uint8_t 
     }
 }
 
-/* What the numbered pixels may have. */
-static void list_most(const tile_fill *t, const coarse_block *b, uint8_t *most)
+/* What the numbered pixels may have; returns how many there are. */
+static uint32_t list_most(const tile_fill *t, const coarse_block *b, uint8_t *most)
 {
+    uint32_t n = 0;
     for (uint32_t row = 0; row < b->nrows; row++) {
         for (uint32_t k = 0; k < b->ncolumns; k++) {
             const size_t at = row * b->ntx + k;
             const uint32_t f = count_pixels(b->open[at]);
             if (f)
-                memset(most, t->threshold[b->cell[at]], f);
-            most += f;
+                memset(most + n, t->threshold[b->cell[at]], f);
+            n += f;
         }
     }
+    return n;
 }
 
-/* Puts counts of a tile where its open pixels are; returns those behind. */
-BRAGG_INLINE const uint8_t *put_tile(uint8_t *pixel, size_t stride, uint16_t open,
-                                     const uint8_t *count)
-{
-    for (uint32_t row = 0; row < TILE_EDGE; row++, pixel += stride) {
-        if (open == 0xFFFF) {
-            memcpy(pixel, count, TILE_EDGE);
-            count += TILE_EDGE;
-            continue;
-        }
-        for (uint32_t k = 0; k < TILE_EDGE; k++) {
-            if (open >> (TILE_EDGE * row + k) & 1)
-                pixel[k] = *count++;
-        }
-    }
-    return count;
-}
-
-static void put_counts(const coarse_block *b, const uint8_t *count)
-{
-    for (uint32_t row = 0; row < b->nrows; row++) {
-        uint8_t *pixel = b->pixel + row * TILE_EDGE * b->stride;
-        for (uint32_t k = 0; k < b->ncolumns; k++)
-            count = put_tile(pixel + (size_t)TILE_EDGE * k, b->stride, b->open[row * b->ntx + k],
-                             count);
-    }
-}
-
-/* Likewise those of a block all of whose pixels are open. */
-static void put_whole(const coarse_block *b, const uint8_t *count)
-{
-    for (uint32_t row = 0; row < MACRO_EDGE * TILE_EDGE; row++) {
-        const uint8_t *from =
-            count + row / TILE_EDGE * (MACRO_EDGE * TILE_NPIXELS) + row % TILE_EDGE * TILE_EDGE;
-        for (uint32_t k = 0; k < MACRO_EDGE; k++)
-            memcpy(b->pixel + row * b->stride + TILE_EDGE * k, from + TILE_NPIXELS * k, TILE_EDGE);
-    }
-}
-
-void coarse_fill(const tile_fill *t, uint32_t block)
+/* Looks at what each pixel may have. */
+static void fill_carefully(const tile_fill *t, uint32_t number)
 {
     const sum_grid *grid = &t->frame->grid;
-    const uint32_t state = t->frame->hash[MACRO_EDGE * block] | 1;
-    const int64_t sum = grid->coarse_sum[block];
-    const int is_whole = sum_grid_is_whole(grid, block);
+    const uint32_t block = grid->coarse[number];
     const coarse_block b = block_at(t, block);
-    uint8_t count[BLOCK_NPIXELS];
-    uint32_t n = BLOCK_NPIXELS;
-    uint32_t least = grid->least_high[block];
-    if (!is_whole)
-        look_at_block(t, &b, &n, &least);
-    if (n == 0 || sum == 0) /* the sum of a block without open pixels is nothing */
-        return;
-    if (sum > COUNT_MAX || !t->kernels->throw_counts(state, (uint32_t)sum, n, least, count)) {
-        uint8_t most[BLOCK_NPIXELS];
-        memset(count, 0, sizeof count);
-        list_most(t, &b, most);
-        throw_within(state, sum, n, most, count);
+    uint8_t count[BLOCK_NPIXELS] = {0};
+    uint8_t most[BLOCK_NPIXELS];
+    const uint32_t n = list_most(t, &b, most);
+    throw_within(grid->coarse_hash[number] | 1, grid->coarse_sum[number], n, most, count);
+    t->kernels->put_counts(count, grid->coarse_open + (size_t)BLOCK_NROWS * number, COUNT_MAX,
+                           b.pixel, b.stride);
+}
+
+/* Some blocks whose counts are thrown together. */
+typedef struct coarse_batch {
+    throw_blocks thrown;
+    uint32_t number[THROW_NBLOCKS]; /* in the list of coarse blocks */
+    uint32_t n;
+} coarse_batch;
+
+static void add_block(const sum_grid *grid, uint32_t number, coarse_batch *batch)
+{
+    const uint32_t k = batch->n++;
+    batch->number[k] = number;
+    batch->thrown.state[k] = grid->coarse_hash[number] | 1;
+    batch->thrown.n[k] = (uint32_t)grid->coarse_sum[number];
+    memcpy(batch->thrown.open + BLOCK_NROWS * k, grid->coarse_open + (size_t)BLOCK_NROWS * number,
+           BLOCK_NROWS * sizeof *grid->coarse_open);
+}
+
+/* Draws the blocks of a batch, and leaves it empty. */
+static void fill_batch(const tile_fill *t, coarse_batch *batch)
+{
+    throw_blocks *thrown = &batch->thrown;
+    uint8_t count[THROW_ROOM];
+    for (uint32_t k = batch->n; k < THROW_NBLOCKS; k++) {
+        thrown->state[k] = thrown->n[k] = 0;
+        memset(thrown->open + BLOCK_NROWS * k, 0, BLOCK_NROWS * sizeof *thrown->open);
     }
-    if (is_whole)
-        put_whole(&b, count);
-    else
-        put_counts(&b, count);
+    t->kernels->throw_counts(thrown, count);
+    for (uint32_t k = 0; k < batch->n; k++) {
+        const uint32_t block = t->frame->grid.coarse[batch->number[k]];
+        uint8_t *pixels = t->strip + (size_t)MACRO_EDGE * TILE_EDGE * block;
+        if (!t->kernels->put_counts(count + BLOCK_NPIXELS * k, thrown->open + BLOCK_NROWS * k,
+                                    t->frame->grid.least_high[block], pixels, t->stride))
+            fill_carefully(t, batch->number[k]);
+    }
+    batch->n = 0;
+}
+
+void coarse_fill(const tile_fill *t)
+{
+    const sum_grid *grid = &t->frame->grid;
+    coarse_batch batch;
+    batch.n = 0;
+    for (uint32_t k = 0; k < grid->nlisted; k++) {
+        if (grid->coarse_sum[k] > COUNT_MAX)
+            fill_carefully(t, k);
+        else if (grid->coarse_sum[k] > 0)
+            add_block(grid, k, &batch);
+        if (batch.n == THROW_NBLOCKS)
+            fill_batch(t, &batch);
+    }
+    if (batch.n > 0)
+        fill_batch(t, &batch);
 }

@@ -6,9 +6,9 @@
 #include "tile_fill.h"
 
 /*
- * Throws the counts of a coarse block of the row of macro blocks at work one by one; there is room
- * for them.  Its tiles have been drawn as those without counts: all their pixels are 0.
+ * Throws the counts of the coarse blocks of the row of macro blocks at work one by one; there is
+ * room for them.  Their tiles have been drawn as those without counts: all their pixels are 0.
  */
-void coarse_fill(const tile_fill *t, uint32_t block);
+void coarse_fill(const tile_fill *t);
 
 #endif

@@ -2,6 +2,7 @@
 /* Chunk -> dense frames: check, unpack, background, then picked and masked pixels, row by row.
  */
 #include "map_cache.h"
+#include "tile_bytes.h"
 #include "tile_fill.h"
 #include "whole_frame.h"
 
@@ -12,15 +13,11 @@ BRAGG_INLINE uint64_t put_exact(const h5bragg_pixel_type type, const ring_map *m
                                 int64_t least, const exact_tile *tile, void *pixels)
 {
     uint64_t all = 0;
-    if (tile->is_narrow) { /* row by row, which becomes vectors; every type has these values */
-        for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE) {
-            const size_t at = tile_pixel(map, row, tile->column, p);
-            for (uint32_t k = 0; k < TILE_EDGE; k++)
-                pixel_set(pixels, type, at + k, tile->byte[p + k]);
-        }
+    if (tile->is_narrow) {
+        tile_bytes_put(type, tile->byte, tile_pixel(map, row, tile->column, 0), map->nx, pixels);
         return 0;
     }
-    if (tile->valid == 0xFFFF) { /* likewise */
+    if (tile->valid == 0xFFFF) { /* row by row, which becomes vectors */
         for (uint32_t p = 0; p < TILE_NPIXELS; p += TILE_EDGE) {
             const size_t at = tile_pixel(map, row, tile->column, p);
             for (uint32_t k = 0; k < TILE_EDGE; k++) {

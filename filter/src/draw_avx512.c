@@ -11,7 +11,8 @@
 #include "patterns.h"
 #include "tile_transpose.h"
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi")))
+#define KERNEL                                                                                     \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,popcnt")))
 
 /* Rows of 16 bytes in four lanes: masked broadcasts from memory need no shuffle. */
 #define LOAD_LANES(a, b, c, d)                                                                     \
@@ -311,6 +312,50 @@ KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
 }
 
-const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip, draw_pixels, widen, tile_hashes,
-                                          throw_counts_avx512};
+/* The rows of four tiles: their pixels lie tile by tile, and are put row by row. */
+KERNEL BRAGG_INLINE void put_tiles(__m512i counts, uint8_t *pixels, size_t stride)
+{
+    const __m512i by_rows = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i rows = _mm512_permutexvar_epi32(by_rows, counts);
+    _mm_storeu_si128((__m128i *)pixels, _mm512_castsi512_si128(rows));
+    _mm_storeu_si128((__m128i *)(pixels + stride), _mm512_extracti32x4_epi32(rows, 1));
+    _mm_storeu_si128((__m128i *)(pixels + 2 * stride), _mm512_extracti32x4_epi32(rows, 2));
+    _mm_storeu_si128((__m128i *)(pixels + 3 * stride), _mm512_extracti32x4_epi32(rows, 3));
+}
+
+KERNEL static int put_counts(const uint8_t count[BLOCK_NPIXELS], const uint64_t open[BLOCK_NROWS],
+                             uint32_t most, uint8_t *pixels, size_t stride)
+{
+    const __m512i allowed = _mm512_set1_epi8((char)most);
+    __mmask64 too_many = 0;
+    for (size_t row = 0; row < BLOCK_NROWS; row++) {
+        const uint32_t n = (uint32_t)__builtin_popcountll(open[row]);
+        /* Within the counts: there are 64 in all for each row. */
+        const __m512i next =
+            _mm512_maskz_loadu_epi8(n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1, count);
+        too_many |= _mm512_cmpgt_epu8_mask(next, allowed);
+        put_tiles(_mm512_maskz_expand_epi8(open[row], next), pixels + 4 * row * stride, stride);
+        count += n;
+    }
+    return too_many == 0;
+}
+
+KERNEL static void spread_cut(const cut_tile *tile, size_t n, uint8_t (*pixels)[16])
+{
+    const __m128i number = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (size_t k = 0; k < n; k++) {
+        const __mmask16 open = (__mmask16)tile[k].open;
+        const uint32_t f = (uint32_t)__builtin_popcount(open);
+        const __m128i pattern = _mm_loadu_si128((const __m128i *)tile[k].pattern);
+        const __m128i end = _mm_set1_epi8((char)f);
+        const __m128i first = _mm_set1_epi8((char)((tile[k].hash >> 24) * f >> 8));
+        const __m128i on = _mm_add_epi8(number, first);
+        const __m128i from = _mm_min_epu8(on, _mm_sub_epi8(on, end)); /* which wraps below 0 */
+        _mm_storeu_si128((__m128i *)pixels[k],
+                         _mm_maskz_expand_epi8(open, _mm_shuffle_epi8(pattern, from)));
+    }
+}
+
+const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip,          draw_pixels, widen,     tile_hashes,
+                                          throw_counts_avx512, put_counts,  spread_cut};
 #endif

@@ -51,14 +51,48 @@ typedef void widen_function(const uint8_t *in, size_t n, size_t pixel_nbytes, vo
 typedef void tile_hashes_function(uint64_t seed, uint32_t first, size_t n, uint32_t *out);
 
 /*
- * Throws n counts, at most 255, at npixels pixels, at most THROW_NPIXELS, from a state on that is
- * not 0: each goes to pixel floor(next bits * npixels / 2^32).  count[] gets how many each pixel
- * has, 0 behind npixels.  Returns 0 where one may have got more than `most`, 0 to 63; count[] is of
- * no use then.
+ * Coarse blocks whose counts are thrown side by side.  Block b has n[b] counts, at most 255, which
+ * go to its f open pixels in their order, each to pixel floor(next bits * f / 2^32), from a state
+ * on that is not 0.  Its open pixels are bits of open[BLOCK_NROWS * b] and the following: a row of
+ * four tiles each, 16 bits a tile.
  */
-enum { THROW_NPIXELS = 256 };
-typedef int throw_counts_function(uint32_t state, uint32_t n, uint32_t npixels, uint32_t most,
-                                  uint8_t count[THROW_NPIXELS]);
+enum { BLOCK_NROWS = 4, BLOCK_NPIXELS = 256, THROW_NBLOCKS = 16 };
+typedef struct throw_blocks {
+    uint32_t state[THROW_NBLOCKS];
+    uint32_t n[THROW_NBLOCKS];
+    uint64_t open[THROW_NBLOCKS * BLOCK_NROWS];
+} throw_blocks;
+
+/*
+ * From count[BLOCK_NPIXELS * b] on: how many each open pixel of block b has got, and 0 behind them.
+ * Behind the counts of all blocks is room for what is no block's.
+ */
+enum { THROW_ROOM = THROW_NBLOCKS * (BLOCK_NPIXELS + 1) };
+typedef void throw_counts_function(const throw_blocks *blocks, uint8_t count[THROW_ROOM]);
+
+/*
+ * Puts counts of the open pixels of a block where these are; the other pixels of the block become
+ * anything.  Returns 0 where a count is larger than `most`.
+ */
+typedef int put_counts_function(const uint8_t count[BLOCK_NPIXELS],
+                                const uint64_t open[BLOCK_NROWS], uint32_t most, uint8_t *pixels,
+                                size_t stride);
+
+/* A tile of which only some pixels, the bits of `open`, are drawn; 16 bytes may be read of its
+ * pattern.  At least one is open. */
+typedef struct cut_tile {
+    const uint8_t *pattern;
+    uint32_t column;
+    uint32_t hash;
+    uint32_t open;
+} cut_tile;
+
+/*
+ * Spreads the patterns of n tiles over their open pixels: pixels[k][p] is pixel p of tile k, or
+ * anything if that is not open.  Of f open pixels, the first gets number f * (hash >> 24) / 256 of
+ * the pattern, the others those behind, and behind number f - 1 comes number 0.
+ */
+typedef void spread_cut_function(const cut_tile *tile, size_t n, uint8_t (*pixels)[16]);
 
 typedef struct draw_kernels {
     draw_strip_function *draw;
@@ -66,6 +100,8 @@ typedef struct draw_kernels {
     widen_function *widen;
     tile_hashes_function *hash;
     throw_counts_function *throw_counts;
+    put_counts_function *put_counts;
+    spread_cut_function *spread_cut;
 } draw_kernels;
 
 /* The kernels of a level; those of plain C for a level that is not compiled in. */
@@ -73,7 +109,10 @@ const draw_kernels *draw_kernels_get(cpu_level level);
 
 extern const draw_kernels DRAW_KERNELS_SCALAR;
 throw_counts_function throw_counts_plain;
+put_counts_function put_counts_plain;
+spread_cut_function spread_cut_plain;
 #if defined(BRAGG_X86_64)
+throw_counts_function throw_counts_avx2;
 throw_counts_function throw_counts_avx512;
 extern const draw_kernels DRAW_KERNELS_SSE4;
 extern const draw_kernels DRAW_KERNELS_AVX2;

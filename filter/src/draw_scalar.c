@@ -43,19 +43,55 @@ static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
         out[i] = noise_hash(seed, first + (uint32_t)i);
 }
 
-int throw_counts_plain(uint32_t state, uint32_t n, uint32_t npixels, uint32_t most,
-                       uint8_t count[THROW_NPIXELS])
+/* Puts counts of a tile where its open pixels are; returns those behind. */
+BRAGG_INLINE const uint8_t *put_tile(uint8_t *pixels, size_t stride, uint32_t open,
+                                     const uint8_t *count)
+{
+    for (uint32_t row = 0; row < 4; row++, pixels += stride) {
+        if (open == 0xFFFF) {
+            memcpy(pixels, count, 4);
+            count += 4;
+            continue;
+        }
+        for (uint32_t k = 0; k < 4; k++) {
+            if (open >> (4 * row + k) & 1)
+                pixels[k] = *count++;
+        }
+    }
+    return count;
+}
+
+int put_counts_plain(const uint8_t count[BLOCK_NPIXELS], const uint64_t open[BLOCK_NROWS],
+                     uint32_t most, uint8_t *pixels, size_t stride)
 {
     uint8_t largest = 0;
-    memset(count, 0, THROW_NPIXELS);
-    for (uint32_t i = 0; i < n; i++)
-        count[(uint64_t)next_bits(&state) * npixels >> 32]++;
-    for (uint32_t k = 0; k < THROW_NPIXELS; k++)
+    for (uint32_t k = 0; k < BLOCK_NPIXELS; k++)
         largest = count[k] > largest ? count[k] : largest;
+    for (uint32_t row = 0; row < BLOCK_NROWS; row++, pixels += 4 * stride) {
+        for (uint32_t k = 0; k < 4; k++)
+            count = put_tile(pixels + 4 * k, stride, open[row] >> 16 * k & 0xFFFF, count);
+    }
     return largest <= most;
 }
 
-const draw_kernels DRAW_KERNELS_SCALAR = {draw_strip, NULL, widen, tile_hashes, throw_counts_plain};
+void spread_cut_plain(const cut_tile *tile, size_t n, uint8_t (*pixels)[16])
+{
+    for (size_t k = 0; k < n; k++) {
+        const uint32_t open = tile[k].open;
+        uint32_t f = 0;
+        for (uint32_t p = 0; p < PATTERN_NBYTES; p++)
+            f += open >> p & 1;
+        uint32_t from = (tile[k].hash >> 24) * f >> 8;
+        for (uint32_t p = 0; p < PATTERN_NBYTES; p++) {
+            const uint32_t is_open = open >> p & 1;
+            pixels[k][p] = is_open ? tile[k].pattern[from] : 0;
+            from = from + is_open < f ? from + is_open : 0;
+        }
+    }
+}
+
+const draw_kernels DRAW_KERNELS_SCALAR = {
+    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_plain, spread_cut_plain};
 
 const draw_kernels *draw_kernels_get(cpu_level level)
 {

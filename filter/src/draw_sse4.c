@@ -75,5 +75,6 @@ KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
 }
 
-const draw_kernels DRAW_KERNELS_SSE4 = {draw_strip, NULL, widen, tile_hashes, throw_counts_plain};
+const draw_kernels DRAW_KERNELS_SSE4 = {
+    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_plain, spread_cut_plain};
 #endif

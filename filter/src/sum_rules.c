@@ -72,17 +72,33 @@ small_rule small_rule_of(const sum_rule *rule)
                         rule->context};
 }
 
-/*
- * What a cell adds to a coarse block for a full tile, in one number: the expected sum and, from bit
- * LOW_MOST_SHIFT, the largest value of a pixel.  As many pixels as a block has fit in either half.
- */
-enum { LOW_MOST_SHIFT = 32 };
-static const uint64_t NOT_LOW = UINT64_MAX; /* of a general ring */
+uint32_t plain_rule_of(const sum_rule *rule)
+{
+    if (rule->predicted > PLAIN_MOST_SUM || rule->step > PLAIN_MOST_STEP)
+        return PLAIN_NONE;
+    return (uint32_t)rule->predicted | rule->step << PLAIN_STEP_SHIFT |
+           (uint32_t)rule->context << PLAIN_CONTEXT_SHIFT;
+}
+
+uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters)
+{
+    if (expected >= PLAIN_MOST_EXPECTED)
+        return PLAIN_NONE;
+    const sum_rule rule = sum_rule_of(expected, expected, quarters, 0, 0, 1);
+    return plain_rule_of(&rule);
+}
 
 static uint64_t low_cell_of(const frame_model *model, uint32_t cell)
 {
     const cell_range *r = &model->range[cell];
-    return r->is_pattern ? model->expected[cell] | (uint64_t)r->high << LOW_MOST_SHIFT : NOT_LOW;
+    return r->is_pattern ? model->expected[cell] | (uint64_t)r->high << LOW_MOST_SHIFT
+                         : SUM_NOT_LOW;
+}
+
+void sum_grid_set_low_cells(sum_grid *grid)
+{
+    for (uint32_t c = 0; c < grid->model->noise.map->ncells; c++)
+        grid->low_cell[c] = low_cell_of(grid->model, c);
 }
 
 h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
@@ -109,8 +125,8 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->may_be_coarse = grid->nlow[map->ncells] > 0;
     while (grid->may_be_coarse && grid->nlow[grid->first_low + 1] == 0)
         grid->first_low++;
-    for (uint32_t c = 0; c < map->ncells && grid->may_be_coarse; c++)
-        grid->low_cell[c] = low_cell_of(model, c);
+    if (grid->may_be_coarse)
+        sum_grid_set_low_cells(grid);
     return H5BRAGG_OK;
 }
 
@@ -133,6 +149,8 @@ void sum_grid_free(sum_grid *grid)
     scratch_give(grid->scale_above);
     scratch_give(grid->coarse_sum);
     scratch_give(grid->coarse);
+    scratch_give(grid->coarse_open);
+    scratch_give(grid->coarse_hash);
     scratch_give(grid->low_cell);
     scratch_give(grid->whole);
     scratch_give(grid->least_high);
@@ -159,7 +177,7 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
         for (uint32_t t = MACRO_EDGE * block; t < ring_map_block_stop(map, block); t++) {
             if (cell[t] == BRAGG_NO_CELL)
                 continue;
-            if (grid->low_cell[cell[t]] == NOT_LOW)
+            if (grid->low_cell[cell[t]] == SUM_NOT_LOW)
                 return 0;
             all += grid->low_cell[cell[t]];
             least = grid->low_cell[cell[t]] < least ? grid->low_cell[cell[t]] : least;
@@ -172,19 +190,47 @@ static int block_is_coarse(const sum_grid *grid, uint32_t block)
            (uint64_t)SUM_UNITS * m->noise.params->coarse_limit * ntiles;
 }
 
+/* The same of a block that has sixteen tiles, none of them blank: most have. */
+static int full_block_is_coarse(const sum_grid *grid, uint32_t block)
+{
+    const ring_map *map = grid->model->noise.map;
+    const uint64_t *low_cell = grid->low_cell;
+    const uint16_t *cell =
+        map->cell + (size_t)MACRO_EDGE * grid->row * map->ntx + (size_t)MACRO_EDGE * block;
+    uint64_t all = 0;
+    uint64_t any = 0;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t row = 0; row < MACRO_EDGE; row++, cell += map->ntx) {
+        for (uint32_t k = 0; k < MACRO_EDGE; k++) {
+            const uint64_t low = low_cell[cell[k]];
+            all += low;
+            any |= low;
+            least = low < least ? low : least;
+        }
+    }
+    if (any == SUM_NOT_LOW)
+        return 0;
+    grid->whole[block] = all;
+    grid->least_high[block] = (uint8_t)(least >> LOW_MOST_SHIFT);
+    return TILE_NPIXELS * (uint64_t)(uint32_t)all <
+           (uint64_t)SUM_UNITS * grid->model->noise.params->coarse_limit * MACRO_EDGE * MACRO_EDGE;
+}
+
 /*
  * Where all cells that a block may have are such as coarse blocks may be made of, it is one.  Who
  * writes needs no more of it than that.
  */
 static int find_coarse(const sum_grid *grid, uint32_t block, cell_span span)
 {
-    if (span.most == BRAGG_NO_CELL)
+    const uint32_t ncolumns =
+        ring_map_block_stop(grid->model->noise.map, block) - MACRO_EDGE * block;
+    if (span.most == BRAGG_NO_CELL || grid->nrows < MACRO_EDGE || ncolumns < MACRO_EDGE)
         return block_is_coarse(grid, block);
     const uint32_t nlow = grid->nlow[span.most + 1] - grid->nlow[span.least];
     if (nlow == 0)
         return 0;
     if (!grid->plain || nlow < span.most - span.least + 1u)
-        return block_is_coarse(grid, block);
+        return full_block_is_coarse(grid, block);
     grid->whole[block] = 0;
     return 1;
 }
@@ -221,7 +267,8 @@ void sum_grid_start_row(sum_grid *grid, uint32_t row, const uint16_t *open, cons
     grid->ncoarse = grid->may_be_coarse ? find_coarse_blocks(grid, span) : 0;
 }
 
-int sum_grid_is_whole(const sum_grid *grid, uint32_t block)
+/* Whether all pixels of a coarse block are open, and `whole` says what it is. */
+static int is_whole(const sum_grid *grid, uint32_t block)
 {
     uint64_t all = UINT64_MAX;
     if (!grid->is_coarse[block] || grid->whole[block] == 0)
@@ -252,7 +299,7 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
     const frame_model *m = grid->model;
     const ring_map *map = m->noise.map;
     block_sums b = {0};
-    if (sum_grid_is_whole(grid, block))
+    if (is_whole(grid, block))
         return whole_block(grid, block, sum);
     for (uint32_t row = 0; row < grid->nrows; row++) {
         const uint16_t *cell = map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx;
@@ -267,6 +314,28 @@ block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums 
             b.sum += sum ? sum_of(sum, at) : 0;
             b.has_general |= !m->range[cell[t]].is_pattern;
             b.nopen++;
+        }
+    }
+    return b;
+}
+
+low_block sum_grid_low_block(const sum_grid *grid, uint32_t block, const uint64_t open[MACRO_EDGE])
+{
+    const ring_map *map = grid->model->noise.map;
+    const uint64_t whole = grid->whole[block];
+    low_block b = {(uint32_t)whole, TILE_NPIXELS * (uint32_t)(whole >> LOW_MOST_SHIFT)};
+    if (whole && (open[0] & open[1] & open[2] & open[3]) == UINT64_MAX)
+        return b;
+    b = (low_block){0, 0};
+    for (uint32_t row = 0; row < grid->nrows; row++) {
+        const uint16_t *cell =
+            map->cell + (size_t)(MACRO_EDGE * grid->row + row) * map->ntx + MACRO_EDGE * block;
+        for (uint64_t left = open[row]; left; left >>= TILE_NPIXELS, cell++) {
+            const uint32_t f = count_pixels(left & 0xFFFF);
+            if (f == 0) /* there may be no cell */
+                continue;
+            b.expected += (uint32_t)grid->low_cell[*cell] * f / TILE_NPIXELS;
+            b.most += (uint32_t)(grid->low_cell[*cell] >> LOW_MOST_SHIFT) * f;
         }
     }
     return b;

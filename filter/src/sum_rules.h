@@ -42,11 +42,57 @@ uint32_t sum_quarters_of(const frame_model *model);
 sum_rule sum_rule_of(uint64_t expected, uint64_t variance, uint32_t quarters, int8_t scale,
                      int64_t most, int is_pattern);
 
-/* Whether all pixels of a coarse block are open, and `whole` says what it is. */
-int sum_grid_is_whole(const sum_grid *grid, uint32_t block);
+/*
+ * The rule of a tile, if its numbers are small: the predicted sum in bits 0-15, the step in bits
+ * 16-23, the context in bits 24-28.  Vectors work in 16 bits: sums, found or predicted, have 15 of
+ * them, and steps are such that reciprocals of 15 bits give quotients below 9 exactly.
+ */
+enum {
+    PLAIN_MOST_SUM = 0x7FFF,
+    PLAIN_MOST_STEP = 63,
+    PLAIN_PREDICTED = 0xFFFF,
+    PLAIN_STEP = 0xFF,
+    PLAIN_STEP_SHIFT = 16,
+    PLAIN_CONTEXT_SHIFT = 24,
+    PLAIN_NOT = 1 << 29, /* it cannot be expressed so */
+    PLAIN_NONE = PLAIN_NOT | 1 << PLAIN_STEP_SHIFT
+};
+
+uint32_t plain_rule_of(const sum_rule *rule);
+
+/*
+ * Likewise that of so much as is expected in a pattern ring, in units of 1/256, after it is scaled;
+ * PLAIN_NONE from PLAIN_MOST_EXPECTED on.
+ */
+uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters);
+
+/*
+ * Stands for the expected sum of a tile of a general ring: even with one pixel of it, a block has
+ * more than the 16 times 102400 that pattern rings can have, in units of 1/256.
+ */
+enum { PLAIN_IS_GENERAL = 1 << 26, PLAIN_MOST_EXPECTED = 1 << 21 };
+
+/*
+ * What a cell adds to a coarse block for a full tile, in one number: the expected sum and, from bit
+ * LOW_MOST_SHIFT, the largest value of a pixel.  As many pixels as a block has fit in either half.
+ */
+enum { LOW_MOST_SHIFT = 32 };
+static const uint64_t SUM_NOT_LOW = UINT64_MAX; /* of a general ring */
+
+/* Makes `low_cell`, which sum_grid_make does where there may be coarse blocks. */
+void sum_grid_set_low_cells(sum_grid *grid);
 
 /* Of a block of the row at work; sum is that of its tiles, or NULL. */
 block_sums sum_grid_block(const sum_grid *grid, uint32_t block, const tile_sums *sum);
+
+/* What is expected of the open pixels of a coarse block, rows of its tiles, and the largest sum
+ * that they can have. */
+typedef struct low_block {
+    uint32_t expected;
+    uint32_t most;
+} low_block;
+
+low_block sum_grid_low_block(const sum_grid *grid, uint32_t block, const uint64_t open[MACRO_EDGE]);
 
 /* The rule of a coarse block. */
 sum_rule sum_grid_coarse_rule(const sum_grid *grid, uint32_t block, const block_sums *b);

@@ -5,7 +5,7 @@
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
-#include "sum_rules.h"
+#include "sum_rule_simd.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
@@ -26,14 +26,22 @@ KERNEL BRAGG_INLINE __m128i kinds_at(const sum_row *row, uint32_t first)
 }
 
 /* The rules of the listed ones of sixteen tiles, taken apart into *range and *step. */
-KERNEL BRAGG_INLINE void gather_rules(const small_rule *small, __m256i cell, __mmask16 listed,
-                                      __m512i *range, __m512i *step)
+KERNEL BRAGG_INLINE void look_up_rules(const small_rule *small, const uint16_t *cell,
+                                       __mmask16 lanes, __mmask16 listed, __m512i *range,
+                                       __m512i *step)
 {
     const __m512i even =
         _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m512i index = _mm512_maskz_cvtepu16_epi32(listed, cell);
-    const __m512i low = look_up_8_pairs(small, _mm512_castsi512_si256(index));
-    const __m512i high = look_up_8_pairs(small, _mm512_extracti64x4_epi64(index, 1));
+    const __m256i cells = _mm256_maskz_loadu_epi16(lanes, cell);
+    const __mmask16 has_cell = _mm256_mask_cmpneq_epi16_mask(lanes, cells, _mm256_set1_epi16(-1));
+    uint16_t listed_cell[SUM_NLANES];
+    __m512i low;
+    __m512i high;
+    if (has_cell != 0xFFFF) {
+        _mm256_storeu_si256((__m256i *)(void *)listed_cell, _mm256_maskz_mov_epi16(listed, cells));
+        cell = listed_cell;
+    }
+    look_up_16_pairs(small, cell, &low, &high);
     *range = _mm512_permutex2var_epi32(low, even, high);
     *step = _mm512_permutex2var_epi32(low, _mm512_or_si512(even, _mm512_set1_epi32(1)), high);
 }
@@ -45,13 +53,16 @@ KERNEL static uint32_t list(const sum_row *row, uint8_t *context)
         lines_ahead_ask(row->ahead);
         const __mmask16 lanes = lanes_of(row, first);
         const __m256i open = _mm256_maskz_loadu_epi16(lanes, row->open + first);
-        const __m256i cell = _mm256_maskz_loadu_epi16(lanes, row->cell + first);
         const __m128i kind = kinds_at(row, first);
         const __mmask16 listed = _mm256_test_epi16_mask(open, open) &
                                  (__mmask16)~_mm_test_epi8_mask(kind, _mm_set1_epi8(SUM_COARSE));
+        row->listed[first / SUM_NLANES] = listed;
+        row->odd[first / SUM_NLANES] = 0;
+        if (!listed) /* many side by side are coarse */
+            continue;
         __m512i range;
         __m512i step;
-        gather_rules(row->small, cell, listed, &range, &step);
+        look_up_rules(row->small, row->cell + first, lanes, listed, &range, &step);
         const __mmask16 odd = _mm256_cmpneq_epi16_mask(open, _mm256_set1_epi16(-1)) |
                               _mm_test_epi8_mask(kind, kind) |
                               _mm512_test_epi32_mask(step, _mm512_set1_epi32(NOT_SMALL << 16));
@@ -59,7 +70,6 @@ KERNEL static uint32_t list(const sum_row *row, uint8_t *context)
         _mm512_storeu_si512(row->range + first, range);
         _mm512_storeu_si512(row->step + first, step);
         _mm_storeu_si128((__m128i *)(context + n), _mm512_cvtepi32_epi8(contexts));
-        row->listed[first / SUM_NLANES] = listed;
         row->odd[first / SUM_NLANES] = odd & listed;
         n += (uint32_t)__builtin_popcount(listed);
     }
@@ -74,6 +84,8 @@ KERNEL static int32_t restore(const sum_row *row, const uint8_t *symbol, int64_t
     for (uint32_t first = 0; first < row->ntiles; first += SUM_NLANES) {
         lines_ahead_ask(row->ahead);
         const __mmask16 listed = row->listed[first / SUM_NLANES];
+        if (!listed)
+            continue;
         const __m512i symbols = _mm512_maskz_expand_epi32(
             listed, _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)symbol)));
         const __m512i hash = _mm512_loadu_si512(row->hash + first);
@@ -106,5 +118,11 @@ KERNEL static int32_t restore(const sum_row *row, const uint8_t *symbol, int64_t
     return _mm512_reduce_or_epi32(room);
 }
 
-const sums_read_kernels SUMS_READ_KERNELS_AVX512 = {list, restore};
+KERNEL static void find_rules(const uint32_t *expected, uint32_t n, uint32_t quarters,
+                              uint32_t *rule)
+{
+    list_pattern_rules(expected, n, quarters, rule);
+}
+
+const sums_read_kernels SUMS_READ_KERNELS_AVX512 = {list, restore, find_rules};
 #endif

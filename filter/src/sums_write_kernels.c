@@ -2,14 +2,6 @@
 /* Sums of simple tiles in plain C. */
 #include "sums_write_kernels.h"
 
-uint32_t plain_rule_of(const sum_rule *rule)
-{
-    if (rule->predicted > PLAIN_MOST_SUM || rule->step > PLAIN_MOST_STEP)
-        return PLAIN_NONE;
-    return (uint32_t)rule->predicted | rule->step << PLAIN_STEP_SHIFT |
-           (uint32_t)rule->context << PLAIN_CONTEXT_SHIFT;
-}
-
 /* The rule of a tile of which so much is expected, if that is in a pattern ring. */
 static uint32_t pattern_rule(uint32_t expected, uint32_t quarters, int8_t scale)
 {
@@ -84,7 +76,7 @@ static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
 static void list_rules(const uint32_t *expected, uint32_t n, uint32_t quarters, uint32_t *rule)
 {
     for (uint32_t k = 0; k < n; k++)
-        rule[k] = pattern_rule(expected[k], quarters, 0);
+        rule[k] = sum_pattern_rule(expected[k], quarters);
 }
 
 /*

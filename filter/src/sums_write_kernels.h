@@ -11,30 +11,6 @@
 
 enum { GROUP_NBLOCKS = 4, SUM_NTILES = GROUP_NBLOCKS * MACRO_EDGE };
 
-/*
- * The rule of a tile, if its numbers are small: the predicted sum in bits 0-15, the step in bits
- * 16-23, the context in bits 24-28.  Vectors work in 16 bits: sums, found or predicted, have 15 of
- * them, and steps are such that reciprocals of 15 bits give quotients below 9 exactly.
- */
-enum {
-    PLAIN_MOST_SUM = 0x7FFF,
-    PLAIN_MOST_STEP = 63,
-    PLAIN_PREDICTED = 0xFFFF,
-    PLAIN_STEP = 0xFF,
-    PLAIN_STEP_SHIFT = 16,
-    PLAIN_CONTEXT_SHIFT = 24,
-    PLAIN_NOT = 1 << 29, /* it cannot be expressed so */
-    PLAIN_NONE = PLAIN_NOT | 1 << PLAIN_STEP_SHIFT
-};
-
-uint32_t plain_rule_of(const sum_rule *rule);
-
-/*
- * Stands for the expected sum of a tile of a general ring: even with one pixel of it, a block has
- * more than the 16 times 102400 that pattern rings can have, in units of 1/256.
- */
-enum { PLAIN_IS_GENERAL = 1 << 26, PLAIN_MOST_EXPECTED = 1 << 21 };
-
 /* What writing knows of a cell. */
 typedef struct plain_cell {
     uint32_t rule;     /* of a whole tile where the scale is 1 */

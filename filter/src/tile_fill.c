@@ -10,6 +10,7 @@
 #include "coarse_fill.h"
 #include "noise_hash.h"
 #include "scratch.h"
+#include "tile_bytes.h"
 
 #include <math.h>
 
@@ -113,9 +114,10 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->cells.run = scratch_take(ncells * sizeof *t->cells.run);
     t->cells.level = scratch_take(ncells * sizeof *t->cells.level);
     t->more = scratch_take(padded * sizeof *t->more);
-    t->cut = scratch_take(MACRO_EDGE * padded * sizeof *t->cut);
+    t->cut = scratch_take(padded * sizeof *t->cut);
+    t->cut_tile = scratch_take(MACRO_EDGE * padded * sizeof *t->cut_tile);
     if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->ngeneral || !t->mean ||
-        !t->cells.run || !t->cells.level || !t->more || !t->cut)
+        !t->cells.run || !t->cells.level || !t->more || !t->cut || !t->cut_tile)
         return H5BRAGG_NO_MEMORY;
     if (fill == H5BRAGG_FILL_NOISE)
         return set_cells(t);
@@ -135,6 +137,7 @@ void tile_fill_free(tile_fill *t)
     scratch_give(t->cells.level);
     scratch_give(t->more);
     scratch_give(t->cut);
+    scratch_give(t->cut_tile);
     memset(t, 0, sizeof *t);
 }
 
@@ -148,7 +151,7 @@ typedef struct tile_row {
     const int64_t *sum;
     uint32_t *variant;
     uint8_t *permutation;
-    uint32_t *cut;
+    cut_tile *cut_tile;
     uint32_t nrows;             /* of pixels */
     uint8_t *pixels[TILE_EDGE]; /* in the strip */
 } tile_row;
@@ -167,7 +170,7 @@ static tile_row row_at(const tile_fill *t, uint32_t row)
     r.sum = f->sum + at;
     r.variant = t->variant + padded_at;
     r.permutation = t->permutation + padded_at;
-    r.cut = t->cut + padded_at;
+    r.cut_tile = t->cut_tile + padded_at;
     const uint32_t nleft = map->ny - TILE_EDGE * r.number;
     r.nrows = nleft < TILE_EDGE ? nleft : TILE_EDGE;
     for (uint32_t k = 0; k < TILE_EDGE; k++)
@@ -175,45 +178,49 @@ static tile_row row_at(const tile_fill *t, uint32_t row)
     return r;
 }
 
-/* Draws the pixels of a tile that are open, of which there are f. */
-BRAGG_INLINE void draw_cut_tile(const h5bragg_pixel_type type, const ring_map *map,
-                                const tile_row *r, uint32_t column, uint32_t f,
-                                const uint8_t *variant, void *pixels)
+/*
+ * With local counts: finds the patterns of tiles of which only some pixels are drawn, and asks for
+ * them, as they are far apart.  There is much to do before they are drawn.
+ */
+static int find_cut_tiles(const tile_fill *t, const tile_row *r, uint32_t ncut)
 {
-    uint32_t from = (r->hash[column] >> CHOICE_PERMUTATION_SHIFT) * f >> 8;
-    for (uint32_t left = r->open[column]; left; left &= left - 1) {
-        pixel_set(pixels, type, tile_pixel(map, r->number, column, lowest_bit(left)),
-                  variant[from]);
-        from = from + 1 < f ? from + 1 : 0;
+    for (uint32_t k = 0; k < ncut; k++) {
+        const uint32_t column = t->cut[k];
+        const uint32_t hash = r->hash[column];
+        const uint32_t open = r->open[column];
+        const uint8_t *rows = pattern_row(t->cells.book, count_bits(open),
+                                          t->threshold[r->cell[column]], (uint32_t)r->sum[column]);
+        if (!rows)
+            return 0;
+        r->cut_tile[k] = (cut_tile){rows + choice_variant(hash), column, hash, open};
+        __builtin_prefetch(r->cut_tile[k].pattern);
     }
+    return 1;
 }
 
 enum { CUT_AT_ONCE = 16 };
 
-/* With local counts: the listed tiles.  Their patterns are far apart: some are asked for at once.
- */
+/* Where a tile lies in the frame as a whole its other pixels become something. */
 BRAGG_INLINE void draw_cut_tiles(const h5bragg_pixel_type type, const tile_fill *t,
-                                 const tile_row *r, uint32_t ncut, int *has_all, void *pixels)
+                                 const tile_row *r, uint32_t ncut, void *pixels)
 {
     const ring_map *map = t->frame->model.noise.map;
     for (uint32_t first = 0; first < ncut; first += CUT_AT_ONCE) {
+        const cut_tile *tile = r->cut_tile + first;
         const uint32_t n = ncut - first < CUT_AT_ONCE ? ncut - first : CUT_AT_ONCE;
-        const uint8_t *variant[CUT_AT_ONCE];
-        uint32_t f[CUT_AT_ONCE];
+        uint8_t drawn[CUT_AT_ONCE][TILE_NPIXELS];
+        t->kernels->spread_cut(tile, n, drawn);
         for (uint32_t k = 0; k < n; k++) {
-            const uint32_t column = r->cut[first + k];
-            f[k] = count_bits(r->open[column]);
-            const uint8_t *rows = pattern_row(t->cells.book, f[k], t->threshold[r->cell[column]],
-                                              (uint32_t)r->sum[column]);
-            if (!rows) {
-                *has_all = 0;
-                return;
+            const size_t at = tile_pixel(map, r->number, tile[k].column, 0);
+            if (r->nrows == TILE_EDGE && TILE_EDGE * (tile[k].column + 1) <= map->nx) {
+                tile_bytes_put(type, drawn[k], at, map->nx, pixels);
+                continue;
             }
-            variant[k] = rows + choice_variant(r->hash[column]);
-            __builtin_prefetch(variant[k]);
+            for (uint32_t left = tile[k].open; left; left &= left - 1) {
+                const uint32_t p = lowest_bit(left);
+                pixel_set(pixels, type, tile_pixel(map, r->number, tile[k].column, p), drawn[k][p]);
+            }
         }
-        for (uint32_t k = 0; k < n; k++)
-            draw_cut_tile(type, map, r, r->cut[first + k], f[k], variant[k], pixels);
     }
 }
 
@@ -232,7 +239,7 @@ static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t 
                          .ahead = &t->ahead,
                          .variant = r->variant,
                          .permutation = r->permutation,
-                         .cut = r->cut};
+                         .cut = t->cut};
     if (!f->model.layout.has_local)
         t->kernels->hash(~f->header->seed, (uint32_t)r->first, ntx, t->more);
     choose_function *choose = f->model.layout.has_local ? t->choice->by_sum : t->choice->by_level;
@@ -240,7 +247,7 @@ static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t 
         return H5BRAGG_NO_MEMORY;
     t->has_general[row] = choice.has_general;
     t->ncut[row] = choice.ncut;
-    return H5BRAGG_OK;
+    return find_cut_tiles(t, r, choice.ncut) ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
 void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)
@@ -275,10 +282,7 @@ h5bragg_status tile_fill_start(tile_fill *t)
             t->kernels->draw(t->patterns.full, r.variant, r.permutation, t->patterns.table,
                              t->stride / TILE_EDGE, r.pixels);
     }
-    for (uint32_t block = 0; f->grid.ncoarse && block < f->grid.nblocks; block++) {
-        if (f->grid.is_coarse[block])
-            coarse_fill(t, block);
-    }
+    coarse_fill(t);
     return H5BRAGG_OK;
 }
 
@@ -358,16 +362,14 @@ static void draw_row(const tile_fill *t, const tile_row *r, void *pixels)
 h5bragg_status tile_fill_row(tile_fill *t, uint32_t row, void *pixels)
 {
     const tile_row r = row_at(t, row);
-    int has_all = 1;
     draw_row(t, &r, pixels);
     if (t->fill == H5BRAGG_FILL_MEAN) {
         fill_means(t, &r, pixels);
         return H5BRAGG_OK;
     }
     if (t->ncut[row])
-        DISPATCH_PIXEL_TYPE(t->frame->model.noise.type, draw_cut_tiles, t, &r, t->ncut[row],
-                            &has_all, pixels)
+        DISPATCH_PIXEL_TYPE(t->frame->model.noise.type, draw_cut_tiles, t, &r, t->ncut[row], pixels)
     if (t->has_general[row])
         draw_general(t, &r, pixels);
-    return has_all ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
+    return H5BRAGG_OK;
 }

@@ -24,7 +24,8 @@ typedef struct tile_fill {
     lines_ahead ahead;      /* of the row of macro blocks */
     uint32_t *more;         /* without local counts: second hashes of a row of tiles */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
-    uint32_t *cut; /* with: columns of tiles of which only some pixels are drawn, row by row */
+    uint32_t *cut;      /* with: columns of tiles of a row of which only some pixels are drawn */
+    cut_tile *cut_tile; /* these, row by row */
     uint32_t ncut[MACRO_EDGE];
 } tile_fill;
 

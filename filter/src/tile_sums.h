@@ -25,12 +25,6 @@ typedef struct sum_rule {
     uint8_t context;
 } sum_rule;
 
-/* That of a coarse block. */
-typedef struct coarse_rule {
-    sum_rule rule;
-    uint32_t block;
-} coarse_rule;
-
 /* The same in 16 bits, for cells whose numbers are small. */
 typedef struct small_rule {
     int16_t predicted;
@@ -74,10 +68,13 @@ typedef struct sum_grid {
     int8_t *scale_above;
     sum_rule *full; /* per cell: a whole tile where the scale is 1; writing may go without */
     /* For reading alone: */
-    small_rule *small;   /* likewise */
-    int64_t *coarse_sum; /* nblocks: restored, of coarse blocks with open tiles */
-    coarse_rule *coarse; /* nblocks: those at work */
-    /* Of a row of macro blocks: see sum_row. */
+    small_rule *small; /* likewise */
+    uint32_t *coarse;  /* the coarse blocks with open tiles, of which there are nlisted */
+    uint32_t nlisted;
+    uint64_t *coarse_open; /* their open pixels, a row of tiles each, MACRO_EDGE a block */
+    uint32_t *coarse_hash; /* theirs, and their sums, with room for whole SUM_SLACK */
+    int64_t *coarse_sum;
+    /* Of a row of macro blocks, and behind it of its coarse blocks: see sum_row. */
     uint16_t *any_open; /* of the columns of tiles, with zeros behind them */
     uint8_t *kind;
     uint32_t *range;

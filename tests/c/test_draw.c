@@ -132,44 +132,114 @@ static void check_hashes(const draw_kernels *kernels, unsigned *state)
     }
 }
 
-static uint32_t largest_of(const uint8_t count[THROW_NPIXELS])
+static uint32_t count_bits_of(uint64_t bits)
 {
-    uint32_t largest = 0;
-    for (uint32_t k = 0; k < THROW_NPIXELS; k++)
-        largest = count[k] > largest ? count[k] : largest;
-    return largest;
+    uint32_t n = 0;
+    for (; bits; bits &= bits - 1)
+        n++;
+    return n;
 }
 
-/* From an empty block to one in which hardly a pixel has as few as it may. */
+static uint32_t nopen_of(const uint64_t open[BLOCK_NROWS])
+{
+    uint32_t n = 0;
+    for (uint32_t row = 0; row < BLOCK_NROWS; row++)
+        n += count_bits_of(open[row]);
+    return n;
+}
+
+static uint64_t random_word(unsigned *state)
+{
+    uint64_t word = 0;
+    for (int k = 0; k < 8; k++)
+        word = word << 8 ^ random_bits(state);
+    return word;
+}
+
+/* Blocks without counts, and some with many; whole ones, and some with hardly a pixel. */
+static void fill_blocks(throw_blocks *blocks, unsigned *state)
+{
+    for (uint32_t b = 0; b < THROW_NBLOCKS; b++) {
+        uint64_t *open = blocks->open + BLOCK_NROWS * b;
+        const uint32_t kind = random_bits(state) % 4;
+        for (uint32_t row = 0; row < BLOCK_NROWS; row++)
+            open[row] = kind ? UINT64_MAX : random_word(state) & random_word(state);
+        if (kind == 1)
+            open[random_bits(state) % BLOCK_NROWS] = random_bits(state) % 2;
+        blocks->state[b] = (uint32_t)random_word(state) | 1;
+        blocks->n[b] = nopen_of(open) ? random_bits(state) % (b % 4 ? 30 : 256) : 0;
+    }
+}
+
+/* Against one count at a time. */
 static void check_throws(const draw_kernels *kernels, unsigned *state)
 {
-    uint8_t expected[THROW_NPIXELS];
-    uint8_t got[THROW_NPIXELS];
-    uint32_t nkept = 0;
-    for (uint32_t n = 0; n <= 255; n++) {
-        const uint32_t seed = random_bits(state) << 16 | random_bits(state) << 1 | 1;
-        const uint32_t npixels = n % 2 ? THROW_NPIXELS : 1 + random_bits(state) % THROW_NPIXELS;
-        const uint32_t most = random_bits(state) % 64;
-        const int is_kept = DRAW_KERNELS_SCALAR.throw_counts(seed, n, npixels, most, expected);
-        uint32_t next = seed;
-        uint32_t sum = 0;
-        for (uint32_t i = 0; i < n; i++)
-            expected[(uint64_t)next_bits(&next) * npixels >> 32]--;
-        for (uint32_t k = 0; k < THROW_NPIXELS; k++)
-            CHECK(expected[k] == 0);
-        CHECK(DRAW_KERNELS_SCALAR.throw_counts(seed, n, npixels, most, expected) == is_kept);
-        CHECK(is_kept == (largest_of(expected) <= most));
-        if (!kernels->throw_counts(seed, n, npixels, most, got)) {
-            CHECK(!is_kept || largest_of(expected) > 15); /* a kernel need not count farther */
-            continue;
-        }
-        CHECK(is_kept && memcmp(expected, got, sizeof got) == 0);
-        for (uint32_t k = 0; k < THROW_NPIXELS; k++)
-            sum += got[k];
-        CHECK(sum == n);
-        nkept++;
+    throw_blocks blocks;
+    uint8_t count[THROW_ROOM];
+    fill_blocks(&blocks, state);
+    kernels->throw_counts(&blocks, count);
+    for (uint32_t b = 0; b < THROW_NBLOCKS; b++) {
+        uint8_t expected[BLOCK_NPIXELS] = {0};
+        const uint32_t nopen = nopen_of(blocks.open + BLOCK_NROWS * b);
+        uint32_t next = blocks.state[b];
+        for (uint32_t i = 0; i < blocks.n[b]; i++)
+            expected[(uint64_t)next_bits(&next) * nopen >> 32]++;
+        CHECK(memcmp(expected, count + BLOCK_NPIXELS * b, sizeof expected) == 0);
     }
-    CHECK(nkept > 100);
+}
+
+/* Counts of open pixels, and no others beyond the block. */
+static void check_puts(const draw_kernels *kernels, unsigned *state)
+{
+    enum { EDGE = 16, STRIDE = EDGE + 3 };
+    throw_blocks blocks;
+    fill_blocks(&blocks, state);
+    for (uint32_t b = 0; b < THROW_NBLOCKS; b++) {
+        const uint64_t *open = blocks.open + BLOCK_NROWS * b;
+        uint8_t count[BLOCK_NPIXELS] = {0};
+        uint8_t pixels[EDGE * STRIDE];
+        uint32_t largest = 0;
+        uint32_t n = 0;
+        memset(pixels, 0xAA, sizeof pixels);
+        for (uint32_t k = 0; k < nopen_of(open); k++) {
+            count[k] = (uint8_t)(random_bits(state) % 64);
+            largest = count[k] > largest ? count[k] : largest;
+        }
+        CHECK(kernels->put_counts(count, open, largest, pixels, STRIDE) == 1);
+        if (largest > 0)
+            CHECK(kernels->put_counts(count, open, largest - 1, pixels, STRIDE) == 0);
+        for (uint32_t k = 0; k < BLOCK_NPIXELS; k++) {
+            const uint32_t row = k / 64 * 4 + k % 16 / 4;
+            if (open[k / 64] >> k % 64 & 1)
+                CHECK(pixels[row * STRIDE + k / 16 % 4 * 4 + k % 4] == count[n++]);
+        }
+        for (uint32_t k = 0; k < sizeof pixels; k++)
+            CHECK(k % STRIDE < EDGE || pixels[k] == 0xAA);
+    }
+}
+
+/* Against one pixel at a time. */
+static void check_cut(const draw_kernels *kernels, unsigned *state)
+{
+    enum { NTILES = 21 };
+    uint8_t pattern[NTILES][16];
+    uint8_t pixels[NTILES][16];
+    cut_tile tile[NTILES];
+    for (uint32_t k = 0; k < NTILES; k++) {
+        const uint32_t open = k < 16 ? 1u << k : (uint32_t)random_word(state) & 0xFFFF;
+        tile[k] = (cut_tile){pattern[k], k, (uint32_t)random_word(state), open ? open : 0xFFFF};
+        for (uint32_t p = 0; p < 16; p++)
+            pattern[k][p] = (uint8_t)random_bits(state);
+    }
+    kernels->spread_cut(tile, NTILES, pixels);
+    for (uint32_t k = 0; k < NTILES; k++) {
+        const uint32_t f = count_bits_of(tile[k].open);
+        uint32_t n = (tile[k].hash >> 24) * f / 256;
+        for (uint32_t p = 0; p < 16; p++) {
+            if (tile[k].open >> p & 1)
+                CHECK(pixels[k][p] == pattern[k][n++ % f]);
+        }
+    }
 }
 
 /* H5BRAGG_SIMD and the machine decide which level is the best; all below it work as well. */
@@ -188,6 +258,8 @@ static void every_level_draws_the_same(void)
             check_widen(kernels, &state);
             check_hashes(kernels, &state);
             check_throws(kernels, &state);
+            check_puts(kernels, &state);
+            check_cut(kernels, &state);
         }
     }
 }

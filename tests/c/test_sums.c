@@ -87,6 +87,28 @@ static void check_sums(cpu_level level, unsigned seed)
     }
 }
 
+/* Whatever is expected, up to what no pattern ring can have; bounds of contexts and steps, too. */
+static void check_rules(cpu_level level, unsigned seed)
+{
+    enum { MOST = 70 };
+    uint32_t expected[MOST] = {0};
+    uint32_t plain[MOST + 1] = {0};
+    uint32_t other[MOST + 1] = {0};
+    const uint32_t n = seed % (MOST + 1);
+    const uint32_t quarters = 1 + seed % 8;
+    for (uint32_t k = 0; k < n; k++) {
+        const uint32_t bits = (random_bits(&seed) << 16 ^ random_bits(&seed)) >> seed % 32;
+        const uint32_t square = (bits & 0x3F) * (bits & 0x3F) * 4096 / (quarters * quarters);
+        expected[k] = k % 3 == 0 ? bits : k % 3 == 1 ? square + k % 2 : SUM_EXACT_BOUND[k % 15];
+        expected[k] -= k % 5 == 0 && expected[k] > 0;
+    }
+    SUMS_READ_KERNELS_PLAIN.find_rules(expected, n, quarters, plain);
+    sums_read_kernels_get(level)->find_rules(expected, n, quarters, other);
+    CHECK(memcmp(plain, other, sizeof plain) == 0);
+    for (uint32_t k = 0; k < n; k++)
+        CHECK(plain[k] == sum_pattern_rule(expected[k], quarters));
+}
+
 /* Against one tile at a time. */
 static void check_sorting(unsigned seed)
 {
@@ -121,8 +143,10 @@ int main(void)
 {
     for (unsigned seed = 0; seed < 3000; seed++) {
         check_sorting(seed);
-        for (int level = CPU_SCALAR; level <= (int)bragg_cpu_level(); level++)
+        for (int level = CPU_SCALAR; level <= (int)bragg_cpu_level(); level++) {
             check_sums((cpu_level)level, seed);
+            check_rules((cpu_level)level, seed);
+        }
     }
     return 0;
 }
