@@ -65,28 +65,20 @@ KERNEL BRAGG_INLINE void put_tile(symbol_reader *s, const exact_rule *rule, __m1
     tile->is_narrow = 1;
 }
 
-KERNEL BRAGG_INLINE void exchange(lanes512 *x)
-{
-    const __m512i first = x->state[0];
-    x->state[0] = x->state[1];
-    x->state[1] = first;
-}
-
 KERNEL BRAGG_INLINE uint32_t read_by(const int by_loads, exact_reader *r, const uint32_t *place,
                                      const exact_rule *const *rule, exact_tile *tile,
                                      uint32_t ntiles)
 {
     symbol_reader *s = &r->value_symbols.stream;
-    lanes512 x = lanes_load(&r->value_symbols);
+    symbol_lanes x = lanes_load(&r->value_symbols);
     uint32_t k = 0;
-    for (; k < ntiles && tile[k].valid == 0xFFFF && has_words(s, x.word_at, AVX512_LANES); k++) {
+    for (; k < ntiles && tile[k].valid == 0xFFFF && has_words(s, x.word_at, TILE_NPIXELS); k++) {
         const __m128i context = contexts_of(&r->levels, place[k]);
         const __m128i symbols = get_16(&x, 0, context, by_loads);
-        exchange(&x); /* the other vector's turn is next */
+        lanes_turn(&x);
+        lanes_turn(&x);
         put_tile(s, rule[k], symbols, &tile[k]);
     }
-    if (k % AVX512_NVECTORS)
-        exchange(&x);
     lanes_store(&x, (size_t)k * TILE_NPIXELS, &r->value_symbols);
     return k;
 }
