@@ -8,6 +8,7 @@
  */
 #include "exact_read.h"
 
+#include "byte_lanes.h"
 #include "cpu_level.h"
 #include "tile_sums.h" /* count_bits */
 
@@ -93,7 +94,7 @@ BRAGG_INLINE uint32_t bits_of(const uint8_t *symbol)
 BRAGG_INLINE int restore_bytes(symbol_reader *s, const uint8_t *symbol, exact_tile *tile)
 {
     const uint32_t bits = bits_of(symbol);
-    if (bits >= EXACT_BYTE_NSYMBOLS)
+    if (bits >= BYTE_NSYMBOLS)
         return 0;
     if (bits < NUMBER_DIRECT) {
         memcpy(tile->byte, symbol, TILE_NPIXELS);

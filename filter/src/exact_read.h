@@ -5,9 +5,6 @@
 
 #include "exact_stream.h"
 
-/* Symbols below this stand for bytes, and have at most 5 raw bits. */
-enum { EXACT_BYTE_NSYMBOLS = 32 };
-
 /* The values of any tile; returns where the symbols of the next are. */
 const uint8_t *exact_restore(symbol_reader *s, const exact_rule *rule, const uint8_t *symbol,
                              exact_tile *tile);

@@ -7,6 +7,7 @@
  */
 #include "exact_read.h"
 
+#include "byte_lanes.h"
 #include "symbol_lanes.h"
 
 #if defined(BRAGG_X86_64)
@@ -19,43 +20,11 @@ KERNEL BRAGG_INLINE __m128i contexts_of(const exact_levels *levels, uint32_t pla
     return _mm_add_epi8(shade, _mm_set1_epi8((char)levels->first[place]));
 }
 
-/* The raw bits of eight numbers, to where there are bits in `places`. */
-KERNEL BRAGG_INLINE uint64_t deposit(symbol_reader *s, uint64_t places)
-{
-    const uint64_t byte = s->bit_at >> 3;
-    const uint8_t *p = s->raw + (byte < s->raw_nbytes ? byte : s->raw_nbytes);
-    const uint64_t bits = load_u64(p) >> (s->bit_at & 7);
-    s->bit_at += (uint64_t)__builtin_popcountll(places);
-    return _pdep_u64(bits, places);
-}
-
-/* By symbol: the least number, and where its raw bits are. */
-static const uint8_t LEAST[EXACT_BYTE_NSYMBOLS] = {0,  1,  2,  3,  4,  5,   6,   7,   8,   9,  10,
-                                                   11, 12, 13, 14, 15, 16,  20,  24,  28,  32, 40,
-                                                   48, 56, 64, 80, 96, 112, 128, 160, 192, 224};
-static const uint8_t RAW[EXACT_BYTE_NSYMBOLS] = {0, 0, 0,  0,  0,  0,  0,  0,  0,  0, 0,
-                                                 0, 0, 0,  0,  0,  3,  3,  3,  3,  7, 7,
-                                                 7, 7, 15, 15, 15, 15, 31, 31, 31, 31};
-
-/* The numbers of symbols that stand for bytes. */
-KERNEL BRAGG_INLINE __m128i bytes_of(symbol_reader *s, __m128i symbols)
-{
-    const __m256i of = _mm256_castsi128_si256(symbols);
-    const __m128i least = _mm256_castsi256_si128(
-        _mm256_permutexvar_epi8(of, _mm256_loadu_si256((const void *)LEAST)));
-    const __m128i raw =
-        _mm256_castsi256_si128(_mm256_permutexvar_epi8(of, _mm256_loadu_si256((const void *)RAW)));
-    const uint64_t first = deposit(s, (uint64_t)_mm_cvtsi128_si64(raw));
-    const uint64_t last = deposit(s, (uint64_t)_mm_extract_epi64(raw, 1));
-    return _mm_add_epi8(least, _mm_set_epi64x((long long)last, (long long)first));
-}
-
 /* A tile of sixteen symbols. */
 KERNEL BRAGG_INLINE void put_tile(symbol_reader *s, const exact_rule *rule, __m128i symbols,
                                   exact_tile *tile)
 {
-    const __m128i above_bytes = _mm_set1_epi8((char)(256 - EXACT_BYTE_NSYMBOLS));
-    if (_mm_test_epi8_mask(symbols, above_bytes)) {
+    if (has_larger(symbols)) {
         uint8_t symbol[TILE_NPIXELS];
         _mm_storeu_si128((void *)symbol, symbols);
         exact_restore(s, rule, symbol, tile);
@@ -65,28 +34,20 @@ KERNEL BRAGG_INLINE void put_tile(symbol_reader *s, const exact_rule *rule, __m1
     tile->is_narrow = 1;
 }
 
-KERNEL BRAGG_INLINE void exchange(lanes512 *x)
-{
-    const __m512i first = x->state[0];
-    x->state[0] = x->state[1];
-    x->state[1] = first;
-}
-
 KERNEL BRAGG_INLINE uint32_t read_by(const int by_loads, exact_reader *r, const uint32_t *place,
                                      const exact_rule *const *rule, exact_tile *tile,
                                      uint32_t ntiles)
 {
     symbol_reader *s = &r->value_symbols.stream;
-    lanes512 x = lanes_load(&r->value_symbols);
+    symbol_lanes x = lanes_load(&r->value_symbols);
     uint32_t k = 0;
-    for (; k < ntiles && tile[k].valid == 0xFFFF && has_words(s, x.word_at, AVX512_LANES); k++) {
+    for (; k < ntiles && tile[k].valid == 0xFFFF && has_words(s, x.word_at, TILE_NPIXELS); k++) {
         const __m128i context = contexts_of(&r->levels, place[k]);
         const __m128i symbols = get_16(&x, 0, context, by_loads);
-        exchange(&x); /* the other vector's turn is next */
+        lanes_turn(&x);
+        lanes_turn(&x);
         put_tile(s, rule[k], symbols, &tile[k]);
     }
-    if (k % AVX512_NVECTORS)
-        exchange(&x);
     lanes_store(&x, (size_t)k * TILE_NPIXELS, &r->value_symbols);
     return k;
 }

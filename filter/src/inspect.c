@@ -142,8 +142,8 @@ static void copy_mask(const frame_mask *mask, const ring_map *map, uint8_t *out)
 {
     memset(out, 0, (size_t)map->ny * map->nx);
     for (uint32_t row = 0; row < map->ny; row++) {
-        for (uint32_t k = mask->row_start[row]; k < mask->row_start[row + 1]; k++) {
-            const mask_run *run = &mask->run[k];
+        for (uint32_t k = 0; k < mask->row[row].n; k++) {
+            const mask_run *run = &mask->run[mask->row[row].first + k];
             memset(out + (size_t)row * map->nx + run->start, run->number, run->stop - run->start);
         }
     }

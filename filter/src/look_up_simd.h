@@ -41,13 +41,18 @@ LOOK_UP2 __m256i load_8(const void *table, __m256i index)
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
-LOOK_UP2 __m256i look_up_8(const void *table, __m256i index)
+/* As look_up_8, for loops that are compiled for either way. */
+LOOK_UP2 __m256i look_up_8_by(int by_loads, const void *table, __m256i index)
 {
-    return bragg_gathers_are_slow() ? load_8(table, index)
-                                    : _mm256_i32gather_epi32(table, index, 4);
+    return by_loads ? load_8(table, index) : _mm256_i32gather_epi32(table, index, 4);
 }
 
-/* As look_up_16, for loops that are compiled for either way. */
+LOOK_UP2 __m256i look_up_8(const void *table, __m256i index)
+{
+    return look_up_8_by(bragg_gathers_are_slow(), table, index);
+}
+
+/* Likewise as look_up_16. */
 LOOK_UP512 __m512i look_up_16_by(int by_loads, const void *table, __m512i index)
 {
     if (!by_loads)

@@ -25,11 +25,16 @@ typedef struct mask_run {
     uint8_t number; /* 1 + number of the code */
 } mask_run;
 
-/* The masked pixels of a frame, both ways in which they are asked for. */
+/* The runs of a row. */
+typedef struct mask_row {
+    uint32_t first;
+    uint32_t n;
+} mask_row;
+
+/* The masked pixels of a frame. */
 typedef struct frame_mask {
-    uint16_t *valid;     /* per tile: bit p is set if pixel p is in the frame and not masked */
-    uint32_t *row_start; /* ny + 1: where a row's runs begin */
-    mask_run *run;       /* by row, then column */
+    mask_row *row; /* ny, of which neighbours that are alike share their runs */
+    mask_run *run; /* by column */
     uint32_t nmasked;
 } frame_mask;
 
@@ -54,6 +59,9 @@ h5bragg_status mask_read(byte_reader *r, uint32_t version, const ring_map *map, 
                          frame_mask *mask);
 
 void frame_mask_free(frame_mask *mask);
+
+/* Sets valid[ntx] of a row of tiles: bit p if pixel p is in the frame and not masked. */
+void mask_valid(const frame_mask *mask, const ring_map *map, uint32_t tile_row, uint16_t *valid);
 
 /* Puts the codes of masked pixels into rows [first, last) of a decoded frame. */
 void mask_apply(const frame_mask *mask, const ring_map *map, const bragg_mask_codes *codes,

@@ -16,7 +16,7 @@ typedef struct open_rectangle {
     uint32_t end;
 } open_rectangle;
 
-/* A mask being read: rows below `row` are complete. */
+/* A mask being read: rows above `row` are complete. */
 typedef struct mask_reader {
     const ring_map *map;
     frame_mask *mask;
@@ -33,51 +33,18 @@ typedef struct mask_reader {
     size_t nruns;
 } mask_reader;
 
-/* Marks the pixels of a run, in some rows of one row of tiles, as masked in their tiles. */
-static void clear_valid(const mask_reader *r, const mask_run *run, uint32_t row, uint32_t nrows)
-{
-    uint16_t *tiles = r->mask->valid + (size_t)(row / TILE_EDGE) * r->map->ntx;
-    const uint32_t rows = (0x1111u & ((1u << TILE_EDGE * nrows) - 1))
-                          << TILE_EDGE * (row % TILE_EDGE);
-    const uint32_t first = run->start / TILE_EDGE;
-    const uint32_t last = (run->stop - 1) / TILE_EDGE;
-    const uint32_t from_start = 0xFu << run->start % TILE_EDGE & 0xFu;
-    const uint32_t to_stop = 0xFu >> (TILE_EDGE - 1 - (run->stop - 1) % TILE_EDGE);
-    if (first == last) {
-        tiles[first] = (uint16_t)(tiles[first] & ~((from_start & to_stop) * rows));
-        return;
-    }
-    tiles[first] = (uint16_t)(tiles[first] & ~(from_start * rows));
-    for (uint32_t t = first + 1; t < last; t++)
-        tiles[t] = (uint16_t)(tiles[t] & ~(0xFu * rows));
-    tiles[last] = (uint16_t)(tiles[last] & ~(to_stop * rows));
-}
-
-/* Makes room for n more runs. */
-static h5bragg_status reserve_runs(mask_reader *r, size_t n)
-{
-    frame_mask *m = r->mask;
-    if (n <= r->capacity - r->nruns)
-        return H5BRAGG_OK;
-    size_t capacity = r->capacity ? 2 * r->capacity : 1024;
-    while (capacity - r->nruns < n)
-        capacity *= 2;
-    mask_run *grown = scratch_grow(m->run, capacity * sizeof *grown);
-    if (!grown)
-        return H5BRAGG_NO_MEMORY;
-    m->run = grown;
-    r->capacity = capacity;
-    return H5BRAGG_OK;
-}
-
 static h5bragg_status append_run(mask_reader *r, mask_run run)
 {
-    const h5bragg_status status = reserve_runs(r, 1);
-    if (status)
-        return status;
-    r->mask->run[r->nruns++] = run;
-    r->mask->nmasked += run.stop - run.start;
-    clear_valid(r, &run, r->row, 1);
+    frame_mask *m = r->mask;
+    if (r->nruns == r->capacity) {
+        const size_t capacity = r->capacity ? 2 * r->capacity : 1024;
+        mask_run *grown = scratch_grow(m->run, capacity * sizeof *grown);
+        if (!grown)
+            return H5BRAGG_NO_MEMORY;
+        m->run = grown;
+        r->capacity = capacity;
+    }
+    m->run[r->nruns++] = run;
     return H5BRAGG_OK;
 }
 
@@ -110,27 +77,18 @@ static h5bragg_status list_runs(mask_reader *r)
     return status;
 }
 
-/* Rows from that at work up to `row`, not included, that have the runs from number `first` on. */
-static h5bragg_status repeat_runs(mask_reader *r, size_t first, uint32_t row)
+/* Completes the row at work and those below it, up to `row`, not included, whose runs are those
+ * from number `first` on. */
+static void complete_rows(mask_reader *r, size_t first, uint32_t row)
 {
     frame_mask *m = r->mask;
-    const size_t n = r->nruns - first;
-    const h5bragg_status status = reserve_runs(r, n * (row - r->row));
-    if (status)
-        return status;
-    while (r->row < row) {
-        const uint32_t end = (r->row / TILE_EDGE + 1) * TILE_EDGE; /* of the row of tiles */
-        const uint32_t stop = row < end ? row : end;
-        for (size_t k = first; k < first + n; k++) {
-            m->nmasked += (m->run[k].stop - m->run[k].start) * (stop - r->row);
-            clear_valid(r, &m->run[k], r->row, stop - r->row);
-        }
-        for (; r->row < stop; m->row_start[++r->row] = (uint32_t)r->nruns) {
-            for (size_t k = first; k < first + n; k++)
-                m->run[r->nruns++] = m->run[k];
-        }
-    }
-    return H5BRAGG_OK;
+    const mask_row runs = {(uint32_t)first, (uint32_t)(r->nruns - first)};
+    uint32_t nmasked = 0;
+    for (size_t k = first; k < r->nruns; k++)
+        nmasked += m->run[k].stop - m->run[k].start;
+    m->nmasked += nmasked * (row - r->row);
+    while (r->row < row)
+        m->row[r->row++] = runs;
 }
 
 /* Completes the row at work and those below it that are like it, up to `row`, not included. */
@@ -138,13 +96,11 @@ static h5bragg_status complete(mask_reader *r, uint32_t row)
 {
     const size_t first = r->nruns;
     const h5bragg_status status = list_runs(r);
-    r->mask->row_start[++r->row] = (uint32_t)r->nruns;
-    if (r->has_one_row) {
+    complete_rows(r, first, r->has_one_row ? r->row + 1 : row);
+    if (r->has_one_row)
         memcpy(r->number, r->below, r->map->nx);
-        r->has_one_row = 0;
-        return status;
-    }
-    return status || r->row >= row ? status : repeat_runs(r, first, row);
+    r->has_one_row = 0;
+    return status;
 }
 
 /* Completes rows up to, not including, `row`. */
@@ -245,11 +201,9 @@ static h5bragg_status go_on(mask_reader *r, uint32_t row)
             stop = r->open[k].end < stop ? r->open[k].end : stop;
             status = append_run(r, r->open[k].run);
         }
-        r->mask->row_start[++r->row] = (uint32_t)r->nruns;
-        if (!status && r->row < stop)
-            status = repeat_runs(r, first, stop);
         if (status)
             return status;
+        complete_rows(r, first, stop);
     }
     return H5BRAGG_OK;
 }
@@ -289,28 +243,16 @@ static h5bragg_status read_rectangles(mask_reader *r, symbol_reader *s, uint32_t
     return status ? status : go_on(r, r->map->ny);
 }
 
-static void all_valid(const ring_map *map, uint16_t *valid)
-{
-    memset(valid, 0xFF, ring_map_ntiles(map) * sizeof *valid);
-    for (uint32_t row = 0; row < map->nty; row++)
-        valid[(size_t)row * map->ntx + map->ntx - 1] = tile_inside(map, row, map->ntx - 1);
-    for (uint32_t column = 0; column < map->ntx; column++)
-        valid[(size_t)(map->nty - 1) * map->ntx + column] = tile_inside(map, map->nty - 1, column);
-}
-
 h5bragg_status mask_read(byte_reader *in, uint32_t version, const ring_map *map, uint32_t ncodes,
                          frame_mask *mask)
 {
     symbol_reader s = {0};
     mask_reader r = {.map = map, .mask = mask};
     memset(mask, 0, sizeof *mask);
-    mask->valid = scratch_take(ring_map_ntiles(map) * sizeof *mask->valid);
-    mask->row_start = scratch_take_zeros((size_t)map->ny + 1, sizeof *mask->row_start);
+    mask->row = scratch_take(map->ny * sizeof *mask->row);
     h5bragg_status status = H5BRAGG_NO_MEMORY;
-    if (mask->valid && mask->row_start) {
-        all_valid(map, mask->valid);
+    if (mask->row)
         status = symbols_open(in, version, version == 1 ? NRUN_CONTEXTS : NCONTEXTS, &s);
-    }
     if (!status)
         status = version == 1 ? read_runs(&r, &s, ncodes) : read_rectangles(&r, &s, ncodes);
     if (!status)
@@ -326,10 +268,74 @@ h5bragg_status mask_read(byte_reader *in, uint32_t version, const ring_map *map,
 
 void frame_mask_free(frame_mask *mask)
 {
-    scratch_give(mask->valid);
-    scratch_give(mask->row_start);
+    scratch_give(mask->row);
     scratch_give(mask->run);
     memset(mask, 0, sizeof *mask);
+}
+
+/* Marks the pixels of a run as masked in a row of tiles, in `nrows` rows of pixels from `row` on.
+ */
+static void clear_valid(const mask_run *run, uint32_t row, uint32_t nrows, uint16_t *tiles)
+{
+    const uint32_t rows = (0x1111u & ((1u << TILE_EDGE * nrows) - 1)) << TILE_EDGE * row;
+    const uint32_t first = run->start / TILE_EDGE;
+    const uint32_t last = (run->stop - 1) / TILE_EDGE;
+    const uint32_t from_start = 0xFu << run->start % TILE_EDGE & 0xFu;
+    const uint32_t to_stop = 0xFu >> (TILE_EDGE - 1 - (run->stop - 1) % TILE_EDGE);
+    if (first == last) {
+        tiles[first] = (uint16_t)(tiles[first] & ~((from_start & to_stop) * rows));
+        return;
+    }
+    tiles[first] = (uint16_t)(tiles[first] & ~(from_start * rows));
+    for (uint32_t t = first + 1; t < last; t++)
+        tiles[t] = (uint16_t)(tiles[t] & ~(0xFu * rows));
+    tiles[last] = (uint16_t)(tiles[last] & ~(to_stop * rows));
+}
+
+void mask_valid(const frame_mask *mask, const ring_map *map, uint32_t tile_row, uint16_t *valid)
+{
+    const mask_row *row = mask->row + (size_t)TILE_EDGE * tile_row;
+    const uint32_t nleft = map->ny - TILE_EDGE * tile_row;
+    const uint32_t nrows = nleft < TILE_EDGE ? nleft : TILE_EDGE;
+    memset(valid, 0xFF, map->ntx * sizeof *valid);
+    for (uint32_t column = nrows < TILE_EDGE ? 0 : map->ntx - 1; column < map->ntx; column++)
+        valid[column] = tile_inside(map, tile_row, column);
+    for (uint32_t i = 0, n = 1; i < nrows; i += n, n = 1) {
+        while (i + n < nrows && row[i + n].first == row[i].first && row[i + n].n == row[i].n)
+            n++;
+        for (uint32_t k = 0; k < row[i].n; k++)
+            clear_valid(&mask->run[row[i].first + k], i, n, valid);
+    }
+}
+
+enum { BLOCK_NBYTES = 16, NBLOCKS = 16 };
+
+/* Repeats what stands in a block: some blocks first, then all that is there again and again. */
+BRAGG_INLINE void fill_blocks(uint8_t *to, size_t nbytes, const uint8_t block[BLOCK_NBYTES])
+{
+    size_t n = 0;
+    for (; n + BLOCK_NBYTES <= nbytes && n < BLOCK_NBYTES * NBLOCKS; n += BLOCK_NBYTES)
+        memcpy(to + n, block, BLOCK_NBYTES);
+    for (; nbytes - n >= n; n *= 2)
+        memcpy(to + n, to, n);
+    if (n >= BLOCK_NBYTES * NBLOCKS)
+        memcpy(to + n, to, nbytes - n);
+    else
+        memcpy(to + nbytes - BLOCK_NBYTES, block, BLOCK_NBYTES);
+}
+
+BRAGG_INLINE void apply_run(const h5bragg_pixel_type type, uint8_t *to, size_t n, int64_t value)
+{
+    uint8_t block[BLOCK_NBYTES];
+    const size_t nbytes = n * pixel_nbytes(type);
+    if (nbytes < BLOCK_NBYTES) {
+        for (size_t j = 0; j < n; j++)
+            pixel_set(to, type, j, value);
+        return;
+    }
+    for (size_t j = 0; j < BLOCK_NBYTES / pixel_nbytes(type); j++)
+        pixel_set(block, type, j, value);
+    fill_blocks(to, nbytes, block);
 }
 
 BRAGG_INLINE void apply_runs(const h5bragg_pixel_type type, const frame_mask *mask,
@@ -337,12 +343,12 @@ BRAGG_INLINE void apply_runs(const h5bragg_pixel_type type, const frame_mask *ma
                              uint32_t last, void *pixels)
 {
     for (uint32_t row = first; row < last; row++) {
-        for (uint32_t k = mask->row_start[row]; k < mask->row_start[row + 1]; k++) {
+        const mask_row runs = mask->row[row];
+        uint8_t *to = (uint8_t *)pixels + (size_t)row * map->nx * pixel_nbytes(type);
+        for (uint32_t k = runs.first; k < runs.first + runs.n; k++) {
             const mask_run run = mask->run[k];
-            const int64_t value = codes->value[run.number - 1];
-            const size_t start = (size_t)row * map->nx;
-            for (size_t j = start + run.start; j < start + run.stop; j++)
-                pixel_set(pixels, type, j, value);
+            apply_run(type, to + run.start * pixel_nbytes(type), run.stop - run.start,
+                      codes->value[run.number - 1]);
         }
     }
 }

@@ -9,6 +9,7 @@
 #include "peak_bands.h"
 #include "peak_block.h"
 #include "peak_picked.h"
+#include "scratch.h"
 #include "symbols.h"
 
 #if defined(BRAGG_X86_64)
@@ -200,15 +201,22 @@ static h5bragg_status search_rows(chunk_search *s)
 static h5bragg_status search_tiles(sparse_frame *frame, const peak_rules *rules,
                                    h5bragg_peak_list *list)
 {
+    const ring_map *map = frame->model.noise.map;
+    uint16_t *valid = scratch_take(ring_map_ntiles(map) * sizeof *valid);
     chunk_search s = {.rules = rules,
                       .list = list,
-                      .valid = frame->mask.valid,
+                      .valid = valid,
                       .least = pixel_minimum(frame->model.noise.type),
                       .most = pixel_maximum(frame->model.noise.type)};
+    if (!valid)
+        return H5BRAGG_NO_MEMORY;
+    for (uint32_t row = 0; row < map->nty; row++)
+        mask_valid(&frame->mask, map, row, valid + (size_t)row * map->ntx);
     h5bragg_status status = peak_bands_make(frame, &s.bands);
     if (!status)
         status = search_rows(&s);
     peak_bands_free(&s.bands);
+    scratch_give(valid);
     return status;
 }
 

@@ -87,6 +87,21 @@ uint32_t picked_pixels_list_plain(const picked_base *base, const picked_places *
 
 enum { LANES = 16 };
 
+/* Puts down up to sixteen pixels, numbers among those of sixteen lines, as numbers n and more. */
+KERNEL BRAGG_INLINE void put_pixels(__m128i listed, __m512i at, __m512i least, __m512i cell,
+                                    const picked_pixels *to, uint32_t n)
+{
+    const __m512i number = _mm512_cvtepu8_epi32(listed);
+    const __m512i from = _mm512_srli_epi32(number, 2);
+    const __m512i in_line = _mm512_and_si512(number, _mm512_set1_epi32(3));
+    _mm512_storeu_si512(to->at + n, _mm512_add_epi32(_mm512_permutexvar_epi32(from, at), in_line));
+    if (to->least)
+        _mm512_storeu_si512(to->least + n, _mm512_permutexvar_epi32(from, least));
+    if (to->cell)
+        _mm256_storeu_si256((__m256i *)(void *)(to->cell + n),
+                            _mm512_cvtepi32_epi16(_mm512_permutexvar_epi32(from, cell)));
+}
+
 /* A lane is a line of sixteen, then a pixel of theirs. */
 KERNEL static uint32_t list_avx512(const picked_base *base, const picked_places *places,
                                    const picked_lines *lines, const uint8_t *symbol, uint32_t n,
@@ -139,20 +154,14 @@ KERNEL static uint32_t list_avx512(const picked_base *base, const picked_places 
             _mm512_test_epi8_mask(_mm512_shuffle_epi8(bits, four), _mm512_set1_epi32(0x08040201));
         const uint32_t npicked = (uint32_t)__builtin_popcountll(picked);
         __m512i listed = _mm512_maskz_compress_epi8(picked, numbers);
-        for (uint32_t k = 0; k < npicked; k += LANES) {
-            const __m512i number = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(listed));
-            const __m512i from = _mm512_srli_epi32(number, 2);
-            const uint32_t i = npixels + k;
-            _mm512_storeu_si512(to->at + i, _mm512_add_epi32(_mm512_permutexvar_epi32(from, at),
-                                                             _mm512_and_si512(number, three)));
-            if (to->least)
-                _mm512_storeu_si512(to->least + i, _mm512_permutexvar_epi32(from, least));
-            if (to->cell)
-                _mm256_storeu_si256((__m256i *)(void *)(to->cell + i),
-                                    _mm512_cvtepi32_epi16(_mm512_permutexvar_epi32(from, cell)));
-            _mm_storeu_si128((__m128i *)(void *)(to->context + i),
-                             _mm512_cvtepi32_epi8(_mm512_permutexvar_epi32(from, context)));
-            listed = _mm512_shuffle_i64x2(listed, listed, _MM_SHUFFLE(0, 3, 2, 1));
+        const __m512i contexts = _mm512_castsi128_si512(_mm512_cvtepi32_epi8(context));
+        _mm512_storeu_si512(to->context + npixels, /* by the lowest six bits of bytes */
+                            _mm512_permutexvar_epi8(_mm512_srli_epi16(listed, 2), contexts));
+        for (uint32_t k = 0; k < npicked; k += 2 * LANES) { /* hardly ever more than once */
+            const __m256i some = _mm512_castsi512_si256(listed);
+            put_pixels(_mm256_castsi256_si128(some), at, least, cell, to, npixels + k);
+            put_pixels(_mm256_extracti128_si256(some, 1), at, least, cell, to, npixels + k + LANES);
+            listed = _mm512_shuffle_i64x2(listed, listed, _MM_SHUFFLE(3, 2, 3, 2));
         }
         npixels += npicked;
     }

@@ -6,6 +6,7 @@
  * symbols of these lines which pixels, and those of the pixels how high they are.  Each time all
  * contexts come first, then all symbols at once.
  */
+#include "byte_lanes.h"
 #include "cpu_level.h"
 #include "picked_reader.h"
 #include "scratch.h"
@@ -166,30 +167,45 @@ static int add_heights_plain(picked_reader *r)
 }
 
 #if defined(BRAGG_X86_64)
-#include <immintrin.h>
+enum { LANES = 16 };
 
-/* Of values there is room for LINES_SLACK more. */
-__attribute__((target("avx512f,avx512bw"))) static int add_heights_avx512(picked_reader *r)
+/* Some heights of which one is not a byte. */
+static int add_some(picked_reader *r, uint32_t first, uint32_t n)
 {
-    const uint8_t *symbol = r->wide.symbol;
-    const uint32_t n = r->n;
     int is_good = 1;
-    for (uint32_t k = 0; k < n; k += LINES_SLACK) {
-        const uint32_t nleft = n - k;
-        const __mmask64 inside = nleft < LINES_SLACK ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
-        const __m512i symbols = _mm512_maskz_loadu_epi8(inside, symbol + k);
-        for (uint32_t i = k; i < k + LINES_SLACK; i += 16) {
-            const __m512i heights =
-                _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(symbol + i)));
-            _mm512_storeu_si512(r->value + i,
-                                _mm512_add_epi32(_mm512_loadu_si512(r->value + i), heights));
-        }
-        uint64_t large =
-            _mm512_test_epi8_mask(symbols, _mm512_set1_epi8((char)(256 - NUMBER_DIRECT)));
-        for (; large; large &= large - 1)
-            is_good &= add_large(r, k + lowest_bit(large));
+    for (uint32_t k = first; k < first + n; k++) {
+        r->value[k] += r->wide.symbol[k];
+        if (r->wide.symbol[k] >= NUMBER_DIRECT)
+            is_good &= add_large(r, k);
     }
     return is_good;
+}
+
+/* Of values there is room for LINES_SLACK more. */
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi2,popcnt"))) static int
+add_heights_avx512(picked_reader *r)
+{
+    const h5bragg_pixel_type type = r->model->noise.type;
+    const uint32_t sign = pixel_minimum(type) < 0 ? 0x80000000u : 0; /* makes all unsigned */
+    const __m512i signs = _mm512_set1_epi32((int)sign);
+    const __m512i most = _mm512_set1_epi32((int)((uint32_t)pixel_maximum(type) ^ sign));
+    symbol_reader *s = &r->wide.heights.stream;
+    uint32_t is_wrong = 0;
+    for (uint32_t k = 0; k < r->n; k += LANES) {
+        const uint32_t n = r->n - k < LANES ? r->n - k : LANES;
+        const __mmask16 inside = (__mmask16)((1u << n) - 1);
+        const __m128i symbols = _mm_maskz_loadu_epi8(inside, r->wide.symbol + k);
+        if (has_larger(symbols)) {
+            is_wrong |= !add_some(r, k, n);
+            continue;
+        }
+        const __m512i heights = _mm512_cvtepu8_epi32(bytes_of(s, symbols));
+        const __m512i value = _mm512_loadu_si512(r->value + k);
+        is_wrong |= _mm512_mask_cmpgt_epu32_mask(inside, _mm512_xor_si512(value, signs),
+                                                 _mm512_sub_epi32(most, heights));
+        _mm512_storeu_si512(r->value + k, _mm512_add_epi32(value, heights));
+    }
+    return is_wrong == 0;
 }
 #endif
 

@@ -23,6 +23,22 @@ typedef struct bragg_frame {
     uint32_t nx;
 } bragg_frame;
 
+/* As h5bragg_pixel_nbytes, for types that are constants. */
+BRAGG_INLINE size_t pixel_nbytes(h5bragg_pixel_type type)
+{
+    switch (type) {
+    case H5BRAGG_U8:
+        return sizeof(uint8_t);
+    case H5BRAGG_U16:
+    case H5BRAGG_I16:
+        return sizeof(uint16_t);
+    case H5BRAGG_U32:
+    case H5BRAGG_I32:
+        return sizeof(uint32_t);
+    }
+    return 0;
+}
+
 BRAGG_INLINE int64_t pixel_get(const void *pixels, h5bragg_pixel_type type, size_t i)
 {
     switch (type) {

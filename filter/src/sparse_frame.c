@@ -9,14 +9,15 @@ static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
 {
     const size_t ntiles = (size_t)MACRO_EDGE * map->ntx;
     frame->exact = scratch_take((map->ncells + 1u) * sizeof *frame->exact);
+    frame->valid = scratch_take(ntiles * sizeof *frame->valid);
     frame->open = scratch_take_zeros(ntiles, sizeof *frame->open);
     frame->hash = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->hash);
     frame->sum = scratch_take_zeros(ntiles + SUM_SLACK, sizeof *frame->sum);
     frame->exact_bits = scratch_take((map->ntx + GROUP_NTILES) * sizeof *frame->exact_bits);
     frame->tile = exact_tiles_take(ntiles);
     frame->tile_rule = scratch_take(ntiles * sizeof *frame->tile_rule);
-    if (!frame->exact || !frame->open || !frame->hash || !frame->sum || !frame->exact_bits ||
-        !frame->tile || !frame->tile_rule)
+    if (!frame->exact || !frame->valid || !frame->open || !frame->hash || !frame->sum ||
+        !frame->exact_bits || !frame->tile || !frame->tile_rule)
         return H5BRAGG_NO_MEMORY;
     return kept_flags_make(map, &frame->flags);
 }
@@ -122,6 +123,7 @@ void sparse_frame_close(sparse_frame *frame)
     frame_model_free(&frame->model);
     scratch_give(frame->exact);
     scratch_give(frame->exact_bits);
+    scratch_give(frame->valid);
     scratch_give(frame->open);
     scratch_give(frame->hash);
     scratch_give(frame->sum);
@@ -147,7 +149,7 @@ static uint32_t list_exact(sparse_frame *frame, uint32_t row, const uint16_t *bi
     const ring_map *map = frame->model.noise.map;
     const size_t start = (size_t)(MACRO_EDGE * frame->macro_row + row) * map->ntx;
     const uint16_t *cells = map->cell + start;
-    const uint16_t *valid = frame->mask.valid + start;
+    const uint16_t *valid = frame->valid + (size_t)row * map->ntx;
     const exact_rule *rules = frame->exact;
     const uint32_t ntx = map->ntx;
     const uint32_t ncells = map->ncells;
@@ -176,12 +178,12 @@ static h5bragg_status read_exact(sparse_frame *frame)
     const size_t start = (size_t)MACRO_EDGE * frame->macro_row * map->ntx;
     uint32_t n = 0;
     for (uint32_t row = 0; row < frame->nrows; row++) {
-        const size_t at = start + (size_t)row * map->ntx;
-        const tile_flags flags = {map->ntx, frame->flags.symbol, map->cell + at,
-                                  frame->mask.valid + at};
+        const size_t at = (size_t)row * map->ntx;
+        const tile_flags flags = {map->ntx, frame->flags.symbol, map->cell + start + at,
+                                  frame->valid + at};
+        mask_valid(&frame->mask, map, MACRO_EDGE * frame->macro_row + row, frame->valid + at);
         if (!kept_flags_read(&frame->flags, &frame->flag_symbols) ||
-            !tiles_sort(&flags, frame->open + (size_t)row * map->ntx,
-                        frame->exact_bits + row * ngroups))
+            !tiles_sort(&flags, frame->open + at, frame->exact_bits + row * ngroups))
             return H5BRAGG_CORRUPT;
     }
     for (uint32_t row = 0; row < frame->nrows; row++) {

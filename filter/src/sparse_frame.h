@@ -40,7 +40,8 @@ typedef struct sparse_frame {
     /* The row of macro blocks at work: four rows of tiles. */
     uint32_t macro_row;
     uint32_t nrows;
-    uint16_t *open; /* pixels that are drawn */
+    uint16_t *valid; /* pixels that are in the frame and not masked */
+    uint16_t *open;  /* those that are drawn */
     uint32_t *hash;
     uint16_t *exact_bits; /* see tile_sort.h */
     exact_tile *tile;     /* exact ones, row by row */

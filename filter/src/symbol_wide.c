@@ -38,54 +38,49 @@ static void get_plainly(wide_reader *s, const uint8_t *context, size_t n, uint8_
 #if defined(BRAGG_X86_64)
 enum { AVX2_LANES = 8, AVX2_NVECTORS = SYMBOLS_WIDE_NSTATES / AVX2_LANES };
 
-#define KERNEL512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+#define KERNEL512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,popcnt")))
 #define KERNEL2 __attribute__((target("avx2")))
 
-/* Symbols of the first n of sixteen states. */
-KERNEL512 BRAGG_INLINE void get_some(lanes512 *x, size_t v, const uint8_t *context, size_t n,
-                                     uint8_t *symbol, const int by_loads)
+/* Symbols of up to eight states, for which there may be no words. */
+KERNEL512 BRAGG_INLINE void get_some(symbol_lanes *x, size_t nwords, const uint8_t *context,
+                                     size_t n, uint8_t *symbol, const int by_loads)
 {
-    const __mmask16 lanes = (__mmask16)((1u << n) - 1);
-    const __m512i entry = entries_avx512(x, v, _mm_maskz_loadu_epi8(lanes, context), by_loads);
-    _mm_mask_storeu_epi8(symbol, lanes, _mm512_cvtepi32_epi8(entry));
-    take_avx512(x, v, entry, lanes);
+    const __mmask8 lanes = (__mmask8)(n < LANES_N ? (1u << n) - 1 : ALL_LANES);
+    const __m256i entry = lanes_entries(x, 0, _mm_maskz_loadu_epi8(lanes, context), by_loads);
+    _mm256_mask_cvtepi32_storeu_epi8(symbol, lanes, entry);
+    lanes_take(x, 0, entry, lanes_last_words(x, nwords), lanes);
+    lanes_turn(x);
 }
 
 /* Symbols of all of sixteen states. */
-KERNEL512 BRAGG_INLINE void get_to(lanes512 *x, size_t v, const uint8_t *context, uint8_t *symbol,
-                                   const int by_loads)
+KERNEL512 BRAGG_INLINE void get_to(symbol_lanes *x, size_t v, const uint8_t *context,
+                                   uint8_t *symbol, const int by_loads)
 {
     const __m128i contexts = _mm_loadu_si128((const void *)context);
     _mm_storeu_si128((void *)symbol, get_16(x, v, contexts, by_loads));
 }
 
-/* Symbols while there are words for all states of a vector; returns how many it read. */
-KERNEL512 BRAGG_INLINE size_t get_avx512_by(const int by_loads, wide_reader *s,
-                                            const uint8_t *context, size_t n, uint8_t *symbol)
+KERNEL512 BRAGG_INLINE void get_avx512_by(const int by_loads, wide_reader *s,
+                                          const uint8_t *context, size_t n, uint8_t *symbol)
 {
-    lanes512 x = lanes_load(s);
+    symbol_lanes x = lanes_load(s);
     size_t k = 0;
     for (; k + SYMBOLS_WIDE_NSTATES <= n && has_words(&s->stream, x.word_at, SYMBOLS_WIDE_NSTATES);
          k += SYMBOLS_WIDE_NSTATES) {
         get_to(&x, 0, context + k, symbol + k, by_loads);
-        get_to(&x, 1, context + k + AVX512_LANES, symbol + k + AVX512_LANES, by_loads);
+        get_to(&x, 2, context + k + 16, symbol + k + 16, by_loads);
     }
-    for (size_t v = 0; v < AVX512_NVECTORS && k < n; v++) {
-        const size_t nlanes = n - k < AVX512_LANES ? n - k : AVX512_LANES;
-        if (!has_words(&s->stream, x.word_at, AVX512_LANES))
-            break;
-        get_some(&x, v, context + k, nlanes, symbol + k, by_loads);
-        k += nlanes;
-    }
-    lanes_store(&x, k, s);
-    return k;
+    for (; k < n; k += LANES_N)
+        get_some(&x, s->stream.nwords, context + k, n - k, symbol + k, by_loads);
+    lanes_store(&x, n, s);
 }
 
-KERNEL512 static size_t get_avx512(wide_reader *s, const uint8_t *context, size_t n,
-                                   uint8_t *symbol)
+KERNEL512 static void get_avx512(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
 {
-    return bragg_gathers_are_slow() ? get_avx512_by(1, s, context, n, symbol)
-                                    : get_avx512_by(0, s, context, n, symbol);
+    if (bragg_gathers_are_slow())
+        get_avx512_by(1, s, context, n, symbol);
+    else
+        get_avx512_by(0, s, context, n, symbol);
 }
 
 /* Of eight lanes by their bits, how many before each are set, a byte each. */
@@ -196,8 +191,10 @@ static size_t get_avx2(wide_reader *s, const uint8_t *context, size_t n, uint8_t
 static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
 {
     const cpu_level level = bragg_cpu_level();
-    if (level == CPU_AVX512)
-        return get_avx512(s, context, n, symbol);
+    if (level == CPU_AVX512) {
+        get_avx512(s, context, n, symbol);
+        return n;
+    }
     return level == CPU_AVX2 ? get_avx2(s, context, n, symbol) : 0;
 }
 #else

@@ -166,7 +166,8 @@ typedef struct symbol_reader {
     uint64_t raw_nbytes;
     uint64_t bit_at; /* raw bits taken, counts on past the end */
     size_t nwords;
-    uint32_t zeros; /* of a wide stream, a bit each: contexts whose only symbol is 0 */
+    uint32_t zeros; /* of a wide stream, a bit each: contexts whose only symbol is 0; if these are
+                       all 32, there need not be tables */
     uint32_t *memory;
     size_t memory_nbytes;
 } symbol_reader;

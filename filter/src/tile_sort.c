@@ -46,14 +46,14 @@ static uint32_t sort_plain(const tile_flags *f, uint32_t first, uint16_t *restri
 #include <immintrin.h>
 
 /*
- * Cells and valid pixels of a frame have left the caches when the next one comes, and there is too
- * little to do here meanwhile.  So those of a row of tiles are asked for a row of macro blocks
- * before.  By addresses, as they may be beyond the last row.
+ * The cells of a frame have left the caches when the next one comes, and there is too little to do
+ * here meanwhile.  So those of a row of tiles are asked for a row of macro blocks before.  By
+ * addresses, as they may be beyond the last row.
  */
-BRAGG_INLINE void ask_for_below(const uint16_t *tiles, const tile_flags *f, uint32_t first)
+BRAGG_INLINE void ask_for_below(const tile_flags *f, uint32_t first)
 {
-    const uintptr_t nbytes = sizeof *tiles * ((uintptr_t)MACRO_EDGE * f->ntiles + first);
-    __builtin_prefetch((const void *)((uintptr_t)tiles + nbytes), 0, 2);
+    const uintptr_t nbytes = sizeof *f->cell * ((uintptr_t)MACRO_EDGE * f->ntiles + first);
+    __builtin_prefetch((const void *)((uintptr_t)f->cell + nbytes), 0, 2);
 }
 
 __attribute__((target("avx512f,avx512bw,avx512vl"))) static uint32_t
@@ -61,8 +61,7 @@ sort_avx512(const tile_flags *f, uint16_t *open, uint16_t *exact)
 {
     uint32_t bad = 0;
     for (uint32_t first = 0; first < f->ntiles; first += GROUP_NTILES) {
-        ask_for_below(f->cell, f, first);
-        ask_for_below(f->valid, f, first);
+        ask_for_below(f, first);
         const __mmask16 lanes = (__mmask16)lane_bits(f->ntiles - first);
         const __mmask16 kept = (__mmask16)kept_bits(f->symbol + first / QUAD_NTILES);
         const __m256i cell = _mm256_maskz_loadu_epi16(lanes, f->cell + first);
@@ -86,8 +85,7 @@ __attribute__((target("avx2"))) static uint32_t sort_avx2(const tile_flags *f, u
     __m256i bad = _mm256_setzero_si256();
     uint32_t first = 0;
     for (; first + GROUP_NTILES <= f->ntiles; first += GROUP_NTILES) {
-        ask_for_below(f->cell, f, first);
-        ask_for_below(f->valid, f, first);
+        ask_for_below(f, first);
         const uint32_t bits = kept_bits(f->symbol + first / QUAD_NTILES);
         const __m256i cell = _mm256_loadu_si256((const void *)(f->cell + first));
         const __m256i valid = _mm256_loadu_si256((const void *)(f->valid + first));

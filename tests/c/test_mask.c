@@ -48,9 +48,32 @@ static void find_codes(const int32_t *pixels, const bragg_mask_codes *codes, uin
 static uint8_t runs[NY * NX * 20];
 static uint8_t other_runs[NY * NX * 20];
 
+/* Masked pixels get their codes, whatever the type, and others stay as they are. */
+static void codes_are_put_back(const frame_mask *mask, const int32_t *pixels,
+                               const bragg_mask_codes *codes)
+{
+    static uint8_t frame[NY * NX * sizeof(int32_t)];
+    static const h5bragg_pixel_type TYPES[] = {H5BRAGG_U8, H5BRAGG_U16, H5BRAGG_U32, H5BRAGG_I16,
+                                               H5BRAGG_I32};
+    for (size_t t = 0; t < sizeof TYPES / sizeof *TYPES; t++) {
+        size_t nwrong = 0;
+        memset(frame, 0, sizeof frame);
+        mask_apply(mask, &MAP, codes, TYPES[t], 0, NY / 2, frame);
+        mask_apply(mask, &MAP, codes, TYPES[t], NY / 2, NY, frame);
+        for (size_t i = 0; i < (size_t)NY * NX; i++) {
+            int32_t expected = 0;
+            if (mask_number(codes, pixels[i]))
+                pixel_set(&expected, TYPES[t], 0, pixels[i]);
+            nwrong += pixel_get(frame, TYPES[t], i) != pixel_get(&expected, TYPES[t], 0);
+        }
+        CHECK(nwrong == 0);
+    }
+}
+
 static size_t round_trip(const int32_t *pixels)
 {
     static uint16_t valid[NTILES];
+    static uint16_t valid_back[NTILES];
     const bragg_frame frame = {pixels, H5BRAGG_I32, NY, NX};
     const bragg_mask_codes codes = {3, {-1, -2, INT32_MIN}};
     uint32_t nmasked = 0;
@@ -70,14 +93,18 @@ static size_t round_trip(const int32_t *pixels)
     byte_reader r = {runs, w.at, 0};
     frame_mask mask;
     CHECK(mask_read(&r, 2, &MAP, codes.n, &mask) == H5BRAGG_OK);
-    CHECK(memcmp(mask.valid, valid, sizeof valid) == 0);
+    for (uint32_t row = 0; row < MAP.nty; row++)
+        mask_valid(&mask, &MAP, row, valid_back + row * MAP.ntx);
+    CHECK(memcmp(valid_back, valid, sizeof valid) == 0);
     for (uint32_t row = 0; row < NY; row++) {
-        for (uint32_t k = mask.row_start[row]; k < mask.row_start[row + 1]; k++) {
-            for (uint32_t j = mask.run[k].start; j < mask.run[k].stop; j++)
-                found += mask.run[k].number == mask_number(&codes, pixels[row * NX + j]);
+        for (uint32_t k = 0; k < mask.row[row].n; k++) {
+            const mask_run run = mask.run[mask.row[row].first + k];
+            for (uint32_t j = run.start; j < run.stop; j++)
+                found += run.number == mask_number(&codes, pixels[row * NX + j]);
         }
     }
     CHECK(found == nmasked && found == mask.nmasked);
+    codes_are_put_back(&mask, pixels, &codes);
     frame_mask_free(&mask);
     return (size_t)(w.at - runs);
 }

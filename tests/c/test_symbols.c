@@ -329,6 +329,38 @@ static void wide_streams_may_have_certain_zeros(unsigned *state)
     symbol_reader_free(&wide.stream);
 }
 
+/* A wide stream that lacks words at its end is never read beyond its bytes, nor passes. */
+static void wide_streams_that_end_early_are_refused(unsigned *state)
+{
+    enum { N = 2000, PIECE = 75 };
+    static uint8_t context[N];
+    static uint8_t back[N];
+    for (size_t i = 0; i < N; i++) {
+        context[i] = (uint8_t)(random_bits(state) % 4);
+        symbol_put(&writer, context[i], random_bits(state) % 40);
+    }
+    byte_writer out = {coded, coded + sizeof coded, 0};
+    symbols_write(&writer, 4, SYMBOLS_WIDE_NSTATES, &out);
+    const size_t size = (size_t)(out.at - coded);
+    CHECK(!out.failed && size > 1000 && size < 128 * 128);
+    for (size_t cut = 0; cut < 200; cut += 2) {
+        const size_t left = size - cut;
+        uint8_t *copy = malloc(left);
+        CHECK(copy);
+        memcpy(copy, coded, left);
+        copy[0] = (uint8_t)((left - 2) % 128 | 128); /* its length, of two bytes */
+        copy[1] = (uint8_t)((left - 2) / 128);
+        byte_reader in = {copy, copy + left, 0};
+        wide_reader wide = {0};
+        CHECK(wide_symbols_open(&in, 2, 4, &wide) == H5BRAGG_OK);
+        for (size_t k = 0; k < N; k += PIECE)
+            wide_symbols_get(&wide, context + k, N - k < PIECE ? N - k : PIECE, back + k);
+        CHECK((wide_symbols_close(&wide) == H5BRAGG_OK) == (cut == 0));
+        symbol_reader_free(&wide.stream);
+        free(copy);
+    }
+}
+
 int main(void)
 {
     unsigned state = 1;
@@ -344,6 +376,7 @@ int main(void)
     damage_is_found(&state);
     no_room_fails();
     wide_streams_may_have_certain_zeros(&state);
+    wide_streams_that_end_early_are_refused(&state);
     symbol_writer_free(&writer);
     symbol_reader_free(&reader);
     return 0;
