@@ -21,7 +21,6 @@ typedef struct tile_fill {
     int64_t *mean;        /* per cell: noise-free reading */
     pattern_cells cells;
     lines_ahead ahead;           /* of the row of macro blocks */
-    uint32_t *more;              /* without local counts: second hashes of a row of tiles */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
     uint32_t *cut;               /* with: columns of tiles of which only some pixels are drawn */
 } tile_fill;
