@@ -5,7 +5,7 @@
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
-#include "noise_hash.h"
+#include "noise_hash_simd.h"
 #include "patterns.h"
 
 #define KERNEL __attribute__((target("avx2")))
@@ -63,22 +63,11 @@ KERNEL static void widen(const uint8_t *in, size_t n, size_t pixel_nbytes, void 
 
 KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
 {
-    const __m256i low = _mm256_set1_epi32((int)(uint32_t)seed);
-    const __m256i high = _mm256_set1_epi32((int)(uint32_t)(seed >> 32));
-    const __m256i factor1 = _mm256_set1_epi32(0x7FEB352D);
-    const __m256i factor2 = _mm256_set1_epi32((int)0x846CA68Bu);
-    const __m256i factor3 = _mm256_set1_epi32((int)0x9E3779B1u);
     __m256i counter =
         _mm256_add_epi32(_mm256_set1_epi32((int)first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     size_t i = 0;
     for (; n - i >= 8; i += 8) {
-        __m256i x = _mm256_xor_si256(counter, low);
-        x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 16)), factor1);
-        x = _mm256_add_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 15)), high);
-        x = _mm256_mullo_epi32(x, factor2);
-        x = _mm256_mullo_epi32(_mm256_xor_si256(x, _mm256_srli_epi32(x, 16)), factor3);
-        x = _mm256_xor_si256(x, _mm256_srli_epi32(x, 15));
-        _mm256_storeu_si256((__m256i *)(out + i), x);
+        _mm256_storeu_si256((__m256i *)(out + i), noise_hash_8(seed, counter));
         counter = _mm256_add_epi32(counter, _mm256_set1_epi32(8));
     }
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);

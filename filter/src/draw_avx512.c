@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "noise_hash.h"
+#include "noise_hash_simd.h"
 #include "patterns.h"
 #include "tile_transpose.h"
 
@@ -290,23 +290,12 @@ KERNEL static void draw_pixels(const draw_patterns *patterns, const uint32_t *va
 
 KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
 {
-    const __m512i low = _mm512_set1_epi32((int)(uint32_t)seed);
-    const __m512i high = _mm512_set1_epi32((int)(uint32_t)(seed >> 32));
-    const __m512i factor1 = _mm512_set1_epi32(0x7FEB352D);
-    const __m512i factor2 = _mm512_set1_epi32((int)0x846CA68Bu);
-    const __m512i factor3 = _mm512_set1_epi32((int)0x9E3779B1u);
     __m512i counter =
         _mm512_add_epi32(_mm512_set1_epi32((int)first),
                          _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     size_t i = 0;
     for (; n - i >= 16; i += 16) {
-        __m512i x = _mm512_xor_si512(counter, low);
-        x = _mm512_mullo_epi32(_mm512_xor_si512(x, _mm512_srli_epi32(x, 16)), factor1);
-        x = _mm512_add_epi32(_mm512_xor_si512(x, _mm512_srli_epi32(x, 15)), high);
-        x = _mm512_mullo_epi32(x, factor2);
-        x = _mm512_mullo_epi32(_mm512_xor_si512(x, _mm512_srli_epi32(x, 16)), factor3);
-        x = _mm512_xor_si512(x, _mm512_srli_epi32(x, 15));
-        _mm512_storeu_si512(out + i, x);
+        _mm512_storeu_si512(out + i, noise_hash_16(seed, counter));
         counter = _mm512_add_epi32(counter, _mm512_set1_epi32(16));
     }
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);

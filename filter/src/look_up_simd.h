@@ -67,6 +67,61 @@ LOOK_UP512 __m512i look_up_16(const void *table, __m512i index)
     return look_up_16_by(bragg_gathers_are_slow(), table, index);
 }
 
+LOOK_UP512 __m512i join_4(__m128i first, __m128i second, __m128i third, __m128i fourth)
+{
+    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1);
+    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(third), fourth, 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+/* Four words by indices that lie in memory. */
+LOOK_UP2 __m128i load_4_of(const void *table, const uint32_t index[4])
+{
+    __m128i found = _mm_cvtsi32_si128(load_1(table, index[0]));
+    found = _mm_insert_epi32(found, load_1(table, index[1]), 1);
+    found = _mm_insert_epi32(found, load_1(table, index[2]), 2);
+    return _mm_insert_epi32(found, load_1(table, index[3]), 3);
+}
+
+/* As look_up_16, by indices that have lain in memory for a while: to take them out of a vector
+ * would cost half as much again as these loads. */
+LOOK_UP512 __m512i look_up_16_of(int by_loads, const void *table, const uint32_t *index)
+{
+    if (!by_loads)
+        return _mm512_i32gather_epi32(_mm512_loadu_si512(index), table, 4);
+    return join_4(load_4_of(table, index), load_4_of(table, index + 4), load_4_of(table, index + 8),
+                  load_4_of(table, index + 12));
+}
+
+/* Of four pairs of words, by indices that lie in memory: a word of the first, the other one of the
+ * second, and so on. */
+LOOK_UP2 __m128i load_4_by_turns(const uint32_t *word, const uint32_t *other,
+                                 const uint16_t index[4])
+{
+    __m128i found = _mm_cvtsi32_si128(load_1(word, 2 * (uint64_t)index[0]));
+    found = _mm_insert_epi32(found, load_1(other, 2 * (uint64_t)index[1]), 1);
+    found = _mm_insert_epi32(found, load_1(word, 2 * (uint64_t)index[2]), 2);
+    return _mm_insert_epi32(found, load_1(other, 2 * (uint64_t)index[3]), 3);
+}
+
+/* Of sixteen pairs, likewise, beginning with word `first` of the first. */
+LOOK_UP512 __m512i look_up_16_by_turns(int by_loads, const uint32_t (*table)[2], uint32_t first,
+                                       const uint16_t *index)
+{
+    if (!by_loads) {
+        const __m512i pair = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)index));
+        const __m512i word =
+            _mm512_xor_si512(_mm512_set1_epi64((int64_t)1 << 32), _mm512_set1_epi32((int)first));
+        return _mm512_i32gather_epi32(_mm512_add_epi32(_mm512_add_epi32(pair, pair), word), table,
+                                      4);
+    }
+    const uint32_t *word = &table[0][first];
+    const uint32_t *other = &table[0][first ^ 1];
+    return join_4(load_4_by_turns(word, other, index), load_4_by_turns(word, other, index + 4),
+                  load_4_by_turns(word, other, index + 8),
+                  load_4_by_turns(word, other, index + 12));
+}
+
 /* Two elements of two words. */
 LOOK_UP2 __m128i load_2_pairs(const void *table, uint64_t indices)
 {

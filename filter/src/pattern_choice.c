@@ -2,7 +2,7 @@
 /* The choice of patterns in plain C, which is the reference, and of its kernels. */
 #include "pattern_choice.h"
 
-#include "ring_map.h"
+#include "noise_hash.h"
 
 enum { NO_COUNTS = 0 }; /* where in the rows of full tiles there is a pattern of zeros */
 
@@ -19,7 +19,8 @@ int choice_by_level_from(const pattern_cells *cells, choice_row *r, uint32_t fir
             r->has_general = 1;
             continue;
         }
-        const uint32_t level = (x + (r->more[k] & 0xFF)) >> 8;
+        const uint32_t more = noise_hash(r->more_seed, r->first_number + k);
+        const uint32_t level = (x + (more & 0xFF)) >> 8;
         has_all &= choice_put(cells, r, k, level_draw(&tables, level, r->hash[k] & 0xFFFF));
     }
     return has_all;

@@ -9,9 +9,13 @@
 #include "cpu_level.h"
 #include "levels.h"
 #include "lines_ahead.h"
+#include "ring_map.h"
 
 /* In place of what is known of a cell of a pattern ring: it is of a general one. */
 static const uint32_t CHOICE_NO_PATTERN = 0x80000000u;
+
+/* Numbers that a cell may have, with that of blank tiles. */
+enum { CHOICE_NCELLS = BRAGG_NO_CELL + 1 };
 
 /* What a frame's cells say. */
 typedef struct pattern_cells {
@@ -20,7 +24,8 @@ typedef struct pattern_cells {
      * where they meet sums that were missing. */
     uint32_t *run;
     /* Per cell, without local counts, in even and odd places of the board: T * LEVEL_NLEVELS * 256
-     * plus the level in units of 1/256. */
+     * plus the level in units of 1/256.  CHOICE_NCELLS: kernels look up closed tiles as well,
+     * though what there is for these means nothing. */
     uint32_t (*level)[2];
 } pattern_cells;
 
@@ -31,7 +36,8 @@ typedef struct choice_row {
     const uint16_t *cell;
     const uint16_t *open;     /* pixels that are drawn */
     const uint32_t *hash;     /* H of the tiles */
-    uint32_t *more;           /* H', without local counts; lost */
+    uint64_t more_seed;       /* without local counts: H' is the hash with this seed */
+    uint32_t first_number;    /* likewise: of the first tile */
     const int64_t *sum;       /* with local counts */
     const uint8_t *is_coarse; /* likewise, per macro block */
     lines_ahead *ahead;       /* asked for meanwhile; NULL: nothing is */

@@ -6,7 +6,7 @@
 #include "look_up_simd.h"
 
 #include "bytes.h"
-#include "ring_map.h"
+#include "noise_hash_simd.h"
 
 #define KERNEL __attribute__((target("avx2")))
 
@@ -83,10 +83,9 @@ KERNEL int choice_by_level_avx2(const pattern_cells *cells, choice_row *r)
     const __m256i none = _mm256_set1_epi32((int)CHOICE_NO_PATTERN);
     const __m256i zero = _mm256_setzero_si256();
     const __m256i one = _mm256_set1_epi32(1);
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i is_odd =
-        _mm256_and_si256(_mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-                                          _mm256_set1_epi32((int)r->is_odd)),
-                         one);
+        _mm256_and_si256(_mm256_add_epi32(lane, _mm256_set1_epi32((int)r->is_odd)), one);
     int has_all = 1;
     uint32_t general = 0;
     uint32_t k = 0;
@@ -99,7 +98,8 @@ KERNEL int choice_by_level_avx2(const pattern_cells *cells, choice_row *r)
         const __m256i place = _mm256_add_epi32(_mm256_add_epi32(cell, cell), is_odd);
         const __m256i x = _mm256_blendv_epi8(
             none, look_up_8(cells->level, _mm256_and_si256(drawn, place)), drawn);
-        const __m256i more = _mm256_loadu_si256((const void *)(r->more + k));
+        const __m256i more = noise_hash_8(
+            r->more_seed, _mm256_add_epi32(lane, _mm256_set1_epi32((int)(r->first_number + k))));
         const __m256i number = _mm256_srai_epi32(
             _mm256_add_epi32(x, _mm256_and_si256(more, _mm256_set1_epi32(0xFF))), 8);
         const __m256i lanes = _mm256_andnot_si256(_mm256_srai_epi32(x, 31), drawn);

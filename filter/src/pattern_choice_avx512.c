@@ -5,11 +5,14 @@
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
-#include "ring_map.h"
+#include "noise_hash_simd.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,popcnt")))
 
-enum { NLANES = 16, MOST_UNSURE = 64 };
+enum { NLANES = 16, MOST_UNSURE = 64, PART_NTILES = 1024 };
+
+/* Of three vectors, bits of the second where the first has ones, elsewhere of the third. */
+enum { SELECT_BY_FIRST = 0xCA };
 
 /* With local counts this loop asks for half of the lines, two that read sums for a quarter each. */
 enum { NASKED_BY_SUM = 2 };
@@ -39,31 +42,61 @@ KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __mmask16 lanes, _
                                      _mm512_srli_epi32(hash, CHOICE_PERMUTATION_SHIFT));
 }
 
-/* Numbers of the tables of levels that the sums are drawn from; a negative number for tiles
- * without. */
-KERNEL static void list_tables(const pattern_cells *cells, choice_row *r, uint32_t *table)
+/* Tiles of a row that are dealt with at a time. */
+typedef struct row_part {
+    _Alignas(64) uint32_t place[PART_NTILES]; /* in the guides: number of table * 256 + R >> 8 */
+    __mmask16 lanes[PART_NTILES / NLANES];    /* of tiles whose sum is drawn; others have place 0 */
+    uint32_t first;
+    uint32_t n;
+} row_part;
+
+/* The cells of the tiles from k on, which are copied where the row ends within them. */
+KERNEL BRAGG_INLINE const uint16_t *cells_from(const choice_row *r, uint32_t k,
+                                               uint16_t copy[NLANES])
+{
+    if (r->ntx - k >= NLANES)
+        return r->cell + k;
+    _mm256_storeu_si256((void *)copy, _mm256_maskz_loadu_epi16(lanes_from(r, k), r->cell + k));
+    return copy;
+}
+
+/*
+ * Finds the places in the guides.  They are written down: the loop that looks them up has them as
+ * soon as it wants them.  Both loops have a copy of the row, as what they store might be part of
+ * the row itself, for all that the compiler knows.
+ */
+KERNEL BRAGG_INLINE void list_places(int by_loads, const pattern_cells *cells, choice_row *r,
+                                     row_part *part)
 {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i is_odd = _mm512_and_si512(
-        _mm512_add_epi32(lane, _mm512_set1_epi32((int)r->is_odd)), _mm512_set1_epi32(1));
-    r->has_general = 0;
     const __m512i none = _mm512_set1_epi32((int)CHOICE_NO_PATTERN);
-    for (uint32_t k = 0; k < r->ntx; k += NLANES) {
-        const __mmask16 inside = lanes_from(r, k);
-        lines_ahead_ask(r->ahead);
-        const __m512i open = load_16_bits(inside, r->open + k);
-        const __m512i cell = load_16_bits(inside, r->cell + k);
-        const __m512i more = _mm512_maskz_loadu_epi32(inside, r->more + k);
-        const __mmask16 drawn = _mm512_test_epi32_mask(open, open);
+    const __m512i low_byte = _mm512_set1_epi32(0xFF);
+    const uint32_t(*const levels)[2] = (const uint32_t(*)[2])cells->level;
+    uint32_t general = 0;
+    const choice_row row = *r;
+    for (uint32_t i = 0; i < part->n; i += NLANES) {
+        const uint32_t k = part->first + i;
+        const __mmask16 inside = lanes_from(&row, k);
+        uint16_t copy[NLANES];
+        lines_ahead_ask(row.ahead);
+        const __m256i open = _mm256_maskz_loadu_epi16(inside, row.open + k);
+        const __mmask16 drawn = _mm256_test_epi16_mask(open, open);
+        const __m512i number =
+            _mm512_add_epi32(lane, _mm512_set1_epi32((int)(row.first_number + k)));
+        const __m512i more = noise_hash_16(row.more_seed, number);
         const __m512i x = _mm512_mask_mov_epi32(
             none, drawn,
-            look_up_16(cells->level,
-                       _mm512_maskz_add_epi32(drawn, _mm512_add_epi32(cell, cell), is_odd)));
-        const __m512i level = _mm512_srai_epi32(
-            _mm512_add_epi32(x, _mm512_and_si512(more, _mm512_set1_epi32(0xFF))), 8);
-        _mm512_mask_storeu_epi32(table + k, inside, level);
-        r->has_general |= (_mm512_movepi32_mask(x) & drawn) != 0;
+            look_up_16_by_turns(by_loads, levels, row.is_odd, cells_from(&row, k, copy)));
+        const __m512i hash = _mm512_maskz_loadu_epi32(inside, row.hash + k);
+        const __mmask16 lanes = (__mmask16)(drawn & ~_mm512_movepi32_mask(x));
+        const __m512i level = _mm512_add_epi32(x, _mm512_and_si512(more, low_byte));
+        const __m512i place = _mm512_ternarylogic_epi32(
+            low_byte, _mm512_srli_epi32(hash, LEVEL_GUIDE_SHIFT), level, SELECT_BY_FIRST);
+        _mm512_storeu_si512(part->place + i, _mm512_maskz_mov_epi32(lanes, place));
+        part->lanes[i / NLANES] = lanes;
+        general |= drawn ^ lanes;
     }
+    r->has_general |= general != 0;
 }
 
 /* How many thresholds are <= r16, from one on; the largest sum's is above all. */
@@ -82,65 +115,77 @@ KERNEL BRAGG_INLINE uint32_t count_reached(const uint32_t *threshold, uint32_t r
  * no branch foresees, and their thresholds are hardly ever in a cache: as nothing here waits for
  * those of the tile before, some are fetched at once.
  */
-KERNEL static int draw_unsure(const pattern_cells *cells, choice_row *r, const uint32_t *table,
+KERNEL static int draw_unsure(const pattern_cells *cells, choice_row *r, const row_part *part,
                               const uint32_t *tile, uint32_t n)
 {
     const level_tables tables = level_tables_get();
     int has_all = 1;
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t number = table[tile[i]];
-        const uint32_t r16 = r->hash[tile[i]] & 0xFFFF;
-        const uint32_t at = tables.guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_AT;
-        const uint32_t *threshold = tables.table[number].threshold + (at & PATTERN_MAX_SUM);
-        has_all &= choice_put(cells, r, tile[i], at + count_reached(threshold, r16));
+        const uint32_t place = part->place[tile[i]];
+        const uint32_t k = part->first + tile[i];
+        const uint32_t r16 = r->hash[k] & 0xFFFF;
+        const uint32_t at = tables.guide[0][place] & LEVEL_GUIDE_AT;
+        const uint32_t *threshold =
+            tables.table[place >> LEVEL_GUIDE_SHIFT].threshold + (at & PATTERN_MAX_SUM);
+        has_all &= choice_put(cells, r, k, at + count_reached(threshold, r16));
     }
     return has_all;
 }
 
-/* From tables to patterns, as level_draw does it.  Their rows are made where it is sure. */
-KERNEL static int draw_sums(const pattern_cells *cells, choice_row *r, const uint32_t *table)
+/* From places to patterns, as level_draw does it.  Their rows are made where it is sure. */
+KERNEL BRAGG_INLINE int draw_sums(int by_loads, const pattern_cells *cells, choice_row *r,
+                                  const row_part *part)
 {
     const level_tables tables = level_tables_get();
     uint32_t unsure[MOST_UNSURE];
     uint32_t nunsure = 0;
     int has_all = 1;
+    const choice_row row = *r;
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i low_byte = _mm512_set1_epi32(0xFF);
-    for (uint32_t k = 0; k < r->ntx; k += NLANES) {
-        const __mmask16 inside = lanes_from(r, k);
-        lines_ahead_ask(r->ahead);
-        const __m512i number = _mm512_maskz_loadu_epi32(inside, table + k);
-        const __m512i hash = _mm512_maskz_loadu_epi32(inside, r->hash + k);
-        const __mmask16 lanes = (__mmask16)(inside & ~_mm512_movepi32_mask(number));
-        const __m512i high_byte =
-            _mm512_and_si512(_mm512_srli_epi32(hash, LEVEL_GUIDE_SHIFT), low_byte);
-        const __m512i guide = _mm512_maskz_mov_epi32(
-            lanes, look_up_16(tables.guide,
-                              _mm512_maskz_add_epi32(
-                                  lanes, _mm512_slli_epi32(number, LEVEL_GUIDE_SHIFT), high_byte)));
+    for (uint32_t i = 0; i < part->n; i += NLANES) {
+        const uint32_t k = part->first + i;
+        lines_ahead_ask(row.ahead);
+        const __m512i hash = _mm512_maskz_loadu_epi32(lanes_from(&row, k), row.hash + k);
+        const __mmask16 lanes = part->lanes[i / NLANES];
+        const __m512i guide =
+            _mm512_maskz_mov_epi32(lanes, look_up_16_of(by_loads, tables.guide, part->place + i));
         const __m512i step =
             _mm512_and_si512(_mm512_srli_epi32(guide, LEVEL_GUIDE_STEP_BIT), low_byte);
         const __m512i more = _mm512_srli_epi32(
             _mm512_add_epi32(_mm512_and_si512(hash, low_byte), step), LEVEL_GUIDE_SHIFT);
         const __m512i at =
             _mm512_add_epi32(_mm512_and_si512(guide, _mm512_set1_epi32(LEVEL_GUIDE_AT)), more);
-        put(r, k, lanes, hash, at);
+        put(&row, k, lanes, hash, at);
         const __mmask16 is_unsure = _mm512_movepi32_mask(guide);
-        const __m512i tile = _mm512_add_epi32(lane, _mm512_set1_epi32((int)k));
+        const __m512i tile = _mm512_add_epi32(lane, _mm512_set1_epi32((int)i));
         _mm512_storeu_si512(unsure + nunsure, _mm512_maskz_compress_epi32(is_unsure, tile));
         nunsure += (uint32_t)__builtin_popcount(is_unsure);
         if (nunsure > MOST_UNSURE - NLANES) {
-            has_all &= draw_unsure(cells, r, table, unsure, nunsure);
+            has_all &= draw_unsure(cells, r, part, unsure, nunsure);
             nunsure = 0;
         }
     }
-    return has_all & draw_unsure(cells, r, table, unsure, nunsure);
+    return has_all & draw_unsure(cells, r, part, unsure, nunsure);
+}
+
+KERNEL BRAGG_INLINE int by_level_by(int by_loads, const pattern_cells *cells, choice_row *r)
+{
+    row_part part;
+    int has_all = 1;
+    r->has_general = 0;
+    for (uint32_t first = 0; first < r->ntx; first += PART_NTILES) {
+        part.first = first;
+        part.n = r->ntx - first < PART_NTILES ? r->ntx - first : PART_NTILES;
+        list_places(by_loads, cells, r, &part);
+        has_all &= draw_sums(by_loads, cells, r, &part);
+    }
+    return has_all;
 }
 
 KERNEL static int by_level(const pattern_cells *cells, choice_row *r)
 {
-    list_tables(cells, r, r->more);
-    return draw_sums(cells, r, r->more);
+    return bragg_gathers_are_slow() ? by_level_by(1, cells, r) : by_level_by(0, cells, r);
 }
 
 /* Which lanes are in coarse blocks. */

@@ -112,12 +112,11 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->mean = scratch_take(ncells * sizeof *t->mean);
     t->cells.book = frame->model.book;
     t->cells.run = scratch_take(ncells * sizeof *t->cells.run);
-    t->cells.level = scratch_take(ncells * sizeof *t->cells.level);
-    t->more = scratch_take(padded * sizeof *t->more);
+    t->cells.level = scratch_take(CHOICE_NCELLS * sizeof *t->cells.level);
     t->cut = scratch_take(padded * sizeof *t->cut);
     t->cut_tile = scratch_take(MACRO_EDGE * padded * sizeof *t->cut_tile);
     if (!t->strip || !t->variant || !t->permutation || !t->threshold || !t->ngeneral || !t->mean ||
-        !t->cells.run || !t->cells.level || !t->more || !t->cut || !t->cut_tile)
+        !t->cells.run || !t->cells.level || !t->cut || !t->cut_tile)
         return H5BRAGG_NO_MEMORY;
     if (fill == H5BRAGG_FILL_NOISE)
         return set_cells(t);
@@ -135,7 +134,6 @@ void tile_fill_free(tile_fill *t)
     scratch_give(t->mean);
     scratch_give(t->cells.run);
     scratch_give(t->cells.level);
-    scratch_give(t->more);
     scratch_give(t->cut);
     scratch_give(t->cut_tile);
     memset(t, 0, sizeof *t);
@@ -233,15 +231,14 @@ static h5bragg_status choose_patterns(tile_fill *t, const tile_row *r, uint32_t 
                          .cell = r->cell,
                          .open = r->open,
                          .hash = r->hash,
-                         .more = t->more,
+                         .more_seed = ~f->header->seed,
+                         .first_number = (uint32_t)r->first,
                          .sum = r->sum,
                          .is_coarse = f->grid.is_coarse,
                          .ahead = &t->ahead,
                          .variant = r->variant,
                          .permutation = r->permutation,
                          .cut = t->cut};
-    if (!f->model.layout.has_local)
-        t->kernels->hash(~f->header->seed, (uint32_t)r->first, ntx, t->more);
     choose_function *choose = f->model.layout.has_local ? t->choice->by_sum : t->choice->by_level;
     if (!choose(&t->cells, &choice))
         return H5BRAGG_NO_MEMORY;

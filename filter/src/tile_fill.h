@@ -22,7 +22,6 @@ typedef struct tile_fill {
     pattern_cells cells;
     draw_patterns patterns; /* half rows only if all tiles have some: both displace each other */
     lines_ahead ahead;      /* of the row of macro blocks */
-    uint32_t *more;         /* without local counts: second hashes of a row of tiles */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
     uint32_t *cut;      /* with: columns of tiles of a row of which only some pixels are drawn */
     cut_tile *cut_tile; /* these, row by row */

@@ -5,13 +5,17 @@
 #include "check.h"
 #include "pattern_choice.h"
 
-enum { NCELLS = 40, MAX_NTX = 90, NROUNDS = 60, LEVEL_UNITS = 256 };
+enum {
+    NCELLS = 40,
+    MAX_NTX = 1100, /* more than kernels have at a time */
+    NROUNDS = 60,
+    LEVEL_UNITS = 256
+};
 
 typedef struct chosen {
     uint32_t variant[MAX_NTX];
     uint8_t permutation[MAX_NTX];
     uint32_t cut[MAX_NTX];
-    uint32_t more[MAX_NTX];
     choice_row row;
 } chosen;
 
@@ -19,15 +23,16 @@ typedef struct tiles {
     uint16_t cell[MAX_NTX];
     uint16_t open[MAX_NTX];
     uint32_t hash[MAX_NTX];
-    uint32_t more[MAX_NTX];
     int64_t sum[MAX_NTX];
     uint8_t is_coarse[MAX_NTX];
+    uint64_t more_seed;
+    uint32_t first_number;
 } tiles;
 
 static uint8_t frame[5000]; /* whose lines are asked for */
 static lines_ahead ahead;
 static uint32_t run_of[NCELLS];
-static uint32_t level_of[NCELLS][2];
+static uint32_t level_of[CHOICE_NCELLS][2];
 
 static uint32_t random_word(unsigned *state)
 {
@@ -58,12 +63,13 @@ static void make_cells(pattern_book *book, unsigned *state)
 /* In some rounds all tiles are in the tails of their levels, where the guide is not sure. */
 static void make_tiles(unsigned *state, int are_tails, tiles *t)
 {
+    t->more_seed = (uint64_t)random_word(state) << 32 | random_word(state);
+    t->first_number = random_word(state);
     for (uint32_t k = 0; k < MAX_NTX; k++) {
         const uint32_t kind = random_bits(state) % 8;
         t->open[k] = kind == 0 ? 0 : kind == 1 ? (uint16_t)random_bits(state) : 0xFFFF;
         t->cell[k] = t->open[k] ? (uint16_t)(random_bits(state) % NCELLS) : 0xFFFF;
         t->hash[k] = random_word(state);
-        t->more[k] = random_word(state);
         t->is_coarse[k] = random_bits(state) % 5 == 0;
         if (are_tails || random_bits(state) % 4 == 0)
             t->hash[k] = (t->hash[k] & 0xFFFF0000u) | (0xFFFF - random_bits(state) % 50);
@@ -78,13 +84,13 @@ static void choose(const choice_kernels *kernels, int has_sum, const pattern_cel
 {
     memset(result, 0, sizeof *result);
     ahead = lines_ahead_of(frame, sizeof frame);
-    memcpy(result->more, t->more, sizeof result->more);
     result->row = (choice_row){.ntx = ntx,
                                .is_odd = is_odd,
                                .cell = t->cell,
                                .open = t->open,
                                .hash = t->hash,
-                               .more = result->more,
+                               .more_seed = t->more_seed,
+                               .first_number = t->first_number,
                                .sum = t->sum,
                                .is_coarse = t->is_coarse,
                                .ahead = &ahead,
@@ -132,7 +138,7 @@ int main(void)
     pattern_cells cells = {.run = run_of, .level = level_of};
     static chosen plain;
     static chosen other;
-    tiles t;
+    static tiles t;
     unsigned state = 5;
     CHECK(pattern_book_acquire((pattern_kind){PATTERNS_ARRANGED, 7, 4}, &cells.book) == H5BRAGG_OK);
     make_cells(cells.book, &state);
@@ -140,7 +146,7 @@ int main(void)
         const int are_tails = round % 8 == 7;
         const uint32_t ntx = round < 40  ? 1 + round
                              : are_tails ? MAX_NTX
-                                         : 1 + random_bits(&state) % MAX_NTX;
+                                         : 1 + random_bits(&state) % (round < 50 ? 90 : MAX_NTX);
         make_tiles(&state, are_tails, &t);
         forget_runs(&state);
         for (int has_sum = 0; has_sum < 2; has_sum++) { /* whoever is first makes the rows */
