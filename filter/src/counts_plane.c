@@ -2,6 +2,7 @@
 /* Bytes of a frame, a row of tiles at a time (docs/format.md, "Tiles and rings"). */
 #include "counts_plane.h"
 #include "bytes.h"
+#include "lines_ahead.h"
 #include "quad_bits.h"
 #include "scratch.h"
 #include "symbols.h" /* lowest_bit */
@@ -141,11 +142,21 @@ static void narrow_rows(const plane_source *s, uint32_t row, uint32_t i, counts_
     s->narrow(&rows, &s->codes);
 }
 
+/* Reading by turns would wait for where a page is whenever one of the rows comes to a new one. */
+static void ask_for_pages(const plane_source *s, uint32_t row, size_t nrows)
+{
+    const size_t row_nbytes = s->frame->nx * s->pixel_nbytes;
+    const uint8_t *first = (const uint8_t *)s->frame->pixels + row * row_nbytes;
+    const lines_ahead pixels = lines_ahead_of(first, nrows * row_nbytes);
+    lines_ahead_find_pages(&pixels);
+}
+
 /* Bytes and bits of a strip, the first row of tiles being a multiple of STRIP_NTILES. */
 static void narrow_strip(const plane_source *s, uint32_t tile_row, counts_plane *plane)
 {
     const uint32_t first = tile_row * TILE_EDGE;
     const uint32_t ny = s->frame->ny;
+    ask_for_pages(s, first, ny - first < STRIP_NROWS ? ny - first : STRIP_NROWS);
     for (uint32_t i = 0; i < APART && first + i < ny; i++)
         narrow_rows(s, first + i, i, plane);
     for (uint32_t row = ny; row < s->map->nty * TILE_EDGE && row < first + STRIP_NROWS; row++)
