@@ -2,6 +2,7 @@
 /* Bytes of a frame, a row of tiles at a time (docs/format.md, "Tiles and rings"). */
 #include "counts_plane.h"
 #include "bytes.h"
+#include "lines_ahead.h"
 #include "quad_bits.h"
 #include "scratch.h"
 #include "symbols.h" /* lowest_bit */
@@ -120,28 +121,15 @@ narrow_kernel counts_plane_narrow(const plane_kernels *kernels, h5bragg_pixel_ty
                                : kernels->narrow32;
 }
 
-/* The last pixels of rows whose length is not a multiple of a group's, n of each. */
-static void narrow_ends(const plane_source *s, narrowed_rows rows, size_t n)
-{
-    uint32_t end[NTURNS][GROUP_NPIXELS] = {{0}};
-    const size_t nbytes = s->pixel_nbytes;
-    for (size_t row = 0; row < rows.n; row++)
-        memcpy(end[row], rows.pixels + row * rows.pixels_step * nbytes, n * nbytes);
-    rows.ngroups = 1;
-    rows.pixels = (const uint8_t *)end;
-    rows.pixels_step = sizeof end[0] / nbytes;
-    s->narrow(&rows, &s->codes);
-}
-
 /* Up to NTURNS rows, the first being row `row` of the frame and row i of its strip. */
 static void narrow_rows(const plane_source *s, uint32_t row, uint32_t i, counts_plane *plane)
 {
     const size_t nx = s->frame->nx;
-    const size_t nwhole = nx / GROUP_NPIXELS;
     const uint32_t nbelow = (s->frame->ny - row + APART - 1) / APART;
-    narrowed_rows rows = {
+    const narrowed_rows rows = {
         .n = nbelow < NTURNS ? nbelow : NTURNS,
-        .ngroups = nwhole,
+        .ngroups = nx / GROUP_NPIXELS,
+        .nrest = nx % GROUP_NPIXELS,
         .pixels = (const uint8_t *)s->frame->pixels + row * nx * s->pixel_nbytes,
         .pixels_step = APART * nx,
         .value = plane->value + row * plane->stride,
@@ -152,13 +140,15 @@ static void narrow_rows(const plane_source *s, uint32_t row, uint32_t i, counts_
         .found_step = APART / TILE_EDGE * s->ngroups,
     };
     s->narrow(&rows, &s->codes);
-    if (nx % GROUP_NPIXELS == 0)
-        return;
-    rows.pixels += nwhole * GROUP_NPIXELS * s->pixel_nbytes;
-    rows.value += nwhole * GROUP_NPIXELS;
-    rows.bits += nwhole;
-    rows.found += nwhole;
-    narrow_ends(s, rows, nx % GROUP_NPIXELS);
+}
+
+/* Reading by turns would wait for where a page is whenever one of the rows comes to a new one. */
+static void ask_for_pages(const plane_source *s, uint32_t row, size_t nrows)
+{
+    const size_t row_nbytes = s->frame->nx * s->pixel_nbytes;
+    const uint8_t *first = (const uint8_t *)s->frame->pixels + row * row_nbytes;
+    const lines_ahead pixels = lines_ahead_of(first, nrows * row_nbytes);
+    lines_ahead_find_pages(&pixels);
 }
 
 /* Bytes and bits of a strip, the first row of tiles being a multiple of STRIP_NTILES. */
@@ -166,6 +156,7 @@ static void narrow_strip(const plane_source *s, uint32_t tile_row, counts_plane 
 {
     const uint32_t first = tile_row * TILE_EDGE;
     const uint32_t ny = s->frame->ny;
+    ask_for_pages(s, first, ny - first < STRIP_NROWS ? ny - first : STRIP_NROWS);
     for (uint32_t i = 0; i < APART && first + i < ny; i++)
         narrow_rows(s, first + i, i, plane);
     for (uint32_t row = ny; row < s->map->nty * TILE_EDGE && row < first + STRIP_NROWS; row++)

@@ -118,6 +118,17 @@ LEVEL_INLINE vec byte_after(vec a, vec b) { return _mm512_permutex2var_epi8(a, f
 
 LEVEL_INLINE vec byte_before(vec a, vec b) { return _mm512_permutex2var_epi8(a, following(63), b); }
 
+/* See plane_simd.h.  What is masked off is not read: it may be beyond the frame. */
+#define LEVEL_HAS_COPY_REST 1
+LEVEL_INLINE void copy_rest(const int width, const uint8_t *p, size_t n, uint8_t *group)
+{
+    for (size_t at = 0; at < GROUP_NPIXELS * (size_t)width; at += sizeof(vec)) {
+        const size_t nleft = n > at ? n - at : 0;
+        const __mmask64 inside = nleft < sizeof(vec) ? ((uint64_t)1 << nleft) - 1 : UINT64_MAX;
+        store(group + at, _mm512_maskz_loadu_epi8(inside, p + at));
+    }
+}
+
 #define LEVEL_HAS_COUNT 1
 #define LEVEL_HAS_DESCRIBE 1
 #include "plane_simd.h"

@@ -129,12 +129,13 @@ static inline size_t list_nentries(uint32_t ntiles)
  */
 typedef struct narrowed_rows {
     uint32_t n;
-    size_t ngroups;        /* in each */
-    const uint8_t *pixels; /* 64 * ngroups a row, of 8, 16 or 32 bits */
+    size_t ngroups;        /* in each, and so many pixels behind them, fewer than a group's: */
+    size_t nrest;          /* narrowed as if zeros followed */
+    const uint8_t *pixels; /* of 8, 16 or 32 bits */
     size_t pixels_step;
-    uint8_t *value; /* a byte for each of them */
+    uint8_t *value; /* a byte for each of them, and for what is missing of a group */
     size_t value_step;
-    group_bits *bits; /* ngroups a row, as is found */
+    group_bits *bits; /* of the groups of a row, as is found */
     size_t bits_step;
     uint8_t *found; /* bit k: pixels of the group carry code k.  Bits are added. */
     size_t found_step;

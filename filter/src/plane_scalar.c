@@ -27,35 +27,44 @@ BRAGG_INLINE void mask_group(const h5bragg_pixel_type type, const void *pixels, 
     }
 }
 
-BRAGG_INLINE void narrow_row(const h5bragg_pixel_type type, const void *pixels, size_t ngroups,
-                             const raw_codes *codes, uint8_t *value, group_bits *bits,
-                             uint8_t *found)
+BRAGG_INLINE void narrow_group(const h5bragg_pixel_type type, const void *pixels, size_t start,
+                               const raw_codes *codes, uint8_t *value, group_bits *bits,
+                               uint8_t *found)
 {
-    for (size_t g = 0; g < ngroups; g++, value += GROUP_NPIXELS) {
-        uint8_t bytes[GROUP_NPIXELS]; /* not `value`: compilers see that nothing else is written */
-        uint8_t largest = 0;
-        for (size_t i = 0; i < GROUP_NPIXELS; i++) {
-            const uint32_t pixel = (uint32_t)pixel_get(pixels, type, g * GROUP_NPIXELS + i);
-            bytes[i] = (uint8_t)(pixel < BYTE_LOOKUP ? pixel : BYTE_LOOKUP);
-        }
-        for (size_t i = 0; i < GROUP_NPIXELS; i++)
-            largest = bytes[i] > largest ? bytes[i] : largest;
-        memcpy(value, bytes, sizeof bytes);
-        bits[g] = (group_bits){0, 0};
-        if (largest >= codes->least)
-            mask_group(type, pixels, g * GROUP_NPIXELS, codes, value, &bits[g], &found[g]);
+    uint8_t bytes[GROUP_NPIXELS]; /* not `value`: compilers see that nothing else is written */
+    uint8_t largest = 0;
+    for (size_t i = 0; i < GROUP_NPIXELS; i++) {
+        const uint32_t pixel = (uint32_t)pixel_get(pixels, type, start + i);
+        bytes[i] = (uint8_t)(pixel < BYTE_LOOKUP ? pixel : BYTE_LOOKUP);
     }
+    for (size_t i = 0; i < GROUP_NPIXELS; i++)
+        largest = bytes[i] > largest ? bytes[i] : largest;
+    memcpy(value, bytes, sizeof bytes);
+    *bits = (group_bits){0, 0};
+    if (largest >= codes->least)
+        mask_group(type, pixels, start, codes, value, bits, found);
 }
 
 /* One row after the other: compilers do not make vectors of a loop through several. */
 BRAGG_INLINE void narrow(const h5bragg_pixel_type type, const narrowed_rows *rows,
                          const raw_codes *codes)
 {
-    const size_t pixels_step = rows->pixels_step * h5bragg_pixel_nbytes(type);
-    for (size_t row = 0; row < rows->n; row++)
-        narrow_row(type, rows->pixels + row * pixels_step, rows->ngroups, codes,
-                   rows->value + row * rows->value_step, rows->bits + row * rows->bits_step,
-                   rows->found + row * rows->found_step);
+    const size_t pixel_nbytes = h5bragg_pixel_nbytes(type);
+    for (size_t row = 0; row < rows->n; row++) {
+        const uint8_t *pixels = rows->pixels + row * rows->pixels_step * pixel_nbytes;
+        uint8_t *value = rows->value + row * rows->value_step;
+        group_bits *bits = rows->bits + row * rows->bits_step;
+        uint8_t *found = rows->found + row * rows->found_step;
+        size_t g = 0;
+        for (; g < rows->ngroups; g++)
+            narrow_group(type, pixels, g * GROUP_NPIXELS, codes, value + g * GROUP_NPIXELS,
+                         bits + g, found + g);
+        if (rows->nrest) {
+            uint32_t rest[GROUP_NPIXELS] = {0};
+            memcpy(rest, pixels + g * GROUP_NPIXELS * pixel_nbytes, rows->nrest * pixel_nbytes);
+            narrow_group(type, rest, 0, codes, value + g * GROUP_NPIXELS, bits + g, found + g);
+        }
+    }
 }
 
 static void narrow8(const narrowed_rows *rows, const raw_codes *codes)

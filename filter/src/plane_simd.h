@@ -23,6 +23,7 @@
  *                                     describe_tiles
  *   LEVEL_HAS_MARKS                   if marks of bytes are not vectors with bytes 0 and 0xFF; then
  *                                     what is done with them is defined elsewhere
+ *   LEVEL_HAS_COPY_REST               if copy_rest, which narrowing uses, is defined elsewhere
  *
  * A vector holds rows of NVEC_TILES tiles side by side: a row of a tile is a 32-bit number.
  */
@@ -115,6 +116,30 @@ LEVEL_INLINE void narrow_piece(const int width, const narrowed_rows *rows, size_
     }
 }
 
+#ifndef LEVEL_HAS_COPY_REST
+/* A group whose first bytes are the n at p, and zeros behind them. */
+LEVEL_INLINE void copy_rest(const int width, const uint8_t *p, size_t n, uint8_t *group)
+{
+    memset(group, 0, GROUP_NPIXELS * (size_t)width);
+    memcpy(group, p, n);
+}
+#endif
+
+/* What is behind the last group of each row. */
+LEVEL_INLINE void narrow_rest(const int width, const narrowed_rows *rows, const raw_codes *codes)
+{
+    _Alignas(64) uint8_t group[GROUP_NPIXELS * sizeof(uint32_t)];
+    const size_t g = rows->ngroups;
+    const size_t pixel_nbytes = (size_t)width;
+    for (uint32_t row = 0; row < rows->n; row++) {
+        const size_t first = row * rows->pixels_step + g * GROUP_NPIXELS;
+        copy_rest(width, rows->pixels + first * pixel_nbytes, rows->nrest * pixel_nbytes, group);
+        narrow_group(width, group, codes, rows->value + row * rows->value_step + g * GROUP_NPIXELS,
+                     rows->bits + row * rows->bits_step + g,
+                     rows->found + row * rows->found_step + g);
+    }
+}
+
 /*
  * Compilers do not know that bytes which are written are not those of rows and codes: they would
  * read these again and again, but for copies.  And a piece is best if its size is known to them.
@@ -128,6 +153,8 @@ LEVEL_INLINE void narrow(const int width, const narrowed_rows *all_rows, const r
         narrow_piece(width, &rows, g, NARROW_AT_ONCE, &codes);
     for (; g < rows.ngroups; g++)
         narrow_piece(width, &rows, g, 1, &codes);
+    if (rows.nrest)
+        narrow_rest(width, &rows, &codes);
 }
 
 LEVEL_TARGET static void narrow8(const narrowed_rows *rows, const raw_codes *codes)
