@@ -18,7 +18,8 @@ typedef struct kept_flags {
     uint8_t *above;
     uint8_t *context;
     uint8_t *symbol;
-    int above_is_empty; /* for writing: no tile of it is kept */
+    int above_is_empty; /* for writing, as this: no tile of it is kept */
+    size_t nempty;      /* pairs that wait: of rows without kept tiles, in them and above */
 } kept_flags;
 
 h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags);
@@ -31,6 +32,9 @@ int kept_flags_read(kept_flags *flags, wide_reader *s);
 /* kept[ntx]: 0 or 1 */
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map,
                       const uint8_t *kept);
+
+/* After the last row.  Where no tile is kept there are no pairs: the stream is the same. */
+void kept_flags_finish(kept_flags *flags, symbol_writer *s);
 
 /*
  * Symbols of the quads of a row, whose tiles are 0 or 1; up to 15 more become 0.  Returns whether

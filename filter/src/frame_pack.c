@@ -269,6 +269,7 @@ static uint64_t frame_seed(const frame_source *s, const frame_model *m, const ui
 
 static void write_streams(frame_packer *p, byte_writer *w)
 {
+    kept_flags_finish(&p->flags, &p->flag_symbols);
     symbols_write(&p->flag_symbols, FLAG_NCONTEXTS, SYMBOLS_WIDE_NSTATES, w);
     exact_writer_finish(&p->exact, w);
     if (p->model->layout.has_local) {

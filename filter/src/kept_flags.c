@@ -16,6 +16,7 @@ h5bragg_status kept_flags_make(const ring_map *map, kept_flags *flags)
     flags->symbol =
         scratch_take_zeros(flags->nquads + QUAD_NTILES, 1); /* whole groups: see tile_sort.h */
     flags->above_is_empty = 1;
+    flags->nempty = 0;
     return flags->row && flags->above && flags->context && flags->symbol ? H5BRAGG_OK
                                                                          : H5BRAGG_NO_MEMORY;
 }
@@ -123,20 +124,38 @@ static void join_pairs(const uint8_t *restrict context, const uint8_t *restrict 
         pair[k] = (uint16_t)(context[k] << 8 | symbol[k]);
 }
 
+/* Room for the pairs of a row, behind those of empty rows. */
+static uint16_t *make_room(kept_flags *flags, symbol_writer *s, uint32_t npairs)
+{
+    uint16_t *pair = symbol_writer_room(s, flags->nempty + npairs);
+    if (!pair)
+        return NULL;
+    memset(pair, 0, flags->nempty * sizeof *pair);
+    pair += flags->nempty;
+    s->npairs += flags->nempty + npairs;
+    flags->nempty = 0;
+    return pair;
+}
+
 void kept_flags_write(kept_flags *flags, symbol_writer *s, const ring_map *map, const uint8_t *kept)
 {
     const uint32_t nquads = flags->nquads;
-    uint16_t *pair = symbol_writer_room(s, nquads);
     const int was_empty = flags->above_is_empty;
     next_row(flags);
     flags->above_is_empty = !kept_symbols(kept, map->ntx, flags->row + 1);
-    if (!pair)
-        return;
-    s->npairs += nquads;
-    if (was_empty && flags->above_is_empty) { /* as most rows are without local counts */
-        memset(pair, 0, nquads * sizeof *pair);
+    if (was_empty && flags->above_is_empty) { /* as all rows often are without local counts */
+        flags->nempty += nquads;
         return;
     }
+    uint16_t *pair = make_room(flags, s, nquads);
+    if (!pair)
+        return;
     list_contexts(flags->above, nquads, flags->context);
     join_pairs(flags->context, flags->row + 1, nquads, pair);
+}
+
+void kept_flags_finish(kept_flags *flags, symbol_writer *s)
+{
+    if (s->npairs)
+        make_room(flags, s, 0);
 }

@@ -25,6 +25,8 @@ static uint32_t rule_of(const picked_contexts *contexts, uint32_t cell)
            contexts_of_lines(contexts, cell);
 }
 
+static size_t list_room(const ring_map *map) { return (ring_map_ngroups(map) + 1) * GROUP_NTILES; }
+
 h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
 {
     const ring_map *map = model->noise.map;
@@ -34,7 +36,9 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     p->rule = scratch_take((BRAGG_NO_CELL + 1u) * sizeof *p->rule);
     p->odd = scratch_take_zeros(ntiles, sizeof *p->odd);
     p->above = scratch_take_zeros(ntiles, sizeof *p->above);
-    p->before = scratch_take(ngroups * sizeof *p->before);
+    p->before = scratch_take((ngroups + 1) * sizeof *p->before);
+    p->tiles_before = scratch_take(ngroups * sizeof *p->tiles_before);
+    p->list = scratch_take(LIST_NARRAYS * list_room(map) * sizeof *p->list);
     p->height = scratch_take(ntiles * TILE_NPIXELS + PICKED_SLACK);
     p->large = scratch_take(ntiles * TILE_NPIXELS + BYTE_NUMBERS_SLACK);
     p->special = scratch_take(ngroups * sizeof *p->special);
@@ -47,9 +51,9 @@ h5bragg_status picked_writer_make(const frame_model *model, picked_writer *p)
     h5bragg_status status = picked_lines_make(ntiles * TILE_EDGE, &p->line);
     if (!status)
         status = picked_contexts_make(model, &p->contexts);
-    if (status || !p->rule || !p->odd || !p->above || !p->before || !p->height || !p->large ||
-        !p->special || !p->symbol || !p->symbol_above || !p->line_symbol || !p->place ||
-        !p->context)
+    if (status || !p->rule || !p->odd || !p->above || !p->before || !p->tiles_before || !p->list ||
+        !p->height || !p->large || !p->special || !p->symbol || !p->symbol_above ||
+        !p->line_symbol || !p->place || !p->context)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t c = 0; c < map->ncells; c++) {
         p->rule[c] = rule_of(&p->contexts, c);
@@ -70,6 +74,8 @@ void picked_writer_free(picked_writer *p)
     scratch_give(p->odd);
     scratch_give(p->above);
     scratch_give(p->before);
+    scratch_give(p->tiles_before);
+    scratch_give(p->list);
     scratch_give(p->height);
     scratch_give(p->large);
     scratch_give(p->special);
@@ -212,7 +218,8 @@ static uint32_t put_at_once(picked_writer *p, put_row_function *kernel, const pi
     uint16_t *tile_pair = symbol_writer_room(&p->lines, row->ntx + PICKED_SLACK);
     uint16_t *line_pair =
         symbol_writer_room(&p->pixels, (size_t)row->ntx * TILE_EDGE + PICKED_SLACK);
-    const put_row put = {p->symbol_above, p->symbol, tile_pair, line_pair, p->context};
+    const put_row put = {p->symbol_above, p->symbol,       tile_pair, line_pair,
+                         p->context,      p->tiles_before, p->list,   list_room(p->contexts.map)};
     if (!tile_pair || !line_pair)
         return 0;
     const put_counts n = kernel(row, found, &put);
@@ -228,13 +235,22 @@ static void put_bytes(picked_writer *p, uint32_t from, uint32_t to)
                        p->large);
 }
 
+/* Where a tile stands in the list. */
+static uint32_t listed_at(const picked_writer *p, uint32_t column)
+{
+    uint32_t at = p->tiles_before[column / GROUP_NTILES];
+    for (uint32_t t = column / GROUP_NTILES * GROUP_NTILES; t < column; t++)
+        at += p->symbol[t] != 0;
+    return at;
+}
+
 /* The number of the first picked pixel of a tile. */
 static uint32_t first_pixel(const picked_writer *p, uint32_t column)
 {
-    const uint32_t group = column / GROUP_NTILES;
-    uint32_t n = p->before[group];
-    for (uint32_t t = group * GROUP_NTILES; t < column; t++)
-        n += count_bits(p->above[t]);
+    const uint32_t at = p->has_list ? listed_at(p, column) : column;
+    uint32_t n = p->before[at / GROUP_NTILES];
+    for (uint32_t k = at / GROUP_NTILES * GROUP_NTILES; k < at; k++)
+        n += count_bits(p->above[k]);
     return n;
 }
 
@@ -289,6 +305,7 @@ uint32_t picked_writer_row(picked_writer *p, const frame_source *s, uint32_t til
     const found_row found = {p->above, p->before, p->height, p->special};
     put_row_function *kernel = s->listed ? NULL : put_row_kernel();
     find_odd(p, s, first);
+    p->has_list = kernel != NULL;
     const uint32_t n =
         kernel ? put_at_once(p, kernel, &row, &found) : put_step_by_step(p, s, &row, &found, first);
     if (!p->lines.failed && !p->pixels.failed)

@@ -33,9 +33,13 @@ typedef struct picked_writer {
     uint32_t *rule;    /* by cell, BRAGG_NO_CELL among them */
     int has_odd_cells; /* thresholds that no byte can be compared with */
     /* Of the row at work, with room for whole groups of tiles: */
-    uint16_t *odd;     /* of drawn tiles that bytes do not tell of, bits as `above`; else 0 */
-    uint16_t *above;   /* bits of pixels above the threshold; 0 in tiles that are not drawn */
-    uint32_t *before;  /* per group: number of its first pixel above the threshold */
+    uint16_t *odd;          /* of drawn tiles that bytes do not tell of, bits as `above`; else 0 */
+    uint16_t *above;        /* bits of pixels above the threshold; 0 in tiles that are not drawn */
+    uint32_t *before;       /* per group, and behind the last: number of its first pixel above the
+                               threshold */
+    uint32_t *tiles_before; /* see put_row */
+    uint32_t *list;
+    int has_list;      /* `above` and `before` are of the tiles of the list */
     uint8_t *height;   /* of these pixels, in the order of their places; of odd tiles anything */
     uint16_t *special; /* per group: bits of tiles that are kept, blank or not all in bytes */
     uint8_t *symbol;   /* of lines */
@@ -90,14 +94,21 @@ find_picked_function *find_picked_kernel(void);
 
 find_picked_function find_picked_plain; /* the reference */
 
-/* Where the streams of a row go on, all with room for PICKED_SLACK more. */
+/* Where the streams of a row go on, all with room for PICKED_SLACK more; and a list of the tiles
+ * that have picked pixels. */
 typedef struct put_row {
     const uint8_t *symbol_above; /* of the lines of the tiles above */
     uint8_t *symbol;
-    uint16_t *tile_pair; /* these with their contexts */
-    uint16_t *line_pair; /* of the pixels of lines */
-    uint8_t *context;    /* of heights */
+    uint16_t *tile_pair;    /* these with their contexts */
+    uint16_t *line_pair;    /* of the pixels of lines */
+    uint8_t *context;       /* of heights */
+    uint32_t *tiles_before; /* per group: tiles in the list before its own */
+    uint32_t *list;         /* how much their rows of pixels are above the threshold, all first rows
+                               one behind the other, then the second ones; last their rules */
+    size_t list_room;       /* of each of these: whole groups, and one more */
 } put_row;
+
+enum { LIST_NARRAYS = TILE_EDGE + 1 };
 
 typedef struct put_counts {
     uint32_t nlines;
@@ -105,7 +116,8 @@ typedef struct put_counts {
 } put_counts;
 
 /* Finds all that a row of tiles puts into streams: what find_picked_plain, picked_lines_symbols,
- * picked_lines_list and picked_pixels_list find one after the other. */
+ * picked_lines_list and picked_pixels_list find one after the other.  But `above` and
+ * `before` are of the tiles of the list alone, of which sixteen are a group. */
 typedef put_counts put_row_function(const pick_row *row, const found_row *found,
                                     const put_row *put);
 

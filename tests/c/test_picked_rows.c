@@ -20,10 +20,12 @@ typedef struct test_row {
     uint8_t has_large[MAX_NTX];
 } test_row;
 
+/* Tiles with bright pixels are many or few. */
 static void make_row(test_row *row)
 {
+    const uint32_t one_in = below(2) ? 4 : 100;
     for (uint32_t k = 0; k < sizeof row->value; k++)
-        row->value[k] = (uint8_t)below(below(4) ? 8 : 256);
+        row->value[k] = (uint8_t)below(below(one_in) ? 1 + 28 / one_in : 256);
     for (uint32_t t = 0; t < MAX_NTX; t++) {
         row->cell[t] = (uint16_t)below(NCELLS);
         row->valid[t] = (uint16_t)(below(8) ? 0xFFFF : below(2) ? 0 : below(0x10000));
@@ -86,10 +88,14 @@ static void picked_pixels_are_found_as_in_plain_c(void)
     }
 }
 
+enum { LIST_ROOM = MAX_NTX + GROUP_NTILES };
+
 /* What is put into streams of a row of tiles. */
 typedef struct put_streams {
     uint16_t above[MAX_NTX + GROUP_NTILES];
-    uint32_t before[MAX_NTX / GROUP_NTILES + 1];
+    uint32_t before[MAX_NTX / GROUP_NTILES + 2];
+    uint32_t tiles_before[MAX_NTX / GROUP_NTILES + 1];
+    uint32_t list[LIST_NARRAYS * LIST_ROOM];
     uint8_t height[(MAX_NTX + GROUP_NTILES) * TILE_NPIXELS + PICKED_SLACK];
     uint16_t special[MAX_NTX / GROUP_NTILES + 1];
     uint8_t symbol[MAX_NTX + PICKED_SLACK];
@@ -134,24 +140,45 @@ static put_counts put_in_plain_c(const picked_contexts *contexts, const pick_row
 }
 
 /* Heights of odd tiles may be anything. */
-static void clear_odd(const pick_row *in, put_streams *s)
+static void clear_odd(const pick_row *in, const uint16_t *above, uint8_t *height)
 {
-    uint8_t *height = s->height;
     for (uint32_t t = 0; t < in->ntx; t++) {
-        const uint32_t n = count_bits(s->above[t]);
+        const uint32_t n = count_bits(above[t]);
         memset(height, 0, in->odd[t] ? n : 0);
         height += n;
     }
 }
 
+/* Leaves what is known of tiles that have picked pixels, alone; returns their number. */
+static uint32_t list_tiles(const pick_row *in, put_streams *s)
+{
+    uint32_t ntiles = 0;
+    uint32_t npixels = 0;
+    for (uint32_t t = 0; t < in->ntx; t++) {
+        const uint16_t above = s->above[t];
+        if (t % GROUP_NTILES == 0)
+            s->tiles_before[t / GROUP_NTILES] = ntiles;
+        if (ntiles % GROUP_NTILES == 0)
+            s->before[ntiles / GROUP_NTILES] = npixels;
+        npixels += count_bits(above);
+        s->above[ntiles] = above;
+        ntiles += above != 0;
+    }
+    if (ntiles % GROUP_NTILES == 0)
+        s->before[ntiles / GROUP_NTILES] = npixels;
+    return ntiles;
+}
+
 static void check_streams(const pick_row *in, put_counts n, put_streams *plain, put_streams *s)
 {
     const size_t ngroups = (in->ntx + GROUP_NTILES - 1) / GROUP_NTILES;
-    CHECK(memcmp(plain->above, s->above, in->ntx * sizeof *s->above) == 0);
-    CHECK(memcmp(plain->before, s->before, ngroups * sizeof *s->before) == 0);
-    clear_odd(in, plain);
-    clear_odd(in, s);
+    clear_odd(in, plain->above, plain->height);
+    clear_odd(in, plain->above, s->height);
     CHECK(memcmp(plain->height, s->height, n.npixels) == 0);
+    const uint32_t ntiles = list_tiles(in, plain);
+    CHECK(memcmp(plain->tiles_before, s->tiles_before, ngroups * sizeof *s->tiles_before) == 0);
+    CHECK(memcmp(plain->above, s->above, ntiles * sizeof *s->above) == 0);
+    CHECK(memcmp(plain->before, s->before, (ntiles / GROUP_NTILES + 1) * sizeof *s->before) == 0);
     CHECK(memcmp(plain->special, s->special, ngroups * sizeof *s->special) == 0);
     CHECK(memcmp(plain->symbol, s->symbol, in->ntx) == 0);
     CHECK(memcmp(plain->tile_pair, s->tile_pair, in->ntx * sizeof *s->tile_pair) == 0);
@@ -180,7 +207,8 @@ static void rows_are_put_at_once_as_step_by_step(void)
             symbol_above[t] = (uint8_t)below(16);
         put_streams *s = &streams[1];
         const found_row found = {s->above, s->before, s->height, s->special};
-        const put_row put = {symbol_above, s->symbol, s->tile_pair, s->line_pair, s->context};
+        const put_row put = {symbol_above, s->symbol,       s->tile_pair, s->line_pair,
+                             s->context,   s->tiles_before, s->list,      LIST_ROOM};
         const put_counts n = put_row_kernel()(&in, &found, &put);
         const put_counts plain = put_in_plain_c(&contexts, &in, symbol_above, &line, &streams[0]);
         CHECK(n.nlines == plain.nlines && n.npixels == plain.npixels);
