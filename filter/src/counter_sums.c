@@ -5,6 +5,8 @@
  */
 #include "counter_sums.h"
 
+#include "plane_kernels.h" /* HISTOGRAM_NCOUNTS */
+
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 #endif
@@ -37,7 +39,7 @@ static inline void add_counter(uint32_t count, sums_above *s)
     s->triangles += s->sum;
 }
 
-static void sum_plain(const uint32_t *count, uint32_t first, uint32_t stop, value_sums *sums)
+static void sum_counters(const uint32_t *count, uint32_t first, uint32_t stop, value_sums *sums)
 {
     sums_above s = {0, 0, 0};
     uint32_t v = stop;
@@ -59,24 +61,56 @@ static void sum_plain(const uint32_t *count, uint32_t first, uint32_t stop, valu
     sums->sum_squares = (double)(squares + shift * (2 * sum + shift * n));
 }
 
+static void sum_plain(const uint32_t *count, const value_range *range, size_t ncells,
+                      value_sums *sums)
+{
+    for (size_t k = 0; k < ncells; k++) {
+        const int64_t low = range[k].low > 0 ? range[k].low : 0;
+        const int64_t high =
+            range[k].high < HISTOGRAM_NCOUNTS ? range[k].high : HISTOGRAM_NCOUNTS - 1;
+        if (low <= high)
+            sum_counters(count + k * HISTOGRAM_NCOUNTS, (uint32_t)low, (uint32_t)high + 1,
+                         &sums[k]);
+        else
+            sums[k] = (value_sums){0, 0, 0};
+    }
+}
+
 #if defined(BRAGG_X86_64)
 #define KERNEL512 __attribute__((target("avx512f")))
 
-/* Of eight or more counters: partial sums of what value_sums has. */
+_Static_assert(HISTOGRAM_NCOUNTS == 64, "a bit for each in 64");
+
+/* Bit v is set if v is in the range. */
+static inline uint64_t counters_in(value_range r)
+{
+    const uint64_t up_to = r.high < 0 ? 0 : r.high < 63 ? ((uint64_t)2 << r.high) - 1 : UINT64_MAX;
+    const uint64_t from = r.low > 63 ? 0 : r.low > 0 ? UINT64_MAX << r.low : UINT64_MAX;
+    return up_to & from;
+}
+
+/* Partial sums of what value_sums has. */
 typedef struct sums_512 {
     __m512d n;
     __m512d sum;
     __m512d squares;
 } sums_512;
 
-/* Adds eight counters of the values v. */
-KERNEL512 static inline void add_eight(__m256i count, __m512d v, sums_512 *s)
+/* Adds eight counters of the values from v on.  Whole numbers are exact with fused operations. */
+KERNEL512 static inline void add_eight(__m256i count, int v, sums_512 *s)
 {
     const __m512d n = _mm512_cvtepu32_pd(count);
-    const __m512d sum = _mm512_mul_pd(n, v);
+    const __m512d value = _mm512_setr_pd(v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7);
     s->n = _mm512_add_pd(s->n, n);
-    s->sum = _mm512_add_pd(s->sum, sum);
-    s->squares = _mm512_add_pd(s->squares, _mm512_mul_pd(sum, v));
+    s->sum = _mm512_fmadd_pd(n, value, s->sum);
+    s->squares = _mm512_fmadd_pd(n, _mm512_mul_pd(value, value), s->squares);
+}
+
+KERNEL512 static inline void add_sixteen(const uint32_t *count, uint64_t inside, int v, sums_512 *s)
+{
+    const __m512i n = _mm512_maskz_loadu_epi32((__mmask16)(inside >> v), count + v);
+    add_eight(_mm512_castsi512_si256(n), v, s);
+    add_eight(_mm512_extracti64x4_epi64(n, 1), v + 8, s);
 }
 
 /* The sums of the eight numbers of a, and of those of b. */
@@ -87,25 +121,22 @@ KERNEL512 static inline __m128d sum_two(__m512d a, __m512d b)
     return _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
 }
 
-/* Sixteen counters at a time, those out of the range being zero: most ranges are short. */
-KERNEL512 static void sum_avx512(const uint32_t *count, uint32_t first, uint32_t stop,
+/* Without loops over the counters of a cell: their ends would be foretold wrongly. */
+KERNEL512 static void sum_avx512(const uint32_t *count, const value_range *range, size_t ncells,
                                  value_sums *sums)
 {
-    const __m512d start = _mm512_set1_pd(first);
-    const __m512d step = _mm512_set1_pd(16);
-    __m512d low = _mm512_add_pd(start, _mm512_setr_pd(0, 1, 2, 3, 4, 5, 6, 7));
-    __m512d high = _mm512_add_pd(start, _mm512_setr_pd(8, 9, 10, 11, 12, 13, 14, 15));
-    sums_512 s = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
-    for (uint32_t v = first; v < stop; v += 16) {
-        const uint32_t inside = stop - v < 16 ? (1u << (stop - v)) - 1 : 0xFFFF;
-        const __m512i n = _mm512_maskz_loadu_epi32((__mmask16)inside, count + v);
-        add_eight(_mm512_castsi512_si256(n), low, &s);
-        add_eight(_mm512_extracti64x4_epi64(n, 1), high, &s);
-        low = _mm512_add_pd(low, step);
-        high = _mm512_add_pd(high, step);
+    for (size_t k = 0; k < ncells; k++, count += HISTOGRAM_NCOUNTS) {
+        const uint64_t inside = counters_in(range[k]);
+        sums_512 s = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
+        add_sixteen(count, inside, 0, &s);
+        if (inside >> 16) { /* not where there is little background */
+            add_sixteen(count, inside, 16, &s);
+            add_sixteen(count, inside, 32, &s);
+            add_sixteen(count, inside, 48, &s);
+        }
+        _mm_storeu_pd(&sums[k].n, sum_two(s.n, s.sum)); /* the sum lies behind it */
+        sums[k].sum_squares = _mm_cvtsd_f64(sum_two(s.squares, s.squares));
     }
-    _mm_storeu_pd(&sums->n, sum_two(s.n, s.sum)); /* the sum lies behind it */
-    sums->sum_squares = _mm_cvtsd_f64(sum_two(s.squares, s.squares));
 }
 #endif
 

@@ -1,7 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /* Sums over ranges of a histogram against values one by one. */
+#include <string.h>
+
 #include "check.h"
 #include "histogram.h"
+
+/* Cells side by side have the sums that each of them has alone. */
+static void cells_go_together(const histogram *h, unsigned *state)
+{
+    value_range range[2];
+    value_sums all[2];
+    for (int k = 0; k < 2; k++) {
+        range[k].low = (int64_t)(random_bits(state) % 90) - 20;
+        range[k].high = range[k].low - 2 + (int64_t)(random_bits(state) % 90);
+    }
+    histogram_sums_all(h, 0, 2, range, all);
+    for (uint32_t k = 0; k < 2; k++) {
+        value_sums one;
+        histogram_sums(h, k, range[k].low, range[k].high, &one);
+        CHECK(memcmp(&one, &all[k], sizeof one) == 0);
+    }
+}
 
 /* Sums over ranges are those of their counters and of the pixels without one. */
 static void sums_are_those_of_values(cpu_level level)
@@ -39,6 +58,7 @@ static void sums_are_those_of_values(cpu_level level)
         value_sums s;
         histogram_sums(&h, cell, low, high, &s);
         CHECK(s.n == wanted.n && s.sum == wanted.sum && s.sum_squares == wanted.sum_squares);
+        cells_go_together(&h, &state);
     }
 }
 
