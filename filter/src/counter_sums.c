@@ -77,7 +77,7 @@ static void sum_plain(const uint32_t *count, const value_range *range, size_t nc
 }
 
 #if defined(BRAGG_X86_64)
-#define KERNEL512 __attribute__((target("avx512f")))
+#define KERNEL512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
 _Static_assert(HISTOGRAM_NCOUNTS == 64, "a bit for each in 64");
 
@@ -89,53 +89,79 @@ static inline uint64_t counters_in(value_range r)
     return up_to & from;
 }
 
-/* Partial sums of what value_sums has. */
-typedef struct sums_512 {
-    __m512d n;
-    __m512d sum;
-    __m512d squares;
-} sums_512;
-
-/* Adds eight counters of the values from v on.  Whole numbers are exact with fused operations. */
-KERNEL512 static inline void add_eight(__m256i count, int v, sums_512 *s)
+/* 32 counters as numbers of 16 bits, in the order in which packing leaves them; `large` is not 0
+ * where they do not fit. */
+KERNEL512 static inline __m512i load_counters(const uint32_t *count, uint32_t inside,
+                                              __m512i *large)
 {
-    const __m512d n = _mm512_cvtepu32_pd(count);
-    const __m512d value = _mm512_setr_pd(v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7);
-    s->n = _mm512_add_pd(s->n, n);
-    s->sum = _mm512_fmadd_pd(n, value, s->sum);
-    s->squares = _mm512_fmadd_pd(n, _mm512_mul_pd(value, value), s->squares);
+    const __m512i low = _mm512_maskz_loadu_epi32((__mmask16)inside, count);
+    const __m512i high = _mm512_maskz_loadu_epi32((__mmask16)(inside >> 16), count + 16);
+    *large = _mm512_or_si512(*large, _mm512_or_si512(low, high));
+    return _mm512_packus_epi32(low, high);
 }
 
-KERNEL512 static inline void add_sixteen(const uint32_t *count, uint64_t inside, int v, sums_512 *s)
+/* Their values, likewise. */
+KERNEL512 static inline __m512i values_from(int v)
 {
-    const __m512i n = _mm512_maskz_loadu_epi32((__mmask16)(inside >> v), count + v);
-    add_eight(_mm512_castsi512_si256(n), v, s);
-    add_eight(_mm512_extracti64x4_epi64(n, 1), v + 8, s);
+    const __m512i count = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_packus_epi32(_mm512_add_epi32(count, _mm512_set1_epi32(v)),
+                               _mm512_add_epi32(count, _mm512_set1_epi32(v + 16)));
 }
 
-/* The sums of the eight numbers of a, and of those of b. */
-KERNEL512 static inline __m128d sum_two(__m512d a, __m512d b)
+/* The sum of the numbers of a in the low half, of those of b in the high half of 64 bits. */
+KERNEL512 static inline __m128i sum_two(__m512i a, __m512i b)
 {
-    const __m512d two = _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
-    const __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(two), _mm512_extractf64x4_pd(two, 1));
-    return _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
+    const __m512i two = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    const __m256i half =
+        _mm256_add_epi32(_mm512_castsi512_si256(two), _mm512_extracti64x4_epi64(two, 1));
+    const __m128i quarter =
+        _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    return _mm_add_epi32(quarter, _mm_unpackhi_epi64(quarter, quarter));
 }
 
-/* Without loops over the counters of a cell: their ends would be foretold wrongly. */
+/* The sum of 32-bit numbers, which may have more bits. */
+KERNEL512 static inline __m128i sum_wide(__m512i a)
+{
+    const __m512i low = _mm512_and_si512(a, _mm512_set1_epi64(UINT32_MAX));
+    const __m512i two = _mm512_add_epi64(low, _mm512_srli_epi64(a, 32));
+    const __m256i half =
+        _mm256_add_epi64(_mm512_castsi512_si256(two), _mm512_extracti64x4_epi64(two, 1));
+    const __m128i quarter =
+        _mm_add_epi64(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    return _mm_add_epi64(quarter, _mm_unpackhi_epi64(quarter, quarter));
+}
+
+/*
+ * Products of 16 bits, two at a time.  Lanes add up four of them, at most 2^15 63^2 each, and have
+ * 32 bits.  There is no loop over the counters of a cell: its end would be foretold wrongly.
+ */
 KERNEL512 static void sum_avx512(const uint32_t *count, const value_range *range, size_t ncells,
                                  value_sums *sums)
 {
+    const __m512i one = _mm512_set1_epi16(1);
+    const __m512i value[2] = {values_from(0), values_from(32)};
+    const __m512i square[2] = {_mm512_mullo_epi16(value[0], value[0]),
+                               _mm512_mullo_epi16(value[1], value[1])};
+    const __m512i zero = _mm512_setzero_si512();
     for (size_t k = 0; k < ncells; k++, count += HISTOGRAM_NCOUNTS) {
         const uint64_t inside = counters_in(range[k]);
-        sums_512 s = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
-        add_sixteen(count, inside, 0, &s);
-        if (inside >> 16) { /* not where there is little background */
-            add_sixteen(count, inside, 16, &s);
-            add_sixteen(count, inside, 32, &s);
-            add_sixteen(count, inside, 48, &s);
+        __m512i large = zero;
+        const __m512i low = load_counters(count, (uint32_t)inside, &large);
+        __m512i n = _mm512_dpwssd_epi32(zero, low, one);
+        __m512i sum = _mm512_dpwssd_epi32(zero, low, value[0]);
+        __m512i squares = _mm512_dpwssd_epi32(zero, low, square[0]);
+        if (inside >> 32) { /* not where there is little background */
+            const __m512i high = load_counters(count + 32, (uint32_t)(inside >> 32), &large);
+            n = _mm512_dpwssd_epi32(n, high, one);
+            sum = _mm512_dpwssd_epi32(sum, high, value[1]);
+            squares = _mm512_dpwssd_epi32(squares, high, square[1]);
         }
-        _mm_storeu_pd(&sums[k].n, sum_two(s.n, s.sum)); /* the sum lies behind it */
-        sums[k].sum_squares = _mm_cvtsd_f64(sum_two(s.squares, s.squares));
+        if (_mm512_cmpgt_epu32_mask(large, _mm512_set1_epi32(INT16_MAX))) {
+            sum_plain(count, &range[k], 1, &sums[k]);
+            continue;
+        }
+        _mm_storeu_pd(&sums[k].n, _mm_cvtepi32_pd(sum_two(n, sum))); /* the sum lies behind it */
+        _mm_store_sd(&sums[k].sum_squares, _mm_cvtepi64_pd(sum_wide(squares)));
     }
 }
 #endif
