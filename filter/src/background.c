@@ -50,7 +50,7 @@ typedef struct frame_clip {
     ring_clip *ring;     /* nbins */
     double *ring_cut;    /* nbins: as in `ring` */
     double *ring_tail;   /* nbins: poisson_tails of them */
-    poisson_range *keep; /* per cell: the values kept */
+    value_range *keep;   /* per cell: the values kept */
     poisson_range *next; /* per cell: those to be kept by the present estimate */
     value_sums *sums;    /* per cell: over the values kept */
 
@@ -66,14 +66,19 @@ typedef struct frame_clip {
     uint32_t *open; /* rings whose mean is not corrected for clipping yet */
 } frame_clip;
 
-static void sum_cells(const frame_clip *c, ring_clip *ring)
+/* Sums over the kept values of cells side by side. */
+static void sum_cells(const frame_clip *c, uint32_t first, uint32_t last)
+{
+    histogram_sums_all(c->h, first, last, c->keep + first, c->sums + first);
+}
+
+/* Pixels kept of a ring, given the sums of its cells. */
+static double count_kept(const frame_clip *c, const ring_clip *ring)
 {
     double n = 0;
-    for (uint32_t k = ring->first; k < ring->last; k++) {
-        histogram_sums(c->h, k, c->keep[k].low, c->keep[k].high, &c->sums[k]);
+    for (uint32_t k = ring->first; k < ring->last; k++)
         n += c->sums[k].n;
-    }
-    ring->n = n;
+    return n;
 }
 
 /* Lists the cells of the open rings. */
@@ -148,21 +153,26 @@ static void take_mean(const frame_clip *c, ring_clip *ring)
     ring->mean = ring->sum / ring->weight;
 }
 
-/* Their standard deviation. */
-static void take_deviation(const frame_clip *c, int is_poisson, ring_clip *ring)
+/* The standard deviation of pixels, and of their mean, given their squares about it. */
+static void set_deviation(double squares, ring_clip *ring)
 {
-    double variance = 0;
-    if (is_poisson)
-        variance = ring->mean * ring->weight;
-    for (uint32_t k = ring->first; k < ring->last && !is_poisson; k++) {
-        const double e = ring->mean * c->map->normalisation[k];
-        variance += c->sums[k].sum_squares - e * (2 * c->sums[k].sum - e * c->sums[k].n);
-    }
-    ring->std = variance > 0 ? sqrt(variance / ring->weight_squares) : 0;
-    ring->sem = variance > 0 ? sqrt(variance) / ring->weight : 0;
+    ring->std = squares > 0 ? sqrt(squares / ring->weight_squares) : 0;
+    ring->sem = squares > 0 ? sqrt(squares) / ring->weight : 0;
 }
 
-/* Mean and standard deviation of rings that keep other pixels than before. */
+/* As measured. */
+static void take_deviation(const frame_clip *c, ring_clip *ring)
+{
+    double squares = 0;
+    for (uint32_t k = ring->first; k < ring->last; k++) {
+        const double e = ring->mean * c->map->normalisation[k];
+        squares += c->sums[k].sum_squares - e * (2 * c->sums[k].sum - e * c->sums[k].n);
+    }
+    set_deviation(squares, ring);
+}
+
+/* Mean and measured deviation of rings that keep other pixels than before; that of the model is for
+ * the last mean alone. */
 static void estimate_rings(const frame_clip *c, int is_poisson)
 {
     uint32_t nopen = 0;
@@ -176,9 +186,9 @@ static void estimate_rings(const frame_clip *c, int is_poisson)
             c->open[nopen++] = k;
     }
     correct_means(c, nopen);
-    for (uint32_t k = 0; k < c->map->nbins; k++) {
+    for (uint32_t k = 0; k < c->map->nbins && !is_poisson; k++) {
         if (c->ring[k].is_new)
-            take_deviation(c, is_poisson, &c->ring[k]);
+            take_deviation(c, &c->ring[k]);
     }
 }
 
@@ -237,7 +247,7 @@ static void move_cuts(const frame_clip *c, const ring_clip *ring, cut_moves *mov
     moves->any = 0;
     for (uint32_t k = ring->first; k < ring->last; k++) {
         const poisson_range r = c->next[k];
-        poisson_range *keep = &c->keep[k];
+        value_range *keep = &c->keep[k];
         moves->any |= keep->high != r.high;
         moves->of_pixels |= keep->high != r.high;
         keep->high = r.high;
@@ -255,12 +265,14 @@ static void reopen_cuts(const frame_clip *c, ring_clip *ring)
 {
     for (uint32_t k = ring->first; k < ring->last; k++)
         c->keep[k].low = INT64_MIN;
-    sum_cells(c, ring);
+    sum_cells(c, ring->first, ring->last);
+    ring->n = count_kept(c, ring);
     if (ring->n > 0)
         return;
     for (uint32_t k = ring->first; k < ring->last; k++)
         c->keep[k].high = INT64_MAX;
-    sum_cells(c, ring);
+    sum_cells(c, ring->first, ring->last);
+    ring->n = count_kept(c, ring);
 }
 
 /* sqrt(2 ln(n / sqrt(2 pi))): beyond it less than about one of n pixels is expected. */
@@ -275,14 +287,12 @@ static void start_rings(const frame_clip *c)
 {
     const uint32_t nbins = c->map->nbins;
     for (uint32_t k = 0; k < c->map->ncells; k++)
-        c->keep[k] = (poisson_range){INT64_MIN, INT64_MAX};
+        c->keep[k] = (value_range){INT64_MIN, INT64_MAX};
+    sum_cells(c, 0, c->map->ncells);
     for (uint32_t k = 0; k < nbins; k++) {
         ring_clip *ring = &c->ring[k];
         *ring = (ring_clip){.first = c->map->first_cell[k], .last = c->map->first_cell[k + 1]};
-        sum_cells(c, ring);
-    }
-    for (uint32_t k = 0; k < nbins; k++) {
-        ring_clip *ring = &c->ring[k];
+        ring->n = count_kept(c, ring);
         const double chauvenet = chauvenet_cut(ring->n);
         ring->cut = c->params->snr_clip > chauvenet ? c->params->snr_clip : chauvenet;
         ring->is_done = ring->n == 0;
@@ -308,7 +318,8 @@ static void clip_ring(const frame_clip *c, uint32_t cycle, ring_clip *ring)
     }
     if (!moves.of_pixels)
         return;
-    sum_cells(c, ring);
+    sum_cells(c, ring->first, ring->last);
+    ring->n = count_kept(c, ring);
     ring->is_done = ring->n == 0;
     if (ring->is_done)
         reopen_cuts(c, ring);
@@ -336,9 +347,11 @@ static void clip_rings(const frame_clip *c, ring_background *rings)
         estimate_rings(c, 1);
     }
     for (uint32_t k = 0; k < nbins; k++) {
-        const ring_clip *ring = &c->ring[k];
+        ring_clip *ring = &c->ring[k];
         if (rings[k].npixels == 0)
             continue;
+        if (c->is_poisson || c->params->error_model == H5BRAGG_HYBRID)
+            set_deviation(ring->mean * ring->weight, ring);
         rings[k].mean = ring->mean;
         rings[k].std = ring->std;
         rings[k].sem = ring->sem;

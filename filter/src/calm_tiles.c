@@ -7,6 +7,7 @@
 #include "calm_tiles.h"
 
 #include "bytes.h"
+#include "quad_bits.h"
 #include "symbols.h" /* lowest_bit */
 
 uint8_t calm_limit(const frame_model *m, uint32_t cell)
@@ -49,6 +50,20 @@ static int must_keep(const frame_source *s, const frame_model *m, size_t tile)
     if (is_simple && (!has_large || is_beyond))
         return has_local;
     return must_keep_pixels(s, m, tile, r);
+}
+
+/* Four cells come with one load: loads are what this waits for. */
+static void look_up_limits(const uint8_t *restrict below, const uint16_t *restrict cell, size_t n,
+                           uint8_t *restrict limit)
+{
+    size_t t = 0;
+    for (; n - t >= QUAD_NTILES; t += QUAD_NTILES) {
+        const uint64_t quad = quad_get(cell + t);
+        for (uint32_t k = 0; k < QUAD_NTILES; k++)
+            limit[t + k] = below[quad >> 16 * k & 0xFFFF];
+    }
+    for (; t < n; t++)
+        limit[t] = below[cell[t]];
 }
 
 /*
@@ -142,7 +157,53 @@ KERNEL static uint64_t choose_avx512(const tile_run *run, uint8_t keeps)
     store_bits(run->is_kept, inside, ~is_free | (is_bright & (0 - (uint64_t)keeps)));
     return inside & (is_blank | (is_free & (~is_known | (is_low & ~few))));
 }
+
+#define LIMITS_KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi")))
+
+/* Of 16 tiles whose cells are less than 256 above the least: that part of the table is in vectors.
+ */
+LIMITS_KERNEL BRAGG_INLINE __m128i limits_of_group(const uint8_t *from, __m256i above)
+{
+    const __m512i number = _mm512_castsi128_si512(_mm256_cvtepi16_epi8(above));
+    const __m512i low =
+        _mm512_permutex2var_epi8(_mm512_loadu_si512(from), number, _mm512_loadu_si512(from + 64));
+    const __m512i high = _mm512_permutex2var_epi8(_mm512_loadu_si512(from + 128), number,
+                                                  _mm512_loadu_si512(from + 192));
+    const __m128i of_number = _mm512_castsi512_si128(number);
+    return _mm_mask_blend_epi8(_mm_movepi8_mask(of_number), _mm512_castsi512_si128(low),
+                               _mm512_castsi512_si128(high));
+}
+
+/* Tiles side by side have cells of a few rings, but for blank ones. */
+LIMITS_KERNEL static void limits_avx512(const uint8_t *below, const uint16_t *cell, size_t n,
+                                        uint8_t *limit)
+{
+    for (size_t t = 0; t < n; t += GROUP_NTILES) {
+        const size_t nhere = n - t < GROUP_NTILES ? n - t : GROUP_NTILES;
+        const __mmask16 inside = (__mmask16)(0xFFFFu >> (GROUP_NTILES - nhere));
+        const __m256i last = _mm256_set1_epi16((short)cell[t]);
+        const __m256i cells = _mm256_mask_loadu_epi16(last, inside, cell + t);
+        const __m128i least = _mm_minpos_epu16(
+            _mm_min_epu16(_mm256_castsi256_si128(cells), _mm256_extracti128_si256(cells, 1)));
+        const __m256i above = _mm256_sub_epi16(cells, _mm256_broadcastw_epi16(least));
+        const uint8_t *from = below + (uint16_t)_mm_extract_epi16(least, 0);
+        if (_mm256_cmpgt_epu16_mask(above, _mm256_set1_epi16(LIMITS_SLACK - 1)))
+            look_up_limits(below, cell + t, nhere, limit + t);
+        else
+            _mm_mask_storeu_epi8(limit + t, inside, limits_of_group(from, above));
+    }
+}
 #endif
+
+limits_kernel limits_kernel_of(cpu_level level)
+{
+#if defined(BRAGG_X86_64)
+    if (level == CPU_AVX512)
+        return limits_avx512;
+#endif
+    (void)level;
+    return look_up_limits;
+}
 
 calm_kernel calm_kernel_of(cpu_level level)
 {

@@ -9,6 +9,17 @@
 /* Tiles of a cell whose bytes are all below this, and few, need not be looked at more closely. */
 uint8_t calm_limit(const frame_model *model, uint32_t cell);
 
+/* Room behind a table of limits by cell, which vectors read. */
+enum { LIMITS_SLACK = 256 };
+
+/*
+ * Limits of n tiles side by side, given their cells: below[cell], a table up to BRAGG_NO_CELL, with
+ * LIMITS_SLACK bytes behind it.
+ */
+typedef void (*limits_kernel)(const uint8_t *below, const uint16_t *cell, size_t n, uint8_t *limit);
+
+limits_kernel limits_kernel_of(cpu_level level);
+
 /*
  * Sets source->kept and source->calm of a row of tiles.  kept: not 0 if a tile is kept anyway;
  * limit: calm_limit of the tiles' cells, 0 for blank tiles.

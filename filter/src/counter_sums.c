@@ -5,6 +5,8 @@
  */
 #include "counter_sums.h"
 
+#include "plane_kernels.h" /* HISTOGRAM_NCOUNTS */
+
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 #endif
@@ -37,7 +39,7 @@ static inline void add_counter(uint32_t count, sums_above *s)
     s->triangles += s->sum;
 }
 
-static void sum_plain(const uint32_t *count, uint32_t first, uint32_t stop, value_sums *sums)
+static void sum_counters(const uint32_t *count, uint32_t first, uint32_t stop, value_sums *sums)
 {
     sums_above s = {0, 0, 0};
     uint32_t v = stop;
@@ -59,53 +61,108 @@ static void sum_plain(const uint32_t *count, uint32_t first, uint32_t stop, valu
     sums->sum_squares = (double)(squares + shift * (2 * sum + shift * n));
 }
 
+static void sum_plain(const uint32_t *count, const value_range *range, size_t ncells,
+                      value_sums *sums)
+{
+    for (size_t k = 0; k < ncells; k++) {
+        const int64_t low = range[k].low > 0 ? range[k].low : 0;
+        const int64_t high =
+            range[k].high < HISTOGRAM_NCOUNTS ? range[k].high : HISTOGRAM_NCOUNTS - 1;
+        if (low <= high)
+            sum_counters(count + k * HISTOGRAM_NCOUNTS, (uint32_t)low, (uint32_t)high + 1,
+                         &sums[k]);
+        else
+            sums[k] = (value_sums){0, 0, 0};
+    }
+}
+
 #if defined(BRAGG_X86_64)
-#define KERNEL512 __attribute__((target("avx512f")))
+#define KERNEL512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
-/* Of eight or more counters: partial sums of what value_sums has. */
-typedef struct sums_512 {
-    __m512d n;
-    __m512d sum;
-    __m512d squares;
-} sums_512;
+_Static_assert(HISTOGRAM_NCOUNTS == 64, "a bit for each in 64");
 
-/* Adds eight counters of the values v. */
-KERNEL512 static inline void add_eight(__m256i count, __m512d v, sums_512 *s)
+/* Bit v is set if v is in the range. */
+static inline uint64_t counters_in(value_range r)
 {
-    const __m512d n = _mm512_cvtepu32_pd(count);
-    const __m512d sum = _mm512_mul_pd(n, v);
-    s->n = _mm512_add_pd(s->n, n);
-    s->sum = _mm512_add_pd(s->sum, sum);
-    s->squares = _mm512_add_pd(s->squares, _mm512_mul_pd(sum, v));
+    const uint64_t up_to = r.high < 0 ? 0 : r.high < 63 ? ((uint64_t)2 << r.high) - 1 : UINT64_MAX;
+    const uint64_t from = r.low > 63 ? 0 : r.low > 0 ? UINT64_MAX << r.low : UINT64_MAX;
+    return up_to & from;
 }
 
-/* The sums of the eight numbers of a, and of those of b. */
-KERNEL512 static inline __m128d sum_two(__m512d a, __m512d b)
+/* 32 counters as numbers of 16 bits, in the order in which packing leaves them; `large` is not 0
+ * where they do not fit. */
+KERNEL512 static inline __m512i load_counters(const uint32_t *count, uint32_t inside,
+                                              __m512i *large)
 {
-    const __m512d two = _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
-    const __m256d half = _mm256_add_pd(_mm512_castpd512_pd256(two), _mm512_extractf64x4_pd(two, 1));
-    return _mm_add_pd(_mm256_castpd256_pd128(half), _mm256_extractf128_pd(half, 1));
+    const __m512i low = _mm512_maskz_loadu_epi32((__mmask16)inside, count);
+    const __m512i high = _mm512_maskz_loadu_epi32((__mmask16)(inside >> 16), count + 16);
+    *large = _mm512_or_si512(*large, _mm512_or_si512(low, high));
+    return _mm512_packus_epi32(low, high);
 }
 
-/* Sixteen counters at a time, those out of the range being zero: most ranges are short. */
-KERNEL512 static void sum_avx512(const uint32_t *count, uint32_t first, uint32_t stop,
+/* Their values, likewise. */
+KERNEL512 static inline __m512i values_from(int v)
+{
+    const __m512i count = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_packus_epi32(_mm512_add_epi32(count, _mm512_set1_epi32(v)),
+                               _mm512_add_epi32(count, _mm512_set1_epi32(v + 16)));
+}
+
+/* The sum of the numbers of a in the low half, of those of b in the high half of 64 bits. */
+KERNEL512 static inline __m128i sum_two(__m512i a, __m512i b)
+{
+    const __m512i two = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    const __m256i half =
+        _mm256_add_epi32(_mm512_castsi512_si256(two), _mm512_extracti64x4_epi64(two, 1));
+    const __m128i quarter =
+        _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    return _mm_add_epi32(quarter, _mm_unpackhi_epi64(quarter, quarter));
+}
+
+/* The sum of 32-bit numbers, which may have more bits. */
+KERNEL512 static inline __m128i sum_wide(__m512i a)
+{
+    const __m512i low = _mm512_and_si512(a, _mm512_set1_epi64(UINT32_MAX));
+    const __m512i two = _mm512_add_epi64(low, _mm512_srli_epi64(a, 32));
+    const __m256i half =
+        _mm256_add_epi64(_mm512_castsi512_si256(two), _mm512_extracti64x4_epi64(two, 1));
+    const __m128i quarter =
+        _mm_add_epi64(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    return _mm_add_epi64(quarter, _mm_unpackhi_epi64(quarter, quarter));
+}
+
+/*
+ * Products of 16 bits, two at a time.  Lanes add up four of them, at most 2^15 63^2 each, and have
+ * 32 bits.  There is no loop over the counters of a cell: its end would be foretold wrongly.
+ */
+KERNEL512 static void sum_avx512(const uint32_t *count, const value_range *range, size_t ncells,
                                  value_sums *sums)
 {
-    const __m512d start = _mm512_set1_pd(first);
-    const __m512d step = _mm512_set1_pd(16);
-    __m512d low = _mm512_add_pd(start, _mm512_setr_pd(0, 1, 2, 3, 4, 5, 6, 7));
-    __m512d high = _mm512_add_pd(start, _mm512_setr_pd(8, 9, 10, 11, 12, 13, 14, 15));
-    sums_512 s = {_mm512_setzero_pd(), _mm512_setzero_pd(), _mm512_setzero_pd()};
-    for (uint32_t v = first; v < stop; v += 16) {
-        const uint32_t inside = stop - v < 16 ? (1u << (stop - v)) - 1 : 0xFFFF;
-        const __m512i n = _mm512_maskz_loadu_epi32((__mmask16)inside, count + v);
-        add_eight(_mm512_castsi512_si256(n), low, &s);
-        add_eight(_mm512_extracti64x4_epi64(n, 1), high, &s);
-        low = _mm512_add_pd(low, step);
-        high = _mm512_add_pd(high, step);
+    const __m512i one = _mm512_set1_epi16(1);
+    const __m512i value[2] = {values_from(0), values_from(32)};
+    const __m512i square[2] = {_mm512_mullo_epi16(value[0], value[0]),
+                               _mm512_mullo_epi16(value[1], value[1])};
+    const __m512i zero = _mm512_setzero_si512();
+    for (size_t k = 0; k < ncells; k++, count += HISTOGRAM_NCOUNTS) {
+        const uint64_t inside = counters_in(range[k]);
+        __m512i large = zero;
+        const __m512i low = load_counters(count, (uint32_t)inside, &large);
+        __m512i n = _mm512_dpwssd_epi32(zero, low, one);
+        __m512i sum = _mm512_dpwssd_epi32(zero, low, value[0]);
+        __m512i squares = _mm512_dpwssd_epi32(zero, low, square[0]);
+        if (inside >> 32) { /* not where there is little background */
+            const __m512i high = load_counters(count + 32, (uint32_t)(inside >> 32), &large);
+            n = _mm512_dpwssd_epi32(n, high, one);
+            sum = _mm512_dpwssd_epi32(sum, high, value[1]);
+            squares = _mm512_dpwssd_epi32(squares, high, square[1]);
+        }
+        if (_mm512_cmpgt_epu32_mask(large, _mm512_set1_epi32(INT16_MAX))) {
+            sum_plain(count, &range[k], 1, &sums[k]);
+            continue;
+        }
+        _mm_storeu_pd(&sums[k].n, _mm_cvtepi32_pd(sum_two(n, sum))); /* the sum lies behind it */
+        _mm_store_sd(&sums[k].sum_squares, _mm_cvtepi64_pd(sum_wide(squares)));
     }
-    _mm_storeu_pd(&sums->n, sum_two(s.n, s.sum)); /* the sum lies behind it */
-    sums->sum_squares = _mm_cvtsd_f64(sum_two(s.squares, s.squares));
 }
 #endif
 

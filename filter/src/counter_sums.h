@@ -3,6 +3,7 @@
 #ifndef BRAGG_COUNTER_SUMS_H
 #define BRAGG_COUNTER_SUMS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "cpu_level.h"
@@ -14,11 +15,17 @@ typedef struct value_sums {
     double sum_squares;
 } value_sums;
 
+/* From low to high. */
+typedef struct value_range {
+    int64_t low;
+    int64_t high;
+} value_range;
+
 /*
- * Sums over the counters of values first <= v < stop <= 64: whole numbers, exact.  They go to where
- * they are wanted: copies of what was stored just now, in other pieces, would wait for memory.
+ * Sums over the counters of cells, 64 of each one behind the other, of the values in their ranges:
+ * whole numbers, exact.
  */
-typedef void counter_sums_function(const uint32_t *count, uint32_t first, uint32_t stop,
+typedef void counter_sums_function(const uint32_t *count, const value_range *range, size_t ncells,
                                    value_sums *sums);
 
 /* The same for every level; that of CPU_SCALAR is the reference. */

@@ -293,24 +293,32 @@ void histogram_free(histogram *h)
     memset(h, 0, sizeof *h);
 }
 
-void histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high, value_sums *sums)
+/* Pixels without a counter. */
+static void sum_overflow(const histogram *h, uint32_t cell, value_range range, value_sums *sums)
 {
-    const uint32_t *count = h->count + (size_t)cell * HISTOGRAM_NCOUNTS;
-    const int64_t first = low > 0 ? low : 0;
-    const int64_t stop = high < HISTOGRAM_NCOUNTS ? high + 1 : HISTOGRAM_NCOUNTS;
-    if (first < stop)
-        h->counter_sums(count, (uint32_t)first, (uint32_t)stop, sums);
-    else
-        *sums = (value_sums){0, 0, 0};
-    /* Of pixels without a counter, whose number is a matter of chance, mostly none can be meant. */
-    if (high < HISTOGRAM_NCOUNTS && (low >= 0 || !h->has_negative))
-        return;
     for (uint32_t k = h->overflow_start[cell]; k < h->overflow_start[cell + 1]; k++) {
         const int64_t v = h->value_offset + (int64_t)h->overflow[k];
-        if (v < low || v > high)
+        if (v < range.low || v > range.high)
             continue;
         sums->n += 1.0;
         sums->sum += (double)v;
         sums->sum_squares += (double)v * (double)v;
     }
+}
+
+void histogram_sums_all(const histogram *h, uint32_t first, uint32_t last, const value_range *range,
+                        value_sums *sums)
+{
+    h->counter_sums(h->count + (size_t)first * HISTOGRAM_NCOUNTS, range, last - first, sums);
+    for (uint32_t k = 0; k < last - first; k++) {
+        /* Of these pixels, whose number is a matter of chance, mostly none can be meant. */
+        if (range[k].high >= HISTOGRAM_NCOUNTS || (range[k].low < 0 && h->has_negative))
+            sum_overflow(h, first + k, range[k], &sums[k]);
+    }
+}
+
+void histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high, value_sums *sums)
+{
+    const value_range range = {low, high};
+    histogram_sums_all(h, cell, cell + 1, &range, sums);
 }

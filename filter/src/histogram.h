@@ -56,4 +56,8 @@ void histogram_free(histogram *h);
 /* Sums over the pixels of a cell with low <= value <= high. */
 void histogram_sums(const histogram *h, uint32_t cell, int64_t low, int64_t high, value_sums *sums);
 
+/* The same of cells from `first` to `last` - 1: range and sums have one for each of these. */
+void histogram_sums_all(const histogram *h, uint32_t first, uint32_t last, const value_range *range,
+                        value_sums *sums);
+
 #endif

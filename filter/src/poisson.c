@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "pixel.h" /* BRAGG_INLINE */
+#include "poisson_avx512.h"
 #include "portable_math.h"
 
 /* So many means go side by side: their sums do not wait for one another, and become vectors. */
@@ -20,6 +21,8 @@ enum { NLANES = 32 };
 
 /* Below this the sum of probabilities no longer resolves the tail. */
 static const double SMALLEST_TAIL = 1e-15;
+/* Above this, sums of weights overflow. */
+static const double MOST_WEIGHT = 1e280;
 
 static poisson_range normal_range(double mean, double cut)
 {
@@ -208,7 +211,7 @@ BRAGG_INLINE void truncate_lanes(truncated_lanes *x, double truncated[NLANES],
         const double spread = x->mean[i] * (1.0 - lost) - (mean - x->mean[i]) * (mean - x->low[i]);
         truncated[i] = x->reciprocal[i] > 0.0 ? mean : x->mean[i];
         variance[i] = x->reciprocal[i] > 0.0 ? spread : x->mean[i];
-        margin[i] = 1e280 - x->r[i];
+        margin[i] = MOST_WEIGHT - x->r[i];
     }
     if (!some_negative(margin))
         return;
@@ -239,7 +242,6 @@ BRAGG_INLINE void truncate_all(const poisson_cells *cells, double *truncated, do
 
 #if defined(BRAGG_X86_64)
 /* The same in longer vectors: what is not contracted has the same result. */
-#define KERNEL512 __attribute__((target("avx512f,avx512vl,avx512dq")))
 #define KERNEL2 __attribute__((target("avx2")))
 
 KERNEL2 static void ranges_avx2(const poisson_cuts *cuts, poisson_range *range)
@@ -247,9 +249,13 @@ KERNEL2 static void ranges_avx2(const poisson_cuts *cuts, poisson_range *range)
     ranges_of_all(cuts, range);
 }
 
-KERNEL512 static void ranges_avx512(const poisson_cuts *cuts, poisson_range *range)
+static void ranges_avx512(const poisson_cuts *cuts, poisson_range *range)
 {
-    ranges_of_all(cuts, range);
+    poisson_ranges_avx512(cuts, range);
+    for (size_t i = 0; i < cuts->n; i++) {
+        if (cuts->mean[i] > POISSON_EXACT_LIMIT)
+            range[i] = normal_range(cuts->mean[i], cuts->cut[i]);
+    }
 }
 
 KERNEL2 static void truncate_avx2(const poisson_cells *cells, double *truncated, double *variance)
@@ -257,10 +263,10 @@ KERNEL2 static void truncate_avx2(const poisson_cells *cells, double *truncated,
     truncate_all(cells, truncated, variance);
 }
 
-KERNEL512 static void truncate_avx512(const poisson_cells *cells, double *truncated,
-                                      double *variance)
+static void truncate_avx512(const poisson_cells *cells, double *truncated, double *variance)
 {
-    truncate_all(cells, truncated, variance);
+    if (!poisson_truncate_avx512(cells, MOST_WEIGHT, truncated, variance))
+        truncate_all(cells, truncated, variance);
 }
 #endif
 

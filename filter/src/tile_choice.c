@@ -16,7 +16,6 @@
 #include "box_search.h"
 #include "calm_tiles.h"
 #include "faint_tiles.h"
-#include "quad_bits.h"
 #include "scratch.h"
 #include "wide_box_search.h"
 
@@ -147,7 +146,7 @@ static void chooser_free(chooser *c)
 static h5bragg_status make_limits(chooser *c)
 {
     const frame_model *m = c->model;
-    c->below = scratch_take(BRAGG_NO_CELL + 1u);
+    c->below = scratch_take(BRAGG_NO_CELL + 1u + LIMITS_SLACK);
     if (!c->below)
         return H5BRAGG_NO_MEMORY;
     for (uint32_t cell = 0; cell < m->noise.map->ncells; cell++)
@@ -185,26 +184,13 @@ static h5bragg_status prepare_boxes(chooser *c)
     return wide_box_search(c->source, c->model, c->cuts.chance, c->cuts.peak);
 }
 
-/* Four cells come with one load: loads are what this waits for. */
-static void list_limits(const uint8_t *restrict below, const uint16_t *restrict cell, size_t n,
-                        uint8_t *restrict limit)
-{
-    size_t t = 0;
-    for (; n - t >= QUAD_NTILES; t += QUAD_NTILES) {
-        const uint64_t quad = quad_get(cell + t);
-        for (uint32_t k = 0; k < QUAD_NTILES; k++)
-            limit[t + k] = below[quad >> 16 * k & 0xFFFF];
-    }
-    for (; t < n; t++)
-        limit[t] = below[cell[t]];
-}
-
 /* has_kept: some tiles of the source are kept already, if boxes are not searched row by row. */
 static void choose_rows(chooser *c, int has_kept)
 {
     frame_source *s = c->source;
     const ring_map *map = s->map;
     const size_t ntx = map->ntx;
+    const limits_kernel list_limits = limits_kernel_of(bragg_cpu_level());
     const uint8_t *limit = c->limit;
     for (uint32_t row = 0; row < map->nty; row++) {
         if (c->word)

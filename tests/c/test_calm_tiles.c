@@ -60,11 +60,43 @@ static void check_kernel(calm_kernel kernel, unsigned seed)
     }
 }
 
+/* Cells of some rings from `first` on, few of them far away or blank. */
+static void make_cells(unsigned *state, uint16_t first, uint32_t nnear, uint16_t *cell)
+{
+    for (uint32_t t = 0; t < RUN_NTILES; t++) {
+        cell[t] = (uint16_t)(first + random_bits(state) % nnear);
+        if (random_bits(state) % 200 == 0)
+            cell[t] = random_bits(state) % 2 ? BRAGG_NO_CELL : (uint16_t)random_bits(state);
+    }
+}
+
+static void check_limits(limits_kernel kernel, unsigned seed)
+{
+    static uint8_t below[BRAGG_NO_CELL + 1 + LIMITS_SLACK];
+    for (uint32_t cell = 0; cell <= BRAGG_NO_CELL; cell++)
+        below[cell] = (uint8_t)random_bits(&seed);
+    for (uint32_t round = 0; round < NROUNDS; round++) {
+        uint16_t cell[RUN_NTILES];
+        uint8_t limit[RUN_NTILES + NGUARDS];
+        const uint32_t n = round % 3 ? RUN_NTILES : 1 + round % RUN_NTILES;
+        const uint16_t first = round % 7 ? (uint16_t)random_bits(&seed) : BRAGG_NO_CELL;
+        make_cells(&seed, first, 1 + random_bits(&seed) % (LIMITS_SLACK + 2), cell);
+        memset(limit, 7, sizeof limit);
+        kernel(below, cell, n, limit);
+        for (uint32_t t = 0; t < n; t++)
+            CHECK(limit[t] == below[cell[t]]);
+        for (uint32_t t = n; t < RUN_NTILES + NGUARDS; t++)
+            CHECK(limit[t] == 7);
+    }
+}
+
 int main(void)
 {
     const cpu_level best = bragg_cpu_level();
     check_kernel(calm_tiles_plain, 1);
-    for (int level = best == CPU_NEON ? CPU_NEON : CPU_SCALAR; level <= (int)best; level++)
+    for (int level = best == CPU_NEON ? CPU_NEON : CPU_SCALAR; level <= (int)best; level++) {
         check_kernel(calm_kernel_of((cpu_level)level), 2);
+        check_limits(limits_kernel_of((cpu_level)level), 3);
+    }
     return 0;
 }
