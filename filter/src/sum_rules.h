@@ -3,6 +3,7 @@
 #ifndef BRAGG_SUM_RULES_H
 #define BRAGG_SUM_RULES_H
 
+#include "quad_bits.h"
 #include "sum_step.h"
 #include "tile_sums.h"
 
@@ -118,7 +119,8 @@ static inline size_t sum_grid_room(uint32_t ntx)
     return ((size_t)ntx + SUM_SLACK - 1) / SUM_SLACK * SUM_SLACK;
 }
 
-/* The open pixels of the tiles of a macro block in a row of tiles, 16 bits each in any order. */
+/* The open pixels of the tiles of a macro block in a row of tiles, 16 bits each, the first one's
+ * lowest. */
 static inline uint64_t open_quad(const sum_grid *grid, uint32_t row, uint32_t block)
 {
     const ring_map *map = grid->model->noise.map;
@@ -126,10 +128,8 @@ static inline uint64_t open_quad(const sum_grid *grid, uint32_t row, uint32_t bl
     const uint32_t ntiles = ring_map_block_stop(map, block) - first;
     const uint16_t *open = grid->open + (size_t)row * map->ntx + first;
     uint64_t quad = 0;
-    if (ntiles == MACRO_EDGE) {
-        memcpy(&quad, open, sizeof quad);
-        return quad;
-    }
+    if (ntiles == MACRO_EDGE)
+        return quad_get(open);
     for (uint32_t k = 0; k < ntiles; k++)
         quad |= (uint64_t)open[k] << 16 * k;
     return quad;
