@@ -121,12 +121,11 @@ KERNEL static int draw_unsure(const pattern_cells *cells, choice_row *r, const r
     const level_tables tables = level_tables_get();
     int has_all = 1;
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t place = part->place[tile[i]];
+        const uint32_t number = part->place[tile[i]] >> LEVEL_GUIDE_SHIFT;
         const uint32_t k = part->first + tile[i];
         const uint32_t r16 = r->hash[k] & 0xFFFF;
-        const uint32_t at = tables.guide[0][place] & LEVEL_GUIDE_AT;
-        const uint32_t *threshold =
-            tables.table[place >> LEVEL_GUIDE_SHIFT].threshold + (at & PATTERN_MAX_SUM);
+        const uint32_t at = tables.guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_AT;
+        const uint32_t *threshold = tables.table[number].threshold + (at & PATTERN_MAX_SUM);
         has_all &= choice_put(cells, r, k, at + count_reached(threshold, r16));
     }
     return has_all;
