@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Every level of vector instructions makes of a chunk what plain C makes of it. */
+/*
+ * Every level of vector instructions makes the same of a chunk.  The best comes first: books of
+ * patterns that it has made have half rows, too.
+ */
 #include "fuzz_input.h"
 #include "fuzz_level.h"
 
@@ -12,10 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
         const size_t frames_nbytes = (size_t)info.frames_nbytes;
         uint8_t *expected = fuzz_allocate(frames_nbytes);
         uint8_t *frames = fuzz_allocate(frames_nbytes);
-        fuzz_set_level(CPU_SCALAR);
+        int best = CPU_NEON;
+        while (!fuzz_set_level((cpu_level)best))
+            best--;
         const h5bragg_status status =
             h5bragg_decode(chunk, nbytes, expected, frames_nbytes, H5BRAGG_FILL_NOISE);
-        for (int level = CPU_SSE4; level <= CPU_NEON; level++) {
+        for (int level = CPU_SCALAR; level < best; level++) {
             if (!fuzz_set_level((cpu_level)level))
                 continue;
             MUST(h5bragg_decode(chunk, nbytes, frames, frames_nbytes, H5BRAGG_FILL_NOISE) ==
