@@ -18,9 +18,8 @@ enum { DRAW_NTILES = 4, DRAW_MOST_NTILES = 16 };
 /*
  * Draws one row of tiles, a strip of four rows of pixels of a byte each.  The 16 bytes of the
  * pattern of tile t begin at patterns[2 * variant[t]]; permutation[t] is the number of its
- * permutation in the table;
- * rows[k] + 4 t gets the pixels 4 k to 4 k + 3 of tile t.  ntiles is a multiple of DRAW_NTILES,
- * rows have 4 * ntiles bytes and overlap nothing; nothing need be aligned.
+ * permutation in the table; rows[k] + 4 t gets the pixels 4 k to 4 k + 3 of tile t.  ntiles is a
+ * multiple of DRAW_NTILES, rows have 4 * ntiles bytes and overlap nothing; nothing need be aligned.
  */
 typedef void draw_strip_function(const uint8_t *patterns, const uint32_t *variant,
                                  const uint8_t *permutation, const uint8_t (*table)[16],

@@ -64,7 +64,7 @@ typedef struct pattern_book {
     uint32_t nslab_rows; /* of fewer than 16 pixels: in the slabs */
     uint32_t users;      /* the cache itself counts as one */
     struct pattern_slab *slabs;
-    void *memory; /* of `full` */
+    void *memory; /* of `full` and `half` */
     struct pattern_book *next;
 } pattern_book;
 

@@ -116,8 +116,8 @@ typedef struct put_counts {
 } put_counts;
 
 /* Finds all that a row of tiles puts into streams: what find_picked_plain, picked_lines_symbols,
- * picked_lines_list and picked_pixels_list find one after the other.  But `above` and
- * `before` are of the tiles of the list alone, of which sixteen are a group. */
+ * picked_lines_list and picked_pixels_list find one after the other.  But `above` and `before`
+ * are of the tiles of the list alone, of which sixteen are a group. */
 typedef put_counts put_row_function(const pick_row *row, const found_row *found,
                                     const put_row *put);
 

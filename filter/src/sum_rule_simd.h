@@ -47,9 +47,9 @@ SUM_KERNEL BRAGG_INLINE __mmask16 is_pattern(__m512i expected)
 }
 
 /*
- * Rules as sum_pattern_rule finds them.  In pattern rings, an expected sum is
- * below 2^21, whatever the scale, and its variance is the same number.  Steps are roots of whole
- * numbers below 2^17, whose floats are never rounded up to a whole number.
+ * Rules as sum_pattern_rule finds them.  In pattern rings, an expected sum is below 2^21, whatever
+ * the scale, and its variance is the same number.  Steps are roots of whole numbers below 2^17,
+ * whose floats are never rounded up to a whole number.
  */
 SUM_KERNEL BRAGG_INLINE __m512i pattern_rules(__m512i expected, uint32_t quarters)
 {

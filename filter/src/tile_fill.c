@@ -8,7 +8,6 @@
  * pattern of 16 pixels is put into the frame afterwards.
  */
 #include "coarse_fill.h"
-#include "noise_hash.h"
 #include "scratch.h"
 #include "tile_bytes.h"
 

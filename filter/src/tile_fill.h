@@ -12,7 +12,7 @@ typedef struct tile_fill {
     const draw_kernels *kernels;
     const choice_kernels *choice;
     h5bragg_fill fill;
-    size_t stride;        /* of the strip: whole quads */
+    size_t stride;        /* of the strip: whole DRAW_MOST_NTILES */
     uint8_t *strip;       /* pixels of a row of macro blocks, a byte each */
     uint32_t *variant;    /* of four rows of ntx, padded */
     uint8_t *permutation; /* likewise */
@@ -23,7 +23,8 @@ typedef struct tile_fill {
     draw_patterns patterns; /* half rows only if all tiles have some: both displace each other */
     lines_ahead ahead;      /* of the row of macro blocks */
     int has_general[MACRO_EDGE]; /* which rows of tiles have tiles of general rings to be drawn */
-    uint32_t *cut;      /* with: columns of tiles of a row of which only some pixels are drawn */
+    /* With local counts: columns of tiles of a row of which only some pixels are drawn. */
+    uint32_t *cut;
     cut_tile *cut_tile; /* these, row by row */
     uint32_t ncut[MACRO_EDGE];
 } tile_fill;
