@@ -7,9 +7,6 @@
  * so cuts must be below 255; where some are not, 16-bit numbers serve.
  */
 
-/* Words wait until what is stored has reached the cache: vectors are not forwarded from stores. */
-enum { WORDS_AHEAD = 4, NWAITING = 8 };
-
 /* Sums of three rows, below each other, around each row of tiles. */
 LEVEL_INLINE void sum_rows(const uint8_t *value, size_t stride, vec sums[TILE_EDGE])
 {
@@ -136,14 +133,19 @@ LEVEL_INLINE void compare_wide(const boxed_row *row, vec words, const box_hits *
 
 LEVEL_INLINE int some_wide(vec words) { return (high_bits(words) & 0x8888888888888888u) != 0; }
 
-LEVEL_INLINE void look_up_words(const uint16_t *cell, const uint32_t *word, uint32_t *words)
+/* Words of the cells of a vector's tiles: put together in registers, as stores are what is scarce.
+ */
+LEVEL_INLINE vec look_up_words(const uint16_t *cell, const uint32_t *word)
 {
-    for (size_t t = 0; t < GROUP_NTILES; t++) {
-        uint32_t found = word[cell[t]];
-        /* Compilers would put vectors together, which is slower than stores. */
-        __asm__("" : "+r"(found));
-        words[t] = found;
+    __m128i lane[VEC_NTILES / 4];
+    for (size_t k = 0; k < VEC_NTILES / 4; k++) {
+        const uint16_t *four = cell + 4 * k;
+        lane[k] = _mm_cvtsi32_si128((int)word[four[0]]);
+        lane[k] = _mm_insert_epi32(lane[k], (int)word[four[1]], 1);
+        lane[k] = _mm_insert_epi32(lane[k], (int)word[four[2]], 2);
+        lane[k] = _mm_insert_epi32(lane[k], (int)word[four[3]], 3);
     }
+    return join_lanes(lane);
 }
 
 /*
@@ -153,24 +155,18 @@ LEVEL_INLINE void look_up_words(const uint16_t *cell, const uint32_t *word, uint
 LEVEL_INLINE void search_row(const uint32_t nrows, const boxed_row *row, const box_hits *hits)
 {
     const grouped_cells cells = group_cells(row->cell, row->ntiles);
-    uint32_t words[NWAITING * GROUP_NTILES];
     vec before[TILE_EDGE];
     vec sums[TILE_EDGE];
     vec next[TILE_EDGE];
-    for (size_t g = 0; g < WORDS_AHEAD; g++)
-        look_up_words(cells_of(&cells, g), row->word, words + g * GROUP_NTILES);
     for (int i = 0; i < TILE_EDGE; i++)
         sums[i] = zero();
     sum_rows(row->value, row->stride, next);
     for (size_t t = 0; t < cells.ngroups * GROUP_NTILES; t += VEC_NTILES) {
         const uint8_t *at = row->value + TILE_EDGE * t;
-        if (t % GROUP_NTILES == 0) {
-            const size_t ahead = t / GROUP_NTILES + WORDS_AHEAD;
-            look_up_words(cells_of(&cells, ahead), row->word,
-                          words + ahead % NWAITING * GROUP_NTILES);
+        if (t % GROUP_NTILES == 0)
             ask_for_next_group(at + row->stride, row->stride); /* and the row below this one */
-        }
-        const vec of_tiles = load(words + t % (NWAITING * GROUP_NTILES));
+        const uint16_t *cell = cells_of(&cells, t / GROUP_NTILES) + t % GROUP_NTILES;
+        const vec of_tiles = look_up_words(cell, row->word);
         memcpy(before, sums, sizeof before);
         memcpy(sums, next, sizeof sums);
         sum_rows(at + VEC_NBYTES, row->stride, next);

@@ -34,6 +34,8 @@ LEVEL_INLINE vec lanes(const uint8_t bytes[16])
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)bytes));
 }
 
+LEVEL_INLINE vec join_lanes(const __m128i *lane) { return _mm256_set_m128i(lane[1], lane[0]); }
+
 LEVEL_INLINE vec odd_words(vec even, vec odd) { return _mm256_blend_epi16(even, odd, 0xAA); }
 
 /* Packing works within lanes of 128 bits: 32-bit number 4 i + s has pixels of vector s. */

@@ -103,6 +103,12 @@ LEVEL_INLINE vec lanes(const uint8_t bytes[16])
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)bytes));
 }
 
+LEVEL_INLINE vec join_lanes(const __m128i *lane)
+{
+    const vec low = _mm512_castsi256_si512(_mm256_set_m128i(lane[1], lane[0]));
+    return _mm512_inserti64x4(low, _mm256_set_m128i(lane[3], lane[2]), 1);
+}
+
 LEVEL_INLINE uint64_t bits_beyond(vec a, vec b) { return _mm512_cmpgt_epu8_mask(a, b); }
 
 LEVEL_INLINE vec following(uint8_t first)

@@ -14,6 +14,7 @@
  *   store_pairs                       a[0], b[0], a[1], b[1], ... for vectors of 32-bit numbers
  *   odd_words                         even 16-bit numbers of the first, odd ones of the second
  *   lanes                             16 bytes in every 128-bit lane
+ *   join_lanes                        a vector of its 128-bit lanes
  *   byte_after                        the bytes of a but the first, then the first of b
  *   byte_before                       the last byte of a, then those of b but the last
  *   bits_beyond                       bit j: byte j of the first is above that of the second

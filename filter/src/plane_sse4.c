@@ -32,6 +32,8 @@ LEVEL_INLINE uint64_t high_bits(vec v) { return (uint32_t)_mm_movemask_epi8(v); 
 
 LEVEL_INLINE vec lanes(const uint8_t bytes[16]) { return load(bytes); }
 
+LEVEL_INLINE vec join_lanes(const __m128i *lane) { return lane[0]; }
+
 LEVEL_INLINE vec odd_words(vec even, vec odd) { return _mm_blend_epi16(even, odd, 0xAA); }
 
 LEVEL_INLINE vec narrow_32(const uint8_t *p)
