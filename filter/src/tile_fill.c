@@ -102,6 +102,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
     picked_reader_ask_for(&frame->picked, &t->ahead);
+    frame->exact_reader.ahead = &t->ahead;
     frame->grid.ahead = &t->ahead;
     t->stride = padded * TILE_EDGE;
     t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
@@ -111,7 +112,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->ngeneral = scratch_take(ncells * sizeof *t->ngeneral);
     t->mean = scratch_take(ncells * sizeof *t->mean);
     t->cells.book = frame->model.book;
-    t->cells.run = scratch_take(ncells * sizeof *t->cells.run);
+    t->cells.run = scratch_take(CHOICE_NCELLS * sizeof *t->cells.run);
     t->cells.level = scratch_take(CHOICE_NCELLS * sizeof *t->cells.level);
     t->cut = scratch_take(padded * sizeof *t->cut);
     t->cut_tile = scratch_take(MACRO_EDGE * padded * sizeof *t->cut_tile);
