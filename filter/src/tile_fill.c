@@ -4,8 +4,8 @@
  *
  * For each tile of a row of macro blocks a pattern and a permutation are chosen, then one row of
  * tiles after the other is drawn.  Some kernels put patterns into the frame at once; others, and
- * all where there are coarse blocks, put them into a strip of bytes, which is widened.  What has no
- * pattern of 16 pixels is put into the frame afterwards.
+ * all where coarse blocks are scattered, put them into a strip of bytes, which is widened.  Coarse
+ * blocks always come from it.  What has no pattern of 16 pixels is put into the frame afterwards.
  */
 #include "coarse_fill.h"
 #include "noise_hash.h"
