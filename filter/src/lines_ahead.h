@@ -57,8 +57,8 @@ BRAGG_INLINE void lines_ahead_find_pages(const lines_ahead *lines)
         lines_ahead_ask_one(at);
 }
 
-/* For loops that have come to 16 tiles more, or to an exact one.  Asks for the next lines, some of which may be behind
- * the last; for none if it is NULL. */
+/* For loops that have come to 16 tiles more, or to an exact one.  Asks for the next lines, some of
+ * which may be behind the last; for none if it is NULL. */
 BRAGG_INLINE void lines_ahead_ask(lines_ahead *lines)
 {
     if (!lines || lines->at >= lines->end)
