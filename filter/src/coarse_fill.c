@@ -118,6 +118,35 @@ static void fill_batch(const tile_fill *t, coarse_batch *batch)
     batch->n = 0;
 }
 
+/* The number of the block behind those that are as this one. */
+static uint32_t run_stop(const sum_grid *grid, uint32_t block, uint32_t nblocks)
+{
+    uint32_t stop = block + 1;
+    if (grid->ncoarse == 0)
+        return nblocks;
+    while (stop < nblocks && grid->is_coarse[stop] == grid->is_coarse[block])
+        stop++;
+    return stop;
+}
+
+void coarse_fill_find_runs(tile_fill *t)
+{
+    const sum_grid *grid = &t->frame->grid;
+    const uint32_t nblocks = ring_map_nblocks(t->frame->model.noise.map);
+    const size_t block_edge = (size_t)MACRO_EDGE * TILE_EDGE;
+    uint32_t stop = 0;
+    t->nruns = 0;
+    for (uint32_t first = 0; first < nblocks && t->nruns < COARSE_MOST_RUNS; first = stop) {
+        stop = t->run_stop[t->nruns++] = run_stop(grid, first, nblocks);
+        if (grid->ncoarse == 0 || !grid->is_coarse[first])
+            continue;
+        for (size_t k = 0; k < block_edge; k++)
+            memset(t->strip + k * t->stride + block_edge * first, 0, block_edge * (stop - first));
+    }
+    if (stop < nblocks)
+        t->nruns = 0;
+}
+
 void coarse_fill(const tile_fill *t)
 {
     const sum_grid *grid = &t->frame->grid;

@@ -44,6 +44,7 @@ KERNEL BRAGG_INLINE uint32_t read_by(const int by_loads, exact_reader *r, const 
     for (; k < ntiles && tile[k].valid == 0xFFFF && has_words(s, x.word_at, TILE_NPIXELS); k++) {
         const __m128i context = contexts_of(&r->levels, place[k]);
         const __m128i symbols = get_16(&x, 0, context, by_loads);
+        lines_ahead_ask(r->ahead);
         lanes_turn(&x);
         lanes_turn(&x);
         put_tile(s, rule[k], symbols, &tile[k]);

@@ -5,6 +5,7 @@
 
 #include "byte_numbers.h"
 #include "exact_levels.h"
+#include "lines_ahead.h"
 #include "row_lists.h"
 
 /* Zero-initialise before exact_reader_open. */
@@ -12,7 +13,8 @@ typedef struct exact_reader {
     exact_levels levels;
     wide_reader level_symbols;
     wide_reader value_symbols;
-    uint32_t *place; /* of the tiles of a row of macro blocks in the grid of levels */
+    uint32_t *place;    /* of the tiles of a row of macro blocks in the grid of levels */
+    lines_ahead *ahead; /* asked for meanwhile; NULL: nothing is */
 } exact_reader;
 
 /* As wide_symbols_open, wide_symbols_close and symbol_reader_free. */

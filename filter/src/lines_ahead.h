@@ -15,7 +15,11 @@
 
 #include "pixel.h"
 
-/* A quarter of the lines that 16 tiles of pixels of 4 bytes fill: four loops ask for all. */
+/*
+ * A quarter of the lines that 16 tiles of pixels of 4 bytes fill.  Without local counts four loops
+ * ask for all.  With them three do, and every exact tile asks for as many: what asks is then slow
+ * enough for memory, while asks that come faster hold up what the loops themselves read.
+ */
 enum { AHEAD_LINE_NBYTES = 64, AHEAD_NLINES = 4 };
 
 /* The least that pages have; larger ones are asked for several times. */
@@ -53,8 +57,8 @@ BRAGG_INLINE void lines_ahead_find_pages(const lines_ahead *lines)
         lines_ahead_ask_one(at);
 }
 
-/* For loops that have come to 16 tiles more.  Asks for the next lines, some of which may be behind
- * the last; for none if it is NULL. */
+/* For loops that have come to 16 tiles more, or to an exact one.  Asks for the next lines, some of
+ * which may be behind the last; for none if it is NULL. */
 BRAGG_INLINE void lines_ahead_ask(lines_ahead *lines)
 {
     if (!lines || lines->at >= lines->end)

@@ -93,6 +93,24 @@ LOOK_UP512 __m512i look_up_16_of(int by_loads, const void *table, const uint32_t
                   load_4_of(table, index + 12));
 }
 
+/* Likewise by short indices. */
+LOOK_UP2 __m128i load_4_at(const void *table, const uint16_t index[4])
+{
+    __m128i found = _mm_cvtsi32_si128(load_1(table, index[0]));
+    found = _mm_insert_epi32(found, load_1(table, index[1]), 1);
+    found = _mm_insert_epi32(found, load_1(table, index[2]), 2);
+    return _mm_insert_epi32(found, load_1(table, index[3]), 3);
+}
+
+LOOK_UP512 __m512i look_up_16_at(int by_loads, const void *table, const uint16_t *index)
+{
+    if (!by_loads)
+        return _mm512_i32gather_epi32(
+            _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)index)), table, 4);
+    return join_4(load_4_at(table, index), load_4_at(table, index + 4), load_4_at(table, index + 8),
+                  load_4_at(table, index + 12));
+}
+
 /* Of four pairs of words, by indices that lie in memory: a word of the first, the other one of the
  * second, and so on. */
 LOOK_UP2 __m128i load_4_by_turns(const uint32_t *word, const uint32_t *other,

@@ -20,12 +20,12 @@ enum { CHOICE_NCELLS = BRAGG_NO_CELL + 1 };
 /* What a frame's cells say. */
 typedef struct pattern_cells {
     pattern_book *book;
-    /* Per cell: pattern_run of its threshold as it was some time ago; kernels bring it up to date
-     * where they meet sums that were missing. */
+    /* Per cell, with room for CHOICE_NCELLS: kernels look up closed tiles as well, though what
+     * there is for these means nothing.  pattern_run of its threshold as it was some time ago;
+     * kernels bring it up to date where they meet sums that were missing. */
     uint32_t *run;
     /* Per cell, without local counts, in even and odd places of the board: T * LEVEL_NLEVELS * 256
-     * plus the level in units of 1/256.  CHOICE_NCELLS: kernels look up closed tiles as well,
-     * though what there is for these means nothing. */
+     * plus the level in units of 1/256.  With room likewise. */
     uint32_t (*level)[2];
 } pattern_cells;
 
@@ -39,7 +39,7 @@ typedef struct choice_row {
     uint64_t more_seed;       /* without local counts: H' is the hash with this seed */
     uint32_t first_number;    /* likewise: of the first tile */
     const int64_t *sum;       /* with local counts */
-    const uint8_t *is_coarse; /* likewise, per macro block */
+    const uint8_t *is_coarse; /* likewise, per macro block, and zeros for MACRO_EDGE more */
     lines_ahead *ahead;       /* asked for meanwhile; NULL: nothing is */
     uint32_t *variant;        /* out: where in the rows of full tiles, in units of 2 bytes */
     uint8_t *permutation;

@@ -3,8 +3,9 @@
 #include "pattern_choice.h"
 
 #if defined(BRAGG_X86_64)
-#include "look_up_simd.h"
+#include <string.h>
 
+#include "look_up_simd.h"
 #include "noise_hash_simd.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,popcnt")))
@@ -14,18 +15,10 @@ enum { NLANES = 16, MOST_UNSURE = 64, PART_NTILES = 1024 };
 /* Of three vectors, bits of the second where the first has ones, elsewhere of the third. */
 enum { SELECT_BY_FIRST = 0xCA };
 
-/* With local counts this loop asks for half of the lines, two that read sums for a quarter each. */
-enum { NASKED_BY_SUM = 2 };
-
 /* Lanes of the tiles from k on. */
 KERNEL BRAGG_INLINE __mmask16 lanes_from(const choice_row *r, uint32_t k)
 {
     return (__mmask16)(r->ntx - k < NLANES ? (1u << (r->ntx - k)) - 1 : 0xFFFF);
-}
-
-KERNEL BRAGG_INLINE __m512i load_16_bits(__mmask16 lanes, const uint16_t *from)
-{
-    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, from));
 }
 
 /* Gives the tiles in some lanes the patterns of T * 512 + S, the others that of no counts. */
@@ -190,52 +183,63 @@ KERNEL static int by_level(const pattern_cells *cells, choice_row *r)
 /* Which lanes are in coarse blocks. */
 KERNEL BRAGG_INLINE __mmask16 coarse_lanes(const choice_row *r, uint32_t k)
 {
-    uint32_t lanes = 0;
-    for (uint32_t i = 0; i < NLANES && k + i < r->ntx; i += MACRO_EDGE)
-        lanes |= r->is_coarse[(k + i) / MACRO_EDGE] ? 0xFu << i : 0;
-    return (__mmask16)lanes;
+    const __m128i block_of = _mm_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    int four;
+    memcpy(&four, r->is_coarse + k / MACRO_EDGE, sizeof four);
+    const __m128i blocks = _mm_shuffle_epi8(_mm_cvtsi32_si128(four), block_of);
+    return _mm_test_epi8_mask(blocks, blocks);
 }
 
-KERNEL static int by_sum(const pattern_cells *cells, choice_row *r)
+/* Sums, of which those of patterns are in the lower halves. */
+KERNEL BRAGG_INLINE __m512i load_sums(__mmask16 lanes, const int64_t *sum)
+{
+    const __m512i lower =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_epi32(_mm512_maskz_loadu_epi64((__mmask8)lanes, sum), lower,
+                                     _mm512_maskz_loadu_epi64((__mmask8)(lanes >> 8), sum + 8));
+}
+
+KERNEL BRAGG_INLINE int by_sum_by(int by_loads, const pattern_cells *cells, choice_row *r)
 {
     const __m512i low_bits = _mm512_set1_epi32(PATTERN_MAX_SUM);
+    const __m512i none = _mm512_set1_epi32((int)CHOICE_NO_PATTERN);
+    uint32_t general = 0;
+    uint32_t ncut = 0;
     int has_all = 1;
-    r->ncut = 0;
-    r->has_general = 0;
-    for (uint32_t k = 0; k < r->ntx; k += NLANES) {
-        const __mmask16 inside = lanes_from(r, k);
-        const __m512i open = load_16_bits(inside, r->open + k);
-        const __m512i cell = load_16_bits(inside, r->cell + k);
-        const __m512i hash = _mm512_maskz_loadu_epi32(inside, r->hash + k);
-        for (uint32_t i = 0; i < NASKED_BY_SUM; i++)
-            lines_ahead_ask(r->ahead);
-        const __m512i sum = _mm512_inserti64x4(
-            _mm512_castsi256_si512(
-                _mm512_cvtepi64_epi32(_mm512_maskz_loadu_epi64((__mmask8)inside, r->sum + k))),
-            _mm512_cvtepi64_epi32(
-                _mm512_maskz_loadu_epi64((__mmask8)(inside >> 8), r->sum + k + 8)),
-            1);
-        const __mmask16 drawn =
-            (__mmask16)(_mm512_test_epi32_mask(open, open) & ~coarse_lanes(r, k));
-        const __m512i run =
-            _mm512_mask_mov_epi32(_mm512_set1_epi32((int)CHOICE_NO_PATTERN), drawn,
-                                  look_up_16(cells->run, _mm512_maskz_mov_epi32(drawn, cell)));
+    const choice_row row = *r;
+    for (uint32_t k = 0; k < row.ntx; k += NLANES) {
+        const __mmask16 inside = lanes_from(&row, k);
+        uint16_t copy[NLANES];
+        lines_ahead_ask(row.ahead);
+        const __m256i open = _mm256_maskz_loadu_epi16(inside, row.open + k);
+        const __m512i hash = _mm512_maskz_loadu_epi32(inside, row.hash + k);
+        const __m512i sum = load_sums(inside, row.sum + k);
+        const __mmask16 drawn = _mm256_test_epi16_mask(open, open) & ~coarse_lanes(&row, k);
+        const __m512i run = _mm512_mask_mov_epi32(
+            none, drawn, look_up_16_at(by_loads, cells->run, cells_from(&row, k, copy)));
         const __mmask16 has_pattern = (__mmask16)(drawn & ~_mm512_movepi32_mask(run));
-        r->has_general |= has_pattern != drawn;
         const __mmask16 whole =
-            _mm512_mask_cmpeq_epi32_mask(has_pattern, open, _mm512_set1_epi32(0xFFFF));
+            _mm256_mask_cmpeq_epi16_mask(has_pattern, open, _mm256_set1_epi16(-1));
         const __m512i high = _mm512_srli_epi32(run, PATTERN_SUM_NBITS); /* T * 512 + first */
         const __m512i first = _mm512_and_si512(high, low_bits);
         const __m512i length = _mm512_sub_epi32(_mm512_and_si512(run, low_bits), first);
         const __mmask16 missing =
             _mm512_mask_cmpgt_epu32_mask(whole, _mm512_sub_epi32(sum, first), length);
-        put(r, k, whole, hash, _mm512_or_si512(_mm512_andnot_si512(low_bits, high), sum));
+        general |= has_pattern ^ drawn;
+        put(&row, k, whole, hash, _mm512_or_si512(_mm512_andnot_si512(low_bits, high), sum));
         if (missing)
             has_all &= choice_rows_make(cells, r, k, missing);
         for (uint32_t cut = has_pattern & ~(uint32_t)whole; cut; cut &= cut - 1)
-            r->cut[r->ncut++] = k + (uint32_t)__builtin_ctz(cut);
+            row.cut[ncut++] = k + (uint32_t)__builtin_ctz(cut);
     }
+    r->ncut = ncut;
+    r->has_general = general != 0;
     return has_all;
+}
+
+KERNEL static int by_sum(const pattern_cells *cells, choice_row *r)
+{
+    return bragg_gathers_are_slow() ? by_sum_by(1, cells, r) : by_sum_by(0, cells, r);
 }
 
 const choice_kernels CHOICE_KERNELS_AVX512 = {by_level, by_sum};

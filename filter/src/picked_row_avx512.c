@@ -37,35 +37,17 @@ KERNEL BRAGG_INLINE __m512i spread_byte(__m512i lanes, int k)
     return _mm512_shuffle_epi8(lanes, _mm512_add_epi8(from, _mm512_set1_epi8((char)k)));
 }
 
-/* Rules of sixteen cells. */
-KERNEL BRAGG_INLINE __m512i rules_of(int by_loads, const uint32_t *rule, const uint16_t *cell)
-{
-    __m128i four[QUARTERS];
-    if (!by_loads)
-        return _mm512_i32gather_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)cell)),
-                                      (const void *)rule, 4);
-    for (int k = 0; k < QUARTERS; k++, cell += QUARTERS) {
-        four[k] = _mm_cvtsi32_si128((int)rule[cell[0]]);
-        four[k] = _mm_insert_epi32(four[k], (int)rule[cell[1]], 1);
-        four[k] = _mm_insert_epi32(four[k], (int)rule[cell[2]], 2);
-        four[k] = _mm_insert_epi32(four[k], (int)rule[cell[3]], 3);
-    }
-    const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(four[0]), four[1], 1);
-    const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(four[2]), four[3], 1);
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
-
 /* Where a row ends, blank tiles follow. */
 KERNEL BRAGG_INLINE __m512i look_up_rules(int by_loads, const pick_row *row, uint32_t t,
                                           __mmask16 inside)
 {
     uint16_t cell[GROUP_NTILES];
     if (inside == 0xFFFF)
-        return rules_of(by_loads, row->rule, row->cell + t);
+        return look_up_16_at(by_loads, row->rule, row->cell + t);
     _mm256_storeu_si256(
         (void *)cell,
         _mm256_mask_loadu_epi16(_mm256_set1_epi16((short)BRAGG_NO_CELL), inside, row->cell + t));
-    return rules_of(by_loads, row->rule, cell);
+    return look_up_16_at(by_loads, row->rule, cell);
 }
 
 KERNEL BRAGG_INLINE sixteen_tiles look_up_tiles(int by_loads, const pick_row *row, uint32_t t,

@@ -4,8 +4,8 @@
  *
  * For each tile of a row of macro blocks a pattern and a permutation are chosen, then one row of
  * tiles after the other is drawn.  Some kernels put patterns into the frame at once; others, and
- * all where there are coarse blocks, put them into a strip of bytes, which is widened.  What has no
- * pattern of 16 pixels is put into the frame afterwards.
+ * all where coarse blocks are scattered, put them into a strip of bytes, which is widened.  Coarse
+ * blocks always come from it.  What has no pattern of 16 pixels is put into the frame afterwards.
  */
 #include "coarse_fill.h"
 #include "scratch.h"
@@ -101,16 +101,17 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
     t->choice = choice_kernels_get(bragg_cpu_level());
     t->fill = fill;
     picked_reader_ask_for(&frame->picked, &t->ahead);
+    frame->exact_reader.ahead = &t->ahead;
     frame->grid.ahead = &t->ahead;
     t->stride = padded * TILE_EDGE;
     t->strip = scratch_take_zeros(t->stride, TILE_NPIXELS);
-    t->variant = scratch_take_zeros(MACRO_EDGE * padded, sizeof *t->variant);
-    t->permutation = scratch_take_zeros(MACRO_EDGE * padded, 1);
+    t->variant = scratch_take_zeros(MACRO_EDGE * padded + DRAW_MOST_NTILES, sizeof *t->variant);
+    t->permutation = scratch_take_zeros(MACRO_EDGE * padded + DRAW_MOST_NTILES, 1);
     t->threshold = scratch_take(ncells);
     t->ngeneral = scratch_take(ncells * sizeof *t->ngeneral);
     t->mean = scratch_take(ncells * sizeof *t->mean);
     t->cells.book = frame->model.book;
-    t->cells.run = scratch_take(ncells * sizeof *t->cells.run);
+    t->cells.run = scratch_take(CHOICE_NCELLS * sizeof *t->cells.run);
     t->cells.level = scratch_take(CHOICE_NCELLS * sizeof *t->cells.level);
     t->cut = scratch_take(padded * sizeof *t->cut);
     t->cut_tile = scratch_take(MACRO_EDGE * padded * sizeof *t->cut_tile);
@@ -257,10 +258,10 @@ void tile_fill_aim(tile_fill *t, uint32_t macro_row, const void *pixels)
     lines_ahead_find_pages(&t->ahead);
 }
 
-/* Whether a row of tiles goes into the frame without a strip. */
+/* Whether a row of tiles goes into the frame without a strip, but for coarse blocks. */
 static int is_drawn_at_once(const tile_fill *t, const tile_row *r)
 {
-    return t->kernels->draw_pixels && r->nrows == TILE_EDGE && t->frame->grid.ncoarse == 0 &&
+    return t->kernels->draw_pixels && r->nrows == TILE_EDGE && t->nruns > 0 &&
            h5bragg_pixel_nbytes(t->frame->model.noise.type) > 1;
 }
 
@@ -269,6 +270,7 @@ h5bragg_status tile_fill_start(tile_fill *t)
     const sparse_frame *f = t->frame;
     if (t->fill == H5BRAGG_FILL_MEAN)
         return H5BRAGG_OK;
+    coarse_fill_find_runs(t);
     for (uint32_t row = 0; row < f->nrows; row++) {
         const tile_row r = row_at(t, row);
         const h5bragg_status status = choose_patterns(t, &r, row);
@@ -337,6 +339,31 @@ static void fill_means(const tile_fill *t, const tile_row *r, void *pixels)
     }
 }
 
+/* Draws runs of blocks into the frame; those of coarse ones come from the strip. */
+static void draw_runs(const tile_fill *t, const tile_row *r, size_t pixel_nbytes,
+                      void *const rows[TILE_EDGE])
+{
+    const sum_grid *grid = &t->frame->grid;
+    const uint32_t nx = t->frame->model.noise.map->nx;
+    uint32_t first = 0;
+    for (uint32_t run = 0; run < t->nruns; first = t->run_stop[run++]) {
+        const uint32_t tile = MACRO_EDGE * first;
+        const uint32_t x = TILE_EDGE * tile;
+        const uint32_t stop = MACRO_EDGE * TILE_EDGE * t->run_stop[run];
+        const uint32_t n = (stop < nx ? stop : nx) - x;
+        const int is_coarse = grid->ncoarse > 0 && grid->is_coarse[first];
+        void *to[TILE_EDGE];
+        for (uint32_t k = 0; k < TILE_EDGE; k++) {
+            to[k] = (uint8_t *)rows[k] + pixel_nbytes * x;
+            if (is_coarse)
+                t->kernels->widen(r->pixels[k] + x, n, pixel_nbytes, to[k]);
+        }
+        if (!is_coarse)
+            t->kernels->draw_pixels(&t->patterns, r->variant + tile, r->permutation + tile, n,
+                                    pixel_nbytes, to);
+    }
+}
+
 /* Puts patterns and coarse blocks into the frame; without noise, zeros. */
 static void draw_row(const tile_fill *t, const tile_row *r, void *pixels)
 {
@@ -347,8 +374,7 @@ static void draw_row(const tile_fill *t, const tile_row *r, void *pixels)
     for (uint32_t k = 0; k < r->nrows; k++)
         rows[k] = (uint8_t *)pixels + (TILE_EDGE * (size_t)r->number + k) * row_nbytes;
     if (t->fill == H5BRAGG_FILL_NOISE && is_drawn_at_once(t, r)) {
-        t->kernels->draw_pixels(&t->patterns, r->variant, r->permutation, f->map->nx, pixel_nbytes,
-                                rows);
+        draw_runs(t, r, pixel_nbytes, rows);
         return;
     }
     for (uint32_t k = 0; k < r->nrows; k++)

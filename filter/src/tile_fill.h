@@ -6,6 +6,9 @@
 #include "pattern_choice.h"
 #include "sparse_frame.h"
 
+/* Runs of macro blocks of a row that are coarse or not: so many are worth drawing one by one. */
+enum { COARSE_MOST_RUNS = 8 };
+
 /* What drawing a frame needs beside the frame. */
 typedef struct tile_fill {
     sparse_frame *frame;
@@ -27,6 +30,8 @@ typedef struct tile_fill {
     uint32_t *cut;
     cut_tile *cut_tile; /* these, row by row */
     uint32_t ncut[MACRO_EDGE];
+    uint32_t run_stop[COARSE_MOST_RUNS]; /* number of the block behind each run */
+    uint32_t nruns;                      /* 0: too many */
 } tile_fill;
 
 /* Free with tile_fill_free, also after an error. */

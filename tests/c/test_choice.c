@@ -31,7 +31,7 @@ typedef struct tiles {
 
 static uint8_t frame[5000]; /* whose lines are asked for */
 static lines_ahead ahead;
-static uint32_t run_of[NCELLS];
+static uint32_t run_of[CHOICE_NCELLS];
 static uint32_t level_of[CHOICE_NCELLS][2];
 
 static uint32_t random_word(unsigned *state)

@@ -52,6 +52,20 @@ for dtype in ("uint8", "uint16", "uint32", "int16", "int32"):
             chunk = encode(raw, GEOMETRY, SparsifyParams(**options))
             parts = [chunk, decode(chunk).tobytes(), decode(chunk, fill="mean").tobytes()]
             found[f"{dtype} frame {number} way {way}"] = [checksum(part) for part in parts]
+
+# Rings by turns bright and dark: macro blocks of a row are coarse in many runs, further out in few.
+WIDE = Geometry.flat(
+    shape=(45, 605), pixel_size_m=2e-4, distance_m=0.05, beam_center_px=(3.3, 21.1),
+    wavelength_m=1e-10,
+)
+y, x = np.mgrid[:45, :605]
+radius = np.hypot(x - 3.3, y - 21.1)
+for period in (30, 200):
+    mean = np.where(radius // period % 2, 0.02, 2.5)
+    for dtype in ("uint16", "int32"):
+        raw = np.random.default_rng(3).poisson(mean)[None].astype(dtype)
+        chunk = encode(raw, WIDE, SparsifyParams())
+        found[f"{dtype} rings of {period}"] = [checksum(chunk), checksum(decode(chunk).tobytes())]
 print(json.dumps(found))
 """
 
