@@ -71,17 +71,6 @@ SUM_KERNEL BRAGG_INLINE __m512i pattern_rules(__m512i expected, uint32_t quarter
                     ~is_pattern(expected));
     return _mm512_mask_mov_epi32(rule, is_none, _mm512_set1_epi32(PLAIN_NONE));
 }
-
-/* As sum_pattern_rule, of n expected sums. */
-SUM_KERNEL BRAGG_INLINE void list_pattern_rules(const uint32_t *expected, uint32_t n,
-                                                uint32_t quarters, uint32_t *rule)
-{
-    for (uint32_t k = 0; k < n; k += 16) {
-        const __mmask16 inside = (__mmask16)(n - k < 16 ? (1u << (n - k)) - 1 : 0xFFFF);
-        const __m512i e = _mm512_maskz_loadu_epi32(inside, expected + k);
-        _mm512_mask_storeu_epi32(rule + k, inside, pattern_rules(e, quarters));
-    }
-}
 #endif
 
 #endif

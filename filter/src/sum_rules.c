@@ -80,14 +80,6 @@ uint32_t plain_rule_of(const sum_rule *rule)
            (uint32_t)rule->context << PLAIN_CONTEXT_SHIFT;
 }
 
-uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters)
-{
-    if (expected >= PLAIN_MOST_EXPECTED)
-        return PLAIN_NONE;
-    const sum_rule rule = sum_rule_of(expected, expected, quarters, 0, 0, 1);
-    return plain_rule_of(&rule);
-}
-
 static uint64_t low_cell_of(const frame_model *model, uint32_t cell)
 {
     const cell_range *r = &model->range[cell];

@@ -3,6 +3,7 @@
 #ifndef BRAGG_SUM_RULES_H
 #define BRAGG_SUM_RULES_H
 
+#include "cpu_level.h"
 #include "quad_bits.h"
 #include "sum_step.h"
 #include "tile_sums.h"
@@ -66,6 +67,10 @@ uint32_t plain_rule_of(const sum_rule *rule);
  * PLAIN_NONE from PLAIN_MOST_EXPECTED on.
  */
 uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters);
+
+/* Those of n tiles, or coarse blocks. */
+void sum_pattern_rules(cpu_level level, const uint32_t *expected, uint32_t n, uint32_t quarters,
+                       uint32_t *rule);
 
 /*
  * Stands for the expected sum of a tile of a general ring: even with one pixel of it, a block has

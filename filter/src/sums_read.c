@@ -157,8 +157,7 @@ static void set_rules(const sum_grid *grid, const sum_row *row, uint32_t quarter
                       rule_batch *batch)
 {
     uint32_t rules[RULES_AT_ONCE];
-    sums_read_kernels_get(bragg_cpu_level())
-        ->find_rules(batch->expected, batch->n, quarters, rules);
+    sum_pattern_rules(bragg_cpu_level(), batch->expected, batch->n, quarters, rules);
     for (uint32_t k = 0; k < batch->n; k++) {
         const uint32_t rule = rules[k];
         const uint32_t context = rule >> PLAIN_CONTEXT_SHIFT;

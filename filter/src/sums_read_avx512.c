@@ -118,11 +118,5 @@ KERNEL static int32_t restore(const sum_row *row, const uint8_t *symbol, int64_t
     return _mm512_reduce_or_epi32(room);
 }
 
-KERNEL static void find_rules(const uint32_t *expected, uint32_t n, uint32_t quarters,
-                              uint32_t *rule)
-{
-    list_pattern_rules(expected, n, quarters, rule);
-}
-
-const sums_read_kernels SUMS_READ_KERNELS_AVX512 = {list, restore, find_rules};
+const sums_read_kernels SUMS_READ_KERNELS_AVX512 = {list, restore};
 #endif

@@ -90,14 +90,7 @@ static int32_t restore_plain(const sum_row *row, const uint8_t *symbol, int64_t 
     return restore_row(row, symbol, sum);
 }
 
-static void find_rules_plain(const uint32_t *expected, uint32_t n, uint32_t quarters,
-                             uint32_t *rule)
-{
-    for (uint32_t k = 0; k < n; k++)
-        rule[k] = sum_pattern_rule(expected[k], quarters);
-}
-
-const sums_read_kernels SUMS_READ_KERNELS_PLAIN = {list_plain, restore_plain, find_rules_plain};
+const sums_read_kernels SUMS_READ_KERNELS_PLAIN = {list_plain, restore_plain};
 
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
@@ -168,7 +161,7 @@ KERNEL static int32_t restore_avx2(const sum_row *row, const uint8_t *symbol, in
     return restore_row(row, symbol, sum);
 }
 
-static const sums_read_kernels SUMS_READ_KERNELS_AVX2 = {list_avx2, restore_avx2, find_rules_plain};
+static const sums_read_kernels SUMS_READ_KERNELS_AVX2 = {list_avx2, restore_avx2};
 #endif
 
 const sums_read_kernels *sums_read_kernels_get(cpu_level level)

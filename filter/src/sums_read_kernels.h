@@ -48,14 +48,9 @@ typedef uint32_t sum_list_function(const sum_row *row, uint8_t *context);
  */
 typedef int32_t sum_restore_function(const sum_row *row, const uint8_t *symbol, int64_t *sum);
 
-/* rule[k] = sum_pattern_rule(expected[k], quarters) */
-typedef void sum_rules_function(const uint32_t *expected, uint32_t n, uint32_t quarters,
-                                uint32_t *rule);
-
 typedef struct sums_read_kernels {
     sum_list_function *list;
     sum_restore_function *restore;
-    sum_rules_function *find_rules;
 } sums_read_kernels;
 
 const sums_read_kernels *sums_read_kernels_get(cpu_level level);

@@ -81,8 +81,7 @@ static h5bragg_status list_cells(const frame_model *m, sum_grid *grid)
     for (uint32_t c = 0; c < ncells && has_all; c++)
         expected[c] = m->range[c].is_pattern ? (uint32_t)m->expected[c] : PLAIN_IS_GENERAL;
     if (has_all)
-        sums_write_kernels_get(bragg_cpu_level())
-            ->list_rules(expected, ncells, sum_quarters_of(m), rule);
+        sum_pattern_rules(bragg_cpu_level(), expected, ncells, sum_quarters_of(m), rule);
     for (uint32_t c = 0; c < ncells && has_all; c++) {
         grid->plain[c] = (plain_cell){rule[c], expected[c]};
         if (m->range[c].is_pattern)
@@ -261,8 +260,8 @@ static void write_coarse(sum_grid *grid, const tile_sums *sum, symbol_writer *su
         grid->wanted[block / SUM_NTILES] |= (uint16_t)(is_wanted << block % SUM_NTILES);
         blocks->hash[block] = grid->hash[MACRO_EDGE * block];
     }
-    sums_write_kernels_get(bragg_cpu_level())
-        ->list_rules(blocks->expected, grid->nblocks, sum_grid_coarse_quarters(grid), blocks->rule);
+    sum_pattern_rules(bragg_cpu_level(), blocks->expected, grid->nblocks,
+                      sum_grid_coarse_quarters(grid), blocks->rule);
     for (uint32_t block = 0; block < grid->nblocks; block++) {
         if (grid->scale[block] && grid->is_coarse[block])
             blocks->rule[block] = PLAIN_NONE;

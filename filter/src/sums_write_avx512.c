@@ -152,12 +152,6 @@ KERNEL static void rescale(const sum_rows *rows, uint32_t group, const int8_t *s
     }
 }
 
-KERNEL static void list_rules(const uint32_t *expected, uint32_t n, uint32_t quarters,
-                              uint32_t *rule)
-{
-    list_pattern_rules(expected, n, quarters, rule);
-}
-
 /* The lower halves of 32 numbers (`from` is 0), or the upper ones (1). */
 KERNEL BRAGG_INLINE __m512i halves_of(__m512i first, __m512i second, int from)
 {
@@ -258,5 +252,5 @@ KERNEL static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, ui
     return run;
 }
 
-const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, rescale, list_rules, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_AVX512 = {look, rescale, put};
 #endif

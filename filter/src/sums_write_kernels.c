@@ -73,12 +73,6 @@ static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
     }
 }
 
-static void list_rules(const uint32_t *expected, uint32_t n, uint32_t quarters, uint32_t *rule)
-{
-    for (uint32_t k = 0; k < n; k++)
-        rule[k] = sum_pattern_rule(expected[k], quarters);
-}
-
 /*
  * Quotients by floats are exact: numbers are below 2^24, so that a quotient that is not whole is
  * farther from the next whole number than it is rounded.
@@ -126,7 +120,7 @@ static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t 
     return run;
 }
 
-const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, rescale, list_rules, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, rescale, put};
 
 const sums_write_kernels *sums_write_kernels_get(cpu_level level)
 {

@@ -52,8 +52,6 @@ typedef struct sums_write_kernels {
     void (*look)(const sum_rows *rows, uint32_t n, sum_group *group);
     /* Finds the rules of blocks of a group whose scale is not 1, once that is known. */
     void (*rescale)(const sum_rows *rows, uint32_t group, const int8_t *scale);
-    /* The rules of n tiles, or coarse blocks, of pattern rings. */
-    void (*list_rules)(const uint32_t *expected, uint32_t n, uint32_t quarters, uint32_t *rule);
     /*
      * Makes the pairs of open and wanted tiles of a row, one behind the other, from a group `start`
      * on, up to one that has odd tiles, or to `stop`.  `pair` has room for all tiles of all groups,

@@ -274,7 +274,8 @@ static void sums_of_parts_are_put_as_in_plain_c(void)
             kernels->look(&in, 1, &group);
             kernels->rescale(&in, 0, scale);
             run[k] = kernels->put(&in, 0, 0, 1, pair[k]);
-            kernels->list_rules(part_expected, 1 + expected % SUM_NTILES, quarters, listed[k]);
+            sum_pattern_rules(k ? bragg_cpu_level() : CPU_SCALAR, part_expected,
+                              1 + expected % SUM_NTILES, quarters, listed[k]);
         }
         CHECK(memcmp(listed[0], listed[1], (1 + expected % SUM_NTILES) * sizeof **listed) == 0);
         const put_run a = run[0];

@@ -102,8 +102,8 @@ static void check_rules(cpu_level level, unsigned seed)
         expected[k] = k % 3 == 0 ? bits : k % 3 == 1 ? square + k % 2 : SUM_EXACT_BOUND[k % 15];
         expected[k] -= k % 5 == 0 && expected[k] > 0;
     }
-    SUMS_READ_KERNELS_PLAIN.find_rules(expected, n, quarters, plain);
-    sums_read_kernels_get(level)->find_rules(expected, n, quarters, other);
+    sum_pattern_rules(CPU_SCALAR, expected, n, quarters, plain);
+    sum_pattern_rules(level, expected, n, quarters, other);
     CHECK(memcmp(plain, other, sizeof plain) == 0);
     for (uint32_t k = 0; k < n; k++)
         CHECK(plain[k] == sum_pattern_rule(expected[k], quarters));
