@@ -2,11 +2,11 @@
 /* Rules of sums in pattern rings, of which frames are full: docs/format.md, "Scales and sums". */
 #include "sum_rule_simd.h"
 
-uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters)
+uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters, int8_t scale)
 {
     if (expected >= PLAIN_MOST_EXPECTED)
         return PLAIN_NONE;
-    const sum_rule rule = sum_rule_of(expected, expected, quarters, 0, 0, 1);
+    const sum_rule rule = sum_rule_of(expected, expected, quarters, scale, 0, 1);
     return plain_rule_of(&rule);
 }
 
@@ -33,5 +33,5 @@ void sum_pattern_rules(cpu_level level, const uint32_t *expected, uint32_t n, ui
 #endif
     (void)level;
     for (uint32_t k = 0; k < n; k++)
-        rule[k] = sum_pattern_rule(expected[k], quarters);
+        rule[k] = sum_pattern_rule(expected[k], quarters, 0);
 }

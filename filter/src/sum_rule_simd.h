@@ -9,7 +9,33 @@
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
+#include "look_up_simd.h"
+
 #define SUM_KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+
+/*
+ * Of a table with two words for each cell, those of the cells of some of sixteen tiles that are
+ * inside of a row; anything for tiles that are not wanted, which may have no cell.
+ */
+SUM_KERNEL BRAGG_INLINE void look_up_cells(const void *table, const uint16_t *cell,
+                                           __mmask16 inside, __mmask16 wanted, __m512i *first,
+                                           __m512i *second)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m256i cells = _mm256_maskz_loadu_epi16(inside, cell);
+    const __mmask16 has_cell = _mm256_mask_cmpneq_epi16_mask(inside, cells, _mm256_set1_epi16(-1));
+    uint16_t wanted_cell[16];
+    __m512i low;
+    __m512i high;
+    if (has_cell != 0xFFFF) {
+        _mm256_storeu_si256((__m256i *)(void *)wanted_cell, _mm256_maskz_mov_epi16(wanted, cells));
+        cell = wanted_cell;
+    }
+    look_up_16_pairs(table, cell, &low, &high);
+    *first = _mm512_permutex2var_epi32(low, even, high);
+    *second = _mm512_permutex2var_epi32(low, _mm512_or_si512(even, _mm512_set1_epi32(1)), high);
+}
 
 /* Contexts of sums whose step is 1: see exact_context_of. */
 SUM_KERNEL BRAGG_INLINE __m512i exact_contexts(__m512i variance)

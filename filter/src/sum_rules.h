@@ -63,12 +63,12 @@ enum {
 uint32_t plain_rule_of(const sum_rule *rule);
 
 /*
- * Likewise that of so much as is expected in a pattern ring, in units of 1/256, after it is scaled;
- * PLAIN_NONE from PLAIN_MOST_EXPECTED on.
+ * Likewise that of so much as is expected in a pattern ring, in units of 1/256, before it is
+ * scaled; PLAIN_NONE from PLAIN_MOST_EXPECTED on.
  */
-uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters);
+uint32_t sum_pattern_rule(uint32_t expected, uint32_t quarters, int8_t scale);
 
-/* Those of n tiles, or coarse blocks. */
+/* Those of n tiles, or coarse blocks, of which so much is expected after it is scaled. */
 void sum_pattern_rules(cpu_level level, const uint32_t *expected, uint32_t n, uint32_t quarters,
                        uint32_t *rule);
 

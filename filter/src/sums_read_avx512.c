@@ -3,8 +3,6 @@
 #include "sums_read_kernels.h"
 
 #if defined(BRAGG_X86_64)
-#include "look_up_simd.h"
-
 #include "sum_rule_simd.h"
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
@@ -25,27 +23,6 @@ KERNEL BRAGG_INLINE __m128i kinds_at(const sum_row *row, uint32_t first)
     return _mm_shuffle_epi8(_mm_cvtsi32_si128(quads), tile);
 }
 
-/* The rules of the listed ones of sixteen tiles, taken apart into *range and *step. */
-KERNEL BRAGG_INLINE void look_up_rules(const small_rule *small, const uint16_t *cell,
-                                       __mmask16 lanes, __mmask16 listed, __m512i *range,
-                                       __m512i *step)
-{
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m256i cells = _mm256_maskz_loadu_epi16(lanes, cell);
-    const __mmask16 has_cell = _mm256_mask_cmpneq_epi16_mask(lanes, cells, _mm256_set1_epi16(-1));
-    uint16_t listed_cell[SUM_NLANES];
-    __m512i low;
-    __m512i high;
-    if (has_cell != 0xFFFF) {
-        _mm256_storeu_si256((__m256i *)(void *)listed_cell, _mm256_maskz_mov_epi16(listed, cells));
-        cell = listed_cell;
-    }
-    look_up_16_pairs(small, cell, &low, &high);
-    *range = _mm512_permutex2var_epi32(low, even, high);
-    *step = _mm512_permutex2var_epi32(low, _mm512_or_si512(even, _mm512_set1_epi32(1)), high);
-}
-
 KERNEL static uint32_t list(const sum_row *row, uint8_t *context)
 {
     uint32_t n = 0;
@@ -62,7 +39,7 @@ KERNEL static uint32_t list(const sum_row *row, uint8_t *context)
             continue;
         __m512i range;
         __m512i step;
-        look_up_rules(row->small, row->cell + first, lanes, listed, &range, &step);
+        look_up_cells(row->small, row->cell + first, lanes, listed, &range, &step);
         const __mmask16 odd = _mm256_cmpneq_epi16_mask(open, _mm256_set1_epi16(-1)) |
                               _mm_test_epi8_mask(kind, kind) |
                               _mm512_test_epi32_mask(step, _mm512_set1_epi32(NOT_SMALL << 16));

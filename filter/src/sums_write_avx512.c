@@ -3,8 +3,6 @@
 #include "sums_write_kernels.h"
 
 #if defined(BRAGG_X86_64)
-#include "look_up_simd.h"
-
 #include "sum_rule_simd.h"
 
 #define KERNEL                                                                                     \
@@ -32,29 +30,6 @@ KERNEL BRAGG_INLINE __m128i first_tiles(__m512i x)
     return _mm512_castsi512_si128(_mm512_maskz_compress_epi32(BLOCK_BITS, x));
 }
 
-/* Rules and expected sums of the cells of sixteen tiles, anything for tiles that are not open. */
-KERNEL BRAGG_INLINE __m512i look_up_cells(const sum_rows *rows, size_t at, __mmask16 inside,
-                                          __mmask16 is_open, __m512i *expected)
-{
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
-    const __m256i cells = _mm256_maskz_loadu_epi16(inside, rows->cell + at);
-    const __m256i no_cell = _mm256_set1_epi16(-1);
-    const __mmask16 has_cell = _mm256_mask_cmpneq_epi16_mask(inside, cells, no_cell);
-    const uint16_t *cell = rows->cell + at;
-    uint16_t open_cell[SUM_NTILES];
-    __m512i low;
-    __m512i high;
-    if (has_cell != 0xFFFF) {
-        _mm256_storeu_si256((__m256i *)(void *)open_cell, _mm256_maskz_mov_epi16(is_open, cells));
-        cell = open_cell;
-    }
-    look_up_16_pairs(rows->plain, cell, &low, &high);
-    *expected = _mm512_permutex2var_epi32(low, odd, high);
-    return _mm512_permutex2var_epi32(low, even, high);
-}
-
 /* What the open pixels of tiles expect. */
 KERNEL BRAGG_INLINE __m512i part_of(__m512i whole, __m256i open)
 {
@@ -78,7 +53,8 @@ KERNEL BRAGG_INLINE void look_at_group(const sum_rows *rows, uint32_t first, sum
         const __mmask16 is_part = _mm256_mask_cmpneq_epi16_mask(is_open, open, all);
         const __m256i s = _mm256_maskz_loadu_epi16(is_open, rows->sum + at);
         __m512i e;
-        __m512i rule = look_up_cells(rows, at, inside, is_open, &e);
+        __m512i rule;
+        look_up_cells(rows->plain, rows->cell + at, inside, is_open, &rule, &e);
         if (is_part) {
             e = part_of(e, open);
             rule = _mm512_mask_mov_epi32(rule, is_part, pattern_rules(e, rows->quarters));
@@ -145,7 +121,8 @@ KERNEL static void rescale(const sum_rows *rows, uint32_t group, const int8_t *s
         const __m256i open = _mm256_maskz_loadu_epi16(inside & is_scaled, rows->open + at);
         const __mmask16 is_open = _mm256_test_epi16_mask(open, open);
         __m512i e;
-        look_up_cells(rows, at, inside, is_open, &e);
+        __m512i whole; /* rules, which are of no use here */
+        look_up_cells(rows->plain, rows->cell + at, inside, is_open, &whole, &e);
         e = part_of(e, open);
         e = _mm512_mask_mov_epi32(e, is_pattern(e), times_factors(e, factors));
         _mm512_mask_storeu_epi32(rows->rule + at, is_open, pattern_rules(e, rows->quarters));

@@ -2,15 +2,6 @@
 /* Sums of simple tiles in plain C. */
 #include "sums_write_kernels.h"
 
-/* The rule of a tile of which so much is expected, if that is in a pattern ring. */
-static uint32_t pattern_rule(uint32_t expected, uint32_t quarters, int8_t scale)
-{
-    if (expected >= PLAIN_MOST_EXPECTED)
-        return PLAIN_NONE;
-    const sum_rule rule = sum_rule_of(expected, expected, quarters, scale, 0, 1);
-    return plain_rule_of(&rule);
-}
-
 /* What the open pixels of a tile expect. */
 static uint32_t part_of(const sum_rows *rows, size_t at)
 {
@@ -35,8 +26,9 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
                 if (rows->open[at] == 0)
                     continue;
                 const uint32_t part = part_of(rows, at);
-                rows->rule[at] = rows->open[at] == 0xFFFF ? rows->plain[rows->cell[at]].rule
-                                                          : pattern_rule(part, rows->quarters, 0);
+                rows->rule[at] = rows->open[at] == 0xFFFF
+                                     ? rows->plain[rows->cell[at]].rule
+                                     : sum_pattern_rule(part, rows->quarters, 0);
                 expected += part;
                 sum += rows->sum[at];
                 is_sure &= rows->sum[at] != SUM_ELSEWHERE;
@@ -69,7 +61,7 @@ static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
         const uint32_t column = SUM_NTILES * group + k % SUM_NTILES;
         const size_t at = (size_t)(k / SUM_NTILES) * rows->ntx + column;
         if (scale[block] != 0 && column < rows->ntx && rows->open[at] != 0)
-            rows->rule[at] = pattern_rule(part_of(rows, at), rows->quarters, scale[block]);
+            rows->rule[at] = sum_pattern_rule(part_of(rows, at), rows->quarters, scale[block]);
     }
 }
 

@@ -106,7 +106,7 @@ static void check_rules(cpu_level level, unsigned seed)
     sum_pattern_rules(level, expected, n, quarters, other);
     CHECK(memcmp(plain, other, sizeof plain) == 0);
     for (uint32_t k = 0; k < n; k++)
-        CHECK(plain[k] == sum_pattern_rule(expected[k], quarters));
+        CHECK(plain[k] == sum_pattern_rule(expected[k], quarters, 0));
 }
 
 /* Against one tile at a time. */
