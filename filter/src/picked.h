@@ -116,6 +116,13 @@ typedef struct picked_pixels {
     uint8_t *context; /* of heights */
 } picked_pixels;
 
+/* Those from number n on. */
+static inline picked_pixels picked_pixels_from(const picked_pixels *pixels, uint32_t n)
+{
+    return (picked_pixels){pixels->at + n, pixels->least ? pixels->least + n : NULL,
+                           pixels->cell ? pixels->cell + n : NULL, pixels->context + n};
+}
+
 enum { SEEN_IMPOSSIBLE = 0x1FF, SEEN_TIGHT_SHIFT = 9 };
 
 /*
@@ -140,5 +147,8 @@ static const uint8_t PICKED_NBITS[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 
 static const uint32_t PICKED_BITS[16][LINE_NPIXELS] = {
     {0}, {0},    {1},    {0, 1},    {2},    {0, 2},    {1, 2},    {0, 1, 2},
     {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
+
+/* By the symbol of the tile above: eight times the class, (number of set bits + 1) / 2. */
+static const uint8_t PICKED_CLASS_SHIFT[16] = {0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 8, 16, 8, 16, 16, 16};
 
 #endif

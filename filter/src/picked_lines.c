@@ -7,12 +7,9 @@
  * is, and the next overwrites what is none.
  */
 #include "cpu_level.h"
-#include "picked.h"
+#include "picked_lists.h"
 #include "scratch.h"
 #include "symbols.h" /* lowest_bit */
-
-/* By the symbol of the tile above: eight times the class, (number of set bits + 1) / 2. */
-static const uint8_t class_shift[16] = {0, 8, 8, 8, 8, 8, 8, 16, 8, 8, 8, 16, 8, 16, 16, 16};
 
 void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_tiles *tiles,
                                  uint8_t *context)
@@ -21,7 +18,7 @@ void picked_lines_contexts_plain(const picked_contexts *contexts, const picked_t
     const uint32_t ntiles = contexts->map->ntx;
     for (uint32_t t = 0; t < ntiles; t++) {
         const uint32_t cell = tiles->open[t] ? tiles->cell[t] : ncells;
-        context[t] = (uint8_t)(contexts->lines[cell] >> class_shift[tiles->above[t] & 0xF]);
+        context[t] = (uint8_t)(contexts->lines[cell] >> PICKED_CLASS_SHIFT[tiles->above[t] & 0xF]);
     }
 }
 
@@ -41,7 +38,7 @@ void picked_lines_symbols_plain(const picked_contexts *contexts, const picked_ro
     for (uint32_t t = 0; t < ntiles; t++) {
         const int is_open = row->valid[t] && !row->kept[t] && row->cell[t] < ncells;
         const uint32_t four = contexts->lines[is_open ? row->cell[t] : ncells];
-        const uint32_t context = four >> class_shift[row->above[t] & 0xF] & 0xFF;
+        const uint32_t context = four >> PICKED_CLASS_SHIFT[row->above[t] & 0xF] & 0xFF;
         symbol[t] = (uint8_t)lines_of(row->pixels[t]);
         pair[t] = (uint16_t)(context << 8 | symbol[t]);
     }
@@ -122,7 +119,7 @@ enum { LANES = 16 };
 KERNEL BRAGG_INLINE __m512i contexts_of(const picked_contexts *contexts, __m512i cell,
                                         __m128i above)
 {
-    const __m128i shift_of = _mm_loadu_si128((const __m128i *)(const void *)class_shift);
+    const __m128i shift_of = _mm_loadu_si128((const __m128i *)(const void *)PICKED_CLASS_SHIFT);
     const __m512i shift = _mm512_cvtepu8_epi32(_mm_shuffle_epi8(shift_of, above));
     return _mm512_srlv_epi32(look_up_16(contexts->lines, cell), shift);
 }
@@ -247,6 +244,10 @@ void picked_lines_contexts(const picked_contexts *contexts, const picked_tiles *
         contexts_avx512(contexts, tiles, context);
         return;
     }
+    if (bragg_cpu_level() == CPU_AVX2) {
+        picked_lines_contexts_avx2(contexts, tiles, context);
+        return;
+    }
 #endif
     picked_lines_contexts_plain(contexts, tiles, context);
 }
@@ -269,6 +270,8 @@ uint32_t picked_lines_list(const uint8_t *symbol, const picked_tiles *tiles, uin
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
         return list_avx512(symbol, tiles, ntiles, to);
+    if (bragg_cpu_level() == CPU_AVX2)
+        return picked_lines_list_avx2(symbol, tiles, ntiles, to);
 #endif
     return picked_lines_list_plain(symbol, tiles, ntiles, to);
 }

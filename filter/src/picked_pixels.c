@@ -6,7 +6,7 @@
  * there is, and the next overwrites what is none.
  */
 #include "cpu_level.h"
-#include "picked.h"
+#include "picked_lists.h"
 
 /* Four times `first` plus the set bits. */
 BRAGG_INLINE void put_bits(uint32_t *to, uint32_t first, uint32_t bits)
@@ -178,6 +178,8 @@ uint32_t picked_pixels_list(const picked_base *base, const picked_places *places
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
         return list_avx512(base, places, lines, symbol, n, to, seen);
+    if (bragg_cpu_level() == CPU_AVX2)
+        return picked_pixels_list_avx2(base, places, lines, symbol, n, to, seen);
 #endif
     return picked_pixels_list_plain(base, places, lines, symbol, n, to, seen);
 }
