@@ -119,9 +119,12 @@ KERNEL void picked_lines_contexts_avx2(const picked_contexts *contexts, const pi
 {
     const uint32_t ntiles = contexts->map->ntx;
     uint32_t t = 0;
-    for (; t + LANES <= ntiles; t += LANES)
+    for (; t + LANES <= ntiles; t += LANES) {
+        if (t % 16 == 0)
+            lines_ahead_ask(tiles->ahead);
         store_64(context + t, contexts_of(contexts, load_128(tiles->cell + t),
                                           load_128(tiles->open + t), load_64(tiles->above + t)));
+    }
     if (t < ntiles) {
         const last_tiles last = last_tiles_of(tiles, tiles->above, t, ntiles);
         uint8_t eight[LANES];
@@ -167,6 +170,8 @@ KERNEL uint32_t picked_lines_list_avx2(const uint8_t *symbol, const picked_tiles
     uint32_t t = 0;
     for (; t + LANES <= ntiles; t += LANES) {
         const __m128i symbols = _mm_and_si128(load_64(symbol + t), low_bits);
+        if (t % 16 == 0)
+            lines_ahead_ask(tiles->ahead);
         if (_mm_cvtsi128_si64(symbols))
             n +=
                 list_eight(symbols, load_128(tiles->cell + t), load_128(tiles->open + t), t, to, n);
