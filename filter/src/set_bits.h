@@ -6,7 +6,8 @@
 #ifndef BRAGG_SET_BITS_H
 #define BRAGG_SET_BITS_H
 
-#include <stdint.h>
+#include "cpu_level.h"
+#include "pixel.h" /* BRAGG_INLINE */
 
 enum { SET_BITS_N = 256 };
 
@@ -15,5 +16,17 @@ extern const uint64_t SET_BITS[SET_BITS_N];
 
 /* The same, but the last one highest; the bytes below are 0. */
 extern const uint64_t SET_BITS_LAST[SET_BITS_N];
+
+#if defined(BRAGG_X86_64)
+#include <immintrin.h>
+
+/* The indices of the bytes of eight words, from an entry of either. */
+__attribute__((target("sse2"))) BRAGG_INLINE __m128i word_indices(const uint64_t *set_bits)
+{
+    const __m128i places = _mm_loadl_epi64((const void *)set_bits);
+    const __m128i twice = _mm_unpacklo_epi8(places, places);
+    return _mm_add_epi8(_mm_add_epi8(twice, twice), _mm_set1_epi16(0x100));
+}
+#endif
 
 #endif

@@ -233,11 +233,7 @@ KERNEL BRAGG_INLINE __m256i tiles_of(uint32_t bits)
 /* Puts those of eight pairs down whose bits are set. */
 KERNEL BRAGG_INLINE uint32_t put_pairs(__m128i pairs, uint32_t wanted, uint16_t *to)
 {
-    const __m128i places = _mm_loadl_epi64((const void *)&SET_BITS[wanted]);
-    const __m128i twice = _mm_unpacklo_epi8(places, places);
-    const __m128i from =
-        _mm_add_epi8(_mm_add_epi8(twice, twice), _mm_set1_epi16(0x100)); /* bytes of words */
-    _mm_storeu_si128((void *)to, _mm_shuffle_epi8(pairs, from));
+    _mm_storeu_si128((void *)to, _mm_shuffle_epi8(pairs, word_indices(&SET_BITS[wanted])));
     return (uint32_t)__builtin_popcount(wanted);
 }
 

@@ -85,10 +85,7 @@ KERNEL BRAGG_INLINE __m256i code_lanes(const lane_steps *s, __m256i x, uint32_t 
  * what lies below them. */
 KERNEL BRAGG_INLINE uint16_t *put_words(__m128i words, uint32_t wanted, uint16_t *top)
 {
-    const __m128i places = _mm_loadl_epi64((const void *)&SET_BITS_LAST[wanted]);
-    const __m128i twice = _mm_unpacklo_epi8(places, places);
-    const __m128i from =
-        _mm_add_epi8(_mm_add_epi8(twice, twice), _mm_set1_epi16(0x100)); /* bytes of words */
+    const __m128i from = word_indices(&SET_BITS_LAST[wanted]);
     _mm_storeu_si128((void *)(top - LANES), _mm_shuffle_epi8(words, from));
     return top - __builtin_popcount(wanted);
 }
