@@ -126,7 +126,43 @@ LEVEL_INLINE vec byte_before(vec a, vec b)
     return _mm256_alignr_epi8(b, _mm256_permute2x128_si256(a, b, 0x21), 15);
 }
 
+#define LEVEL_HAS_DESCRIBE 1
 #include "plane_simd.h"
+
+/* The low halves of 32-bit numbers, those of b behind those of a. */
+LEVEL_INLINE vec low_halves(vec a, vec b) { return order_two(_mm256_packus_epi32(a, b)); }
+
+/* Both vectors of a group of tiles; returns their sums, added up. */
+LEVEL_INLINE vec describe_group(const uint8_t *value, size_t stride, const tile_outputs *out,
+                                size_t t)
+{
+    const tile_numbers a = look_at_tiles(value + TILE_EDGE * t, stride);
+    const tile_numbers b = look_at_tiles(value + TILE_EDGE * t + VEC_NBYTES, stride);
+    const vec largest = low_halves(largest_of(a.largest), largest_of(b.largest));
+    /* 255 + 1 alone has bit 8. */
+    const vec is_large = _mm256_srli_epi16(_mm256_add_epi16(largest, _mm256_set1_epi16(1)), 8);
+    const vec bytes = order_two(_mm256_packus_epi16(largest, is_large));
+    store(out->sum + t, low_halves(a.sum, b.sum));
+    store(out->squares + t, low_halves(a.squares, b.squares));
+    _mm_storeu_si128((void *)(out->largest + t), _mm256_castsi256_si128(bytes));
+    _mm_storeu_si128((void *)(out->has_large + t), _mm256_extracti128_si256(bytes, 1));
+    return _mm256_add_epi32(a.sum, b.sum);
+}
+
+/* 1024 groups make a row at most: sums of a row fit in 32 bits. */
+LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
+                                      const tile_outputs *out)
+{
+    uint32_t part[VEC_NTILES];
+    vec sums = zero();
+    for (size_t t = 0; t < ngroups * GROUP_NTILES; t += GROUP_NTILES)
+        sums = _mm256_add_epi32(sums, describe_group(value, stride, out, t));
+    store(part, sums);
+    uint64_t total = 0;
+    for (int i = 0; i < VEC_NTILES; i++)
+        total += part[i];
+    return total;
+}
 
 /* Adds the columns of those of eight tiles, from `first` on, whose bits are set. */
 LEVEL_INLINE uint32_t list_columns(uint32_t tiles, uint32_t first, uint16_t *column)
