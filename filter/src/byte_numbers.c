@@ -3,6 +3,7 @@
 #include "byte_numbers.h"
 
 #include "cpu_level.h"
+#include "set_bits.h"
 
 enum { AT_ONCE = 16, FLUSHED_AT_ONCE = 8, RAW_NBYTES = 1 /* of each: 5 bits */ };
 
@@ -85,6 +86,68 @@ void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint
 
 enum { VECTOR_NBYTES = 64 };
 
+#define KERNEL2 __attribute__((target("avx2,popcnt")))
+
+enum { VECTOR2_NBYTES = 32 };
+
+/* See symbol_of. */
+KERNEL2 BRAGG_INLINE __m256i symbols_of(__m256i x)
+{
+    __m256i least = x;
+    for (int e = 4; e < 8; e++) {
+        const __m256i steps = _mm256_and_si256(_mm256_srli_epi16(x, e - 2),
+                                               _mm256_set1_epi8((char)(0xFF >> (e - 2))));
+        least = _mm256_min_epu8(least, _mm256_add_epi8(steps, _mm256_set1_epi8((char)(4 * e - 4))));
+    }
+    return least;
+}
+
+/* Adds those of 32 numbers to a list whose bits are set; returns how many. */
+KERNEL2 BRAGG_INLINE uint32_t list_numbers(const uint8_t *number, uint32_t bits, uint8_t *to)
+{
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < VECTOR2_NBYTES; k += 8) {
+        const uint32_t wanted = bits >> k & 0xFF;
+        const __m128i from = _mm_loadl_epi64((const void *)&SET_BITS[wanted]);
+        const __m128i eight = _mm_loadl_epi64((const void *)(number + k));
+        _mm_storel_epi64((void *)(to + n), _mm_shuffle_epi8(eight, from));
+        n += (uint32_t)__builtin_popcount(wanted);
+    }
+    return n;
+}
+
+/* Raw bits follow afterwards.  What is behind whole vectors is put in plain C. */
+KERNEL2 static void put_bytes_avx2(symbol_writer *s, const number_symbols *numbers,
+                                   const uint8_t *number, const uint8_t *context, uint32_t n,
+                                   uint8_t *large)
+{
+    fast_writer w;
+    uint32_t nlarge = 0;
+    uint32_t i = 0;
+    if (n == 0 || !fast_writer_open(&w, s, n, RAW_NBYTES * (size_t)n))
+        return;
+    for (; i + VECTOR2_NBYTES <= n; i += VECTOR2_NBYTES) {
+        const __m256i x = _mm256_loadu_si256((const void *)(number + i));
+        const __m256i c = _mm256_loadu_si256((const void *)(context + i));
+        const __m256i symbol = symbols_of(x);
+        const __m256i low = _mm256_unpacklo_epi8(symbol, c);
+        const __m256i high = _mm256_unpackhi_epi8(symbol, c);
+        const __m256i are_direct =
+            _mm256_cmpeq_epi8(_mm256_min_epu8(x, _mm256_set1_epi8(NUMBER_DIRECT - 1)), x);
+        const uint32_t is_large = ~(uint32_t)_mm256_movemask_epi8(are_direct);
+        _mm256_storeu_si256((void *)(w.pair + i), _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256((void *)(w.pair + i + VECTOR2_NBYTES / 2),
+                            _mm256_permute2x128_si256(low, high, 0x31));
+        if (is_large)
+            nlarge += list_numbers(number + i, is_large, large + nlarge);
+    }
+    list_pairs(number + i, context + i, n - i, w.pair + i);
+    nlarge += list_large(number + i, n - i, large + nlarge);
+    w.pair += n;
+    put_raw(&w, numbers, large, nlarge);
+    fast_writer_close(&w, s);
+}
+
 /* Of x / 4 the symbol of a byte x that has raw bits: with its exponent and the two bits behind the
  * leading one. */
 static const uint8_t LARGE_SYMBOL[64] = {
@@ -136,6 +199,8 @@ put_bytes_function *put_bytes_kernel(void)
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
         return put_bytes_avx512;
+    if (bragg_cpu_level() == CPU_AVX2)
+        return put_bytes_avx2;
 #endif
     return put_bytes_plain;
 }

@@ -77,6 +77,71 @@ static void sum_plain(const uint32_t *count, const value_range *range, size_t nc
 }
 
 #if defined(BRAGG_X86_64)
+#define KERNEL2 __attribute__((target("avx2")))
+
+enum { BLOCK_NCOUNTERS = 16 };
+
+/* Eight counters from v on, those outside of the range being 0. */
+KERNEL2 static inline __m256i load_in_range(const uint32_t *count, int v, __m256i below,
+                                            __m256i above)
+{
+    const __m256i value =
+        _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(v));
+    const __m256i is_in =
+        _mm256_and_si256(_mm256_cmpgt_epi32(value, below), _mm256_cmpgt_epi32(above, value));
+    return _mm256_and_si256(_mm256_loadu_si256((const void *)(count + v)), is_in);
+}
+
+/* The sums of the four numbers of 64 bits. */
+KERNEL2 static inline double sum_four(__m256i a)
+{
+    const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    return (double)(_mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1));
+}
+
+/* The sum of numbers of 32 bits, which may have more. */
+KERNEL2 static inline double sum_eight(__m256i a)
+{
+    const __m256i low = _mm256_and_si256(a, _mm256_set1_epi64x(UINT32_MAX));
+    return sum_four(_mm256_add_epi64(low, _mm256_srli_epi64(a, 32)));
+}
+
+/* As with AVX-512, below; but blocks of counters above the range are left out. */
+KERNEL2 static void sum_avx2(const uint32_t *count, const value_range *range, size_t ncells,
+                             value_sums *sums)
+{
+    const __m256i count_up = /* in the order in which packing leaves numbers */
+        _mm256_setr_epi16(0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15);
+    for (size_t k = 0; k < ncells; k++, count += HISTOGRAM_NCOUNTS) {
+        const int64_t low = range[k].low < 0 ? 0 : range[k].low;
+        const int64_t high =
+            range[k].high < HISTOGRAM_NCOUNTS ? range[k].high : HISTOGRAM_NCOUNTS - 1;
+        const int first = low < HISTOGRAM_NCOUNTS ? (int)low : HISTOGRAM_NCOUNTS;
+        const int last = high < 0 ? -1 : (int)high;
+        const __m256i below = _mm256_set1_epi32(first - 1);
+        const __m256i above = _mm256_set1_epi32(last + 1);
+        __m256i n = _mm256_setzero_si256();
+        __m256i sum = n;
+        __m256i squares = n;
+        __m256i large = n;
+        for (int v = 0; v <= last; v += BLOCK_NCOUNTERS) {
+            const __m256i c0 = load_in_range(count, v, below, above);
+            const __m256i c1 = load_in_range(count, v + 8, below, above);
+            const __m256i c = _mm256_packus_epi32(c0, c1);
+            const __m256i value = _mm256_add_epi16(count_up, _mm256_set1_epi16((short)v));
+            large = _mm256_or_si256(large, _mm256_or_si256(c0, c1));
+            n = _mm256_add_epi32(n, _mm256_madd_epi16(c, _mm256_set1_epi16(1)));
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(c, value));
+            squares =
+                _mm256_add_epi32(squares, _mm256_madd_epi16(c, _mm256_mullo_epi16(value, value)));
+        }
+        if (_mm256_testz_si256(large, _mm256_set1_epi32(~INT16_MAX)))
+            sums[k] = (value_sums){sum_eight(n), sum_eight(sum), sum_eight(squares)};
+        else
+            sum_plain(count, &range[k], 1, &sums[k]);
+    }
+}
+
 #define KERNEL512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
 _Static_assert(HISTOGRAM_NCOUNTS == 64, "a bit for each in 64");
@@ -171,6 +236,8 @@ counter_sums_function *counter_sums_kernel(cpu_level level)
 #if defined(BRAGG_X86_64)
     if (level == CPU_AVX512)
         return sum_avx512;
+    if (level == CPU_AVX2)
+        return sum_avx2;
 #endif
     (void)level;
     return sum_plain;

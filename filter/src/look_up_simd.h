@@ -165,18 +165,20 @@ LOOK_UP512 __m512i look_up_8_pairs(const void *table, __m256i index)
     return _mm512_inserti64x4(_mm512_castsi256_si512(first), last, 1);
 }
 
-/* Four elements of two words by indices that lie in memory. */
-LOOK_UP512 __m256i load_4_pairs(const void *table, const uint16_t index[4])
+/* The same by indices that lie in memory. */
+LOOK_UP2 __m128i load_2_pairs_at(const void *table, const uint16_t index[2])
 {
     const uint8_t *bytes = table;
     const size_t nbytes = 2 * sizeof(uint32_t);
-    const __m128i low =
-        _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)(bytes + nbytes * index[0])),
-                           _mm_loadl_epi64((const void *)(bytes + nbytes * index[1])));
-    const __m128i high =
-        _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)(bytes + nbytes * index[2])),
-                           _mm_loadl_epi64((const void *)(bytes + nbytes * index[3])));
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    return _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)(bytes + nbytes * index[0])),
+                              _mm_loadl_epi64((const void *)(bytes + nbytes * index[1])));
+}
+
+/* Four elements likewise. */
+LOOK_UP512 __m256i load_4_pairs(const void *table, const uint16_t index[4])
+{
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_2_pairs_at(table, index)),
+                                   load_2_pairs_at(table, index + 2), 1);
 }
 
 /*

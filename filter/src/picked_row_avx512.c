@@ -300,6 +300,8 @@ put_row_function *put_row_kernel(void)
 #if defined(BRAGG_X86_64)
     if (bragg_cpu_level() == CPU_AVX512)
         return bragg_gathers_are_slow() ? put_row_loads : put_row_gathers;
+    if (bragg_cpu_level() == CPU_AVX2)
+        return put_row_avx2();
 #endif
     return NULL;
 }

@@ -11,6 +11,7 @@
 #define BRAGG_PICKED_WRITER_H
 
 #include "byte_numbers.h"
+#include "cpu_level.h"
 #include "frame_fit.h"
 #include "picked.h"
 
@@ -123,5 +124,8 @@ typedef put_counts put_row_function(const pick_row *row, const found_row *found,
 
 /* That of this machine, or NULL. */
 put_row_function *put_row_kernel(void);
+#if defined(BRAGG_X86_64)
+put_row_function *put_row_avx2(void);
+#endif
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The loops over the pixels for AVX2. */
+#include "bytes.h"
 #include "plane_kernels.h"
+#include "set_bits.h"
 
 #if BRAGG_HAVE_X86_KERNELS
 #include <immintrin.h>
 
-#define LEVEL_TARGET __attribute__((target("avx2")))
+#define LEVEL_TARGET __attribute__((target("avx2,popcnt")))
 #define LEVEL_INLINE static inline LEVEL_TARGET __attribute__((always_inline))
 #define VEC(operation) _mm256_##operation
 
@@ -124,7 +126,118 @@ LEVEL_INLINE vec byte_before(vec a, vec b)
     return _mm256_alignr_epi8(b, _mm256_permute2x128_si256(a, b, 0x21), 15);
 }
 
+#define LEVEL_HAS_DESCRIBE 1
 #include "plane_simd.h"
+
+/* The low halves of 32-bit numbers, those of b behind those of a. */
+LEVEL_INLINE vec low_halves(vec a, vec b) { return order_two(_mm256_packus_epi32(a, b)); }
+
+/* Both vectors of a group of tiles; returns their sums, added up. */
+LEVEL_INLINE vec describe_group(const uint8_t *value, size_t stride, const tile_outputs *out,
+                                size_t t)
+{
+    const tile_numbers a = look_at_tiles(value + TILE_EDGE * t, stride);
+    const tile_numbers b = look_at_tiles(value + TILE_EDGE * t + VEC_NBYTES, stride);
+    const vec largest = low_halves(largest_of(a.largest), largest_of(b.largest));
+    /* 255 + 1 alone has bit 8. */
+    const vec is_large = _mm256_srli_epi16(_mm256_add_epi16(largest, _mm256_set1_epi16(1)), 8);
+    const vec bytes = order_two(_mm256_packus_epi16(largest, is_large));
+    store(out->sum + t, low_halves(a.sum, b.sum));
+    store(out->squares + t, low_halves(a.squares, b.squares));
+    _mm_storeu_si128((void *)(out->largest + t), _mm256_castsi256_si128(bytes));
+    _mm_storeu_si128((void *)(out->has_large + t), _mm256_extracti128_si256(bytes, 1));
+    return _mm256_add_epi32(a.sum, b.sum);
+}
+
+/* 1024 groups make a row at most: sums of a row fit in 32 bits. */
+LEVEL_TARGET static uint64_t describe(const uint8_t *value, size_t stride, size_t ngroups,
+                                      const tile_outputs *out)
+{
+    uint32_t part[VEC_NTILES];
+    vec sums = zero();
+    for (size_t t = 0; t < ngroups * GROUP_NTILES; t += GROUP_NTILES)
+        sums = _mm256_add_epi32(sums, describe_group(value, stride, out, t));
+    store(part, sums);
+    uint64_t total = 0;
+    for (int i = 0; i < VEC_NTILES; i++)
+        total += part[i];
+    return total;
+}
+
+/* Adds the columns of those of eight tiles, from `first` on, whose bits are set. */
+LEVEL_INLINE uint32_t list_columns(uint32_t tiles, uint32_t first, uint16_t *column)
+{
+    const __m128i columns =
+        _mm_add_epi16(_mm_set1_epi16((short)first), _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7));
+    _mm_storeu_si128((void *)column, _mm_shuffle_epi8(columns, word_indices(&SET_BITS[tiles])));
+    return (uint32_t)__builtin_popcount(tiles);
+}
+
+/* Bits of those of 16 bytes that are not counted as dark. */
+LEVEL_INLINE uint32_t bright_bits(__m128i bytes)
+{
+    const __m128i dark =
+        _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(HISTOGRAM_NDARK - 1)), bytes);
+    return (uint32_t)_mm_movemask_epi8(dark) ^ 0xFFFF;
+}
+
+/* Lists the columns of tiles that have something bright. */
+LEVEL_INLINE uint32_t list_bright(const counted_row *row, uint16_t *column)
+{
+    uint32_t n = 0;
+    for (uint32_t start = 0; start < row->ntiles; start += GROUP_NTILES) {
+        uint8_t last[GROUP_NTILES] = {0};
+        const uint8_t *largest = row->largest + start;
+        if (row->ntiles - start < GROUP_NTILES) {
+            memcpy(last, largest, row->ntiles - start);
+            largest = last;
+        }
+        ask_for(row->largest + row->ntiles + start); /* of the next row */
+        const uint32_t tiles = bright_bits(_mm_loadu_si128((const void *)largest));
+        n += list_columns(tiles & 0xFF, start, column + n);
+        n += list_columns(tiles >> 8, start + GROUP_NTILES / 2, column + n);
+    }
+    return n;
+}
+
+/* Lists those of eight pixels, bytes of a tile from number `first` on, whose bits are set; entries
+ * are of all eight. */
+LEVEL_INLINE uint32_t list_pixels(__m128i bytes, uint32_t bits, uint32_t column, uint32_t first,
+                                  uint32_t *pixel)
+{
+    const vec number = _mm256_slli_epi32(
+        _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)first)),
+        8);
+    const vec place = or_bits(number, _mm256_set1_epi32((int)(column << 16)));
+    const vec from = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&SET_BITS[bits]));
+    const vec all = or_bits(place, _mm256_cvtepu8_epi32(bytes));
+    store(pixel, _mm256_permutevar8x32_epi32(all, from));
+    return (uint32_t)__builtin_popcount(bits);
+}
+
+/* Lists pixels of a tile; returns their number. */
+LEVEL_INLINE uint32_t list_tile(const counted_row *row, uint32_t column, uint32_t *pixel)
+{
+    const uint8_t *value = row->value + TILE_EDGE * (size_t)column;
+    const __m128i bytes = _mm_setr_epi32((int)load_u32(value), (int)load_u32(value + row->stride),
+                                         (int)load_u32(value + 2 * row->stride),
+                                         (int)load_u32(value + 3 * row->stride));
+    const uint32_t bits = bright_bits(bytes);
+    const uint32_t n = list_pixels(bytes, bits & 0xFF, column, 0, pixel);
+    return n + list_pixels(_mm_unpackhi_epi64(bytes, bytes), bits >> 8, column, TILE_NPIXELS / 2,
+                           pixel + n);
+}
+
+/* Where bright tiles are is a matter of chance: their columns first, then their pixels. */
+LEVEL_TARGET static size_t list(const counted_row *row, uint32_t *pixel)
+{
+    uint16_t *column = (uint16_t *)(void *)(pixel + list_columns_at(row->ntiles));
+    const uint32_t ncolumns = list_bright(row, column);
+    size_t n = 0;
+    for (uint32_t k = 0; k < ncolumns; k++)
+        n += list_tile(row, column[k], pixel + n);
+    return n;
+}
 
 const plane_kernels plane_avx2 = {
     .narrow8 = narrow8,
@@ -132,7 +245,7 @@ const plane_kernels plane_avx2 = {
     .narrow32 = narrow32,
     .describe = describe,
     .count = count,
-    .list = plane_scalar_list,
+    .list = list,
     .box = box,
 };
 #else

@@ -179,33 +179,51 @@ LEVEL_INLINE vec even_bytes(vec v) { return and_bits(v, VEC(set1_epi16)(0xFF)); 
 
 LEVEL_INLINE vec odd_bytes(vec v) { return VEC(srli_epi16)(v, 8); }
 
+/* What tiles hold: 32-bit numbers, but the largest bytes of their columns. */
+typedef struct tile_numbers {
+    vec sum;
+    vec squares;
+    vec largest;
+} tile_numbers;
+
+LEVEL_INLINE tile_numbers look_at_tiles(const uint8_t *value, size_t stride)
+{
+    tile_numbers n = {zero(), zero(), zero()};
+    vec words = zero();
+    for (size_t row = 0; row < TILE_EDGE; row++) {
+        const vec v = load(value + row * stride);
+        const vec even = even_bytes(v);
+        const vec odd = odd_bytes(v);
+        words = VEC(add_epi16)(words, VEC(add_epi16)(even, odd));
+        n.squares = VEC(add_epi32)(n.squares, VEC(madd_epi16)(even, even));
+        n.squares = VEC(add_epi32)(n.squares, VEC(madd_epi16)(odd, odd));
+        n.largest = VEC(max_epu8)(n.largest, v);
+    }
+    n.sum = VEC(madd_epi16)(words, VEC(set1_epi16)(1));
+    n.squares = VEC(min_epu32)(n.squares, VEC(set1_epi32)(MOST_SQUARES));
+    return n;
+}
+
+/* The largest byte of each tile, of those of its columns, as a 32-bit number. */
+LEVEL_INLINE vec largest_of(vec columns)
+{
+    const vec two = VEC(max_epu8)(columns, VEC(srli_epi32)(columns, 16));
+    return and_bits(VEC(max_epu8)(two, VEC(srli_epi32)(two, 8)), VEC(set1_epi32)(0xFF));
+}
+
 /* Returns the sums. */
 LEVEL_INLINE vec describe_tiles(const uint8_t *value, size_t stride, const tile_outputs *out,
                                 size_t t)
 {
-    const vec lowest = VEC(set1_epi32)(0xFF);
-    vec words = zero();
-    vec squares = zero();
-    vec largest = zero();
-    for (size_t row = 0; row < TILE_EDGE; row++) {
-        const vec v = load(value + row * stride + TILE_EDGE * t);
-        const vec even = even_bytes(v);
-        const vec odd = odd_bytes(v);
-        words = VEC(add_epi16)(words, VEC(add_epi16)(even, odd));
-        squares = VEC(add_epi32)(squares, VEC(madd_epi16)(even, even));
-        squares = VEC(add_epi32)(squares, VEC(madd_epi16)(odd, odd));
-        largest = VEC(max_epu8)(largest, v);
-    }
-    const vec sum = VEC(madd_epi16)(words, VEC(set1_epi16)(1));
-    largest = VEC(max_epu8)(largest, VEC(srli_epi32)(largest, 16));
-    largest = and_bits(VEC(max_epu8)(largest, VEC(srli_epi32)(largest, 8)), lowest);
+    const tile_numbers n = look_at_tiles(value + TILE_EDGE * t, stride);
+    const vec largest = largest_of(n.largest);
     /* 255 + 1 alone has bit 8. */
     const vec is_large = VEC(srli_epi32)(VEC(add_epi32)(largest, VEC(set1_epi32)(1)), 8);
-    store_low16(out->sum + t, sum);
-    store_low16(out->squares + t, VEC(min_epu32)(squares, VEC(set1_epi32)(MOST_SQUARES)));
+    store_low16(out->sum + t, n.sum);
+    store_low16(out->squares + t, n.squares);
     store_low8(out->largest + t, largest);
     store_low8(out->has_large + t, is_large);
-    return sum;
+    return n.sum;
 }
 
 #ifndef LEVEL_HAS_DESCRIBE

@@ -9,7 +9,7 @@ static uint32_t part_of(const sum_rows *rows, size_t at)
     return plain.expected * count_pixels(rows->open[at]) / TILE_NPIXELS;
 }
 
-static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group)
+void sums_look_plain(const sum_rows *rows, uint32_t first, sum_group *group)
 {
     uint32_t is_open = 0;
     uint32_t are_far = 0;
@@ -51,10 +51,10 @@ static void look_at_group(const sum_rows *rows, uint32_t first, sum_group *group
 static void look(const sum_rows *rows, uint32_t n, sum_group *group)
 {
     for (uint32_t g = 0; g < n; g++)
-        look_at_group(rows, SUM_NTILES * g, &group[g]);
+        sums_look_plain(rows, SUM_NTILES * g, &group[g]);
 }
 
-static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
+void sums_rescale_plain(const sum_rows *rows, uint32_t group, const int8_t *scale)
 {
     for (uint32_t k = 0; k < SUM_NTILES * rows->nrows; k++) {
         const uint32_t block = k % SUM_NTILES / MACRO_EDGE;
@@ -69,7 +69,7 @@ static void rescale(const sum_rows *rows, uint32_t group, const int8_t *scale)
  * Quotients by floats are exact: numbers are below 2^24, so that a quotient that is not whole is
  * farther from the next whole number than it is rounded.
  */
-static put_run put_group(const sum_rows *rows, uint32_t row, uint32_t group, uint16_t *pair)
+put_run sums_put_plain(const sum_rows *rows, uint32_t row, uint32_t group, uint16_t *pair)
 {
     const size_t at = (size_t)row * rows->ntx + (size_t)SUM_NTILES * group;
     uint32_t open = 0;
@@ -101,7 +101,7 @@ static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t 
 {
     put_run run = {.stop = start};
     for (; run.stop < stop; run.stop++) {
-        const put_run next = put_group(rows, row, run.stop, pair + run.npairs);
+        const put_run next = sums_put_plain(rows, row, run.stop, pair + run.npairs);
         if (next.odd) {
             run.open = next.open;
             run.odd = next.odd;
@@ -112,13 +112,15 @@ static put_run put(const sum_rows *rows, uint32_t row, uint32_t start, uint32_t 
     return run;
 }
 
-const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, rescale, put};
+const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR = {look, sums_rescale_plain, put};
 
 const sums_write_kernels *sums_write_kernels_get(cpu_level level)
 {
 #if defined(BRAGG_X86_64)
     if (level == CPU_AVX512)
         return &SUMS_WRITE_KERNELS_AVX512;
+    if (level == CPU_AVX2)
+        return &SUMS_WRITE_KERNELS_AVX2;
 #endif
     (void)level;
     return &SUMS_WRITE_KERNELS_SCALAR;

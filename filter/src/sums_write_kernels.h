@@ -65,8 +65,15 @@ const sums_write_kernels *sums_write_kernels_get(cpu_level level);
 
 extern const sums_write_kernels SUMS_WRITE_KERNELS_SCALAR; /* the reference */
 #if defined(BRAGG_X86_64)
+extern const sums_write_kernels SUMS_WRITE_KERNELS_AVX2;
 extern const sums_write_kernels SUMS_WRITE_KERNELS_AVX512;
 #endif
+
+/* The same in plain C, of single groups, the first of which is given by its first tile; the pairs
+ * are those of its row of tiles. */
+void sums_look_plain(const sum_rows *rows, uint32_t first, sum_group *group);
+void sums_rescale_plain(const sum_rows *rows, uint32_t group, const int8_t *scale);
+put_run sums_put_plain(const sum_rows *rows, uint32_t row, uint32_t group, uint16_t *pair);
 
 /*
  * A scale other than 1 needs a distance D between sum and expectation with

@@ -10,9 +10,6 @@
 
 enum { RECIPROCAL_BITS = 43 };
 
-/* In a coding_step. */
-enum { MORE_BIT = 11, SHIFT_BIT = 12, SHIFT_MASK = 15, COMPLEMENT_BIT = 21 };
-
 static coding_step make_step(uint32_t f, uint32_t start)
 {
     const int is_power = (f & (f - 1)) == 0;
@@ -255,18 +252,24 @@ KERNEL static uint16_t *code_by_gathers(const coding_step *step, const uint16_t 
     return code_wide(0, step, pair, n, state, top);
 }
 
+/* That of this machine, or NULL. */
+static code_wide_function *code_wide_kernel(void)
+{
+    if (bragg_cpu_level() == CPU_AVX512)
+        return bragg_gathers_are_slow() ? code_by_loads : code_by_gathers;
+    return bragg_cpu_level() == CPU_AVX2 ? code_wide_avx2() : NULL;
+}
+
 const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,
                            uint32_t nstates)
 {
-    if (nstates != SYMBOLS_WIDE_NSTATES || bragg_cpu_level() != CPU_AVX512)
+    code_wide_function *kernel = nstates == SYMBOLS_WIDE_NSTATES ? code_wide_kernel() : NULL;
+    if (!kernel)
         return pairs_code_plain(tables, pair, n, state, nstates);
     const size_t stop = n - n % SYMBOLS_WIDE_NSTATES;
     start_states(state, nstates);
     uint16_t *top = code_each(tables->entry, pair, stop, n, state, SYMBOLS_WIDE_NSTATES, pair + n);
-    if (stop == 0)
-        return top;
-    return bragg_gathers_are_slow() ? code_by_loads(tables->step, pair, stop, state, top)
-                                    : code_by_gathers(tables->step, pair, stop, state, top);
+    return stop ? kernel(tables->step, pair, stop, state, top) : top;
 }
 #else
 const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n, uint32_t *state,

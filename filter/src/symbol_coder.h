@@ -3,6 +3,7 @@
 #ifndef BRAGG_SYMBOL_CODER_H
 #define BRAGG_SYMBOL_CODER_H
 
+#include "cpu_level.h"
 #include "symbols.h"
 
 /*
@@ -31,6 +32,9 @@ typedef struct coding_step {
     uint32_t packed; /* C | b << 11 | s << 12 | complement << 21 */
 } coding_step;
 
+/* In `packed`. */
+enum { MORE_BIT = 11, SHIFT_BIT = 12, SHIFT_MASK = 15, COMPLEMENT_BIT = 21 };
+
 enum { CODING_NSYMBOLS = 256, CODING_NPAIRS = SYMBOLS_MAX_CONTEXTS * CODING_NSYMBOLS };
 
 /* By pair, context << 8 | symbol. */
@@ -55,5 +59,14 @@ const uint16_t *pairs_code(const coding_tables *tables, uint16_t *pair, size_t n
 /* The same in plain C. */
 const uint16_t *pairs_code_plain(const coding_tables *tables, uint16_t *pair, size_t n,
                                  uint32_t *state, uint32_t nstates);
+
+/* Codes n pairs, n divisible by SYMBOLS_WIDE_NSTATES and not 0, whose words go below `top`; returns
+ * the first word. */
+typedef uint16_t *code_wide_function(const coding_step *step, const uint16_t *pair, size_t n,
+                                     uint32_t *state, uint16_t *top);
+
+#if defined(BRAGG_X86_64)
+code_wide_function *code_wide_avx2(void); /* that of this machine */
+#endif
 
 #endif

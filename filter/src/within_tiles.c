@@ -8,6 +8,7 @@
  */
 #include "within_tiles.h"
 #include "scratch.h"
+#include "set_bits.h"
 #include "within_rows.h"
 
 enum {
@@ -121,6 +122,13 @@ static uint32_t select_plain(const frame_source *s, size_t first, uint32_t n,
 #include <immintrin.h>
 
 #define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")))
+#define KERNEL2 __attribute__((target("avx2,popcnt")))
+
+KERNEL2 BRAGG_INLINE void move_words(uint16_t *to, const uint16_t *words, __m128i from)
+{
+    const __m128i eight = _mm_loadu_si128((const void *)words);
+    _mm_storeu_si128((void *)to, _mm_shuffle_epi8(eight, from));
+}
 
 KERNEL BRAGG_INLINE void store_selected(uint16_t *to, const uint16_t *from, __mmask32 inside,
                                         __mmask32 selected)
@@ -130,6 +138,41 @@ KERNEL BRAGG_INLINE void store_selected(uint16_t *to, const uint16_t *from, __mm
 }
 
 /* Leaves the others out. */
+KERNEL2 static uint32_t select_avx2(const frame_source *s, size_t first, uint32_t n,
+                                    some_tiles *restrict to)
+{
+    enum { LANES = 8 };
+    const uint16_t *cell = s->map->cell + first;
+    const uint16_t *sum = s->plane.sum + first;
+    const uint16_t *squares = s->plane.squares + first;
+    const uint16_t *valid = s->plane.valid + first;
+    const uint8_t *calm = s->calm + first;
+    uint32_t nselected = 0;
+    uint32_t t = 0;
+    for (; t + LANES <= n; t += LANES) {
+        const __m128i whole =
+            _mm_cmpeq_epi16(_mm_loadu_si128((const void *)(valid + t)), _mm_set1_epi16(-1));
+        const __m128i restless =
+            _mm_cmpeq_epi8(_mm_loadl_epi64((const void *)(calm + t)), _mm_setzero_si128());
+        const uint32_t selected =
+            0xFF &
+            (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(restless, _mm_packs_epi16(whole, whole)));
+        const __m128i from = word_indices(&SET_BITS[selected]);
+        move_words(to->cell + nselected, cell + t, from);
+        move_words(to->sum + nselected, sum + t, from);
+        move_words(to->squares + nselected, squares + t, from);
+        nselected += (uint32_t)__builtin_popcount(selected);
+    }
+    for (; t < n; t++) {
+        to->cell[nselected] = cell[t];
+        to->sum[nselected] = sum[t];
+        to->squares[nselected] = squares[t];
+        nselected += valid[t] == 0xFFFF && calm[t];
+    }
+    return nselected;
+}
+
+/* The same. */
 KERNEL static uint32_t select_avx512(const frame_source *s, size_t first, uint32_t n,
                                      some_tiles *restrict to)
 {
@@ -160,6 +203,8 @@ static select_kernel select_kernel_of(cpu_level level)
 #if defined(BRAGG_X86_64)
     if (level == CPU_AVX512)
         return select_avx512;
+    if (level == CPU_AVX2)
+        return select_avx2;
 #endif
     (void)level;
     return select_plain;
