@@ -168,7 +168,7 @@ KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
 }
 
-const draw_kernels DRAW_KERNELS_AVX2 = {draw_strip,      draw_pixels,       widen,
-                                        tile_hashes,     throw_counts_avx2, put_counts_plain,
-                                        spread_cut_plain};
+const draw_kernels DRAW_KERNELS_AVX2 = {draw_strip,     draw_pixels,       widen,
+                                        tile_hashes,    throw_counts_avx2, put_counts_sse4,
+                                        spread_cut_sse4};
 #endif
