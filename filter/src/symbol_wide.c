@@ -83,19 +83,30 @@ KERNEL512 static void get_avx512(wide_reader *s, const uint8_t *context, size_t 
         get_avx512_by(0, s, context, n, symbol);
 }
 
-/* Of eight lanes by their bits, how many before each are set, a byte each. */
-#define BEFORE1(b) (((b)&1) * UINT64_C(0x0101010101010100))
-#define BEFORE2(b) (BEFORE1(b) + ((b) >> 1 & 1) * UINT64_C(0x0101010101010000))
-#define BEFORE3(b) (BEFORE2(b) + ((b) >> 2 & 1) * UINT64_C(0x0101010101000000))
-#define BEFORE4(b) (BEFORE3(b) + ((b) >> 3 & 1) * UINT64_C(0x0101010100000000))
-#define BEFORE5(b) (BEFORE4(b) + ((b) >> 4 & 1) * UINT64_C(0x0101010000000000))
-#define BEFORE6(b) (BEFORE5(b) + ((b) >> 5 & 1) * UINT64_C(0x0101000000000000))
-#define BEFORE(b) (BEFORE6(b) + ((b) >> 6 & 1) * UINT64_C(0x0100000000000000))
-#define BEFORE_4(b) BEFORE(b), BEFORE(b + 1), BEFORE(b + 2), BEFORE(b + 3)
-#define BEFORE_16(b) BEFORE_4(b), BEFORE_4(b + 4), BEFORE_4(b + 8), BEFORE_4(b + 12)
-#define BEFORE_64(b) BEFORE_16(b), BEFORE_16(b + 16), BEFORE_16(b + 32), BEFORE_16(b + 48)
-static const uint64_t LANES_BEFORE[256] = {BEFORE_64(0), BEFORE_64(64), BEFORE_64(128),
-                                           BEFORE_64(192)};
+/*
+ * Of eight lanes by their bits: indices for a shuffle of bytes that gives words of sixteen bits,
+ * one behind the other, to those that are set, and 0 to the others.
+ */
+#define NTH(b, k) (NSET_BELOW##k(b) * UINT64_C(0x0202))
+#define NSET_BELOW0(b) 0
+#define NSET_BELOW1(b) ((b)&1)
+#define NSET_BELOW2(b) (NSET_BELOW1(b) + ((b) >> 1 & 1))
+#define NSET_BELOW3(b) (NSET_BELOW2(b) + ((b) >> 2 & 1))
+#define NSET_BELOW4(b) (NSET_BELOW3(b) + ((b) >> 3 & 1))
+#define NSET_BELOW5(b) (NSET_BELOW4(b) + ((b) >> 4 & 1))
+#define NSET_BELOW6(b) (NSET_BELOW5(b) + ((b) >> 5 & 1))
+#define NSET_BELOW7(b) (NSET_BELOW6(b) + ((b) >> 6 & 1))
+#define WORD(b, k) ((b) >> (k)&1 ? NTH(b, k) + UINT64_C(0x0100) : UINT64_C(0x8080))
+#define WORDS(b)                                                                                   \
+    {                                                                                              \
+        WORD(b, 0) | WORD(b, 1) << 16 | WORD(b, 2) << 32 | WORD(b, 3) << 48,                       \
+            WORD(b, 4) | WORD(b, 5) << 16 | WORD(b, 6) << 32 | WORD(b, 7) << 48                    \
+    }
+#define WORDS_4(b) WORDS(b), WORDS(b + 1), WORDS(b + 2), WORDS(b + 3)
+#define WORDS_16(b) WORDS_4(b), WORDS_4(b + 4), WORDS_4(b + 8), WORDS_4(b + 12)
+#define WORDS_64(b) WORDS_16(b), WORDS_16(b + 16), WORDS_16(b + 32), WORDS_16(b + 48)
+static const _Alignas(16) uint64_t WORDS_OF[256][2] = {WORDS_64(0), WORDS_64(64), WORDS_64(128),
+                                                       WORDS_64(192)};
 
 /* The lowest bytes of eight lanes. */
 KERNEL2 BRAGG_INLINE void store_bytes(uint8_t *to, __m256i lanes)
@@ -103,8 +114,8 @@ KERNEL2 BRAGG_INLINE void store_bytes(uint8_t *to, __m256i lanes)
     const __m256i lowest =
         _mm256_set1_epi32(0x0C080400); /* of the four lanes of a half, in each of its lanes */
     const __m256i bytes = _mm256_shuffle_epi8(lanes, lowest);
-    store_u32(to, (uint32_t)_mm256_extract_epi32(bytes, 0));
-    store_u32(to + 4, (uint32_t)_mm256_extract_epi32(bytes, 4));
+    _mm_storel_epi64((__m128i *)(void *)to, _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes),
+                                                               _mm256_extracti128_si256(bytes, 1)));
 }
 
 /* The states whose turn is after k symbols. */
@@ -113,69 +124,86 @@ BRAGG_INLINE uint32_t *states_after(wide_reader *s, size_t k)
     return s->state + (s->next + k) % SYMBOLS_WIDE_NSTATES;
 }
 
-/* Eight symbols and what becomes of their states; `word_at` goes on behind the words they took. */
-KERNEL2 BRAGG_INLINE __m256i step_avx2(const uint32_t *table, const uint8_t *words,
-                                       const uint8_t *context, __m256i *state, size_t *word_at)
+/* A stream at work. */
+typedef struct stream_avx2 {
+    const uint32_t *table;
+    const uint8_t *words;
+    size_t word_at;
+    __m256i seen;
+} stream_avx2;
+
+/* Eight symbols of one context each; returns what becomes of their states.  What waits for the
+ * symbols before is as little as can be: words go to their lanes in one step. */
+KERNEL2 BRAGG_INLINE __m256i step_avx2(const int by_loads, stream_avx2 *s, __m256i state,
+                                       const uint8_t *context, uint8_t *symbol)
 {
     const __m256i low_bits = _mm256_set1_epi32(SYMBOLS_TOTAL - 1);
-    const __m256i x = *state;
     const __m256i c = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)context));
     const __m256i slot = _mm256_or_si256(_mm256_slli_epi32(c, SYMBOLS_PROBABILITY_BITS),
-                                         _mm256_and_si256(x, low_bits));
-    const __m256i entry = look_up_8(table, slot);
+                                         _mm256_and_si256(state, low_bits));
+    const __m256i entry = look_up_8_by(by_loads, s->table, slot);
     const __m256i frequency = _mm256_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
     const __m256i bias = _mm256_and_si256(_mm256_srli_epi32(entry, 8), low_bits);
     const __m256i next = _mm256_add_epi32(
-        _mm256_mullo_epi32(frequency, _mm256_srli_epi32(x, SYMBOLS_PROBABILITY_BITS)), bias);
+        _mm256_mullo_epi32(frequency, _mm256_srli_epi32(state, SYMBOLS_PROBABILITY_BITS)), bias);
     const __m256i is_low = _mm256_cmpeq_epi32(_mm256_srli_epi32(next, 16), _mm256_setzero_si256());
     const uint32_t bits = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(is_low));
-    const __m256i word = _mm256_cvtepu16_epi32(
-        _mm_loadu_si128((const __m128i *)(const void *)(words + 2 * *word_at)));
-    const __m256i from = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)LANES_BEFORE[bits]));
-    const __m256i refilled =
-        _mm256_or_si256(_mm256_slli_epi32(next, 16), _mm256_permutevar8x32_epi32(word, from));
-    *state = _mm256_blendv_epi8(next, refilled, is_low);
-    *word_at += (size_t)__builtin_popcount(bits);
-    return entry;
+    const __m128i words = _mm_shuffle_epi8(
+        _mm_loadu_si128((const __m128i *)(const void *)(s->words + 2 * s->word_at)),
+        _mm_load_si128((const __m128i *)(const void *)WORDS_OF[bits]));
+    const __m256i shifted = _mm256_blendv_epi8(next, _mm256_slli_epi32(next, 16), is_low);
+    s->word_at += (size_t)__builtin_popcount(bits);
+    s->seen = _mm256_or_si256(s->seen, entry);
+    store_bytes(symbol, entry);
+    return _mm256_or_si256(shifted, _mm256_cvtepu16_epi32(words));
 }
 
 /* Symbols of whole vectors of states, while there are words for all of one; returns how many. */
+KERNEL2 BRAGG_INLINE size_t get_vectors_by(const int by_loads, wide_reader *s,
+                                           const uint8_t *context, size_t n, uint8_t *symbol)
+{
+    symbol_reader *r = &s->stream;
+    stream_avx2 x = {r->table, r->words, r->word_at, _mm256_setzero_si256()};
+    uint32_t seen[AVX2_LANES];
+    size_t k = 0;
+    const size_t nwords = r->nwords;
+    __m256i *const at0 = (__m256i *)(void *)states_after(s, 0);
+    __m256i *const at1 = (__m256i *)(void *)states_after(s, AVX2_LANES);
+    __m256i *const at2 = (__m256i *)(void *)states_after(s, 2 * AVX2_LANES);
+    __m256i *const at3 = (__m256i *)(void *)states_after(s, 3 * AVX2_LANES);
+    __m256i state0 = _mm256_loadu_si256(at0);
+    __m256i state1 = _mm256_loadu_si256(at1);
+    __m256i state2 = _mm256_loadu_si256(at2);
+    __m256i state3 = _mm256_loadu_si256(at3);
+    for (; k + SYMBOLS_WIDE_NSTATES <= n && x.word_at + SYMBOLS_WIDE_NSTATES <= nwords;
+         k += SYMBOLS_WIDE_NSTATES) {
+        state0 = step_avx2(by_loads, &x, state0, context + k, symbol + k);
+        state1 = step_avx2(by_loads, &x, state1, context + k + 8, symbol + k + 8);
+        state2 = step_avx2(by_loads, &x, state2, context + k + 16, symbol + k + 16);
+        state3 = step_avx2(by_loads, &x, state3, context + k + 24, symbol + k + 24);
+    }
+    _mm256_storeu_si256(at0, state0);
+    _mm256_storeu_si256(at1, state1);
+    _mm256_storeu_si256(at2, state2);
+    _mm256_storeu_si256(at3, state3);
+    for (; k + AVX2_LANES <= n && x.word_at + AVX2_LANES <= nwords; k += AVX2_LANES) {
+        __m256i *at = (__m256i *)(void *)states_after(s, k);
+        _mm256_storeu_si256(
+            at, step_avx2(by_loads, &x, _mm256_loadu_si256(at), context + k, symbol + k));
+    }
+    s->next = (uint32_t)((s->next + k) % SYMBOLS_WIDE_NSTATES);
+    r->word_at = x.word_at;
+    _mm256_storeu_si256((__m256i *)(void *)seen, x.seen);
+    for (size_t i = 0; i < AVX2_LANES; i++)
+        r->seen |= seen[i];
+    return k;
+}
+
 KERNEL2 static size_t get_avx2_vectors(wide_reader *s, const uint8_t *context, size_t n,
                                        uint8_t *symbol)
 {
-    symbol_reader *r = &s->stream;
-    const uint32_t *table = r->table;
-    const uint8_t *words = r->words;
-    __m256i state[AVX2_NVECTORS];
-    __m256i seen = _mm256_setzero_si256();
-    uint32_t entries[AVX2_LANES];
-    size_t word_at = r->word_at;
-    size_t k = 0;
-    for (size_t v = 0; v < AVX2_NVECTORS; v++)
-        state[v] = _mm256_loadu_si256((const __m256i *)(void *)states_after(s, v * AVX2_LANES));
-    for (; k + SYMBOLS_WIDE_NSTATES <= n && has_words(r, word_at, SYMBOLS_WIDE_NSTATES);) {
-        for (size_t v = 0; v < AVX2_NVECTORS; v++, k += AVX2_LANES) {
-            const __m256i entry = step_avx2(table, words, context + k, &state[v], &word_at);
-            store_bytes(symbol + k, entry);
-            seen = _mm256_or_si256(seen, entry);
-        }
-    }
-    for (size_t v = 0; v < AVX2_NVECTORS; v++)
-        _mm256_storeu_si256((__m256i *)(void *)states_after(s, v * AVX2_LANES), state[v]);
-    for (; k + AVX2_LANES <= n && has_words(r, word_at, AVX2_LANES); k += AVX2_LANES) {
-        __m256i *at = (__m256i *)(void *)states_after(s, k);
-        state[0] = _mm256_loadu_si256(at);
-        const __m256i entry = step_avx2(table, words, context + k, &state[0], &word_at);
-        _mm256_storeu_si256(at, state[0]);
-        store_bytes(symbol + k, entry);
-        seen = _mm256_or_si256(seen, entry);
-    }
-    s->next = (uint32_t)((s->next + k) % SYMBOLS_WIDE_NSTATES);
-    r->word_at = word_at;
-    _mm256_storeu_si256((__m256i *)(void *)entries, seen);
-    for (size_t i = 0; i < AVX2_LANES; i++)
-        r->seen |= entries[i];
-    return k;
+    return bragg_gathers_are_slow() ? get_vectors_by(1, s, context, n, symbol)
+                                    : get_vectors_by(0, s, context, n, symbol);
 }
 
 static size_t get_avx2(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
