@@ -88,25 +88,35 @@ KERNEL BRAGG_INLINE int are_at_most(const uint8_t count[BLOCK_NPIXELS], uint32_t
     return _mm_testz_si128(more, more);
 }
 
+/* How many bits are set in each byte. */
+BRAGG_INLINE uint64_t count_in_bytes(uint64_t x)
+{
+    x = x - (x >> 1 & UINT64_C(0x5555555555555555));
+    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+    return (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+}
+
 KERNEL int put_counts_sse4(const uint8_t count[BLOCK_NPIXELS], const uint64_t open[BLOCK_NROWS],
                            uint32_t most, uint8_t *pixels, size_t stride)
 {
     const int is_right = are_at_most(count, most);
     for (uint32_t row = 0; row < BLOCK_NROWS; row++, pixels += 4 * stride) {
+        const uint64_t nopen = count_in_bytes(open[row]);
+        const uint64_t before = nopen * UINT64_C(0x0101010101010100); /* each half of a tile */
         __m128i tile[4];
         __m128i drawn[4];
         for (uint32_t t = 0; t < 4; t++) {
-            /* Eight counts may be read: there are as many for each half of a tile. */
-            const uint32_t low = open[row] >> 16 * t & 0xFF;
-            const uint32_t high = open[row] >> (16 * t + 8) & 0xFF;
-            const __m128i first = spread_8(count, low);
-            count += nchosen_8(low);
-            tile[t] = _mm_unpacklo_epi64(first, spread_8(count, high));
-            count += nchosen_8(high);
+            const uint32_t low = 16 * t;
+            const uint32_t high = low + 8;
+            /* Of each half eight counts may be read: there are as many for it. */
+            tile[t] = _mm_unpacklo_epi64(
+                spread_8(count + (before >> low & 0xFF), open[row] >> low & 0xFF),
+                spread_8(count + (before >> high & 0xFF), open[row] >> high & 0xFF));
         }
         transpose_128(tile, drawn);
         for (uint32_t k = 0; k < 4; k++)
             _mm_storeu_si128((__m128i *)(pixels + k * stride), drawn[k]);
+        count += (before >> 56) + (nopen >> 56);
     }
     return is_right;
 }
