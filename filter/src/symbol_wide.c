@@ -14,31 +14,36 @@
 /* Symbols one by one. */
 static void get_plainly(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
 {
-    symbol_reader *r = &s->stream;
+    const symbol_reader r = s->stream; /* which symbols, being bytes, cannot overwrite */
+    size_t word_at = r.word_at;
+    uint32_t seen = r.seen;
+    uint32_t at = s->next;
     for (size_t k = 0; k < n; k++) {
-        uint32_t *state = &s->state[s->next];
-        const uint32_t x = *state;
+        const uint32_t x = s->state[at];
         const uint32_t slot =
             (uint32_t)context[k] << SYMBOLS_PROBABILITY_BITS | (x & (SYMBOLS_TOTAL - 1));
-        const uint32_t entry = r->table[slot];
-        const uint8_t *word =
-            r->words + 2 * (r->word_at < r->last_word ? r->word_at : r->last_word);
+        const uint32_t entry = r.table[slot];
+        const uint8_t *word = r.words + 2 * (word_at < r.last_word ? word_at : r.last_word);
         const uint32_t next = (entry >> ENTRY_FREQUENCY_BIT) * (x >> SYMBOLS_PROBABILITY_BITS) +
                               ((entry & ENTRY_BIAS) >> 8);
         const uint32_t is_low = 0u - (next < SYMBOLS_LOWEST_STATE);
-        const uint32_t refilled = next << 16 | (uint32_t)word[1] << 8 | word[0];
-        *state = (refilled & is_low) | (next & ~is_low);
-        r->word_at += is_low & 1;
-        r->seen |= entry;
-        s->next = (s->next + 1) % SYMBOLS_WIDE_NSTATES;
+        const uint32_t refilled = next << 16 | load_u16(word);
+        s->state[at] = (refilled & is_low) | (next & ~is_low);
+        word_at += is_low & 1;
+        seen |= entry;
+        at = (at + 1) % SYMBOLS_WIDE_NSTATES;
         symbol[k] = (uint8_t)(entry & ENTRY_SYMBOL);
     }
+    s->stream.word_at = word_at;
+    s->stream.seen = seen;
+    s->next = at;
 }
 
 #if defined(BRAGG_X86_64)
-enum { AVX2_LANES = 8, AVX2_NVECTORS = SYMBOLS_WIDE_NSTATES / AVX2_LANES };
+enum { SSE4_LANES = 4, AVX2_LANES = 8, AVX2_NVECTORS = SYMBOLS_WIDE_NSTATES / AVX2_LANES };
 
 #define KERNEL512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,popcnt")))
+#define KERNEL4 __attribute__((target("ssse3,sse4.1")))
 #define KERNEL2 __attribute__((target("avx2")))
 
 /* Symbols of up to eight states, for which there may be no words. */
@@ -206,24 +211,86 @@ KERNEL2 static size_t get_avx2_vectors(wide_reader *s, const uint8_t *context, s
                                     : get_vectors_by(0, s, context, n, symbol);
 }
 
-static size_t get_avx2(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
+/* Likewise with SSE4, four at a time: states wait in memory for their turn. */
+KERNEL4 BRAGG_INLINE __m128i step_sse4(const symbol_reader *r, size_t *word_at, __m128i *at,
+                                       const uint8_t *context)
 {
-    size_t head = (AVX2_LANES - s->next % AVX2_LANES) % AVX2_LANES; /* up to whole vectors */
+    const __m128i low_bits = _mm_set1_epi32(SYMBOLS_TOTAL - 1);
+    const __m128i state = _mm_loadu_si128(at);
+    const __m128i c = _mm_cvtepu8_epi32(_mm_cvtsi32_si128((int)load_u32(context)));
+    const __m128i slot =
+        _mm_or_si128(_mm_slli_epi32(c, SYMBOLS_PROBABILITY_BITS), _mm_and_si128(state, low_bits));
+    const uint64_t first = (uint64_t)_mm_cvtsi128_si64(slot);
+    const uint64_t last = (uint64_t)_mm_extract_epi64(slot, 1);
+    __m128i entry = _mm_cvtsi32_si128((int)r->table[(uint32_t)first]);
+    entry = _mm_insert_epi32(entry, (int)r->table[first >> 32], 1);
+    entry = _mm_insert_epi32(entry, (int)r->table[(uint32_t)last], 2);
+    entry = _mm_insert_epi32(entry, (int)r->table[last >> 32], 3);
+    const __m128i frequency = _mm_srli_epi32(entry, ENTRY_FREQUENCY_BIT);
+    const __m128i bias = _mm_and_si128(_mm_srli_epi32(entry, 8), low_bits);
+    const __m128i next = _mm_add_epi32(
+        _mm_mullo_epi32(frequency, _mm_srli_epi32(state, SYMBOLS_PROBABILITY_BITS)), bias);
+    const __m128i is_low = _mm_cmpeq_epi32(_mm_srli_epi32(next, 16), _mm_setzero_si128());
+    const uint32_t bits = (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(is_low));
+    const __m128i words =
+        _mm_shuffle_epi8(_mm_loadl_epi64((const __m128i *)(const void *)(r->words + 2 * *word_at)),
+                         _mm_load_si128((const __m128i *)(const void *)WORDS_OF[bits]));
+    const __m128i shifted = _mm_blendv_epi8(next, _mm_slli_epi32(next, 16), is_low);
+    _mm_storeu_si128(at, _mm_or_si128(shifted, _mm_cvtepu16_epi32(words)));
+    *word_at += UINT64_C(0x4332322132212110) >> 4 * bits & 0xF; /* as many as there are bits */
+    return entry;
+}
+
+KERNEL4 static size_t get_sse4_vectors(wide_reader *s, const uint8_t *context, size_t n,
+                                       uint8_t *symbol)
+{
+    const symbol_reader r = s->stream;
+    const __m128i lowest = _mm_set1_epi32(0x0C080400);
+    __m128i all = _mm_setzero_si128();
+    uint32_t seen[SSE4_LANES];
+    size_t word_at = r.word_at;
+    size_t k = 0;
+    for (; k + SSE4_LANES <= n && word_at + SSE4_LANES <= r.nwords; k += SSE4_LANES) {
+        __m128i *at = (__m128i *)(void *)states_after(s, k);
+        const __m128i entry = step_sse4(&r, &word_at, at, context + k);
+        store_u32(symbol + k, (uint32_t)_mm_cvtsi128_si32(_mm_shuffle_epi8(entry, lowest)));
+        all = _mm_or_si128(all, entry);
+    }
+    s->next = (uint32_t)((s->next + k) % SYMBOLS_WIDE_NSTATES);
+    s->stream.word_at = word_at;
+    _mm_storeu_si128((__m128i *)(void *)seen, all);
+    for (size_t i = 0; i < SSE4_LANES; i++)
+        s->stream.seen |= seen[i];
+    return k;
+}
+
+/* Symbols up to the first whole vector of states, and those of all that follow. */
+static size_t get_whole(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol,
+                        size_t nlanes)
+{
+    size_t head = (nlanes - s->next % nlanes) % nlanes;
     head = head < n ? head : n;
     get_plainly(s, context, head, symbol);
-    if (n - head < AVX2_LANES)
+    if (n - head < nlanes)
         return head; /* perhaps in the middle of a vector of states */
-    return head + get_avx2_vectors(s, context + head, n - head, symbol + head);
+    return head + (nlanes == AVX2_LANES
+                       ? get_avx2_vectors(s, context + head, n - head, symbol + head)
+                       : get_sse4_vectors(s, context + head, n - head, symbol + head));
 }
 
 static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
 {
-    const cpu_level level = bragg_cpu_level();
-    if (level == CPU_AVX512) {
+    switch (bragg_cpu_level()) {
+    case CPU_AVX512:
         get_avx512(s, context, n, symbol);
         return n;
+    case CPU_AVX2:
+        return get_whole(s, context, n, symbol, AVX2_LANES);
+    case CPU_SSE4:
+        return get_whole(s, context, n, symbol, SSE4_LANES);
+    default:
+        return 0;
     }
-    return level == CPU_AVX2 ? get_avx2(s, context, n, symbol) : 0;
 }
 #else
 static size_t get_vectors(wide_reader *s, const uint8_t *context, size_t n, uint8_t *symbol)
