@@ -12,15 +12,29 @@
 
 #define KERNEL __attribute__((target("ssse3,sse4.1")))
 
+/* Patterns lie anywhere in a book that is larger than the caches: so far ahead they are asked for.
+ */
+enum { TILES_AHEAD = 64 };
+
+KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant[DRAW_NTILES])
+{
+    for (size_t i = 0; i < DRAW_NTILES; i++)
+        _mm_prefetch((const char *)patterns + 2 * (size_t)variant[i], _MM_HINT_T0);
+}
+
 /* A tile is a shuffle of its pattern; four tiles are a 4 x 4 matrix of dwords, rows of pixels its
  * transpose. */
 KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
                               const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
                               uint8_t *const rows[4])
 {
+    for (size_t t = 0; t < TILES_AHEAD && t < ntiles; t += DRAW_NTILES)
+        ask_for(patterns, variant + t);
     for (size_t t = 0; t < ntiles; t += DRAW_NTILES) {
         __m128i tile[4];
         __m128i row[4];
+        if (ntiles - t > TILES_AHEAD)
+            ask_for(patterns, variant + t + TILES_AHEAD);
         for (size_t i = 0; i < 4; i++) {
             const uint8_t *from = table[permutation[t + i]];
             tile[i] = _mm_shuffle_epi8(
