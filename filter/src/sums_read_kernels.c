@@ -58,20 +58,42 @@ BRAGG_INLINE int32_t restore_lanes(const uint32_t *range, const uint32_t *steps,
     return room;
 }
 
+/* Deals symbols out to the listed ones of sixteen tiles; returns those behind.  In most frames, all
+ * of sixteen are listed more often than not. */
+BRAGG_INLINE const uint8_t *deal_out(const uint8_t *symbol, uint32_t listed, uint8_t *lane)
+{
+    if (listed == 0xFFFF) {
+        memcpy(lane, symbol, SUM_NLANES);
+        return symbol + SUM_NLANES;
+    }
+    for (uint32_t k = 0; k < SUM_NLANES; k++) {
+        lane[k] = *symbol;
+        symbol += listed >> k & 1;
+    }
+    return symbol;
+}
+
+/* Bits of tiles whose symbol has raw bits or whose rule is not small: few groups have any. */
+BRAGG_INLINE uint32_t odd_lanes(const uint8_t *lane, const uint32_t *steps)
+{
+    uint32_t any = 0;
+    uint32_t odd = 0;
+    for (uint32_t k = 0; k < SUM_NLANES; k++)
+        any |= (uint32_t)(lane[k] / NUMBER_DIRECT) | (steps[k] >> 23 & 1);
+    for (uint32_t k = 0; any && k < SUM_NLANES; k++)
+        odd |= (uint32_t)((lane[k] >= NUMBER_DIRECT) | (steps[k] >> 23 & 1)) << k;
+    return odd;
+}
+
 static int32_t restore_plain(const sum_row *row, const uint8_t *symbol, int64_t *sum)
 {
     int32_t room = 0;
     for (uint32_t first = 0; first < row->ntiles; first += SUM_NLANES) {
         const uint32_t listed = row->listed[first / SUM_NLANES];
         uint8_t lane[SUM_NLANES];
-        uint32_t odd = 0;
         lines_ahead_ask(row->ahead);
-        for (uint32_t k = 0; k < SUM_NLANES; k++) {
-            lane[k] = *symbol;
-            odd |= (uint32_t)((lane[k] >= NUMBER_DIRECT) | (row->step[first + k] >> 23 & 1)) << k;
-            symbol += listed >> k & 1;
-        }
-        odd &= listed;
+        symbol = deal_out(symbol, listed, lane);
+        const uint32_t odd = odd_lanes(lane, row->step + first) & listed;
         row->odd[first / SUM_NLANES] = (uint16_t)odd;
         room |= restore_lanes(row->range + first, row->step + first, row->hash + first, lane,
                               listed & ~odd, sum + first);
