@@ -21,7 +21,11 @@ int choice_by_level_from(const pattern_cells *cells, choice_row *r, uint32_t fir
         }
         const uint32_t more = noise_hash(r->more_seed, r->first_number + k);
         const uint32_t level = (x + (more & 0xFF)) >> 8;
-        has_all &= choice_put(cells, r, k, level_draw(&tables, level, r->hash[k] & 0xFFFF));
+        const uint32_t r16 = r->hash[k] & 0xFFFF;
+        const uint32_t at = level_draw(&tables, level, r16);
+        choice_put_made(r, k, at);
+        if (level_is_unsure(&tables, level, r16))
+            has_all &= choice_has_row(cells->book, at);
     }
     return has_all;
 }
