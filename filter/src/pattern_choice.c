@@ -62,10 +62,13 @@ int choice_by_sum_from(const pattern_cells *cells, choice_row *r, uint32_t first
             r->has_general = 1;
             continue;
         }
-        if (r->open[k] == 0xFFFF)
-            has_all &= choice_put(cells, r, k, choice_at(run, r->sum[k]));
-        else
+        if (r->open[k] != 0xFFFF) {
             r->cut[r->ncut++] = k;
+            continue;
+        }
+        choice_put_made(r, k, choice_at(run, r->sum[k]));
+        if (r->sum[k] < pattern_run_first(run) || r->sum[k] > pattern_run_last(run))
+            has_all &= choice_rows_make(cells, r, k, 1);
     }
     return has_all;
 }
