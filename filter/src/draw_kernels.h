@@ -111,6 +111,8 @@ throw_counts_function throw_counts_plain;
 put_counts_function put_counts_plain;
 spread_cut_function spread_cut_plain;
 #if defined(BRAGG_X86_64)
+put_counts_function put_counts_sse4;
+spread_cut_function spread_cut_sse4;
 throw_counts_function throw_counts_avx2;
 throw_counts_function throw_counts_avx512;
 extern const draw_kernels DRAW_KERNELS_SSE4;

@@ -5,11 +5,22 @@
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
+#include "lane_tables.h"
 #include "noise_hash.h"
 #include "patterns.h"
 #include "tile_transpose.h"
 
 #define KERNEL __attribute__((target("ssse3,sse4.1")))
+
+/* Patterns lie anywhere in a book that is larger than the caches: so far ahead they are asked for.
+ */
+enum { TILES_AHEAD = 64 };
+
+KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant[DRAW_NTILES])
+{
+    for (size_t i = 0; i < DRAW_NTILES; i++)
+        _mm_prefetch((const char *)patterns + 2 * (size_t)variant[i], _MM_HINT_T0);
+}
 
 /* A tile is a shuffle of its pattern; four tiles are a 4 x 4 matrix of dwords, rows of pixels its
  * transpose. */
@@ -17,9 +28,13 @@ KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
                               const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
                               uint8_t *const rows[4])
 {
+    for (size_t t = 0; t < TILES_AHEAD && t < ntiles; t += DRAW_NTILES)
+        ask_for(patterns, variant + t);
     for (size_t t = 0; t < ntiles; t += DRAW_NTILES) {
         __m128i tile[4];
         __m128i row[4];
+        if (ntiles - t > TILES_AHEAD)
+            ask_for(patterns, variant + t + TILES_AHEAD);
         for (size_t i = 0; i < 4; i++) {
             const uint8_t *from = table[permutation[t + i]];
             tile[i] = _mm_shuffle_epi8(
@@ -75,6 +90,70 @@ KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
 }
 
+/* All counts of a block. */
+KERNEL BRAGG_INLINE int are_at_most(const uint8_t count[BLOCK_NPIXELS], uint32_t most)
+{
+    const __m128i allowed = _mm_set1_epi8((char)most);
+    __m128i more = _mm_setzero_si128();
+    for (uint32_t k = 0; k < BLOCK_NPIXELS; k += 16) {
+        const __m128i counts = _mm_loadu_si128((const __m128i *)(count + k));
+        more = _mm_or_si128(more, _mm_subs_epu8(counts, allowed));
+    }
+    return _mm_testz_si128(more, more);
+}
+
+/* How many bits are set in each byte. */
+BRAGG_INLINE uint64_t count_in_bytes(uint64_t x)
+{
+    x = x - (x >> 1 & UINT64_C(0x5555555555555555));
+    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+    return (x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+}
+
+KERNEL int put_counts_sse4(const uint8_t count[BLOCK_NPIXELS], const uint64_t open[BLOCK_NROWS],
+                           uint32_t most, uint8_t *pixels, size_t stride)
+{
+    const int is_right = are_at_most(count, most);
+    for (uint32_t row = 0; row < BLOCK_NROWS; row++, pixels += 4 * stride) {
+        const uint64_t nopen = count_in_bytes(open[row]);
+        const uint64_t before = nopen * UINT64_C(0x0101010101010100); /* each half of a tile */
+        __m128i tile[4];
+        __m128i drawn[4];
+        for (uint32_t t = 0; t < 4; t++) {
+            const uint32_t low = 16 * t;
+            const uint32_t high = low + 8;
+            /* Of each half eight counts may be read: there are as many for it. */
+            tile[t] = _mm_unpacklo_epi64(
+                spread_8(count + (before >> low & 0xFF), open[row] >> low & 0xFF),
+                spread_8(count + (before >> high & 0xFF), open[row] >> high & 0xFF));
+        }
+        transpose_128(tile, drawn);
+        for (uint32_t k = 0; k < 4; k++)
+            _mm_storeu_si128((__m128i *)(pixels + k * stride), drawn[k]);
+        count += (before >> 56) + (nopen >> 56);
+    }
+    return is_right;
+}
+
+KERNEL void spread_cut_sse4(const cut_tile *tile, size_t n, uint8_t (*pixels)[16])
+{
+    for (size_t k = 0; k < n; k++) {
+        const uint32_t low = tile[k].open & 0xFF;
+        const uint32_t high = tile[k].open >> 8;
+        const uint32_t nlow = nchosen_8(low);
+        const uint32_t f = nlow + nchosen_8(high);
+        const uint64_t before_high = BRAGG_LANES_BEFORE[high] + nlow * UINT64_C(0x0101010101010101);
+        const __m128i number =
+            _mm_set_epi64x((long long)before_high, (long long)BRAGG_LANES_BEFORE[low]);
+        const __m128i pattern = _mm_loadu_si128((const __m128i *)tile[k].pattern);
+        const __m128i end = _mm_set1_epi8((char)f);
+        const __m128i first = _mm_set1_epi8((char)((tile[k].hash >> 24) * f >> 8));
+        const __m128i on = _mm_add_epi8(number, first);
+        const __m128i from = _mm_min_epu8(on, _mm_sub_epi8(on, end)); /* which wraps below 0 */
+        _mm_storeu_si128((__m128i *)pixels[k], _mm_shuffle_epi8(pattern, from));
+    }
+}
+
 const draw_kernels DRAW_KERNELS_SSE4 = {
-    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_plain, spread_cut_plain};
+    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_sse4, spread_cut_sse4};
 #endif

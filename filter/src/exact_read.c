@@ -59,6 +59,13 @@ static size_t list_contexts(const exact_reader *r, const uint32_t *place, const 
     return (size_t)(at - context);
 }
 
+/* The number of a symbol that has raw bits. */
+BRAGG_INLINE uint64_t number_of_large(symbol_reader *s, uint32_t symbol)
+{
+    const uint32_t nbits = symbol / 4 - 2;
+    return (uint64_t)(4 | (symbol & 3)) << nbits | raw_bits_get(s, nbits);
+}
+
 /* number_of without branches on what is a matter of chance. */
 BRAGG_INLINE uint64_t any_number(symbol_reader *r, uint32_t symbol)
 {
@@ -90,19 +97,29 @@ BRAGG_INLINE uint32_t bits_of(const uint8_t *symbol)
     return (uint32_t)(all | all >> 8) & 0xFF;
 }
 
+/* Which of eight symbols that stand for bytes have raw bits, as bits: their fifth bit is set. */
+BRAGG_INLINE uint32_t large_symbols(const uint8_t *symbol)
+{
+    const uint64_t large = load_u64(symbol) >> 4 & 0x0101010101010101u;
+    return (uint32_t)(large * 0x0102040810204080u >> 56);
+}
+
 /* Restores a tile all of whose pixels are valid, if its symbols stand for bytes; or returns 0. */
 BRAGG_INLINE int restore_bytes(symbol_reader *s, const uint8_t *symbol, exact_tile *tile)
 {
-    const uint32_t bits = bits_of(symbol);
-    if (bits >= BYTE_NSYMBOLS)
+    if (bits_of(symbol) >= BYTE_NSYMBOLS)
         return 0;
-    if (bits < NUMBER_DIRECT) {
-        memcpy(tile->byte, symbol, TILE_NPIXELS);
-    } else {
-        for (uint32_t p = 0; p < TILE_NPIXELS; p++)
-            tile->byte[p] = (uint8_t)any_number(s, symbol[p]);
-    }
+    memcpy(tile->byte, symbol, TILE_NPIXELS);
     tile->is_narrow = 1;
+    uint32_t large = large_symbols(symbol) | large_symbols(symbol + 8) << 8;
+    if (!large)
+        return 1;
+    symbol_reader raw = *s; /* which pixels, being bytes, cannot overwrite */
+    for (; large; large &= large - 1) {
+        const uint32_t p = lowest_bit(large);
+        tile->byte[p] = (uint8_t)number_of_large(&raw, symbol[p]);
+    }
+    s->bit_at = raw.bit_at;
     return 1;
 }
 
@@ -115,6 +132,7 @@ static void read_plainly(exact_reader *r, const uint32_t *place, const exact_rul
     const size_t nvalues = list_contexts(r, place, tile, n, b.context);
     wide_symbols_get(&r->value_symbols, b.context, nvalues, b.symbol);
     for (uint32_t k = 0; k < n; k++) {
+        lines_ahead_ask(r->ahead);
         const int may_be_narrow = tile[k].valid == 0xFFFF && rule[k]->is_counting;
         if (may_be_narrow && restore_bytes(s, symbol, &tile[k]))
             symbol += TILE_NPIXELS;

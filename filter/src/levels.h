@@ -76,6 +76,12 @@ BRAGG_INLINE const level_moments *level_moments_get(const level_tables *tables, 
  */
 int level_rows_make(pattern_book *book, uint32_t threshold, const level_table *table);
 
+/* Whether the guide leaves it to the thresholds: the row of such a sum need not be made. */
+BRAGG_INLINE int level_is_unsure(const level_tables *tables, uint32_t number, uint32_t r16)
+{
+    return (tables->guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_UNSURE) != 0;
+}
+
 /* T * 512 + the sum for 16 random bits, which is the number of thresholds <= r16. */
 BRAGG_INLINE uint32_t level_draw(const level_tables *tables, uint32_t number, uint32_t r16)
 {

@@ -83,6 +83,14 @@ LOOK_UP2 __m128i load_4_of(const void *table, const uint32_t index[4])
     return _mm_insert_epi32(found, load_1(table, index[3]), 3);
 }
 
+/* As look_up_8, by indices that lie in memory. */
+LOOK_UP2 __m256i look_up_8_of(int by_loads, const void *table, const uint32_t *index)
+{
+    if (!by_loads)
+        return _mm256_i32gather_epi32(table, _mm256_loadu_si256((const void *)index), 4);
+    return _mm256_setr_m128i(load_4_of(table, index), load_4_of(table, index + 4));
+}
+
 /* As look_up_16, by indices that have lain in memory for a while: to take them out of a vector
  * would cost half as much again as these loads. */
 LOOK_UP512 __m512i look_up_16_of(int by_loads, const void *table, const uint32_t *index)
@@ -100,6 +108,14 @@ LOOK_UP2 __m128i load_4_at(const void *table, const uint16_t index[4])
     found = _mm_insert_epi32(found, load_1(table, index[1]), 1);
     found = _mm_insert_epi32(found, load_1(table, index[2]), 2);
     return _mm_insert_epi32(found, load_1(table, index[3]), 3);
+}
+
+LOOK_UP2 __m256i look_up_8_at(int by_loads, const void *table, const uint16_t *index)
+{
+    if (!by_loads)
+        return _mm256_i32gather_epi32(
+            table, _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)index)), 4);
+    return _mm256_setr_m128i(load_4_at(table, index), load_4_at(table, index + 4));
 }
 
 LOOK_UP512 __m512i look_up_16_at(int by_loads, const void *table, const uint16_t *index)
@@ -122,7 +138,24 @@ LOOK_UP2 __m128i load_4_by_turns(const uint32_t *word, const uint32_t *other,
     return _mm_insert_epi32(found, load_1(other, 2 * (uint64_t)index[3]), 3);
 }
 
-/* Of sixteen pairs, likewise, beginning with word `first` of the first. */
+/* Of eight pairs, likewise, beginning with word `first` of the first. */
+LOOK_UP2 __m256i look_up_8_by_turns(int by_loads, const uint32_t (*table)[2], uint32_t first,
+                                    const uint16_t *index)
+{
+    if (!by_loads) {
+        const __m256i pair = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)index));
+        const __m256i word =
+            _mm256_xor_si256(_mm256_set1_epi64x((int64_t)1 << 32), _mm256_set1_epi32((int)first));
+        return _mm256_i32gather_epi32((const int *)table,
+                                      _mm256_add_epi32(_mm256_add_epi32(pair, pair), word), 4);
+    }
+    const uint32_t *word = &table[0][first];
+    const uint32_t *other = &table[0][first ^ 1];
+    return _mm256_setr_m128i(load_4_by_turns(word, other, index),
+                             load_4_by_turns(word, other, index + 4));
+}
+
+/* Of sixteen pairs. */
 LOOK_UP512 __m512i look_up_16_by_turns(int by_loads, const uint32_t (*table)[2], uint32_t first,
                                        const uint16_t *index)
 {

@@ -21,7 +21,11 @@ int choice_by_level_from(const pattern_cells *cells, choice_row *r, uint32_t fir
         }
         const uint32_t more = noise_hash(r->more_seed, r->first_number + k);
         const uint32_t level = (x + (more & 0xFF)) >> 8;
-        has_all &= choice_put(cells, r, k, level_draw(&tables, level, r->hash[k] & 0xFFFF));
+        const uint32_t r16 = r->hash[k] & 0xFFFF;
+        const uint32_t at = level_draw(&tables, level, r16);
+        choice_put_made(r, k, at);
+        if (level_is_unsure(&tables, level, r16))
+            has_all &= choice_has_row(cells->book, at);
     }
     return has_all;
 }
@@ -58,10 +62,13 @@ int choice_by_sum_from(const pattern_cells *cells, choice_row *r, uint32_t first
             r->has_general = 1;
             continue;
         }
-        if (r->open[k] == 0xFFFF)
-            has_all &= choice_put(cells, r, k, choice_at(run, r->sum[k]));
-        else
+        if (r->open[k] != 0xFFFF) {
             r->cut[r->ncut++] = k;
+            continue;
+        }
+        choice_put_made(r, k, choice_at(run, r->sum[k]));
+        if (r->sum[k] < pattern_run_first(run) || r->sum[k] > pattern_run_last(run))
+            has_all &= choice_rows_make(cells, r, k, 1);
     }
     return has_all;
 }

@@ -92,12 +92,18 @@ BRAGG_INLINE uint32_t choice_variant(uint32_t hash)
     return PATTERN_NBYTES * (hash >> CHOICE_VARIANT_SHIFT & (PATTERN_NVARIANTS - 1));
 }
 
-/* Gives a tile the pattern of T * 512 + S; returns 0 if there is no memory. */
-BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t k, uint32_t at)
+/* Gives a tile the pattern of T * 512 + S, which is made. */
+BRAGG_INLINE void choice_put_made(choice_row *r, uint32_t k, uint32_t at)
 {
     const uint32_t hash = r->hash[k];
     r->variant[k] = (at * PATTERN_ROW_NBYTES + choice_variant(hash)) / 2;
     r->permutation[k] = (uint8_t)(hash >> CHOICE_PERMUTATION_SHIFT);
+}
+
+/* Likewise one that may not be; returns 0 if there is no memory. */
+BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t k, uint32_t at)
+{
+    choice_put_made(r, k, at);
     return choice_has_row(cells->book, at);
 }
 

@@ -5,16 +5,12 @@
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
 
-#include "bytes.h"
+#include "lane_tables.h"
 #include "noise_hash_simd.h"
 
-#define KERNEL __attribute__((target("avx2")))
+#define KERNEL __attribute__((target("avx2,popcnt")))
 
-enum { NLANES = 8 };
-
-/* By levels, this loop alone asks for lines: for all that eight tiles fill.  By sums, for half of
- * them, as reading sums asks for the others. */
-enum { NASKED_BY_LEVEL = 2, NASKED_BY_SUM = 1 };
+enum { NLANES = 8, ALL_LANES = 0xFF, MOST_UNSURE = 64, PART_NTILES = 1024 };
 
 KERNEL BRAGG_INLINE uint32_t bits_of(__m256i lanes)
 {
@@ -44,9 +40,9 @@ KERNEL BRAGG_INLINE __m256i coarse_lanes(const uint8_t *is_coarse)
 }
 
 /* Gives the tiles in some lanes the patterns of T * 512 + S, the others that of no counts. */
-KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __m256i lanes, __m256i at)
+KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __m256i lanes, __m256i hash,
+                             __m256i at)
 {
-    const __m256i hash = _mm256_loadu_si256((const void *)(r->hash + k));
     const __m256i variant =
         _mm256_and_si256(_mm256_srli_epi32(hash, CHOICE_VARIANT_SHIFT - 3),
                          _mm256_set1_epi32(PATTERN_NBYTES / 2 * (PATTERN_NVARIANTS - 1)));
@@ -54,107 +50,197 @@ KERNEL BRAGG_INLINE void put(const choice_row *r, uint32_t k, __m256i lanes, __m
     const __m256i highest = _mm256_set1_epi32(0x0F0B0703); /* bytes of the lanes of a half */
     const __m256i permutation = _mm256_shuffle_epi8(hash, highest);
     _mm256_storeu_si256((void *)(r->variant + k), _mm256_and_si256(lanes, place));
-    store_u32(r->permutation + k, (uint32_t)_mm256_extract_epi32(permutation, 0));
-    store_u32(r->permutation + k + 4, (uint32_t)_mm256_extract_epi32(permutation, 4));
+    _mm_storel_epi64((void *)(r->permutation + k),
+                     _mm_unpacklo_epi32(_mm256_castsi256_si128(permutation),
+                                        _mm256_extracti128_si256(permutation, 1)));
 }
 
-/* T * 512 + S of the tiles in some lanes, from numbers of tables of levels, as level_draw gives it;
- * the highest bit is set where it is not sure. */
-KERNEL BRAGG_INLINE __m256i draw_sums(const level_tables *tables, __m256i number, __m256i hash,
-                                      __m256i lanes)
+/* Tiles of a row that are dealt with at a time. */
+typedef struct row_part {
+    _Alignas(32) uint32_t place[PART_NTILES]; /* in the guides: number of table * 256 + R >> 8 */
+    uint8_t lanes[PART_NTILES / NLANES];      /* of tiles whose sum is drawn; others have place 0 */
+    uint32_t first;
+    uint32_t n; /* whole NLANES */
+} row_part;
+
+/* Lines are asked for by sixteen tiles, once in each loop: what is read before asks for the others.
+ */
+KERNEL BRAGG_INLINE void ask_for_lines(lines_ahead *ahead, uint32_t tile)
 {
+    enum { ASKED_NTILES = 16 };
+    if (tile % ASKED_NTILES == 0)
+        lines_ahead_ask(ahead);
+}
+
+/* As with AVX-512, places in the guides are found in a loop of their own, and written down: the
+ * one that looks them up has them as soon as it wants them. */
+KERNEL BRAGG_INLINE void list_places(int by_loads, const pattern_cells *cells, choice_row *r,
+                                     row_part *part)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i low_byte = _mm256_set1_epi32(0xFF);
-    const __m256i high_byte =
-        _mm256_and_si256(_mm256_srli_epi32(hash, LEVEL_GUIDE_SHIFT), low_byte);
-    const __m256i place = _mm256_or_si256(_mm256_slli_epi32(number, LEVEL_GUIDE_SHIFT), high_byte);
-    const __m256i guide =
-        _mm256_and_si256(lanes, look_up_8(tables->guide, _mm256_and_si256(lanes, place)));
-    const __m256i step = _mm256_and_si256(_mm256_srli_epi32(guide, LEVEL_GUIDE_STEP_BIT), low_byte);
-    const __m256i more = _mm256_srli_epi32(_mm256_add_epi32(_mm256_and_si256(hash, low_byte), step),
-                                           LEVEL_GUIDE_SHIFT);
-    const __m256i at = _mm256_and_si256(guide, _mm256_set1_epi32(LEVEL_GUIDE_AT));
-    const __m256i unsure = _mm256_set1_epi32((int)LEVEL_GUIDE_UNSURE);
-    return _mm256_or_si256(_mm256_add_epi32(at, more), _mm256_and_si256(guide, unsure));
+    const uint32_t(*const levels)[2] = (const uint32_t(*)[2])cells->level;
+    uint32_t general = 0;
+    const choice_row row = *r; /* what is stored might be part of it */
+    for (uint32_t i = 0; i < part->n; i += NLANES) {
+        const uint32_t k = part->first + i;
+        ask_for_lines(row.ahead, i);
+        const __m256i closed =
+            _mm256_cmpeq_epi32(load_16_bits(row.open + k), _mm256_setzero_si256());
+        const __m256i more = noise_hash_8(
+            row.more_seed, _mm256_add_epi32(lane, _mm256_set1_epi32((int)(row.first_number + k))));
+        const __m256i x = look_up_8_by_turns(by_loads, levels, row.is_odd, row.cell + k);
+        const __m256i hash = _mm256_loadu_si256((const void *)(row.hash + k));
+        const __m256i level = _mm256_add_epi32(x, _mm256_and_si256(more, low_byte));
+        const __m256i place =
+            _mm256_or_si256(_mm256_andnot_si256(low_byte, level),
+                            _mm256_and_si256(low_byte, _mm256_srli_epi32(hash, LEVEL_GUIDE_SHIFT)));
+        const __m256i has_none = _mm256_or_si256(closed, _mm256_srai_epi32(x, 31));
+        _mm256_store_si256((void *)(part->place + i), _mm256_andnot_si256(has_none, place));
+        part->lanes[i / NLANES] = (uint8_t)~bits_of(has_none);
+        general |= bits_of(_mm256_andnot_si256(closed, x));
+    }
+    r->has_general |= general != 0;
+}
+
+/* How many thresholds are <= r16, from one on; the largest sum's is above all. */
+KERNEL BRAGG_INLINE uint32_t count_reached(const uint32_t *threshold, uint32_t r16)
+{
+    const __m256i least = _mm256_set1_epi32((int)(r16 + 1));
+    for (uint32_t n = 0;; n += NLANES) {
+        const __m256i t = _mm256_loadu_si256((const void *)(threshold + n));
+        const uint32_t above = bits_of(_mm256_cmpeq_epi32(_mm256_max_epu32(t, least), t));
+        if (above)
+            return n + (uint32_t)__builtin_ctz(above);
+    }
+}
+
+/* Tiles that the guide is not sure of, as level_draw does them: as with AVX-512, some at once. */
+KERNEL static int draw_unsure(const pattern_cells *cells, choice_row *r, const row_part *part,
+                              const uint32_t *tile, uint32_t n)
+{
+    const level_tables tables = level_tables_get();
+    int has_all = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t number = part->place[tile[i]] >> LEVEL_GUIDE_SHIFT;
+        const uint32_t k = part->first + tile[i];
+        const uint32_t r16 = r->hash[k] & 0xFFFF;
+        const uint32_t at = tables.guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_AT;
+        const uint32_t *threshold = tables.table[number].threshold + (at & PATTERN_MAX_SUM);
+        has_all &= choice_put(cells, r, k, at + count_reached(threshold, r16));
+    }
+    return has_all;
+}
+
+/* Lanes by bits. */
+KERNEL BRAGG_INLINE __m256i lanes_of(uint32_t bits)
+{
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), bit), bit);
+}
+
+/* The numbers of lanes whose bits are set, one behind the other. */
+KERNEL BRAGG_INLINE __m256i numbers_of(uint32_t bits)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&BRAGG_LANES_CHOSEN[bits]));
+}
+
+/* From places to patterns, as level_draw does it.  Their rows are made where it is sure. */
+KERNEL BRAGG_INLINE int draw_sums(int by_loads, const pattern_cells *cells, choice_row *r,
+                                  const row_part *part)
+{
+    const level_tables tables = level_tables_get();
+    const __m256i low_byte = _mm256_set1_epi32(0xFF);
+    uint32_t unsure[MOST_UNSURE];
+    uint32_t nunsure = 0;
+    int has_all = 1;
+    const choice_row row = *r;
+    for (uint32_t i = 0; i < part->n; i += NLANES) {
+        const uint32_t k = part->first + i;
+        ask_for_lines(row.ahead, i);
+        const __m256i hash = _mm256_loadu_si256((const void *)(row.hash + k));
+        const __m256i lanes = lanes_of(part->lanes[i / NLANES]);
+        const __m256i guide =
+            _mm256_and_si256(lanes, look_up_8_of(by_loads, tables.guide, part->place + i));
+        const __m256i step =
+            _mm256_and_si256(_mm256_srli_epi32(guide, LEVEL_GUIDE_STEP_BIT), low_byte);
+        const __m256i more = _mm256_srli_epi32(
+            _mm256_add_epi32(_mm256_and_si256(hash, low_byte), step), LEVEL_GUIDE_SHIFT);
+        const __m256i at = _mm256_and_si256(guide, _mm256_set1_epi32(LEVEL_GUIDE_AT));
+        put(&row, k, lanes, hash, _mm256_add_epi32(at, more));
+        const uint32_t is_unsure = bits_of(guide);
+        _mm256_storeu_si256((void *)(unsure + nunsure),
+                            _mm256_add_epi32(numbers_of(is_unsure), _mm256_set1_epi32((int)i)));
+        nunsure += (uint32_t)__builtin_popcount(is_unsure);
+        if (nunsure > MOST_UNSURE - NLANES) {
+            has_all &= draw_unsure(cells, r, part, unsure, nunsure);
+            nunsure = 0;
+        }
+    }
+    return has_all & draw_unsure(cells, r, part, unsure, nunsure);
+}
+
+KERNEL BRAGG_INLINE int by_level_by(int by_loads, const pattern_cells *cells, choice_row *r)
+{
+    const uint32_t nwhole = r->ntx / NLANES * NLANES;
+    row_part part;
+    int has_all = 1;
+    r->has_general = 0;
+    for (uint32_t first = 0; first < nwhole; first += PART_NTILES) {
+        part.first = first;
+        part.n = nwhole - first < PART_NTILES ? nwhole - first : PART_NTILES;
+        list_places(by_loads, cells, r, &part);
+        has_all &= draw_sums(by_loads, cells, r, &part);
+    }
+    return choice_by_level_from(cells, r, nwhole) & has_all;
 }
 
 KERNEL int choice_by_level_avx2(const pattern_cells *cells, choice_row *r)
 {
-    const level_tables tables = level_tables_get();
-    const __m256i none = _mm256_set1_epi32((int)CHOICE_NO_PATTERN);
-    const __m256i zero = _mm256_setzero_si256();
-    const __m256i one = _mm256_set1_epi32(1);
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i is_odd =
-        _mm256_and_si256(_mm256_add_epi32(lane, _mm256_set1_epi32((int)r->is_odd)), one);
-    int has_all = 1;
-    uint32_t general = 0;
-    uint32_t k = 0;
-    for (; k + NLANES <= r->ntx; k += NLANES) {
-        for (uint32_t i = 0; i < NASKED_BY_LEVEL; i++)
-            lines_ahead_ask(r->ahead);
-        const __m256i closed = _mm256_cmpeq_epi32(load_16_bits(r->open + k), zero);
-        const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
-        const __m256i cell = load_16_bits(r->cell + k);
-        const __m256i place = _mm256_add_epi32(_mm256_add_epi32(cell, cell), is_odd);
-        const __m256i x = _mm256_blendv_epi8(
-            none, look_up_8(cells->level, _mm256_and_si256(drawn, place)), drawn);
-        const __m256i more = noise_hash_8(
-            r->more_seed, _mm256_add_epi32(lane, _mm256_set1_epi32((int)(r->first_number + k))));
-        const __m256i number = _mm256_srai_epi32(
-            _mm256_add_epi32(x, _mm256_and_si256(more, _mm256_set1_epi32(0xFF))), 8);
-        const __m256i lanes = _mm256_andnot_si256(_mm256_srai_epi32(x, 31), drawn);
-        const __m256i hash = _mm256_loadu_si256((const void *)(r->hash + k));
-        const __m256i at = draw_sums(&tables, number, hash, lanes);
-        general |= bits_of(_mm256_andnot_si256(lanes, drawn));
-        put(r, k, lanes, at);
-        uint32_t numbers[NLANES];
-        _mm256_storeu_si256((void *)numbers, number);
-        for (uint32_t unsure = bits_of(at); unsure; unsure &= unsure - 1) {
-            const uint32_t i = (uint32_t)__builtin_ctz(unsure);
-            has_all &= choice_put(cells, r, k + i,
-                                  level_draw(&tables, numbers[i], r->hash[k + i] & 0xFFFF));
-        }
-    }
-    r->has_general = general != 0;
-    return choice_by_level_from(cells, r, k) & has_all;
+    return bragg_gathers_are_slow() ? by_level_by(1, cells, r) : by_level_by(0, cells, r);
 }
 
-KERNEL int choice_by_sum_avx2(const pattern_cells *cells, choice_row *r)
+KERNEL BRAGG_INLINE int by_sum_by(int by_loads, const pattern_cells *cells, choice_row *r)
 {
-    const __m256i none = _mm256_set1_epi32((int)CHOICE_NO_PATTERN);
     const __m256i zero = _mm256_setzero_si256();
     const __m256i low_bits = _mm256_set1_epi32(PATTERN_MAX_SUM);
-    int has_all = 1;
+    const choice_row row = *r; /* what is stored might be part of it */
     uint32_t general = 0;
+    uint32_t ncut = 0;
+    int has_all = 1;
     uint32_t k = 0;
-    r->ncut = 0;
-    for (; k + NLANES <= r->ntx; k += NLANES) {
-        for (uint32_t i = 0; i < NASKED_BY_SUM; i++)
-            lines_ahead_ask(r->ahead);
-        const __m256i open = load_16_bits(r->open + k);
+    for (; k + NLANES <= row.ntx; k += NLANES) {
+        ask_for_lines(row.ahead, k);
+        const __m256i open = load_16_bits(row.open + k);
+        const __m256i run = look_up_8_at(by_loads, cells->run, row.cell + k);
+        const __m256i sum = load_sums(row.sum + k);
+        const __m256i hash = _mm256_loadu_si256((const void *)(row.hash + k));
         const __m256i closed = _mm256_or_si256(_mm256_cmpeq_epi32(open, zero),
-                                               coarse_lanes(r->is_coarse + k / MACRO_EDGE));
-        const __m256i drawn = _mm256_xor_si256(closed, _mm256_cmpeq_epi32(zero, zero));
-        const __m256i sum = load_sums(r->sum + k);
-        const __m256i run = _mm256_blendv_epi8(
-            none, look_up_8(cells->run, _mm256_and_si256(drawn, load_16_bits(r->cell + k))), drawn);
+                                               coarse_lanes(row.is_coarse + k / MACRO_EDGE));
         const __m256i high = _mm256_srli_epi32(run, PATTERN_SUM_NBITS); /* T * 512 + first */
         const __m256i first = _mm256_and_si256(high, low_bits);
         const __m256i last = _mm256_and_si256(run, low_bits);
         const __m256i outside =
             _mm256_or_si256(_mm256_cmpgt_epi32(first, sum), _mm256_cmpgt_epi32(sum, last));
-        const __m256i has_pattern = _mm256_andnot_si256(_mm256_srai_epi32(run, 31), drawn);
+        const __m256i has_none = _mm256_or_si256(closed, _mm256_srai_epi32(run, 31));
         const __m256i whole =
-            _mm256_and_si256(has_pattern, _mm256_cmpeq_epi32(open, _mm256_set1_epi32(0xFFFF)));
-        general |= bits_of(_mm256_andnot_si256(has_pattern, drawn));
+            _mm256_andnot_si256(has_none, _mm256_cmpeq_epi32(open, _mm256_set1_epi32(0xFFFF)));
+        general |= bits_of(_mm256_andnot_si256(closed, run));
         const uint32_t missing = bits_of(_mm256_and_si256(whole, outside));
-        put(r, k, whole, _mm256_or_si256(_mm256_andnot_si256(low_bits, high), sum));
+        put(&row, k, whole, hash, _mm256_or_si256(_mm256_andnot_si256(low_bits, high), sum));
         if (missing)
             has_all &= choice_rows_make(cells, r, k, missing);
-        for (uint32_t cut = bits_of(_mm256_andnot_si256(whole, has_pattern)); cut; cut &= cut - 1)
-            r->cut[r->ncut++] = k + (uint32_t)__builtin_ctz(cut);
+        for (uint32_t cut = ~bits_of(_mm256_or_si256(whole, has_none)) & ALL_LANES; cut;
+             cut &= cut - 1)
+            row.cut[ncut++] = k + (uint32_t)__builtin_ctz(cut);
     }
+    r->ncut = ncut;
     r->has_general = general != 0;
     return choice_by_sum_from(cells, r, k) & has_all;
+}
+
+KERNEL int choice_by_sum_avx2(const pattern_cells *cells, choice_row *r)
+{
+    return bragg_gathers_are_slow() ? by_sum_by(1, cells, r) : by_sum_by(0, cells, r);
 }
 #endif

@@ -57,7 +57,11 @@ const sums_read_kernels *sums_read_kernels_get(cpu_level level);
 
 extern const sums_read_kernels SUMS_READ_KERNELS_PLAIN;
 #if defined(BRAGG_X86_64)
+extern const sums_read_kernels SUMS_READ_KERNELS_AVX2;
 extern const sums_read_kernels SUMS_READ_KERNELS_AVX512;
 #endif
+
+/* As sum_list_function in plain C, of the tiles from `first` on, n being listed already. */
+uint32_t sums_list_rest(const sum_row *row, uint32_t first, uint32_t n, uint8_t *context);
 
 #endif
