@@ -185,7 +185,6 @@ KERNEL static uint32_t lines_avx512(const drawn_row *row, uint8_t *context)
     for (uint32_t t = 0; t < row->ntiles; t += DRAWN_NTILES) {
         const __m512i symbols = symbols_of(row, t, lanes_from(row, t));
         const __mmask64 lines = four_bits(symbols);
-        lines_ahead_ask(row->tiles->ahead);
         _mm512_storeu_si512(context + n, _mm512_maskz_compress_epi8(lines, nbits_less_1(symbols)));
         n += (uint32_t)__builtin_popcountll(lines);
     }
@@ -243,6 +242,7 @@ KERNEL static uint32_t list_avx512(const picked_drawn *drawn, const drawn_row *r
         uint16_t *pixels = drawn->pixels + first * DRAWN_NTILES + t;
         __m512i line = lines_of_4;
         symbol += __builtin_popcountll(lines);
+        lines_ahead_ask(row->tiles->ahead);
         impossible =
             _mm512_or_si512(impossible, _mm512_andnot_si512(open_lines(row, t, inside), bits));
         drawn->start[first + t / DRAWN_NTILES] = n;

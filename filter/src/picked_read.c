@@ -276,7 +276,8 @@ static h5bragg_status read_drawn_row(picked_reader *r, const macro_row *m)
         return H5BRAGG_CORRUPT;
     for (uint32_t row = 0; row < m->nrows; row++) {
         const size_t first = (size_t)row * m->ntx;
-        const picked_tiles tiles = {.cell = m->cell + first, .open = m->open + first};
+        const picked_tiles tiles = {
+            .cell = m->cell + first, .open = m->open + first, .ahead = r->ahead};
         const drawn_row drawn = {row, &tiles, m->ntx, w->lines_symbol + first + m->ntx,
                                  w->line_symbol + w->start[row]};
         n = drawn_list(&r->drawn, &drawn, n, w->context, &is_impossible);
