@@ -48,7 +48,7 @@ h5bragg_status picked_reader_want_cells(picked_reader *r)
 
 /* Where fewer pixels are picked than one in so many, it is faster to put them into the frame one by
  * one. */
-enum { DRAWN_ONE_IN = 16 };
+enum { DRAWN_ONE_IN = 24 };
 
 h5bragg_status picked_reader_draw(picked_reader *r)
 {
