@@ -36,22 +36,14 @@ KERNEL BRAGG_INLINE void ask_for(const uint8_t *patterns, const uint32_t variant
         _mm_prefetch((const char *)patterns + unit * variant[i], _MM_HINT_T0);
 }
 
-/* The four rows of 16 tiles.  As with SSE: lane k draws the tiles 4 k to 4 k + 3. */
-KERNEL BRAGG_INLINE void draw_16(const uint8_t *patterns, const uint32_t *variant,
-                                 const uint8_t *permutation, const uint8_t (*table)[16],
-                                 __m512i row[4])
+/* Four tiles side by side. */
+KERNEL BRAGG_INLINE __m512i draw_4(const uint8_t *patterns, const uint32_t *v, const uint8_t *p,
+                                   const uint8_t (*table)[16])
 {
-    __m512i tile[4];
-    for (size_t i = 0; i < 4; i++) {
-        const uint32_t *v = variant + i;
-        const uint8_t *p = permutation + i;
-        const __m512i pattern =
-            LOAD_LANES(patterns + 2 * (size_t)v[0], patterns + 2 * (size_t)v[4],
-                       patterns + 2 * (size_t)v[8], patterns + 2 * (size_t)v[12]);
-        const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
-        tile[i] = _mm512_shuffle_epi8(pattern, from);
-    }
-    transpose_512(tile, row);
+    const __m512i pattern = LOAD_LANES(patterns + 2 * (size_t)v[0], patterns + 2 * (size_t)v[1],
+                                       patterns + 2 * (size_t)v[2], patterns + 2 * (size_t)v[3]);
+    const __m512i from = LOAD_LANES(table[p[0]], table[p[1]], table[p[2]], table[p[3]]);
+    return _mm512_shuffle_epi8(pattern, from);
 }
 
 /* The 8 bytes of a tile in both halves of a lane. */
@@ -64,44 +56,16 @@ KERNEL BRAGG_INLINE __m512i load_half(__m512i lanes, __mmask8 lane, const uint8_
  * Likewise from half rows.  A byte begins with the four bits of the pixel that the permutation
  * says; the other four are cleared.
  */
-KERNEL BRAGG_INLINE void draw_16_halves(const uint8_t *half, const uint32_t *variant,
-                                        const uint8_t *permutation, const uint8_t (*table)[16],
-                                        __m512i row[4])
+KERNEL BRAGG_INLINE __m512i draw_4_halves(const uint8_t *half, const uint32_t *v, const uint8_t *p,
+                                          const uint8_t (*table)[16])
 {
-    __m512i tile[4];
-    for (size_t i = 0; i < 4; i++) {
-        const uint32_t *v = variant + i;
-        const uint8_t *p = permutation + i;
-        __m512i pattern = _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(half + v[0])));
-        pattern = load_half(pattern, 0x0C, half + v[4]);
-        pattern = load_half(pattern, 0x30, half + v[8]);
-        pattern = load_half(pattern, 0xC0, half + v[12]);
-        const __m512i from = LOAD_LANES(table[p[0]], table[p[4]], table[p[8]], table[p[12]]);
-        tile[i] = _mm512_multishift_epi64_epi8(_mm512_slli_epi16(from, 2), pattern);
-    }
-    transpose_512(tile, row);
-    for (size_t k = 0; k < 4; k++)
-        row[k] = _mm512_and_si512(row[k], _mm512_set1_epi8(0x0F));
-}
-
-KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
-                              const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
-                              uint8_t *const rows[4])
-{
-    size_t t = 0;
-    for (; t < TILES_AHEAD && ntiles - t >= 16; t += 16)
-        ask_for(patterns, variant + t, 2);
-    t = 0;
-    for (; ntiles - t >= 16; t += 16) {
-        __m512i row[4];
-        if (ntiles - t >= TILES_AHEAD + 16)
-            ask_for(patterns, variant + t + TILES_AHEAD, 2);
-        draw_16(patterns, variant + t, permutation + t, table, row);
-        for (size_t k = 0; k < 4; k++)
-            _mm512_storeu_si512(rows[k] + 4 * t, row[k]);
-    }
-    uint8_t *const rest[4] = {rows[0] + 4 * t, rows[1] + 4 * t, rows[2] + 4 * t, rows[3] + 4 * t};
-    DRAW_KERNELS_AVX2.draw(patterns, variant + t, permutation + t, table, ntiles - t, rest);
+    __m512i pattern = _mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(half + v[0])));
+    pattern = load_half(pattern, 0x0C, half + v[1]);
+    pattern = load_half(pattern, 0x30, half + v[2]);
+    pattern = load_half(pattern, 0xC0, half + v[3]);
+    const __m512i from = LOAD_LANES(table[p[0]], table[p[1]], table[p[2]], table[p[3]]);
+    return _mm512_and_si512(_mm512_multishift_epi64_epi8(_mm512_slli_epi16(from, 2), pattern),
+                            _mm512_set1_epi8(0x0F));
 }
 
 /* Pixels before the next multiple of 64 bytes: stores that straddle cache lines take twice the
@@ -231,6 +195,7 @@ typedef struct pattern_source {
     const draw_patterns *patterns;
     const uint32_t *variant;
     const uint8_t *permutation;
+    const draw_picks *picks;
     size_t ntiles;
 } pattern_source;
 
@@ -242,50 +207,125 @@ KERNEL BRAGG_INLINE void ask_for_tiles(const pattern_source *s, size_t t, int is
         ask_for(s->patterns->full, s->variant + t, 2);
 }
 
-KERNEL BRAGG_INLINE void draw_tiles(const pattern_source *s, size_t t, int is_half, __m512i row[4])
+/* Puts values into 16 tiles from t on, which lie side by side. */
+KERNEL BRAGG_INLINE void put_picks(const draw_picks *picks, size_t t, __m512i tile[4])
 {
-    const draw_patterns *p = s->patterns;
-    if (is_half)
-        draw_16_halves(p->half, s->variant + t, s->permutation + t, p->table, row);
-    else
-        draw_16(p->full, s->variant + t, s->permutation + t, p->table, row);
+    const uint8_t *value = picks->value + picks->start[t / 16];
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t pixels;
+        memcpy(&pixels, picks->pixels + t + 4 * i, sizeof pixels);
+        tile[i] = _mm512_mask_expand_epi8(tile[i], pixels, _mm512_loadu_si512(value));
+        value += __builtin_popcountll(pixels);
+    }
 }
 
-KERNEL BRAGG_INLINE void draw_pixels_of(const pattern_source *s, const int is_half, size_t n,
-                                        const size_t pixel_nbytes, void *const rows[4])
+/* The rows of 16 tiles that lie side by side. */
+KERNEL BRAGG_INLINE void rows_of(const __m512i tile[4], __m512i row[4])
 {
+    const __m512i rows_0_1 =
+        _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+    const __m512i rows_2_3 = _mm512_add_epi32(rows_0_1, _mm512_set1_epi32(2));
+    const __m512i low01 = _mm512_permutex2var_epi32(tile[0], rows_0_1, tile[1]);
+    const __m512i low23 = _mm512_permutex2var_epi32(tile[0], rows_2_3, tile[1]);
+    const __m512i high01 = _mm512_permutex2var_epi32(tile[2], rows_0_1, tile[3]);
+    const __m512i high23 = _mm512_permutex2var_epi32(tile[2], rows_2_3, tile[3]);
+    row[0] = _mm512_inserti64x4(low01, _mm512_castsi512_si256(high01), 1);
+    row[1] = _mm512_shuffle_i64x2(low01, high01, _MM_SHUFFLE(3, 2, 3, 2));
+    row[2] = _mm512_inserti64x4(low23, _mm512_castsi512_si256(high23), 1);
+    row[3] = _mm512_shuffle_i64x2(low23, high23, _MM_SHUFFLE(3, 2, 3, 2));
+}
+
+/* What loops over tiles do; known when they are compiled. */
+typedef struct draw_kind {
+    int is_half;
+    int has_picks;
+    size_t pixel_nbytes;
+} draw_kind;
+
+KERNEL BRAGG_INLINE void draw_tiles(const draw_kind kind, const pattern_source *s, size_t t,
+                                    __m512i row[4])
+{
+    const draw_patterns *p = s->patterns;
+    __m512i tile[4];
+    for (size_t i = 0; i < 4; i++) {
+        const uint32_t *variant = s->variant + t + 4 * i;
+        const uint8_t *permutation = s->permutation + t + 4 * i;
+        tile[i] = kind.is_half ? draw_4_halves(p->half, variant, permutation, p->table)
+                               : draw_4(p->full, variant, permutation, p->table);
+    }
+    if (kind.has_picks)
+        put_picks(s->picks, t, tile);
+    rows_of(tile, row);
+}
+
+KERNEL static void draw_strip(const uint8_t *patterns, const uint32_t *variant,
+                              const uint8_t *permutation, const uint8_t (*table)[16], size_t ntiles,
+                              uint8_t *const rows[4])
+{
+    const draw_kind whole_bytes = {0};
+    const draw_patterns full = {patterns, NULL, table};
+    const pattern_source source = {&full, variant, permutation, NULL, ntiles};
+    size_t t = 0;
+    for (; t < TILES_AHEAD && ntiles - t >= 16; t += 16)
+        ask_for(patterns, variant + t, 2);
+    t = 0;
+    for (; ntiles - t >= 16; t += 16) {
+        __m512i row[4];
+        if (ntiles - t >= TILES_AHEAD + 16)
+            ask_for(patterns, variant + t + TILES_AHEAD, 2);
+        draw_tiles(whole_bytes, &source, t, row);
+        for (size_t k = 0; k < 4; k++)
+            _mm512_storeu_si512(rows[k] + 4 * t, row[k]);
+    }
+    uint8_t *const rest[4] = {rows[0] + 4 * t, rows[1] + 4 * t, rows[2] + 4 * t, rows[3] + 4 * t};
+    DRAW_KERNELS_AVX2.draw(patterns, variant + t, permutation + t, table, ntiles - t, rest);
+}
+
+KERNEL BRAGG_INLINE void draw_pixels_of(const draw_kind kind, const pattern_source *s, size_t n,
+                                        void *const rows[4])
+{
+    const size_t pixel_nbytes = kind.pixel_nbytes;
     pixel_rows r;
     __m512i drawn[4];
     size_t t = 16;
     for (size_t i = 0; i < TILES_AHEAD && i < s->ntiles; i += 16)
-        ask_for_tiles(s, i, is_half);
-    draw_tiles(s, 0, is_half, r.drawn);
+        ask_for_tiles(s, i, kind.is_half);
+    draw_tiles(kind, s, 0, r.drawn);
     start_rows(&r, n, pixel_nbytes, rows);
     for (; 4 * t + LINE_NBYTES / pixel_nbytes <= n; t += 16) {
         if (s->ntiles > t + TILES_AHEAD)
-            ask_for_tiles(s, t + TILES_AHEAD, is_half);
-        draw_tiles(s, t, is_half, drawn);
+            ask_for_tiles(s, t + TILES_AHEAD, kind.is_half);
+        draw_tiles(kind, s, t, drawn);
         store_lines(&r, drawn, pixel_nbytes);
     }
     const size_t last = t < s->ntiles ? t : 0; /* any others, if there are no more */
-    draw_tiles(s, last, is_half, drawn);
+    draw_tiles(kind, s, last, drawn);
     finish_rows(&r, drawn, n - 4 * (t - 16), pixel_nbytes);
 }
 
-KERNEL static void draw_pixels(const draw_patterns *patterns, const uint32_t *variant,
-                               const uint8_t *permutation, size_t n, size_t pixel_nbytes,
-                               void *const rows[4])
+KERNEL BRAGG_INLINE void draw_pixels_by(const int has_picks, const pattern_source *s, size_t n,
+                                        size_t pixel_nbytes, void *const rows[4])
 {
-    const pattern_source source = {patterns, variant, permutation, (n + 3) / 4};
-    const int is_half = patterns->half != NULL;
+    const int is_half = s->patterns->half != NULL;
     if (pixel_nbytes == 2 && is_half)
-        draw_pixels_of(&source, 1, n, 2, rows);
+        draw_pixels_of((draw_kind){1, has_picks, 2}, s, n, rows);
     else if (pixel_nbytes == 2)
-        draw_pixels_of(&source, 0, n, 2, rows);
+        draw_pixels_of((draw_kind){0, has_picks, 2}, s, n, rows);
     else if (is_half)
-        draw_pixels_of(&source, 1, n, 4, rows);
+        draw_pixels_of((draw_kind){1, has_picks, 4}, s, n, rows);
     else
-        draw_pixels_of(&source, 0, n, 4, rows);
+        draw_pixels_of((draw_kind){0, has_picks, 4}, s, n, rows);
+}
+
+KERNEL static void draw_pixels(const draw_patterns *patterns, const uint32_t *variant,
+                               const uint8_t *permutation, const draw_picks *picks, size_t n,
+                               size_t pixel_nbytes, void *const rows[4])
+{
+    const pattern_source source = {patterns, variant, permutation, picks, (n + 3) / 4};
+    if (picks->pixels)
+        draw_pixels_by(1, &source, n, pixel_nbytes, rows);
+    else
+        draw_pixels_by(0, &source, n, pixel_nbytes, rows);
 }
 
 KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)

@@ -35,12 +35,23 @@ typedef struct draw_patterns {
 } draw_patterns;
 
 /*
+ * Pixels of a row of tiles that have values instead of patterns: bits by tile, and a byte of each
+ * in their order; from value[start[t / 16]] on those of tile t, a multiple of 16, and of the tiles
+ * behind.  Of values there is room for 64 more.
+ */
+typedef struct draw_picks {
+    const uint16_t *pixels; /* NULL: there are none */
+    const uint32_t *start;
+    const uint8_t *value;
+} draw_picks;
+
+/*
  * As the former, but rows[k] get the first n pixels of the row, 2 or 4 bytes each in the order of
- * the machine.  Variants and permutations are read of whole DRAW_MOST_NTILES.
+ * the machine.  Variants, permutations and picks are read of whole DRAW_MOST_NTILES.
  */
 typedef void draw_pixels_function(const draw_patterns *patterns, const uint32_t *variant,
-                                  const uint8_t *permutation, size_t n, size_t pixel_nbytes,
-                                  void *const rows[4]);
+                                  const uint8_t *permutation, const draw_picks *picks, size_t n,
+                                  size_t pixel_nbytes, void *const rows[4]);
 
 /* Widens n bytes to pixels of 1, 2 or 4 bytes in the order of the machine; `out` need not be
  * aligned, but is faster if aligned to a pixel. */

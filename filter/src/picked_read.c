@@ -46,6 +46,22 @@ h5bragg_status picked_reader_want_cells(picked_reader *r)
     return r->model->format_version == 1 || r->cell ? H5BRAGG_OK : H5BRAGG_NO_MEMORY;
 }
 
+/* Where fewer pixels are picked than one in so many, it is faster to put them into the frame one by
+ * one. */
+enum { DRAWN_ONE_IN = 24 };
+
+h5bragg_status picked_reader_draw(picked_reader *r)
+{
+    if (r->nwanted == 0) /* perhaps it was not opened: there are local counts */
+        return H5BRAGG_OK;
+    const frame_model *model = r->model;
+    const size_t npixels = ring_map_ntiles(model->noise.map) * TILE_NPIXELS;
+    if (r->nwanted < npixels / DRAWN_ONE_IN || model->format_version == 1 || model->tables ||
+        h5bragg_pixel_nbytes(model->noise.type) == 1)
+        return H5BRAGG_OK;
+    return picked_drawn_make(&r->wide.contexts, &r->drawn);
+}
+
 void picked_reader_ask_for(picked_reader *r, lines_ahead *ahead) { r->ahead = ahead; }
 
 h5bragg_status picked_reader_open(byte_reader *body, const frame_model *model, uint32_t npicked,
@@ -82,6 +98,7 @@ void picked_reader_free(picked_reader *r)
     scratch_give(r->at);
     scratch_give(r->value);
     scratch_give(r->cell);
+    picked_drawn_free(&r->drawn);
     memset(r, 0, sizeof *r);
 }
 
@@ -94,8 +111,10 @@ typedef struct macro_row {
     uint32_t nrows;
 } macro_row;
 
-/* Which lines hold picked pixels, and which ones.  Tiles that are not open are found out later. */
-static h5bragg_status read_lines(picked_wide *w, const macro_row *m, lines_ahead *ahead)
+/* Which lines hold picked pixels, and which ones, as they are drawn if is_drawn.  Tiles that are
+ * not open are found out later. */
+BRAGG_INLINE h5bragg_status read_lines(const int is_drawn, picked_wide *w, const macro_row *m,
+                                       lines_ahead *ahead)
 {
     uint32_t n = 0;
     memcpy(w->lines_symbol, w->lines_symbol + (size_t)MACRO_EDGE * m->ntx, m->ntx);
@@ -107,8 +126,10 @@ static h5bragg_status read_lines(picked_wide *w, const macro_row *m, lines_ahead
         picked_lines_contexts(&w->contexts, &tiles, w->context);
         wide_symbols_get(&w->lines, w->context, m->ntx, symbol);
         const picked_lines to = picked_lines_from(&w->line, n);
+        const drawn_row drawn = {.tiles = &tiles, .ntiles = m->ntx, .symbol = symbol};
         w->start[row] = n;
-        n += picked_lines_list(symbol, &tiles, m->ntx, &to);
+        n += is_drawn ? drawn_lines(&drawn, to.context)
+                      : picked_lines_list(symbol, &tiles, m->ntx, &to);
     }
     w->start[m->nrows] = n;
     if (w->lines.stream.seen & ENTRY_SYMBOL & ~15u) /* some symbol was above 15 */
@@ -222,7 +243,7 @@ static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
 {
     picked_wide *w = &r->wide;
     uint32_t seen = 0;
-    const h5bragg_status status = read_lines(w, m, r->ahead);
+    const h5bragg_status status = read_lines(0, w, m, r->ahead);
     if (status)
         return status;
     for (uint32_t k = 0; k < m->nrows; k++) {
@@ -243,16 +264,49 @@ static h5bragg_status read_wide_row(picked_reader *r, const macro_row *m)
     return add_heights(r) ? H5BRAGG_OK : H5BRAGG_CORRUPT;
 }
 
+/* As read_wide_row; the pixels that are left to be put into the frame are few. */
+static h5bragg_status read_drawn_row(picked_reader *r, const macro_row *m)
+{
+    picked_wide *w = &r->wide;
+    drawn_large large = {r->at, r->value, 0};
+    uint32_t n = 0;
+    int is_impossible = 0;
+    const h5bragg_status status = read_lines(1, w, m, r->ahead);
+    if (status || w->pixels.stream.seen & ENTRY_SYMBOL & ~15u)
+        return H5BRAGG_CORRUPT;
+    for (uint32_t row = 0; row < m->nrows; row++) {
+        const size_t first = (size_t)row * m->ntx;
+        const picked_tiles tiles = {
+            .cell = m->cell + first, .open = m->open + first, .ahead = r->ahead};
+        const drawn_row drawn = {row, &tiles, m->ntx, w->lines_symbol + first + m->ntx,
+                                 w->line_symbol + w->start[row]};
+        n = drawn_list(&r->drawn, &drawn, n, w->context, &is_impossible);
+    }
+    if (is_impossible)
+        return H5BRAGG_CORRUPT;
+    wide_symbols_get(&w->heights, w->context, n, w->symbol);
+    if (!drawn_add(&r->drawn, &w->heights.stream, w->symbol, n, pixel_maximum(r->model->noise.type),
+                   &large))
+        return H5BRAGG_CORRUPT;
+    drawn_find_places(&r->drawn, m->nx, &large);
+    r->n = large.n;
+    r->nread += n - large.n;
+    return H5BRAGG_OK;
+}
+
 h5bragg_status picked_reader_row(picked_reader *r, uint32_t macro_row_number, uint32_t nrows,
                                  const uint16_t *open)
 {
     const ring_map *map = r->model->noise.map;
     const macro_row m = {map->cell + (size_t)MACRO_EDGE * macro_row_number * map->ntx, open,
                          map->ntx, map->nx, nrows};
+    const uint32_t edge = MACRO_EDGE * TILE_EDGE;
     r->n = 0;
-    const h5bragg_status status = r->model->format_version > 1
-                                      ? read_wide_row(r, &m)
-                                      : picked_serial_row(r, macro_row_number, nrows, open);
+    r->is_drawn = r->drawn.base && map->ny / edge > macro_row_number;
+    const h5bragg_status status = r->model->format_version == 1
+                                      ? picked_serial_row(r, macro_row_number, nrows, open)
+                                  : r->is_drawn ? read_drawn_row(r, &m)
+                                                : read_wide_row(r, &m);
     r->nread += r->n;
     return status;
 }

@@ -4,7 +4,8 @@
 #ifndef BRAGG_PICKED_READER_H
 #define BRAGG_PICKED_READER_H
 
-#include "picked.h"
+#include "draw_kernels.h"
+#include "picked_drawn.h"
 #include "symbols.h"
 
 /* Version 1: one symbol after the other; where the next pixel is is known before it is wanted. */
@@ -43,6 +44,8 @@ typedef struct picked_reader {
     uint32_t *value;
     uint16_t *cell;     /* of version 2, if picked_reader_want_cells was called */
     lines_ahead *ahead; /* likewise; NULL: nothing is asked for */
+    picked_drawn drawn; /* after picked_reader_draw */
+    int is_drawn;       /* whether all but n pixels of the row of macro blocks are there */
 } picked_reader;
 
 /* Takes the streams of a frame of npicked pixels.  Free with picked_reader_free, also after an
@@ -53,6 +56,23 @@ void picked_reader_free(picked_reader *r);
 
 /* From now on the cells of pixels are listed, too, where the version is 2. */
 h5bragg_status picked_reader_want_cells(picked_reader *r);
+
+/*
+ * From now on pixels of rows of macro blocks that are whole are listed as they are drawn, but for
+ * those whose values are no bytes: if many are picked, the version is 2, pixels have at least two
+ * bytes, and no ring is general.
+ */
+h5bragg_status picked_reader_draw(picked_reader *r);
+
+/* What is drawn of a row of tiles of the row of macro blocks at hand: nothing, unless is_drawn. */
+static inline draw_picks picked_reader_picks(const picked_reader *r, uint32_t row)
+{
+    const size_t group = (size_t)row * r->drawn.ngroups;
+    if (!r->is_drawn)
+        return (draw_picks){0};
+    return (draw_picks){r->drawn.pixels + group * DRAWN_NTILES, r->drawn.start + group,
+                        r->drawn.value};
+}
 
 /* From now on `ahead` is asked for meanwhile, where the version is 2. */
 void picked_reader_ask_for(picked_reader *r, lines_ahead *ahead);

@@ -119,7 +119,9 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
         !t->cells.run || !t->cells.level || !t->cut || !t->cut_tile)
         return H5BRAGG_NO_MEMORY;
     if (fill == H5BRAGG_FILL_NOISE)
-        return set_cells(t);
+        return set_cells(t) || (t->kernels->draw_pixels && picked_reader_draw(&frame->picked))
+                   ? H5BRAGG_NO_MEMORY
+                   : H5BRAGG_OK;
     set_means(t);
     return H5BRAGG_OK;
 }
@@ -339,12 +341,13 @@ static void fill_means(const tile_fill *t, const tile_row *r, void *pixels)
     }
 }
 
-/* Draws runs of blocks into the frame; those of coarse ones come from the strip. */
+/* Draws runs of blocks into the frame; coarse ones, where nothing is picked, come from the strip. */
 static void draw_runs(const tile_fill *t, const tile_row *r, size_t pixel_nbytes,
                       void *const rows[TILE_EDGE])
 {
     const sum_grid *grid = &t->frame->grid;
     const uint32_t nx = t->frame->model.noise.map->nx;
+    const draw_picks picks = picked_reader_picks(&t->frame->picked, r->number % MACRO_EDGE);
     uint32_t first = 0;
     for (uint32_t run = 0; run < t->nruns; first = t->run_stop[run++]) {
         const uint32_t tile = MACRO_EDGE * first;
@@ -359,8 +362,8 @@ static void draw_runs(const tile_fill *t, const tile_row *r, size_t pixel_nbytes
                 t->kernels->widen(r->pixels[k] + x, n, pixel_nbytes, to[k]);
         }
         if (!is_coarse)
-            t->kernels->draw_pixels(&t->patterns, r->variant + tile, r->permutation + tile, n,
-                                    pixel_nbytes, to);
+            t->kernels->draw_pixels(&t->patterns, r->variant + tile, r->permutation + tile, &picks,
+                                    n, pixel_nbytes, to);
     }
 }
 

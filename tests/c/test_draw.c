@@ -39,11 +39,45 @@ static void check_draw(const draw_kernels *kernels, unsigned *state)
     }
 }
 
+/* Picks of few or of many pixels, for whole DRAW_MOST_NTILES. */
+static void make_picks(uint16_t *pixels, uint32_t *start, uint8_t *value, unsigned *state)
+{
+    const unsigned rare = random_bits(state) % 3;
+    uint32_t n = 0;
+    for (size_t t = 0; t < PADDED_NTILES; t++) {
+        uint32_t bits = random_bits(state);
+        for (unsigned k = 0; k < rare; k++)
+            bits &= random_bits(state);
+        if (t % DRAW_MOST_NTILES == 0)
+            start[t / DRAW_MOST_NTILES] = n;
+        pixels[t] = (uint16_t)bits;
+        for (size_t p = 0; p < 16; p++)
+            n += bits >> p & 1;
+    }
+    for (size_t k = 0; k < 16 * PADDED_NTILES + 64; k++)
+        value[k] = (uint8_t)random_bits(state);
+}
+
+/* Puts picks into a strip. */
+static void put_picks(const draw_picks *picks, uint8_t strip[4][4 * PADDED_NTILES])
+{
+    const uint8_t *value = picks->value;
+    for (size_t t = 0; t < PADDED_NTILES; t++)
+        for (size_t p = 0; p < 16; p++)
+            if (picks->pixels[t] >> p & 1)
+                strip[p / 4][4 * t + p % 4] = *value++;
+}
+
 /* Rows of n pixels that begin anywhere, even within a pixel: those of a strip, and no more.  From
- * whole bytes or, where pixels are small enough, from halves. */
+ * whole bytes or, where pixels are small enough, from halves; with or without picks. */
 static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, int is_half,
                        unsigned *state)
 {
+    static uint16_t picked[PADDED_NTILES];
+    static uint32_t start[PADDED_NTILES / DRAW_MOST_NTILES];
+    static uint8_t value[16 * PADDED_NTILES + 64];
+    const int has_picks = random_bits(state) % 2;
+    const draw_picks picks = {has_picks ? picked : NULL, start, value};
     enum { PITCH = 4 * MAX_N + 80 };
     static uint8_t pool[1024];
     static uint8_t half[sizeof pool / 2];
@@ -68,9 +102,12 @@ static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, int
         rows[k] = out[k] + shift[k];
     }
     memset(out, 0xAA, sizeof out);
+    make_picks(picked, start, value, state);
     const draw_patterns patterns = {pool, is_half ? half : NULL, table};
-    kernels->draw_pixels(&patterns, variant, permutation, n, nbytes, rows);
+    kernels->draw_pixels(&patterns, variant, permutation, &picks, n, nbytes, rows);
     DRAW_KERNELS_SCALAR.draw(pool, variant, permutation, table, PADDED_NTILES, from);
+    if (has_picks)
+        put_picks(&picks, strip);
     for (size_t k = 0; k < 4; k++) {
         uint8_t expected[PITCH];
         memset(expected, 0xAA, sizeof expected);

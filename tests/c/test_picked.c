@@ -126,6 +126,7 @@ static void make_frame(test_frame *f, h5bragg_pixel_type type, uint32_t ny, uint
                         .ring = f->ring,
                         .normalisation = f->normalisation,
                         .root = f->normalisation}; /* all are 1 */
+    const int has_patterns = below(2) == 0;        /* alone */
     f->model.format_version = 2;
     f->model.noise.map = &f->map;
     f->model.noise.type = type;
@@ -135,7 +136,10 @@ static void make_frame(test_frame *f, h5bragg_pixel_type type, uint32_t ny, uint
         f->ring[c] = (uint16_t)c;
         f->normalisation[c] = 1;
         f->range[c].high = make_threshold(type);
-        f->profile[c].is_general = f->range[c].high < 0 || f->range[c].high > 63 || below(3) == 0;
+        if (has_patterns)
+            f->range[c].high = below(64);
+        f->profile[c].is_general =
+            f->range[c].high < 0 || f->range[c].high > 63 || (!has_patterns && below(3) == 0);
         f->profile[c].mean = below(5000) * 1e-3;
     }
     for (size_t t = 0; t < ring_map_ntiles(&f->map); t++) {
@@ -195,7 +199,37 @@ static uint32_t check_row(const test_frame *f, const picked_reader *r, uint32_t 
     return n;
 }
 
-static void read_frame(const test_frame *f, uint32_t npicked, size_t nbytes)
+/* The same of a row whose pixels are listed as they are drawn, but for large ones. */
+static void check_drawn_row(const test_frame *f, const picked_reader *r, uint32_t first_row,
+                            const uint16_t *open)
+{
+    const picked_drawn *d = &r->drawn;
+    const uint32_t ntx = f->map.ntx;
+    uint32_t n = 0;
+    uint32_t nlarge = 0;
+    for (uint32_t t = 0; t < MACRO_EDGE * ntx; t++) {
+        const int64_t high = f->range[cells[(size_t)first_row * ntx + t] % NCELLS].high;
+        const uint32_t bits = d->pixels[t / ntx * d->ngroups * DRAWN_NTILES + t % ntx];
+        for (uint32_t p = 0; p < TILE_NPIXELS; p++) {
+            const uint32_t is_open = open[t] >> p & 1;
+            const size_t i = is_open ? tile_pixel(&f->map, first_row + t / ntx, t % ntx, p) : 0;
+            const int64_t value = pixel_get(pixels, f->model.noise.type, i);
+            CHECK((bits >> p & 1) == (is_open && value > high));
+            if (!(bits >> p & 1))
+                continue;
+            CHECK(d->value[n++] == (uint8_t)value);
+            if (value <= UINT8_MAX)
+                continue;
+            CHECK(nlarge < r->n && picked_reader_value(r, nlarge) == value);
+            CHECK(r->at[nlarge++] + (size_t)TILE_EDGE * first_row * f->map.nx == i);
+        }
+    }
+    CHECK(nlarge == r->n);
+}
+
+static int nrows_drawn = 0;
+
+static void read_frame(const test_frame *f, uint32_t npicked, size_t nbytes, int is_drawn)
 {
     picked_reader reader;
     uint8_t *copy = malloc(nbytes);
@@ -203,6 +237,8 @@ static void read_frame(const test_frame *f, uint32_t npicked, size_t nbytes)
     memcpy(copy, coded, nbytes);
     byte_reader in = {copy, copy + nbytes, 0};
     CHECK(!picked_reader_open(&in, &f->model, npicked, &reader) && bytes_left(&in) == 0);
+    if (is_drawn)
+        CHECK(!picked_reader_draw(&reader));
     for (uint32_t row = 0; row < f->map.nty; row += MACRO_EDGE) {
         const uint32_t nrows = f->map.nty - row < MACRO_EDGE ? f->map.nty - row : MACRO_EDGE;
         uint16_t open[MAX_NPIXELS];
@@ -212,13 +248,27 @@ static void read_frame(const test_frame *f, uint32_t npicked, size_t nbytes)
             open[t] = is_drawn ? f->source.plane.valid[tile] : 0;
         }
         CHECK(!picked_reader_row(&reader, row / MACRO_EDGE, nrows, open));
-        CHECK(check_row(f, &reader, row, nrows, open) == reader.n);
+        CHECK(reader.is_drawn ==
+              (reader.drawn.base && TILE_EDGE * (row + MACRO_EDGE) <= f->map.ny));
+        nrows_drawn += reader.is_drawn;
+        if (reader.is_drawn)
+            check_drawn_row(f, &reader, row, open);
+        else
+            CHECK(check_row(f, &reader, row, nrows, open) == reader.n);
     }
     CHECK(picked_reader_close(&reader) == H5BRAGG_OK);
     reader.nwanted++;
     CHECK(picked_reader_close(&reader) == H5BRAGG_CORRUPT);
     picked_reader_free(&reader);
     free(copy);
+}
+
+static int can_be_drawn(const test_frame *f)
+{
+    int has_general = 0;
+    for (uint32_t c = 0; c < NCELLS; c++)
+        has_general |= f->profile[c].is_general;
+    return !has_general && h5bragg_pixel_nbytes(f->model.noise.type) > 1;
 }
 
 /* Shares from none to all picked; edges of all kinds. */
@@ -234,10 +284,13 @@ static void picked_pixels_come_back(void)
             make_frame(&f, (h5bragg_pixel_type)type, sizes[k % 9][0], sizes[k % 9][1],
                        shares[k / 9]);
             const uint32_t n = write_frame(&f, &nbytes);
-            read_frame(&f, n, nbytes);
+            read_frame(&f, n, nbytes, 0);
+            if (can_be_drawn(&f))
+                read_frame(&f, n, nbytes, 1);
             counts_plane_free(&f.source.plane);
         }
     }
+    CHECK(nrows_drawn > 0);
 }
 
 /* Where pixels cannot be, or cannot be so large, a reader refuses them. */
