@@ -13,7 +13,8 @@ static int machine_has(cpu_level level)
 #if defined(BRAGG_X86_64)
     __builtin_cpu_init();
     const int sse4 = __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1");
-    const int avx2 = sse4 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul");
+    const int avx2 = sse4 && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul") &&
+                     __builtin_cpu_supports("avx2");
     if (level == CPU_SSE4)
         return sse4;
     if (level == CPU_AVX2)

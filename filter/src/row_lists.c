@@ -111,10 +111,26 @@ KERNEL BRAGG_INLINE void list_tiles(const listed_row *row, uint32_t start, uint3
         to->nrestless = put_columns(to->restless, to->nrestless, columns, restless & ~is_exact);
 }
 
+/* What is read of as many tiles of the next row: the processor does not foresee it, as there is
+ * much to be done in between. */
+KERNEL BRAGG_INLINE void ask_for_next_row(const listed_row *row, uint32_t start)
+{
+    enum { SECOND_CACHE = 2 };
+    const size_t next = (size_t)row->ntx + start;
+    __builtin_prefetch(row->valid + next, 0, SECOND_CACHE);
+    __builtin_prefetch(row->cell + next, 0, SECOND_CACHE);
+    if (start % TILES_AT_ONCE == 0) {
+        __builtin_prefetch(row->calm + next, 0, SECOND_CACHE);
+        __builtin_prefetch(row->kept + next, 0, SECOND_CACHE);
+        __builtin_prefetch(row->has_large + next, 0, SECOND_CACHE);
+    }
+}
+
 KERNEL static void list_row_avx512(const listed_row *row, row_lists *lists)
 {
     row_lists to = *lists; /* in registers */
     for (uint32_t start = 0; start < row->ntx; start += TILES_AT_ONCE / 2) {
+        ask_for_next_row(row, start);
         const uint32_t left = row->ntx - start;
         const uint32_t inside = left < TILES_AT_ONCE / 2 ? (1u << left) - 1 : UINT32_MAX;
         const __m256i calm = _mm256_maskz_loadu_epi8(inside, row->calm + start);

@@ -117,6 +117,9 @@ h5bragg_status sum_grid_make(const frame_model *model, sum_grid *grid)
     grid->may_be_coarse = grid->nlow[map->ncells] > 0;
     while (grid->may_be_coarse && grid->nlow[grid->first_low + 1] == 0)
         grid->first_low++;
+    grid->last_low = map->ncells;
+    while (grid->may_be_coarse && grid->nlow[grid->last_low] == grid->nlow[map->ncells])
+        grid->last_low--;
     if (grid->may_be_coarse)
         sum_grid_set_low_cells(grid);
     return H5BRAGG_OK;
@@ -227,16 +230,17 @@ static int find_coarse(const sum_grid *grid, uint32_t block, cell_span span)
     return 1;
 }
 
-/* Most blocks of bright frames have cells before the first of which coarse blocks may be made. */
+/* Most blocks of bright frames have no cell near those of which coarse blocks may be made. */
 static uint32_t find_coarse_blocks(const sum_grid *grid, const cell_span *span)
 {
     const uint32_t nblocks = grid->nblocks;
     const uint32_t first_low = grid->first_low;
+    const uint32_t last_low = grid->last_low;
     uint8_t *is_coarse = grid->is_coarse;
     uint32_t ncoarse = 0;
     for (uint32_t block = 0; block < nblocks; block++) {
         is_coarse[block] = 0;
-        if (span[block].most < first_low)
+        if ((span[block].most < first_low) | (span[block].least > last_low))
             continue;
         is_coarse[block] = (uint8_t)find_coarse(grid, block, span[block]);
         ncoarse += is_coarse[block];

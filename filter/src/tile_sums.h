@@ -52,6 +52,7 @@ typedef struct sum_grid {
     const uint32_t *hash; /* likewise: tile hashes */
     int may_be_coarse;
     uint32_t first_low;  /* if so, the first of the cells of which a coarse block may be made */
+    uint32_t last_low;   /* and the last */
     uint64_t *low_cell;  /* per cell: see LOW_MOST_SHIFT */
     uint64_t *whole;     /* nblocks: sum of low_cell over 16 tiles of a coarse block, or 0; who
                             writes has it of few blocks */
