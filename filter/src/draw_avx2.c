@@ -147,9 +147,10 @@ KERNEL BRAGG_INLINE void draw_pixels_of(const draw_patterns *p, const uint32_t *
 }
 
 KERNEL static void draw_pixels(const draw_patterns *patterns, const uint32_t *variant,
-                               const uint8_t *permutation, size_t n, size_t pixel_nbytes,
-                               void *const rows[4])
+                               const uint8_t *permutation, const draw_picks *picks, size_t n,
+                               size_t pixel_nbytes, void *const rows[4])
 {
+    (void)picks; /* there are none */
     if (pixel_nbytes == 2)
         draw_pixels_of(patterns, variant, permutation, n, 2, rows);
     else
@@ -168,7 +169,11 @@ KERNEL static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
 }
 
-const draw_kernels DRAW_KERNELS_AVX2 = {draw_strip,     draw_pixels,       widen,
-                                        tile_hashes,    throw_counts_avx2, put_counts_sse4,
-                                        spread_cut_sse4};
+const draw_kernels DRAW_KERNELS_AVX2 = {.draw = draw_strip,
+                                        .draw_pixels = draw_pixels,
+                                        .widen = widen,
+                                        .hash = tile_hashes,
+                                        .throw_counts = throw_counts_avx2,
+                                        .put_counts = put_counts_sse4,
+                                        .spread_cut = spread_cut_sse4};
 #endif

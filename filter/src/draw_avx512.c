@@ -385,6 +385,12 @@ KERNEL static void spread_cut(const cut_tile *tile, size_t n, uint8_t (*pixels)[
     }
 }
 
-const draw_kernels DRAW_KERNELS_AVX512 = {draw_strip,          draw_pixels, widen,     tile_hashes,
-                                          throw_counts_avx512, put_counts,  spread_cut};
+const draw_kernels DRAW_KERNELS_AVX512 = {.draw = draw_strip,
+                                          .draw_pixels = draw_pixels,
+                                          .draws_picks = 1,
+                                          .widen = widen,
+                                          .hash = tile_hashes,
+                                          .throw_counts = throw_counts_avx512,
+                                          .put_counts = put_counts,
+                                          .spread_cut = spread_cut};
 #endif

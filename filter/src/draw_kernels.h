@@ -107,6 +107,7 @@ typedef void spread_cut_function(const cut_tile *tile, size_t n, uint8_t (*pixel
 typedef struct draw_kernels {
     draw_strip_function *draw;
     draw_pixels_function *draw_pixels; /* NULL: draw a strip, and widen it */
+    int draws_picks;                   /* whether draw_pixels takes any picks */
     widen_function *widen;
     tile_hashes_function *hash;
     throw_counts_function *throw_counts;

@@ -76,6 +76,10 @@ static void tile_hashes(uint64_t seed, uint32_t first, size_t n, uint32_t *out)
     DRAW_KERNELS_SCALAR.hash(seed, first + (uint32_t)i, n - i, out + i);
 }
 
-const draw_kernels DRAW_KERNELS_NEON = {
-    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_plain, spread_cut_plain};
+const draw_kernels DRAW_KERNELS_NEON = {.draw = draw_strip,
+                                        .widen = widen,
+                                        .hash = tile_hashes,
+                                        .throw_counts = throw_counts_plain,
+                                        .put_counts = put_counts_plain,
+                                        .spread_cut = spread_cut_plain};
 #endif

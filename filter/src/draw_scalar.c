@@ -90,8 +90,12 @@ void spread_cut_plain(const cut_tile *tile, size_t n, uint8_t (*pixels)[16])
     }
 }
 
-const draw_kernels DRAW_KERNELS_SCALAR = {
-    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_plain, spread_cut_plain};
+const draw_kernels DRAW_KERNELS_SCALAR = {.draw = draw_strip,
+                                          .widen = widen,
+                                          .hash = tile_hashes,
+                                          .throw_counts = throw_counts_plain,
+                                          .put_counts = put_counts_plain,
+                                          .spread_cut = spread_cut_plain};
 
 const draw_kernels *draw_kernels_get(cpu_level level)
 {

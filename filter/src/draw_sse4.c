@@ -154,6 +154,10 @@ KERNEL void spread_cut_sse4(const cut_tile *tile, size_t n, uint8_t (*pixels)[16
     }
 }
 
-const draw_kernels DRAW_KERNELS_SSE4 = {
-    draw_strip, NULL, widen, tile_hashes, throw_counts_plain, put_counts_sse4, spread_cut_sse4};
+const draw_kernels DRAW_KERNELS_SSE4 = {.draw = draw_strip,
+                                        .widen = widen,
+                                        .hash = tile_hashes,
+                                        .throw_counts = throw_counts_plain,
+                                        .put_counts = put_counts_sse4,
+                                        .spread_cut = spread_cut_sse4};
 #endif

@@ -119,7 +119,7 @@ h5bragg_status tile_fill_make(sparse_frame *frame, h5bragg_fill fill, tile_fill 
         !t->cells.run || !t->cells.level || !t->cut || !t->cut_tile)
         return H5BRAGG_NO_MEMORY;
     if (fill == H5BRAGG_FILL_NOISE)
-        return set_cells(t) || (t->kernels->draw_pixels && picked_reader_draw(&frame->picked))
+        return set_cells(t) || (t->kernels->draws_picks && picked_reader_draw(&frame->picked))
                    ? H5BRAGG_NO_MEMORY
                    : H5BRAGG_OK;
     set_means(t);

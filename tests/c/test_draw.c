@@ -76,7 +76,7 @@ static void check_rows(const draw_kernels *kernels, size_t n, size_t nbytes, int
     static uint16_t picked[PADDED_NTILES];
     static uint32_t start[PADDED_NTILES / DRAW_MOST_NTILES];
     static uint8_t value[16 * PADDED_NTILES + 64];
-    const int has_picks = random_bits(state) % 2;
+    const int has_picks = kernels->draws_picks && random_bits(state) % 2;
     const draw_picks picks = {has_picks ? picked : NULL, start, value};
     enum { PITCH = 4 * MAX_N + 80 };
     static uint8_t pool[1024];
