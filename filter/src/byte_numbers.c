@@ -3,7 +3,7 @@
 #include "byte_numbers.h"
 
 #include "cpu_level.h"
-#include "set_bits.h"
+#include "lane_tables.h"
 
 enum { AT_ONCE = 16, FLUSHED_AT_ONCE = 8, RAW_NBYTES = 1 /* of each: 5 bits */ };
 
@@ -108,7 +108,7 @@ KERNEL2 BRAGG_INLINE uint32_t list_numbers(const uint8_t *number, uint32_t bits,
     uint32_t n = 0;
     for (uint32_t k = 0; k < VECTOR2_NBYTES; k += 8) {
         const uint32_t wanted = bits >> k & 0xFF;
-        const __m128i from = _mm_loadl_epi64((const void *)&SET_BITS[wanted]);
+        const __m128i from = _mm_loadl_epi64((const void *)&LANES_CHOSEN[wanted]);
         const __m128i eight = _mm_loadl_epi64((const void *)(number + k));
         _mm_storel_epi64((void *)(to + n), _mm_shuffle_epi8(eight, from));
         n += (uint32_t)__builtin_popcount(wanted);

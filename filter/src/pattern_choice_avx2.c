@@ -142,7 +142,7 @@ KERNEL BRAGG_INLINE __m256i lanes_of(uint32_t bits)
 /* The numbers of lanes whose bits are set, one behind the other. */
 KERNEL BRAGG_INLINE __m256i numbers_of(uint32_t bits)
 {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&BRAGG_LANES_CHOSEN[bits]));
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&LANES_CHOSEN[bits]));
 }
 
 /* From places to patterns, as level_draw does it.  Their rows are made where it is sure. */

@@ -8,28 +8,13 @@
 #include "cpu_level.h"
 
 #if defined(BRAGG_X86_64)
+#include "lane_tables.h"
 #include "look_up_simd.h"
 #include "picked_lists.h"
 
 #define KERNEL __attribute__((target("avx2,popcnt")))
 
 enum { LANES = 8, NPAIRS = LANES / 2 };
-
-/* The set bits of a byte, a byte each, the lowest first. */
-#define BIT(b, k) ((uint64_t)((b) >> (k)&1))
-#define FROM7(b) (7 * BIT(b, 7))
-#define FROM6(b) (FROM7(b) << 8 * BIT(b, 6) | 6 * BIT(b, 6))
-#define FROM5(b) (FROM6(b) << 8 * BIT(b, 5) | 5 * BIT(b, 5))
-#define FROM4(b) (FROM5(b) << 8 * BIT(b, 4) | 4 * BIT(b, 4))
-#define FROM3(b) (FROM4(b) << 8 * BIT(b, 3) | 3 * BIT(b, 3))
-#define FROM2(b) (FROM3(b) << 8 * BIT(b, 2) | 2 * BIT(b, 2))
-#define FROM1(b) (FROM2(b) << 8 * BIT(b, 1) | 1 * BIT(b, 1))
-#define SET_BITS(b) (FROM1(b) << 8 * BIT(b, 0))
-#define SET_BITS_4(b) SET_BITS(b), SET_BITS(b + 1), SET_BITS(b + 2), SET_BITS(b + 3)
-#define SET_BITS_16(b) SET_BITS_4(b), SET_BITS_4(b + 4), SET_BITS_4(b + 8), SET_BITS_4(b + 12)
-#define SET_BITS_64(b) SET_BITS_16(b), SET_BITS_16(b + 16), SET_BITS_16(b + 32), SET_BITS_16(b + 48)
-static const uint64_t SET_BITS_OF[256] = {SET_BITS_64(0), SET_BITS_64(64), SET_BITS_64(128),
-                                          SET_BITS_64(192)};
 
 KERNEL BRAGG_INLINE __m128i load_64(const void *p) { return _mm_loadl_epi64(p); }
 
@@ -148,7 +133,7 @@ KERNEL BRAGG_INLINE uint32_t list_eight(__m128i symbols, __m128i cell, __m128i o
     const uint32_t first = n;
     for (uint32_t p = 0; p < NPAIRS; p++) {
         const uint8_t lines = pair_of(joined, p);
-        const __m128i listed = load_64(&SET_BITS_OF[lines]);
+        const __m128i listed = load_64(&LANES_CHOSEN[lines]);
         const __m128i tile = whose(listed, p);
         const __m128i line = _mm_set1_epi16((short)(TILE_EDGE * (t + 2 * p)));
         const __m128i half = pixels[p / 2];
@@ -222,7 +207,7 @@ KERNEL BRAGG_INLINE uint32_t list_pixels(const eight_lines *e, const picked_pixe
     const uint32_t first = n;
     for (uint32_t p = 0; p < NPAIRS; p++) {
         const uint8_t pixels = pair_of(e->picked, p);
-        const __m128i listed = load_64(&SET_BITS_OF[pixels]);
+        const __m128i listed = load_64(&LANES_CHOSEN[pixels]);
         const __m128i line = whose(listed, p);
         const __m256i from = _mm256_cvtepu8_epi32(line);
         const __m256i in_line = _mm256_cvtepu8_epi32(_mm_and_si128(listed, _mm_set1_epi8(3)));

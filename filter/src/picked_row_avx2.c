@@ -9,7 +9,7 @@
 
 #if defined(BRAGG_X86_64)
 #include "look_up_simd.h"
-#include "set_bits.h"
+#include "lane_tables.h"
 #include "tile_transpose.h"
 
 #define KERNEL __attribute__((target("avx2,popcnt")))
@@ -153,7 +153,7 @@ KERNEL BRAGG_INLINE __m256i find_excess(const uint8_t *value, size_t stride, __m
 KERNEL BRAGG_INLINE uint32_t list_tiles(uint32_t tiles, const __m256i excess[TILE_EDGE],
                                         __m256i rule, uint32_t *list, size_t room)
 {
-    const __m256i from = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&SET_BITS[tiles]));
+    const __m256i from = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&LANES_CHOSEN[tiles]));
     for (uint32_t i = 0; i < TILE_EDGE; i++)
         _mm256_storeu_si256((void *)(list + i * room),
                             _mm256_permutevar8x32_epi32(excess[i], from));
@@ -209,8 +209,8 @@ KERNEL BRAGG_INLINE uint32_t list_row(int by_loads, const pick_row *row, const f
 /* Indices that move bytes with set bits to the beginning of either half of a vector. */
 KERNEL BRAGG_INLINE __m128i indices_of(uint32_t bits)
 {
-    const __m128i low = _mm_loadl_epi64((const void *)&SET_BITS[bits & 0xFF]);
-    const __m128 both = _mm_loadh_pi(_mm_castsi128_ps(low), (const void *)&SET_BITS[bits >> 8]);
+    const __m128i low = _mm_loadl_epi64((const void *)&LANES_CHOSEN[bits & 0xFF]);
+    const __m128 both = _mm_loadh_pi(_mm_castsi128_ps(low), (const void *)&LANES_CHOSEN[bits >> 8]);
     return _mm_or_si128(_mm_castps_si128(both), _mm_set_epi64x(0x0808080808080808, 0));
 }
 

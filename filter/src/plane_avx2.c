@@ -2,7 +2,7 @@
 /* The loops over the pixels for AVX2. */
 #include "bytes.h"
 #include "plane_kernels.h"
-#include "set_bits.h"
+#include "lane_tables.h"
 
 #if BRAGG_HAVE_X86_KERNELS
 #include <immintrin.h>
@@ -169,7 +169,7 @@ LEVEL_INLINE uint32_t list_columns(uint32_t tiles, uint32_t first, uint16_t *col
 {
     const __m128i columns =
         _mm_add_epi16(_mm_set1_epi16((short)first), _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7));
-    _mm_storeu_si128((void *)column, _mm_shuffle_epi8(columns, word_indices(&SET_BITS[tiles])));
+    _mm_storeu_si128((void *)column, _mm_shuffle_epi8(columns, word_indices(&LANES_CHOSEN[tiles])));
     return (uint32_t)__builtin_popcount(tiles);
 }
 
@@ -209,7 +209,7 @@ LEVEL_INLINE uint32_t list_pixels(__m128i bytes, uint32_t bits, uint32_t column,
         _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)first)),
         8);
     const vec place = or_bits(number, _mm256_set1_epi32((int)(column << 16)));
-    const vec from = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&SET_BITS[bits]));
+    const vec from = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)&LANES_CHOSEN[bits]));
     const vec all = or_bits(place, _mm256_cvtepu8_epi32(bytes));
     store(pixel, _mm256_permutevar8x32_epi32(all, from));
     return (uint32_t)__builtin_popcount(bits);

@@ -5,7 +5,7 @@
  */
 #include "cpu_level.h"
 #include "pixel.h" /* BRAGG_INLINE */
-#include "set_bits.h"
+#include "lane_tables.h"
 #include "symbol_coder.h"
 
 #if defined(BRAGG_X86_64)
@@ -85,7 +85,7 @@ KERNEL BRAGG_INLINE __m256i code_lanes(const lane_steps *s, __m256i x, uint32_t 
  * what lies below them. */
 KERNEL BRAGG_INLINE uint16_t *put_words(__m128i words, uint32_t wanted, uint16_t *top)
 {
-    const __m128i from = word_indices(&SET_BITS_LAST[wanted]);
+    const __m128i from = word_indices(&LANES_CHOSEN_LAST[wanted]);
     _mm_storeu_si128((void *)(top - LANES), _mm_shuffle_epi8(words, from));
     return top - __builtin_popcount(wanted);
 }

@@ -8,7 +8,7 @@
  */
 #include "within_tiles.h"
 #include "scratch.h"
-#include "set_bits.h"
+#include "lane_tables.h"
 #include "within_rows.h"
 
 enum {
@@ -157,7 +157,7 @@ KERNEL2 static uint32_t select_avx2(const frame_source *s, size_t first, uint32_
         const uint32_t selected =
             0xFF &
             (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(restless, _mm_packs_epi16(whole, whole)));
-        const __m128i from = word_indices(&SET_BITS[selected]);
+        const __m128i from = word_indices(&LANES_CHOSEN[selected]);
         move_words(to->cell + nselected, cell + t, from);
         move_words(to->sum + nselected, sum + t, from);
         move_words(to->squares + nselected, squares + t, from);
