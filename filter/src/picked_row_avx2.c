@@ -218,7 +218,7 @@ KERNEL BRAGG_INLINE __m128i indices_of(uint32_t bits)
 KERNEL BRAGG_INLINE void store_halves(uint8_t *to, uint32_t n, __m128i bytes)
 {
     _mm_storel_epi64((void *)to, bytes);
-    _mm_storeh_pd((void *)(to + n), _mm_castsi128_pd(bytes));
+    _mm_storeh_pi((void *)(to + n), _mm_castsi128_ps(bytes));
 }
 
 /* Four tiles of the list, or, behind them, without pixels, each in a vector. */
