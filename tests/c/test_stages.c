@@ -11,7 +11,8 @@
 #include "h5bragg_peaks.h"
 #include "within_tiles.h"
 
-enum { NY = 75, NX = 94, NPIXELS = NY * NX, NTY = 19, NTX = 24, NTILES = NTY * NTX };
+/* Not all tiles fit in whole vectors; the last ones are whole, but for one. */
+enum { NY = 76, NX = 90, NPIXELS = NY * NX, NTY = 19, NTX = 23, NTILES = NTY * NTX };
 enum { MAX_CELLS = 4096, MAX_WITHIN = 1 << 20, CAPACITY = 1 << 20, GAP = 40 };
 
 static uint16_t frame[NPIXELS];
