@@ -82,10 +82,6 @@ void put_bytes_plain(symbol_writer *s, const number_symbols *numbers, const uint
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
-
-enum { VECTOR_NBYTES = 64 };
-
 #define KERNEL2 __attribute__((target("avx2,popcnt")))
 
 enum { VECTOR2_NBYTES = 32 };
@@ -108,9 +104,7 @@ KERNEL2 BRAGG_INLINE uint32_t list_numbers(const uint8_t *number, uint32_t bits,
     uint32_t n = 0;
     for (uint32_t k = 0; k < VECTOR2_NBYTES; k += 8) {
         const uint32_t wanted = bits >> k & 0xFF;
-        const __m128i from = _mm_loadl_epi64((const void *)&LANES_CHOSEN[wanted]);
-        const __m128i eight = _mm_loadl_epi64((const void *)(number + k));
-        _mm_storel_epi64((void *)(to + n), _mm_shuffle_epi8(eight, from));
+        collect_8(to + n, _mm_loadl_epi64((const void *)(number + k)), wanted);
         n += (uint32_t)__builtin_popcount(wanted);
     }
     return n;
@@ -147,6 +141,10 @@ KERNEL2 static void put_bytes_avx2(symbol_writer *s, const number_symbols *numbe
     put_raw(&w, numbers, large, nlarge);
     fast_writer_close(&w, s);
 }
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,popcnt")))
+
+enum { VECTOR_NBYTES = 64 };
 
 /* Of x / 4 the symbol of a byte x that has raw bits: with its exponent and the two bits behind the
  * leading one. */

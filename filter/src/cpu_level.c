@@ -13,14 +13,15 @@ static int machine_has(cpu_level level)
 #if defined(BRAGG_X86_64)
     __builtin_cpu_init();
     const int sse4 = __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1");
-    const int avx2 = sse4 && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul") &&
-                     __builtin_cpu_supports("avx2");
+    const int avx2 = sse4 && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") &&
+                     __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("avx2");
     if (level == CPU_SSE4)
         return sse4;
     if (level == CPU_AVX2)
         return avx2;
     if (level == CPU_AVX512)
-        return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        return avx2 && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+               __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
                __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vnni") &&

@@ -49,6 +49,14 @@ __attribute__((target("ssse3"))) BRAGG_INLINE void collect_8(uint8_t *to, __m128
     const __m128i chosen = _mm_loadl_epi64((const __m128i *)(const void *)&LANES_CHOSEN[bits]);
     _mm_storel_epi64((__m128i *)(void *)to, _mm_shuffle_epi8(lanes, chosen));
 }
+
+/* The same of eight words. */
+__attribute__((target("ssse3"))) BRAGG_INLINE void collect_8_words(uint16_t *to, __m128i words,
+                                                                   uint32_t bits)
+{
+    const __m128i chosen = word_indices(&LANES_CHOSEN[bits]);
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_shuffle_epi8(words, chosen));
+}
 #endif
 
 #endif

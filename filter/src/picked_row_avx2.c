@@ -8,8 +8,8 @@
 #include "picked_writer.h"
 
 #if defined(BRAGG_X86_64)
-#include "look_up_simd.h"
 #include "lane_tables.h"
+#include "look_up_simd.h"
 #include "tile_transpose.h"
 
 #define KERNEL __attribute__((target("avx2,popcnt")))

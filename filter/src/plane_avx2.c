@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The loops over the pixels for AVX2. */
 #include "bytes.h"
-#include "plane_kernels.h"
 #include "lane_tables.h"
+#include "plane_kernels.h"
 
 #if BRAGG_HAVE_X86_KERNELS
 #include <immintrin.h>
@@ -169,7 +169,7 @@ LEVEL_INLINE uint32_t list_columns(uint32_t tiles, uint32_t first, uint16_t *col
 {
     const __m128i columns =
         _mm_add_epi16(_mm_set1_epi16((short)first), _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7));
-    _mm_storeu_si128((void *)column, _mm_shuffle_epi8(columns, word_indices(&LANES_CHOSEN[tiles])));
+    collect_8_words(column, columns, tiles);
     return (uint32_t)__builtin_popcount(tiles);
 }
 

@@ -21,7 +21,7 @@
  *   LEVEL_HAS_COUNT                   if the kernel `count` is defined elsewhere; then store_pairs
  *                                     and odd_words are not needed
  *   LEVEL_HAS_DESCRIBE                if the kernel `describe` is defined elsewhere; it may use
- *                                     describe_tiles
+ *                                     describe_tiles, or look_at_tiles and largest_of
  *   LEVEL_HAS_MARKS                   if marks of bytes are not vectors with bytes 0 and 0xFF; then
  *                                     what is done with them is defined elsewhere
  *   LEVEL_HAS_COPY_REST               if copy_rest, which narrowing uses, is defined elsewhere

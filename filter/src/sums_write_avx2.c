@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Sums of simple tiles with AVX2, sixteen at a time; what a row has beyond whole groups of sixteen,
  * in plain C. */
-#include "lane_tables.h"
 #include "sums_write_kernels.h"
 
 #if defined(BRAGG_X86_64)
+#include "lane_tables.h"
 #include "look_up_simd.h"
 
 #define KERNEL __attribute__((target("avx2,popcnt")))
@@ -233,7 +233,7 @@ KERNEL BRAGG_INLINE __m256i tiles_of(uint32_t bits)
 /* Puts those of eight pairs down whose bits are set. */
 KERNEL BRAGG_INLINE uint32_t put_pairs(__m128i pairs, uint32_t wanted, uint16_t *to)
 {
-    _mm_storeu_si128((void *)to, _mm_shuffle_epi8(pairs, word_indices(&LANES_CHOSEN[wanted])));
+    collect_8_words(to, pairs, wanted);
     return (uint32_t)__builtin_popcount(wanted);
 }
 

@@ -3,10 +3,11 @@
  * Codes streams of 32 states, eight symbols at a time, as symbol_coder.c does with AVX-512.  The
  * words that symbols put out are moved together by tables of set bits.
  */
-#include "cpu_level.h"
-#include "pixel.h" /* BRAGG_INLINE */
-#include "lane_tables.h"
 #include "symbol_coder.h"
+
+#include "cpu_level.h"
+#include "lane_tables.h"
+#include "pixel.h" /* BRAGG_INLINE */
 
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>

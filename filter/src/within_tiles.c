@@ -7,8 +7,8 @@
  * order of tiles matters.
  */
 #include "within_tiles.h"
-#include "scratch.h"
 #include "lane_tables.h"
+#include "scratch.h"
 #include "within_rows.h"
 
 enum {
@@ -121,20 +121,11 @@ static uint32_t select_plain(const frame_source *s, size_t first, uint32_t n,
 #if defined(BRAGG_X86_64)
 #include <immintrin.h>
 
-#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")))
 #define KERNEL2 __attribute__((target("avx2,popcnt")))
 
-KERNEL2 BRAGG_INLINE void move_words(uint16_t *to, const uint16_t *words, __m128i from)
+KERNEL2 BRAGG_INLINE void store_8_selected(uint16_t *to, const uint16_t *from, uint32_t selected)
 {
-    const __m128i eight = _mm_loadu_si128((const void *)words);
-    _mm_storeu_si128((void *)to, _mm_shuffle_epi8(eight, from));
-}
-
-KERNEL BRAGG_INLINE void store_selected(uint16_t *to, const uint16_t *from, __mmask32 inside,
-                                        __mmask32 selected)
-{
-    const __m512i all = _mm512_maskz_loadu_epi16(inside, from);
-    _mm512_storeu_si512(to, _mm512_maskz_compress_epi16(selected, all));
+    collect_8_words(to, _mm_loadu_si128((const void *)from), selected);
 }
 
 /* Leaves the others out. */
@@ -157,10 +148,9 @@ KERNEL2 static uint32_t select_avx2(const frame_source *s, size_t first, uint32_
         const uint32_t selected =
             0xFF &
             (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(restless, _mm_packs_epi16(whole, whole)));
-        const __m128i from = word_indices(&LANES_CHOSEN[selected]);
-        move_words(to->cell + nselected, cell + t, from);
-        move_words(to->sum + nselected, sum + t, from);
-        move_words(to->squares + nselected, squares + t, from);
+        store_8_selected(to->cell + nselected, cell + t, selected);
+        store_8_selected(to->sum + nselected, sum + t, selected);
+        store_8_selected(to->squares + nselected, squares + t, selected);
         nselected += (uint32_t)__builtin_popcount(selected);
     }
     for (; t < n; t++) {
@@ -170,6 +160,15 @@ KERNEL2 static uint32_t select_avx2(const frame_source *s, size_t first, uint32_
         nselected += valid[t] == 0xFFFF && calm[t];
     }
     return nselected;
+}
+
+#define KERNEL __attribute__((target("avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")))
+
+KERNEL BRAGG_INLINE void store_selected(uint16_t *to, const uint16_t *from, __mmask32 inside,
+                                        __mmask32 selected)
+{
+    const __m512i all = _mm512_maskz_loadu_epi16(inside, from);
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi16(selected, all));
 }
 
 /* The same. */

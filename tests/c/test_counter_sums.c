@@ -43,6 +43,7 @@ static void sums_are_those_of_values(cpu_level level)
         count[HISTOGRAM_NCOUNTS + v] = random_bits(&state) % 8 == 0;
         count[2 * HISTOGRAM_NCOUNTS + v] = INT16_MAX; /* the most of what goes together */
     }
+    count[HISTOGRAM_NCOUNTS + 40] = INT16_MAX + 1; /* and the least of what does not */
     for (int k = 0; k < 20000; k++) {
         const uint32_t cell = random_bits(&state) % NCELLS;
         const int64_t low = k == 0 ? INT64_MIN : (int64_t)(random_bits(&state) % 90) - 20;

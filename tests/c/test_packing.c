@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels that write streams give what plain C gives. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "byte_numbers.h"
@@ -89,22 +90,49 @@ static void symbols_are_counted_as_in_plain_c(void)
     }
 }
 
-/* Rows of tiles with all that sums are made from. */
-typedef struct test_row {
-    uint16_t cell[4 * MAX_NTX];
-    uint16_t open[4 * MAX_NTX];
-    uint16_t sum[4 * MAX_NTX];
-    uint32_t hash[4 * MAX_NTX];
-} test_row;
+/* Rows of tiles with all that sums are made from; arrays have room for them alone. */
+typedef struct test_rows {
+    uint16_t *cell;
+    uint16_t *open;
+    uint16_t *sum;
+    uint32_t *hash;
+    uint32_t *rule[2];
+} test_rows;
 
-static void make_row(test_row *row)
+static void *allocate(size_t nbytes)
 {
-    for (uint32_t t = 0; t < 4 * MAX_NTX; t++) {
-        row->cell[t] = (uint16_t)below(NCELLS);
-        row->open[t] = (uint16_t)(below(8) ? 0xFFFF : below(2) ? 0 : below(0x10000));
-        row->sum[t] = (uint16_t)(below(50) ? below(100) : below(0x10000));
-        row->hash[t] = random_bits(&seed) << 12 ^ random_bits(&seed);
+    void *p = malloc(nbytes);
+    CHECK(p);
+    return p;
+}
+
+static test_rows make_rows(uint32_t ntiles)
+{
+    test_rows rows = {
+        allocate(ntiles * sizeof *rows.cell),
+        allocate(ntiles * sizeof *rows.open),
+        allocate(ntiles * sizeof *rows.sum),
+        allocate(ntiles * sizeof *rows.hash),
+        {allocate(ntiles * sizeof **rows.rule), allocate(ntiles * sizeof **rows.rule)}};
+    for (uint32_t t = 0; t < ntiles; t++) {
+        rows.cell[t] = (uint16_t)below(NCELLS);
+        rows.open[t] = (uint16_t)(below(8) ? 0xFFFF : below(2) ? 0 : below(0x10000));
+        rows.sum[t] = (uint16_t)(below(50)  ? below(100)
+                                 : below(2) ? below(0x10000)
+                                            : SUM_ELSEWHERE);
+        rows.hash[t] = random_bits(&seed) << 12 ^ random_bits(&seed);
     }
+    return rows;
+}
+
+static void free_rows(test_rows *rows)
+{
+    free(rows->cell);
+    free(rows->open);
+    free(rows->sum);
+    free(rows->hash);
+    free(rows->rule[0]);
+    free(rows->rule[1]);
 }
 
 /* Twice, as raw bits go on where those before ended. */
@@ -149,15 +177,14 @@ static void byte_numbers_are_put_as_in_plain_c(void)
 
 static void sums_are_put_as_in_plain_c(void)
 {
-    static test_row row;
     const sums_write_kernels *fast = sums_write_kernels_get(bragg_cpu_level());
     uint32_t nput[2] = {0, 0}; /* of groups without odd tiles, and of others */
     for (uint32_t round = 0; round < NROUNDS; round++) {
         plain_cell plain[NCELLS];
-        uint32_t rule[2][MACRO_EDGE * MAX_NTX];
         int8_t scale[MAX_NTX / MACRO_EDGE];
         const uint32_t ntx = 1 + below(MAX_NTX);
-        make_row(&row);
+        const uint32_t nrows = 1 + below(4);
+        test_rows rows = make_rows(nrows * ntx);
         for (uint32_t c = 0; c < NCELLS; c++) {
             const uint32_t step = 1 + below(below(2) ? 20 : PLAIN_MOST_STEP);
             plain[c].rule = below(below(9) ? 100 : PLAIN_MOST_SUM + 1) | step << PLAIN_STEP_SHIFT |
@@ -169,25 +196,25 @@ static void sums_are_put_as_in_plain_c(void)
         for (uint32_t b = 0; b < MAX_NTX / MACRO_EDGE; b++)
             scale[b] = (int8_t)(below(2) ? 0 : (int32_t)below(NSCALES) - MAX_SCALE);
         for (uint32_t nblank = below(4) ? 0 : below(ntx), t = 0; t < nblank; t++) {
-            row.cell[t] = BRAGG_NO_CELL;
-            row.open[t] = 0;
+            rows.cell[t] = BRAGG_NO_CELL;
+            rows.open[t] = 0;
         }
         uint16_t wanted[MAX_NTX / SUM_NTILES + 1];
         uint16_t block_sum[2][MAX_NTX / MACRO_EDGE] = {{0}};
         uint32_t block_expected[2][MAX_NTX / MACRO_EDGE] = {{0}};
-        const sum_rows in = {.cell = row.cell,
-                             .open = row.open,
-                             .sum = row.sum,
-                             .hash = row.hash,
+        const sum_rows in = {.cell = rows.cell,
+                             .open = rows.open,
+                             .sum = rows.sum,
+                             .hash = rows.hash,
                              .plain = plain,
-                             .rule = rule[0],
+                             .rule = rows.rule[0],
                              .blocks = {.sum = block_sum[0], .expected = block_expected[0]},
                              .wanted = wanted,
                              .quarters = 1 + below(16),
                              .ntx = ntx,
-                             .nrows = 1 + below(4)};
+                             .nrows = nrows};
         sum_rows in_fast = in;
-        in_fast.rule = rule[1];
+        in_fast.rule = rows.rule[1];
         in_fast.blocks = (block_arrays){.sum = block_sum[1], .expected = block_expected[1]};
         const uint32_t ngroups = (ntx + SUM_NTILES - 1) / SUM_NTILES;
         sum_group group[2][MAX_NTX / SUM_NTILES];
@@ -220,6 +247,7 @@ static void sums_are_put_as_in_plain_c(void)
             nput[0] += a.npairs;
             start = a.stop + 1;
         }
+        free_rows(&rows);
     }
     CHECK(nput[0] > 0 && nput[1] > 0);
 }

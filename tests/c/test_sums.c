@@ -109,6 +109,82 @@ static void check_rules(cpu_level level, unsigned seed)
         CHECK(plain[k] == sum_pattern_rule(expected[k], quarters, 0));
 }
 
+enum { COARSE_NCELLS = 40, COARSE_NTX = 30, COARSE_NTY = 6, COARSE_LIMIT = 24 };
+
+/* As docs/format.md has it. */
+static int is_coarse(const frame_model *m, uint32_t row, uint32_t block)
+{
+    const ring_map *map = m->noise.map;
+    uint64_t expected = 0;
+    uint32_t ntiles = 0;
+    for (uint32_t i = MACRO_EDGE * row; i < MACRO_EDGE * (row + 1) && i < map->nty; i++) {
+        for (uint32_t j = MACRO_EDGE * block; j < ring_map_block_stop(map, block); j++) {
+            const uint16_t cell = map->cell[i * map->ntx + j];
+            if (cell == BRAGG_NO_CELL)
+                continue;
+            if (!m->range[cell].is_pattern)
+                return 0;
+            expected += m->expected[cell];
+            ntiles++;
+        }
+    }
+    return TILE_NPIXELS * expected < (uint64_t)SUM_UNITS * COARSE_LIMIT * ntiles;
+}
+
+static void find_span(ring_map *map, uint32_t row, uint32_t block)
+{
+    cell_span *span = &map->span[row * ring_map_nblocks(map) + block];
+    *span = (cell_span){BRAGG_NO_CELL, 0};
+    for (uint32_t i = MACRO_EDGE * row; i < MACRO_EDGE * (row + 1) && i < map->nty; i++) {
+        for (uint32_t j = MACRO_EDGE * block; j < ring_map_block_stop(map, block); j++) {
+            const uint16_t cell = map->cell[i * map->ntx + j];
+            span->least = cell < span->least ? cell : span->least;
+            span->most = cell > span->most ? cell : span->most;
+        }
+    }
+}
+
+/* Few cells are dark enough, or many, and blocks have few cells each; some have blank tiles. */
+static void check_coarse(unsigned seed)
+{
+    const h5bragg_params params = {.coarse_limit = COARSE_LIMIT};
+    const uint32_t rare = 1 + random_bits(&seed) % COARSE_NCELLS;
+    uint16_t cell[COARSE_NTX * COARSE_NTY];
+    cell_span span[COARSE_NTX * COARSE_NTY];
+    cell_range range[COARSE_NCELLS];
+    uint64_t expected[COARSE_NCELLS];
+    sum_grid grid;
+    ring_map map = {.nty = 1 + random_bits(&seed) % COARSE_NTY,
+                    .ntx = 1 + random_bits(&seed) % COARSE_NTX,
+                    .ncells = COARSE_NCELLS,
+                    .cell = cell,
+                    .span = span};
+    frame_model model = {
+        .noise = {.map = &map, .params = &params}, .range = range, .expected = expected};
+    for (uint32_t c = 0; c < COARSE_NCELLS; c++) {
+        const uint32_t most = SUM_UNITS * COARSE_LIMIT / TILE_NPIXELS;
+        const int is_low = random_bits(&seed) % rare == 0;
+        range[c] = (cell_range){.high = 5, .is_pattern = random_bits(&seed) % 20 != 0};
+        expected[c] = is_low ? random_bits(&seed) % most : most + random_bits(&seed) % 20;
+    }
+    const uint32_t first = random_bits(&seed) % COARSE_NCELLS;
+    for (uint32_t k = 0; k < map.nty * map.ntx; k++) {
+        const uint32_t block = k % map.ntx / MACRO_EDGE + k / map.ntx / MACRO_EDGE;
+        cell[k] = random_bits(&seed) % 200
+                      ? (uint16_t)((first + 3 * block + random_bits(&seed) % 2) % COARSE_NCELLS)
+                      : BRAGG_NO_CELL;
+    }
+    CHECK(!sum_grid_make(&model, &grid));
+    for (uint32_t row = 0; row < (map.nty + MACRO_EDGE - 1) / MACRO_EDGE; row++) {
+        for (uint32_t block = 0; block < grid.nblocks; block++)
+            find_span(&map, row, block);
+        sum_grid_start_row(&grid, row, NULL, NULL);
+        for (uint32_t block = 0; block < grid.nblocks; block++)
+            CHECK(grid.is_coarse[block] == is_coarse(&model, row, block));
+    }
+    sum_grid_free(&grid);
+}
+
 /* Against one tile at a time. */
 static void check_sorting(unsigned seed)
 {
@@ -143,6 +219,7 @@ int main(void)
 {
     for (unsigned seed = 0; seed < 3000; seed++) {
         check_sorting(seed);
+        check_coarse(seed);
         for (int level = CPU_SCALAR; level <= (int)bragg_cpu_level(); level++) {
             check_sums((cpu_level)level, seed);
             check_rules((cpu_level)level, seed);
