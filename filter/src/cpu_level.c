@@ -14,7 +14,7 @@ static int machine_has(cpu_level level)
     __builtin_cpu_init();
     const int sse4 = __builtin_cpu_supports("ssse3") && __builtin_cpu_supports("sse4.1");
     const int avx2 = sse4 && __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul") &&
-                     __builtin_cpu_supports("avx2");
+                     __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("avx2");
     if (level == CPU_SSE4)
         return sse4;
     if (level == CPU_AVX2)
@@ -24,7 +24,8 @@ static int machine_has(cpu_level level)
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
                __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vnni") &&
-               __builtin_cpu_supports("gfni");
+               __builtin_cpu_supports("gfni") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("bmi2");
 #elif defined(BRAGG_AARCH64)
     if (level == CPU_NEON)
         return 1;
