@@ -16,7 +16,7 @@ typedef enum cpu_level {
     CPU_SCALAR = 0,
     CPU_SSE4 = 1,   /* SSE 4.1 and SSSE 3 */
     CPU_AVX2 = 2,   /* with SSE 4.2, POPCNT and PCLMULQDQ */
-    CPU_AVX512 = 3, /* F, BW, VL, DQ, VBMI, VBMI2, BITALG, VNNI, with GFNI, BMI 1 and 2 */
+    CPU_AVX512 = 3, /* F, BW, VL, DQ, VBMI, VBMI2, BITALG, VNNI, GFNI, and BMI 1 and 2 */
     CPU_NEON = 4
 } cpu_level;
 

@@ -51,7 +51,7 @@ BRAGG_INLINE void place_exact(const h5bragg_pixel_type type, sparse_frame *frame
     *is_in_range = all <= (uint64_t)(pixel_maximum(type) - least);
 }
 
-/* Picked pixels of a row of macro blocks. */
+/* Picked pixels of a row of macro blocks, but for those that were drawn with the patterns. */
 BRAGG_INLINE void place_picked(const h5bragg_pixel_type type, const sparse_frame *frame,
                                void *pixels)
 {
@@ -65,7 +65,8 @@ BRAGG_INLINE void place_picked(const h5bragg_pixel_type type, const sparse_frame
         pixel_set(first, type, at[k], value[k]);
 }
 
-/* One row of macro blocks: background, then what is stored exactly, then masked pixels. */
+/* One row of macro blocks: what is drawn, then exact tiles, masked pixels, and picked ones that
+ * are not drawn. */
 static h5bragg_status decode_row(sparse_frame *frame, tile_fill *fill, uint32_t macro_row,
                                  void *pixels)
 {

@@ -9,7 +9,6 @@
 
 #include "noise_hash_simd.h"
 #include "patterns.h"
-#include "tile_transpose.h"
 
 #define KERNEL                                                                                     \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,popcnt")))

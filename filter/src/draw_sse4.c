@@ -143,8 +143,7 @@ KERNEL void spread_cut_sse4(const cut_tile *tile, size_t n, uint8_t (*pixels)[16
         const uint32_t nlow = nchosen_8(low);
         const uint32_t f = nlow + nchosen_8(high);
         const uint64_t before_high = LANES_BEFORE[high] + nlow * UINT64_C(0x0101010101010101);
-        const __m128i number =
-            _mm_set_epi64x((long long)before_high, (long long)LANES_BEFORE[low]);
+        const __m128i number = _mm_set_epi64x((long long)before_high, (long long)LANES_BEFORE[low]);
         const __m128i pattern = _mm_loadu_si128((const __m128i *)tile[k].pattern);
         const __m128i end = _mm_set1_epi8((char)f);
         const __m128i first = _mm_set1_epi8((char)((tile[k].hash >> 24) * f >> 8));

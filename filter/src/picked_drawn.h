@@ -26,7 +26,7 @@ h5bragg_status picked_drawn_make(const picked_contexts *contexts, picked_drawn *
 void picked_drawn_free(picked_drawn *drawn);
 
 /* A row of tiles that is being listed: its number in the row of macro blocks, the symbols of its
- * tiles, and those of its lines. */
+ * tiles, and those of its lines, of which DRAWN_SLACK more may be read. */
 typedef struct drawn_row {
     uint32_t row;
     const picked_tiles *tiles;

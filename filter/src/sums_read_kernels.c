@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sums of a row of tiles in plain C: docs/format.md, "Scales and sums".  Without branches, as which
- * tiles have sums is a matter of chance; for AVX2 the compiler makes vectors of it.
+ * tiles have sums is a matter of chance.
  */
 #include "sums_read_kernels.h"
 

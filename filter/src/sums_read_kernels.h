@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inner loops that read the sums of a row of tiles (docs/format.md, "Scales and sums"), once in
- * plain C, which is the reference, and once for AVX-512.
+ * plain C, which is the reference, and once for AVX2 and for AVX-512.
  *
  * Contexts follow from rules alone, so that a row is gone through twice: its contexts are listed,
  * its symbols read, and then its sums restored.  In between, rules lie tile by tile.

@@ -341,7 +341,7 @@ static void fill_means(const tile_fill *t, const tile_row *r, void *pixels)
     }
 }
 
-/* Draws runs of blocks into the frame; coarse ones, where nothing is picked, come from the strip. */
+/* Draws runs of blocks into the frame; coarse ones, without picks, come from the strip. */
 static void draw_runs(const tile_fill *t, const tile_row *r, size_t pixel_nbytes,
                       void *const rows[TILE_EDGE])
 {
@@ -367,7 +367,7 @@ static void draw_runs(const tile_fill *t, const tile_row *r, size_t pixel_nbytes
     }
 }
 
-/* Puts patterns and coarse blocks into the frame; without noise, zeros. */
+/* Puts patterns, with picks, and coarse blocks into the frame; without noise, zeros. */
 static void draw_row(const tile_fill *t, const tile_row *r, void *pixels)
 {
     const noise_frame *f = &t->frame->model.noise;
