@@ -91,7 +91,7 @@ static size_t check_stored(const uint8_t *chunk, size_t nbytes, const uint16_t *
         CHECK(h5bragg_unpack(chunk, nbytes, frame, &sparse) == H5BRAGG_OK && !sparse.is_lossless);
         for (size_t k = 0; k < sparse.npicked; k++)
             CHECK(restored[(size_t)frame * NY * NX + index[k]] == value[k]);
-        n += sparse.npicked;
+        n += (size_t)sparse.npicked;
     }
     return n;
 }
