@@ -16,10 +16,9 @@
 #include "pixel.h"
 
 /*
- * A quarter of the lines that 16 tiles of pixels of 4 bytes fill.  Without local counts hashes and
- * four loops ask for all: the more evenly, the better.  With them three do, and every exact tile
- * asks for as many: what asks is then slow enough for memory, while asks that come faster hold up
- * what the loops themselves read.
+ * A quarter of the lines that 16 tiles of pixels of 4 bytes fill.  Without local counts four loops
+ * ask for all.  With them three do, and every exact tile asks for as many: what asks is then slow
+ * enough for memory, while asks that come faster hold up what the loops themselves read.
  */
 enum { AHEAD_LINE_NBYTES = 64, AHEAD_NLINES = 4 };
 
@@ -58,17 +57,15 @@ BRAGG_INLINE void lines_ahead_find_pages(const lines_ahead *lines)
         lines_ahead_ask_one(at);
 }
 
-/* Asks for the next n lines, some of which may be behind the last; for none if it is NULL. */
-BRAGG_INLINE void lines_ahead_ask_some(lines_ahead *lines, uintptr_t n)
+/* For loops that have come to 16 tiles more, or to an exact one.  Asks for the next lines, some of
+ * which may be behind the last; for none if it is NULL. */
+BRAGG_INLINE void lines_ahead_ask(lines_ahead *lines)
 {
     if (!lines || lines->at >= lines->end)
         return;
-    for (uintptr_t k = 0; k < n; k++)
+    for (uintptr_t k = 0; k < AHEAD_NLINES; k++)
         lines_ahead_ask_one(lines->at + k * AHEAD_LINE_NBYTES);
-    lines->at += n * AHEAD_LINE_NBYTES;
+    lines->at += AHEAD_NLINES * AHEAD_LINE_NBYTES;
 }
-
-/* For loops that have come to 16 tiles more, or to an exact one. */
-BRAGG_INLINE void lines_ahead_ask(lines_ahead *lines) { lines_ahead_ask_some(lines, AHEAD_NLINES); }
 
 #endif

@@ -208,7 +208,7 @@ KERNEL static uint32_t list_avx512(const uint8_t *symbol, const picked_tiles *ti
     for (uint32_t t = 0; t < ntiles; t += LANES) {
         const uint32_t left = ntiles - t;
         const __mmask16 inside = (__mmask16)(left < LANES ? (1u << left) - 1 : 0xFFFF);
-        lines_ahead_ask_some(tiles->ahead, 3); /* hashes had the fourth */
+        lines_ahead_ask(tiles->ahead);
         const __m512i symbols = _mm512_shuffle_epi8(
             _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(inside, symbol + t)), four);
         const __m512i cells =

@@ -3,7 +3,7 @@
 #include "sparse_frame.h"
 #include "scratch.h"
 
-enum { LISTED_AT_ONCE = 64 / GROUP_NTILES, HASHES_AT_ONCE = 128 };
+enum { LISTED_AT_ONCE = 64 / GROUP_NTILES };
 
 static h5bragg_status allocate(const ring_map *map, sparse_frame *frame)
 {
@@ -204,21 +204,6 @@ static h5bragg_status read_exact(sparse_frame *frame)
     return H5BRAGG_OK;
 }
 
-/* The hashes of all tiles of the row; without local counts a line is asked for with each 16. */
-static void make_hashes(sparse_frame *frame)
-{
-    const uint32_t ntx = frame->model.noise.map->ntx;
-    const uint32_t first = MACRO_EDGE * frame->macro_row * ntx;
-    const uint32_t ntiles = frame->nrows * ntx;
-    tile_hashes_function *hash = draw_kernels_get(bragg_cpu_level())->hash;
-    for (uint32_t t = 0; t < ntiles; t += HASHES_AT_ONCE) {
-        const uint32_t n = ntiles - t < HASHES_AT_ONCE ? ntiles - t : HASHES_AT_ONCE;
-        hash(frame->header->seed, first + t, n, frame->hash + t);
-        if (!frame->model.layout.has_local)
-            lines_ahead_ask_some(frame->picked.ahead, HASHES_AT_ONCE / GROUP_NTILES);
-    }
-}
-
 h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, int want_sums)
 {
     const ring_map *map = frame->model.noise.map;
@@ -229,7 +214,9 @@ h5bragg_status sparse_frame_read_row(sparse_frame *frame, uint32_t macro_row, in
     if (status)
         return status;
     if (frame->parts == SPARSE_ALL)
-        make_hashes(frame);
+        draw_kernels_get(bragg_cpu_level())
+            ->hash(frame->header->seed, (uint32_t)((size_t)first * map->ntx),
+                   (size_t)frame->nrows * map->ntx, frame->hash);
     if (!frame->model.layout.has_local)
         return picked_reader_row(&frame->picked, macro_row, frame->nrows, frame->open);
     if (!want_sums)
