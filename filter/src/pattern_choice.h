@@ -107,6 +107,32 @@ BRAGG_INLINE int choice_put(const pattern_cells *cells, choice_row *r, uint32_t 
     return choice_has_row(cells->book, at);
 }
 
+/* How many thresholds are <= r16, from one on; that of the largest sum is above all. */
+typedef uint32_t count_reached_function(const uint32_t *threshold, uint32_t r16);
+
+/*
+ * Tiles that the guide is not sure of, as level_draw does them: n of those from `first` on, with
+ * their places in the guides.  They are one in a hundred, which no branch foresees, and their
+ * thresholds are hardly ever in a cache: as nothing here waits for those of the tile before, some
+ * are fetched at once.  Returns 0 if there is no memory.
+ */
+BRAGG_INLINE int choice_draw_unsure(count_reached_function *count_reached,
+                                    const pattern_cells *cells, choice_row *r, uint32_t first,
+                                    const uint32_t *place, const uint32_t *tile, uint32_t n)
+{
+    const level_tables tables = level_tables_get();
+    int has_all = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t number = place[tile[i]] >> LEVEL_GUIDE_SHIFT;
+        const uint32_t k = first + tile[i];
+        const uint32_t r16 = r->hash[k] & 0xFFFF;
+        const uint32_t at = tables.guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_AT;
+        const uint32_t *threshold = tables.table[number].threshold + (at & PATTERN_MAX_SUM);
+        has_all &= choice_put(cells, r, k, at + count_reached(threshold, r16));
+    }
+    return has_all;
+}
+
 /* As choice_has_row, for the sums of tiles, given by bits from tile `first` on, that were not in
  * the runs of their cells. */
 int choice_rows_make(const pattern_cells *cells, const choice_row *row, uint32_t first,

@@ -103,8 +103,8 @@ KERNEL BRAGG_INLINE void list_places(int by_loads, const pattern_cells *cells, c
     r->has_general |= general != 0;
 }
 
-/* How many thresholds are <= r16, from one on; the largest sum's is above all. */
-KERNEL BRAGG_INLINE uint32_t count_reached(const uint32_t *threshold, uint32_t r16)
+/* See count_reached_function. */
+KERNEL static uint32_t count_reached(const uint32_t *threshold, uint32_t r16)
 {
     const __m256i least = _mm256_set1_epi32((int)(r16 + 1));
     for (uint32_t n = 0;; n += NLANES) {
@@ -115,21 +115,10 @@ KERNEL BRAGG_INLINE uint32_t count_reached(const uint32_t *threshold, uint32_t r
     }
 }
 
-/* Tiles that the guide is not sure of, as level_draw does them: as with AVX-512, some at once. */
 KERNEL static int draw_unsure(const pattern_cells *cells, choice_row *r, const row_part *part,
                               const uint32_t *tile, uint32_t n)
 {
-    const level_tables tables = level_tables_get();
-    int has_all = 1;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t number = part->place[tile[i]] >> LEVEL_GUIDE_SHIFT;
-        const uint32_t k = part->first + tile[i];
-        const uint32_t r16 = r->hash[k] & 0xFFFF;
-        const uint32_t at = tables.guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_AT;
-        const uint32_t *threshold = tables.table[number].threshold + (at & PATTERN_MAX_SUM);
-        has_all &= choice_put(cells, r, k, at + count_reached(threshold, r16));
-    }
-    return has_all;
+    return choice_draw_unsure(count_reached, cells, r, part->first, part->place, tile, n);
 }
 
 /* Lanes by bits. */

@@ -92,8 +92,8 @@ KERNEL BRAGG_INLINE void list_places(int by_loads, const pattern_cells *cells, c
     r->has_general |= general != 0;
 }
 
-/* How many thresholds are <= r16, from one on; the largest sum's is above all. */
-KERNEL BRAGG_INLINE uint32_t count_reached(const uint32_t *threshold, uint32_t r16)
+/* See count_reached_function. */
+KERNEL static uint32_t count_reached(const uint32_t *threshold, uint32_t r16)
 {
     for (uint32_t n = 0;; n += NLANES) {
         const uint32_t above =
@@ -103,25 +103,10 @@ KERNEL BRAGG_INLINE uint32_t count_reached(const uint32_t *threshold, uint32_t r
     }
 }
 
-/*
- * Tiles that the guide is not sure of, as level_draw does them.  They are one in a hundred, which
- * no branch foresees, and their thresholds are hardly ever in a cache: as nothing here waits for
- * those of the tile before, some are fetched at once.
- */
 KERNEL static int draw_unsure(const pattern_cells *cells, choice_row *r, const row_part *part,
                               const uint32_t *tile, uint32_t n)
 {
-    const level_tables tables = level_tables_get();
-    int has_all = 1;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint32_t number = part->place[tile[i]] >> LEVEL_GUIDE_SHIFT;
-        const uint32_t k = part->first + tile[i];
-        const uint32_t r16 = r->hash[k] & 0xFFFF;
-        const uint32_t at = tables.guide[number][r16 >> LEVEL_GUIDE_SHIFT] & LEVEL_GUIDE_AT;
-        const uint32_t *threshold = tables.table[number].threshold + (at & PATTERN_MAX_SUM);
-        has_all &= choice_put(cells, r, k, at + count_reached(threshold, r16));
-    }
-    return has_all;
+    return choice_draw_unsure(count_reached, cells, r, part->first, part->place, tile, n);
 }
 
 /* From places to patterns, as level_draw does it.  Their rows are made where it is sure. */
